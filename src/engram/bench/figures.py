@@ -1,0 +1,124 @@
+"""The form of what the benchmark finds: figures beside their bars and references, and tables of more.
+
+Owns the bars, in one place. Knows nothing of how a figure is measured.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """What a figure must reach, and what it should reach for."""
+
+    bar: float
+    reach: float
+    higher_is_better: bool = False
+
+    def verdict(self, value: float) -> str:
+        """How a value stands to the bar, and, where the farther mark is met as well, to that."""
+        if self._passes(value, self.reach):
+            return "met, and what it reaches for"
+        return "met" if self._passes(value, self.bar) else "short of"
+
+    def _passes(self, value: float, mark: float) -> bool:
+        return value >= mark if self.higher_is_better else value <= mark
+
+
+BARS = {
+    "locomo-turn-recall-10": Bar(0.74, 0.80, True),
+    "locomo-session-any-10": Bar(0.965, 0.98, True),
+    "locomo-session-share-10": Bar(0.93, 0.96, True),
+    "locomo-auc": Bar(0.90, 0.96, True),
+    "recall-p95-10000": Bar(5, 2),
+    "recall-p95-100000": Bar(10, 5),
+    "recall-p95-1000000": Bar(25, 10),
+    "recall-p95-1000000-spread": Bar(5, 2),
+    "remember-ratio": Bar(4, 2),
+    "many-per-second": Bar(8_000, 20_000, True),
+    "open-and-first-1000000": Bar(1, 0.3),
+    "import": Bar(0.3, 0.15),
+    "peak-1000000": Bar(600, 300),
+    "bytes-per-engram": Bar(600, 350),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """How a value is written; `sign` stands behind it."""
+
+    sign: str
+    digits: int
+
+    def show(self, value: float) -> str:
+        """The value as text; a dash where there is none."""
+        return "—" if math.isnan(value) else f"{value:,.{self.digits}f}{self.sign}"
+
+
+SHARE = Unit("", 3)
+MILLISECONDS = Unit(" ms", 2)
+SECONDS = Unit(" s", 3)
+TIMES = Unit(" times", 2)
+PER_SECOND = Unit(" /s", 0)
+MEGABYTES = Unit(" MB", 0)
+BYTES = Unit(" bytes", 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """The same thing measured of something else, in the same run."""
+
+    name: str
+    value: float
+    unit: Unit
+
+    def show(self) -> str:
+        """Name and value."""
+        return f"{self.name}: {self.unit.show(self.value)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One measured value; `key` finds its bar, if it has one."""
+
+    key: str
+    name: str
+    value: float
+    unit: Unit
+    references: Sequence[Reference] = ()
+
+    @property
+    def bar(self) -> Bar | None:
+        """What it must reach."""
+        return BARS.get(self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """More than one value a thing: the first cell of a row is its name."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    note: str = ""
+
+
+@dataclass(slots=True)
+class Part:
+    """What one part of the benchmark found; `notes` say what was left out, and why."""
+
+    name: str
+    figures: list[Figure] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+Tell = Callable[[str], None]
+"""Says what is going on right now, to whoever waits."""
+
+
+def silent(_: str) -> None:
+    """A `Tell` for nobody."""

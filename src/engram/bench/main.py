@@ -1,0 +1,75 @@
+"""The command: `engram bench`. Owns its options and what it prints; `run` does the work."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from engram.bench import report as reports
+from engram.bench.machine import describe
+from engram.bench.progress import progress
+from engram.bench.run import measure
+from engram.bench.speed import PLANS
+
+# The names of `speed.PLANS` and `run.PARTS`, so that the help lists them and a wrong one is refused.
+Scale = Literal["small", "full"]
+
+
+class PartName(StrEnum):
+    """What can be measured alone."""
+
+    LOCOMO = "locomo"
+    CHATS = "chats"
+    IMPORT = "import"
+    REMEMBER = "remember"
+    RECALL = "recall"
+    SPREAD = "spread"
+
+
+def bench(
+    locomo: Annotated[
+        Path | None, typer.Option(help="LoCoMo's JSON.", envvar="ENGRAM_LOCOMO", exists=True, dir_okay=False)
+    ] = None,
+    scale: Annotated[Scale, typer.Option(help="small: 10 thousand engrams. full: up to a million.")] = "small",
+    only: Annotated[list[PartName] | None, typer.Option(help="Only this part; can be given again.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write a Markdown report here.")] = None,
+    folder: Annotated[
+        Path | None, typer.Option(help="Make the databases in this folder, on the disk that is to be measured.")
+    ] = None,
+    json_path: Annotated[Path | None, typer.Option("--json", help="Write the figures here as JSON.")] = None,
+    seed: Annotated[int, typer.Option(help="Another seed gives another text.", min=0)] = 0,
+) -> None:
+    """Measure how good and how fast Engram is here, beside references.
+
+    Example: engram bench --scale full --locomo locomo10.json --report BENCH.md
+    """
+    when, started = datetime.now(UTC), time.perf_counter()
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="engram-bench-", dir=folder) as made, progress() as tell:
+        machine = describe(Path(made))
+        parts = measure(PLANS[scale], Path(made), tell, given=locomo, only=only or (), seed=seed)
+    seconds = time.perf_counter() - started
+    typer.echo(reports.summary(parts))
+    for note in (note for part in parts for note in part.notes):
+        typer.echo(f"left out: {note}", err=True)
+    if report is not None:
+        again = shlex.join(["engram", "bench", *sys.argv[1:]]).replace("engram bench bench", "engram bench")
+        report.write_text(reports.markdown(parts, machine, when, again, seconds), encoding="utf-8")
+        typer.echo(f"report: {report}", err=True)
+    if json_path is not None:
+        json_path.write_text(json.dumps(reports.as_json(parts, machine, when), indent=1) + "\n", encoding="utf-8")
+        typer.echo(f"figures: {json_path}", err=True)
+
+
+if __name__ == "__main__":
+    typer.run(bench)

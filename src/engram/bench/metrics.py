@@ -1,0 +1,65 @@
+"""What a ranked list, a pile of scores and a pile of times are worth, as numbers: pure functions.
+
+Owns the definitions of the measures; knows nothing of where lists, scores and times come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+
+
+def share_found(ranked: Sequence[str], relevant: Collection[str], k: int) -> float:
+    """The share of `relevant` among the first `k` of `ranked` (recall at k). `relevant` holds at least one."""
+    wanted = set(relevant)
+    return len(wanted.intersection(ranked[:k])) / len(wanted)
+
+
+def any_found(ranked: Sequence[str], relevant: Collection[str], k: int) -> float:
+    """1.0 if one of `relevant` is among the first `k` of `ranked`, else 0.0."""
+    return float(not set(relevant).isdisjoint(ranked[:k]))
+
+
+def all_found(ranked: Sequence[str], relevant: Collection[str], k: int) -> float:
+    """1.0 if every one of `relevant` is among the first `k` of `ranked`, else 0.0."""
+    return float(set(relevant) <= set(ranked[:k]))
+
+
+def reciprocal_rank(ranked: Sequence[str], relevant: Collection[str]) -> float:
+    """1 / the place (from 1) of the first of `relevant` in `ranked`; 0.0 where there is none."""
+    wanted = set(relevant)
+    return next((1 / place for place, key in enumerate(ranked, 1) if key in wanted), 0.0)
+
+
+def distinct(keys: Sequence[str]) -> list[str]:
+    """`keys` in their order, each at its first place only."""
+    return list(dict.fromkeys(keys))
+
+
+def area_under_curve(positive: Sequence[float], negative: Sequence[float]) -> float:
+    """The chance that one of `positive` scores over one of `negative`, equal scores counting half.
+
+    This is the area under the ROC curve (Mann and Whitney's U). NaN where either is empty.
+    """
+    if not positive or not negative:
+        return float("nan")
+    ordered = np.sort(np.asarray(negative, dtype=np.float64))
+    below = np.searchsorted(ordered, positive, side="left")
+    up_to = np.searchsorted(ordered, positive, side="right")
+    return float((below + up_to).mean() / 2 / len(ordered))
+
+
+def mean(values: Sequence[float]) -> float:
+    """The arithmetic mean; NaN of nothing."""
+    return sum(values) / len(values) if values else float("nan")
+
+
+def median(values: Sequence[float]) -> float:
+    """The middle value; NaN of nothing."""
+    return percentile(values, 50)
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value under which `share` percent lie, interpolated; NaN of nothing."""
+    return float(np.percentile(values, share)) if values else float("nan")

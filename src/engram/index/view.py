@@ -1,0 +1,52 @@
+"""A view: everything that one recall looks at, index and tail, as it was at one moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from engram.index.columns import Ints, Turns
+from engram.index.index import Snapshot
+from engram.index.tail import Tail
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Index and tail as one. An engram stands in one of them: in the index up to `index.through`."""
+
+    index: Snapshot
+    tail: Tail
+    tail_through: int
+    """The highest seq that this view holds."""
+    forgotten: frozenset[int]
+    """Seqs that are gone from the store and perhaps not yet from the index."""
+    unsearched: int
+    """Engrams, in all namespaces, that neither the index nor the tail holds; 0 but while a large index is rebuilt."""
+
+    def take(self, seqs: Ints) -> Turns:
+        """The engrams among `seqs`, index before tail; forgotten ones are left out."""
+        if self.forgotten:
+            seqs = seqs[~np.isin(seqs, np.fromiter(self.forgotten, np.int64))]
+        through = self.index.through
+        parts = [self.index.columns.take(seqs[seqs <= through])]
+        late = seqs[(seqs > max(self.tail.after, through)) & (seqs <= self.tail_through)]
+        if len(late):
+            parts.append(self.tail.columns.take(late))
+        return Turns.joined(parts)
+
+    def tail_seqs(self, namespace: int) -> Ints:
+        """The engrams of a namespace that the index does not hold."""
+        seqs = self.tail.seqs(namespace)
+        return seqs[(seqs > self.index.through) & (seqs <= self.tail_through)]
+
+    def neighbours(self, turns: Turns) -> Ints:
+        """The seqs of the turns right before and right after those of `turns` in their sessions."""
+        following = turns.rows["next"].astype(np.int64)
+        follows = self.tail.columns.follows
+        if follows:
+            # The last turn that the index has of a session does not know the first in the tail.
+            ends = np.flatnonzero(following == 0)
+            following[ends] = [follows.get(seq, 0) for seq in turns.seqs[ends].tolist()]
+        found = np.concatenate((turns.rows["previous"], following))
+        return np.asarray(found[found > 0], dtype=np.int64)

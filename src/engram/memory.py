@@ -1,0 +1,427 @@
+"""Memory: remember, recall, reflect, forget, and nothing that is not one of these.
+
+Owns the verbs and the wiring of store, index and recall. What was said goes to the store, verbatim and durable, before
+it is acknowledged; everything else is derived from there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import platformdirs
+
+from engram.corpus import Corpus
+from engram.encode import Encoder, Table, default_table
+from engram.engram import DEFAULT_NAMESPACE, DEFAULT_SESSION, Engram, as_utc, canonical_id, draft
+from engram.errors import InvalidEngram, NotFound
+from engram.index import Index, IndexDamaged, Ints, View, damage_noticed
+from engram.recall.candidates import REACH, find
+from engram.recall.cue import read_cue
+from engram.recall.ranking import Ranking, rank
+from engram.recall.result import Explanation, Hit, Recall
+from engram.store import Filter, SqliteStore
+from engram.store.sqlite import IN_MEMORY
+
+BATCH = 1_000
+"""Engrams that `remember_many` commits at a time."""
+
+FIELDS = frozenset(field.name for field in dataclasses.fields(Engram))
+
+WIDEST = 64
+"""How many times the usual reach a filtered recall goes before it takes what it has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """A memory in numbers."""
+
+    path: str
+    engrams: int
+    namespaces: int
+    sessions: int
+    indexed_through: int
+    """Every engram up to this place in the order of remembering is in the index."""
+    unindexed: int
+    """Engrams that recall scans, because the index does not hold them yet."""
+    store_bytes: int
+    index_bytes: int
+    index_trouble: str | None
+    """Why the index cannot be used or kept up, if so; recall answers from the store meanwhile."""
+
+
+class Memory:
+    """A memory in one file, with its index in a folder beside it.
+
+    Safe to use from several threads, and by several processes at once. A context manager; `close` it otherwise.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        read_only: bool = False,
+        table: Table | None = None,
+        wait: float = 10.0,
+    ) -> None:
+        """Open the memory at `path`, made if it is not there; None is the user's default, ":memory:" keeps it in RAM.
+
+        `table`: another static table than the English one. `wait`: seconds to wait for another process's write.
+        Raises an `EngramError` that names the file: it is damaged, newer than this version, locked, not writable, or
+        the disk is full.
+        """
+        where = str(default_path() if path is None else path)
+        self._encoder = Encoder(default_table() if table is None else table)
+        self._store = SqliteStore(where, read_only=read_only, wait=wait)
+        folder = None if where == IN_MEMORY else Path(where + ".index")
+        self._index = Index(folder, self._encoder.fingerprint, self._encoder.token_type)
+        self._corpus = Corpus(self._store, self._index, self._encoder)
+        self._speakers: dict[int, tuple[int, dict[str, int]]] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def path(self) -> str:
+        """The file, or ":memory:"."""
+        return self._store.path
+
+    # Remember.
+
+    def remember(
+        self,
+        text: str,
+        *,
+        namespace: str = DEFAULT_NAMESPACE,
+        session: str = DEFAULT_SESSION,
+        role: str = "user",
+        speaker: str | None = None,
+        at: datetime | None = None,
+        kind: str = "turn",
+        source: str | None = None,
+        metadata: Mapping[str, object] | None = None,
+        id: str | None = None,
+    ) -> Engram:
+        """Keep `text`, verbatim. When this returns, it is durable and the next recall can find it.
+
+        text: any Unicode, 1 byte to 1 MiB of UTF-8. namespace, session, speaker, kind, source: 1 to 512 bytes.
+        role: user, assistant, system or tool. at: when it was said (a naive time is taken as UTC); now if left out.
+        metadata: a JSON object up to 64 KiB. id: a UUID; a new UUIDv7 if left out.
+
+        Raises `InvalidEngram` (a ValueError) naming the limit, and nothing is written; `MemoryFull`, `MemoryLocked`
+        or `MemoryReadOnly` if it could not be kept.
+        """
+        engram = draft(
+            text,
+            namespace=namespace,
+            session=session,
+            role=role,
+            speaker=speaker,
+            at=at,
+            kind=kind,
+            source=source,
+            metadata=metadata,
+            id=id,
+        )
+        self._store.append([engram])
+        return engram
+
+    def remember_many(self, items: Iterable[Engram | Mapping[str, Any]], *, batch: int = BATCH) -> list[Engram]:
+        """Keep many: dicts with the fields of `remember` (and `recorded_at`), or engrams. One durable commit a batch.
+
+        Returns them in order. One that is invalid raises `InvalidEngram` naming its place; the batches before it are
+        kept, its own is not.
+        """
+        kept: list[Engram] = []
+        waiting: list[Engram] = []
+        for place, item in enumerate(items):
+            try:
+                waiting.append(checked(item))
+            except InvalidEngram as error:
+                raise InvalidEngram(f"item {place}: {error}") from None
+            if len(waiting) >= batch:
+                self.add(waiting)
+                kept += waiting
+                waiting = []
+        self.add(waiting)
+        return kept + waiting
+
+    def add(self, engrams: Sequence[Engram]) -> list[bool]:
+        """Keep engrams that already have ids, in one durable commit; False for each that was there, word for word.
+
+        Raises `InvalidEngram` if an id is there with other content, and nothing of the batch is kept.
+        """
+        written = self._store.append(engrams)
+        if len(engrams) > 1:
+            self._corpus.wake()
+        return written
+
+    # Recall.
+
+    def recall(
+        self,
+        query: str,
+        *,
+        namespace: str = DEFAULT_NAMESPACE,
+        limit: int = 10,
+        session: str | None = None,
+        before: datetime | None = None,
+        after: datetime | None = None,
+        kinds: Iterable[str] | None = None,
+    ) -> Recall:
+        """What in a namespace answers `query`, best first, at most `limit` hits; none where nothing fits.
+
+        query: any text; what it says never raises. session, before (exclusive), after (inclusive) and kinds leave
+        out what they do not admit. Runs no model: words, near words and their surroundings are looked up and scored.
+        """
+        if limit < 1:
+            raise ValueError(f"limit is {limit}; it must be at least 1")
+        where = self._where(namespace, session, before, after, kinds)
+        view, ranking = self._ranked(query, where, limit)
+        if ranking is None:
+            return Recall(query, namespace, (), view.unsearched)
+        hits = tuple(self._hits(ranking, ranking.order(where), where, limit))
+        return Recall(query, namespace, hits, view.unsearched)
+
+    def _ranked(self, query: str, where: Filter, limit: int) -> tuple[View, Ranking | None]:
+        """Everything scored for a query, from a view of this moment; None if there is nothing to score."""
+        for attempt in (1, 2):
+            view = self._corpus.view()
+            assert where.namespace is not None
+            number = self._store.namespace_number(where.namespace)
+            if number is None:
+                return view, None
+            try:
+                with damage_noticed():
+                    return view, self._rank(view, number, query, where, limit)
+            except IndexDamaged as error:
+                if attempt == 2:
+                    raise
+                self._corpus.damaged(error)
+        raise AssertionError("unreachable")
+
+    def _rank(self, view: View, number: int, query: str, where: Filter, limit: int) -> Ranking | None:
+        cue = read_cue(query, self._encoder, self._names(number, view.tail_through))
+        if not cue.ids:
+            return None
+        also = None
+        if where.session is not None:
+            assert where.namespace is not None
+            also = np.array(self._store.session_seqs(where.namespace, where.session, 5_000), dtype=np.int64)
+        factor = max(1, limit // 100)
+        while True:
+            found = find(view, number, cue, self._encoder, REACH.times(factor), also)
+            ranking = rank(cue, found, view, self._encoder)
+            # A filter can leave nothing of the usual candidates: look further until it does not.
+            enough = not is_narrow(where) or found.exhausted or factor >= WIDEST
+            if ranking is None or enough or len(ranking.order(where)) >= limit:
+                return ranking
+            factor *= 4
+
+    def _names(self, namespace: int, through: int) -> dict[str, int]:
+        """The speakers of a namespace, read again when something has been remembered since."""
+        known = self._speakers.get(namespace)
+        if known is None or known[0] != through:
+            if len(self._speakers) > 10_000:
+                self._speakers = {}
+            known = self._speakers[namespace] = (through, self._store.speakers(namespace))
+        return known[1]
+
+    def _hits(self, ranking: Ranking, order: Ints, where: Filter, limit: int) -> Iterator[Hit]:
+        """The first `limit` of the ranking that are still in the store and admitted by the filter."""
+        left = limit
+        for start in range(0, len(order), limit + 8):
+            part = order[start : start + limit + 8]
+            engrams = self._store.by_seq(ranking.pool.turns.seqs[part].tolist())
+            for place in part:
+                seq = int(ranking.pool.turns.seqs[place])
+                engram = engrams.get(seq)
+                if engram is not None and admitted(engram, where):
+                    yield ranking.hit(int(place), engram)
+                    left -= 1
+                    if not left:
+                        return
+
+    def explain(self, query: str, id: str, *, namespace: str | None = None) -> Explanation:
+        """At which place an engram comes for a query, the parts of its score beside the winner's, and what kept it down.
+
+        Raises `NotFound` if no engram has this id (in `namespace`, if given).
+        """
+        engram = self.get(id)
+        if namespace is not None and engram.namespace != namespace:
+            raise NotFound(f"no engram has the id {id} in the namespace {namespace!r}")
+        where = Filter(engram.namespace)
+        seq = self._store.seq_of(engram.id)
+        _, ranking = self._ranked(query, where, 100)
+        if ranking is None or seq is None:
+            return Explanation(query, engram, None, 0, 0.0, {}, None, {}, "the query holds no word that could be looked up")
+        order = ranking.order(where, floor=False)
+        winner = next(self._hits(ranking, order, where, 1), None)
+        return ranking.explanation(query, engram, seq, order, winner)
+
+    # Look.
+
+    def get(self, id: str) -> Engram:
+        """The engram with this id. Raises `NotFound` if there is none."""
+        engram = self._store.get(id)
+        if engram is None:
+            raise NotFound(f"no engram has the id {id} in {self.path}")
+        return engram
+
+    def engrams(
+        self,
+        *,
+        namespace: str | None = None,
+        session: str | None = None,
+        before: datetime | None = None,
+        after: datetime | None = None,
+        kinds: Iterable[str] | None = None,
+        limit: int | None = None,
+        after_id: str | None = None,
+    ) -> Iterator[Engram]:
+        """Engrams in the order in which they were remembered, from all namespaces unless one is named.
+
+        limit: at most so many. after_id: only those after this one. Raises `NotFound` if `after_id` names none.
+        """
+        return self._store.engrams(self._where(namespace, session, before, after, kinds), limit, after_id)
+
+    def namespaces(self) -> list[tuple[str, int]]:
+        """Every namespace with its number of engrams, by name."""
+        return self._store.namespaces()
+
+    def sessions(self, namespace: str = DEFAULT_NAMESPACE) -> list[tuple[str, int]]:
+        """Every session of a namespace with its number of engrams, in the order in which they began."""
+        return self._store.sessions(namespace)
+
+    def stats(self) -> Stats:
+        """The memory in numbers."""
+        counts = self._store.stats()
+        last, _ = self._store.version()
+        through = min(self._index.through, last)
+        return Stats(
+            path=self.path,
+            engrams=counts.engrams,
+            namespaces=counts.namespaces,
+            sessions=counts.sessions,
+            indexed_through=through,
+            unindexed=last - through,
+            store_bytes=counts.bytes,
+            index_bytes=self._index.bytes(),
+            index_trouble=self._corpus.trouble or self._index.damage,
+        )
+
+    # Forget.
+
+    def forget(
+        self,
+        *,
+        id: str | None = None,
+        namespace: str | None = None,
+        session: str | None = None,
+        before: datetime | None = None,
+    ) -> int:
+        """Forget the engrams that all the given conditions mean; returns how many. At once, for every recall.
+
+        `compact` then takes what is left of them out of every file. Raises ValueError if no condition is given.
+        """
+        if id is None and namespace is None and session is None and before is None:
+            raise ValueError("forget needs an id, a namespace, a session or a time; nothing was forgotten")
+        where = self._where(namespace, session, before, None, None)
+        count = self._store.forget(where, None if id is None else canonical_id(id))
+        if count:
+            self._corpus.wake()
+        return count
+
+    def compact(self) -> None:
+        """Take what was forgotten out of every file: the store is rewritten, the index is made again.
+
+        Takes as long as indexing the whole memory does. Raises `MemoryLocked` if another process keeps reading.
+        """
+        self._store.compact()
+        self._corpus.rebuild()
+        self._store.compact()
+
+    # Keep.
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Wait until everything remembered so far is in the index; False if `timeout` seconds were not enough.
+
+        Nothing needs it to be found: recall scans what the index does not hold. Raises `EngramError` if the index
+        cannot be written.
+        """
+        return self._corpus.flush(timeout)
+
+    def reindex(self, timeout: float | None = None) -> bool:
+        """Make the index again from the store, and wait for it as `flush` does."""
+        return self._corpus.rebuild(timeout)
+
+    def close(self) -> None:
+        """Let go of the files. Closing twice is allowed."""
+        self._corpus.close()
+        self._store.close()
+
+    def __enter__(self) -> Memory:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _where(
+        self,
+        namespace: str | None,
+        session: str | None,
+        before: datetime | None,
+        after: datetime | None,
+        kinds: Iterable[str] | None,
+    ) -> Filter:
+        return Filter(
+            namespace,
+            session,
+            None if before is None else as_utc("before", before),
+            None if after is None else as_utc("after", after),
+            None if kinds is None else tuple(kinds),
+        )
+
+
+def default_path() -> Path:
+    """Where the user's own memory lies: in the data folder that their system has for applications."""
+    return Path(platformdirs.user_data_dir("engram", appauthor=False)) / "memory.db"
+
+
+def checked(item: Engram | Mapping[str, Any]) -> Engram:
+    """An engram from the fields of `remember`, or an engram made elsewhere, with every limit checked."""
+    if isinstance(item, Engram):
+        fields = {field.name: getattr(item, field.name) for field in dataclasses.fields(item)}
+    elif isinstance(item, Mapping):
+        fields = dict(item)
+    else:
+        raise InvalidEngram(f"it is {type(item).__name__}; it must be an Engram or a mapping of remember's fields")
+    unknown = fields.keys() - FIELDS
+    if unknown or "text" not in fields:
+        wrong = f"unknown field {sorted(map(str, unknown))[0]!r}" if unknown else "the field 'text' is missing"
+        raise InvalidEngram(f"{wrong}; the fields are {', '.join(sorted(FIELDS))}")
+    return draft(**fields)
+
+
+def is_narrow(where: Filter) -> bool:
+    """Whether a filter leaves out engrams of the namespace."""
+    return any(part is not None for part in (where.session, where.before, where.after, where.kinds))
+
+
+def admitted(engram: Engram, where: Filter) -> bool:
+    """Whether a filter admits an engram, judged by the engram itself."""
+    return (
+        (where.namespace is None or engram.namespace == where.namespace)
+        and (where.session is None or engram.session == where.session)
+        and (where.before is None or engram.at < where.before)
+        and (where.after is None or engram.at >= where.after)
+        and (where.kinds is None or engram.kind in where.kinds)
+    )

@@ -1,0 +1,49 @@
+"""Language models behind one small interface: a local one, and any OpenAI-compatible endpoint.
+
+Owns how a model is named on a command line. Knows nothing of memory; `prompt` words notes for a model, and is told
+which.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engram.errors import ModelUnavailable
+from engram.models.base import Message, Model
+from engram.models.prompt import LARGE, SMALL, Prompt, with_notes
+
+__all__ = ["Message", "Model", "Prompt", "open_model", "prompt_for", "with_notes"]
+
+SMOLLM2 = "smollm2"
+
+_EXAMPLE = "https://api.openai.com/v1#gpt-4o-mini"
+
+
+def open_model(spec: str | None = None) -> Model:
+    """The model that `spec` names.
+
+    Nothing or "smollm2" is the small local model, a path ending in .gguf is a local file, and "URL#name" is the model
+    `name` at an OpenAI-compatible endpoint. Raises `ModelUnavailable` or, if a package is missing, `MissingExtra`.
+    """
+    # The rooms behind are imported when asked for: each needs packages that the others do not.
+    if spec is None or spec == SMOLLM2:
+        from engram.models.local import LocalModel, smollm2_path
+
+        return LocalModel(smollm2_path(), name="SmolLM2-135M-Instruct")
+    if "://" in spec:
+        from engram.models.openai import OpenAIModel, key_from_environment
+
+        url, _, name = spec.partition("#")
+        if not url.startswith(("http://", "https://")) or not name:
+            raise ModelUnavailable(f"{spec!r} names no model at an endpoint; write URL#name, as in {_EXAMPLE}")
+        return OpenAIModel(url, name, key=key_from_environment(url))
+    if spec.endswith(".gguf"):
+        from engram.models.local import LocalModel
+
+        return LocalModel(Path(spec).expanduser())
+    raise ModelUnavailable(f"{spec!r} names no model; give smollm2, the path of a .gguf file, or {_EXAMPLE}")
+
+
+def prompt_for(spec: str | None = None) -> Prompt:
+    """The wording that suits the model that `spec` names."""
+    return SMALL if spec is None or spec == SMOLLM2 else LARGE

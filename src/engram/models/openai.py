@@ -1,0 +1,206 @@
+"""A model behind an OpenAI-compatible endpoint, over HTTP.
+
+Owns the wire: the request, the server-sent events of the reply, and what each failure means to the user. Knows nothing
+of where the endpoint runs, nor of what the messages say.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from engram.errors import MissingExtra, ModelUnavailable
+from engram.models.base import Message
+
+if TYPE_CHECKING:
+    import httpx
+
+DEFAULT_CONTEXT = 8192
+"""Tokens a remote model is taken to hold: less than nearly all do, and plenty for a chat with notes."""
+
+_PATH = "/chat/completions"
+_ADVICE = {
+    400: "the request was not understood; check the model's name and what it supports",
+    401: "set ENGRAM_MODEL_KEY to a key that this endpoint accepts",
+    403: "the key may not use this model",
+    404: "check the address (it usually ends in /v1) and the model's name",
+    429: "too many requests, or the account's quota is used up; wait and try again",
+}
+
+
+def key_from_environment(url: str) -> str | None:
+    """The API key for `url`: ENGRAM_MODEL_KEY, or OPENAI_API_KEY where the endpoint is OpenAI's own.
+
+    A key named after one company is not sent to another's machine only because it lies in the environment.
+    """
+    host = urlsplit(url).hostname or ""
+    own = host == "openai.com" or host.endswith(".openai.com")
+    return os.environ.get("ENGRAM_MODEL_KEY") or (os.environ.get("OPENAI_API_KEY") if own else None) or None
+
+
+class OpenAIModel:
+    """The model called `name` at `url` (such as https://api.openai.com/v1)."""
+
+    def __init__(
+        self,
+        url: str,
+        name: str,
+        *,
+        key: str | None = None,
+        context: int = DEFAULT_CONTEXT,
+        wait_seconds: float = 120.0,
+        use_proxy: bool = True,
+    ) -> None:
+        try:
+            import httpx
+        except ImportError as error:
+            raise MissingExtra("a model at a URL needs httpx: pip install 'engram[chat]'") from error
+        self.name = name
+        self.context = context
+        self.url = url.rstrip("/").removesuffix(_PATH)
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        try:
+            # `wait_seconds` is the longest silence allowed, before the reply or between two pieces of it.
+            timeout = httpx.Timeout(wait_seconds, connect=10.0)
+            self._client = httpx.Client(headers=headers, timeout=timeout, trust_env=use_proxy)
+        except (UnicodeEncodeError, httpx.InvalidURL) as error:
+            raise ModelUnavailable(f"the key or a proxy setting for {self.url} cannot be used: {error}") from None
+
+    def reply(
+        self,
+        messages: Sequence[Message],
+        *,
+        max_tokens: int | None = None,
+        temperature: float | None = None,
+        stop: Sequence[str] = (),
+        extra: dict[str, object] | None = None,
+    ) -> Generator[str, None, None]:
+        """The reply, piece by piece; see `Model`. `extra` goes into the request as it is."""
+        body: dict[str, object] = {
+            "model": self.name,
+            "messages": [{"role": message.role, "content": message.content} for message in messages],
+            "stream": True,
+        }
+        # Some models refuse settings that they do not have, so nothing is sent that was not asked for.
+        optional = {"max_tokens": max_tokens, "temperature": temperature, "stop": list(stop) or None}
+        body |= {name: value for name, value in optional.items() if value is not None} | (extra or {})
+        with self._failures(), self._client.stream("POST", self.url + _PATH, json=body) as response:
+            if response.status_code != 200:
+                response.read()
+                raise ModelUnavailable(self._refusal(response))
+            if "text/event-stream" in response.headers.get("content-type", ""):
+                yield from self._streamed(response.iter_lines())
+            else:
+                yield self._whole(response.read())
+
+    def ask(self, url: str, body: dict[str, object]) -> dict[str, object]:
+        """The JSON object that `url`, another part of the same server, answers to `body`."""
+        with self._failures():
+            response = self._client.post(url, json=body)
+        if response.status_code != 200:
+            raise ModelUnavailable(self._refusal(response))
+        return self._json(response.text)
+
+    def count_tokens(self, text: str) -> int:
+        """An upper estimate: a token of the usual tokenizers is at least three bytes of ordinary text."""
+        return len(text.encode(errors="replace")) // 3 + 1
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        """Say what a failure of the connection means."""
+        import httpx
+
+        try:
+            yield
+        except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
+            raise ModelUnavailable(f"{self.url} is not an address of a model: {error}") from None
+        except httpx.ConnectError as error:
+            raise ModelUnavailable(
+                f"nothing answers at {self.url} ({error}); check the address, and that the model's server is running"
+            ) from None
+        except httpx.TimeoutException:
+            raise ModelUnavailable(f"{self.url} did not answer in time; try again, or use a faster model") from None
+        except httpx.HTTPError as error:
+            raise ModelUnavailable(f"{self.url} broke off its reply ({error}); try again") from None
+
+    def _refusal(self, response: httpx.Response) -> str:
+        status = response.status_code
+        advice = _ADVICE.get(status, "the endpoint has a problem; try again later" if status >= 500 else "")
+        said = _error_text(response.text)
+        message = f"{self.url} answered {status} {response.reason_phrase}".rstrip()
+        return message + (f" ({said})" if said else "") + (f"; {advice}" if advice else "")
+
+    def _streamed(self, lines: Iterator[str]) -> Generator[str, None, None]:
+        """The pieces in a stream of server-sent events; a stream that ends before it says so is broken."""
+        finished = False
+        for line in lines:
+            if not line.startswith("data:"):
+                continue
+            data = line.removeprefix("data:").strip()
+            if data == "[DONE]":
+                return
+            piece, finish = self._piece(data)
+            finished = finished or finish
+            if piece:
+                yield piece
+        if not finished:
+            raise ModelUnavailable(f"{self.url} broke off its reply before the end; try again")
+
+    def _piece(self, data: str) -> tuple[str, bool]:
+        """The text in one event, and whether it says that the reply is complete."""
+        event = self._json(data)
+        choices = event.get("choices")
+        if "error" in event:
+            raise ModelUnavailable(f"{self.url} broke off its reply ({_error_text(data)}); try again")
+        # The last event of some endpoints holds usage figures and no choice.
+        if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+            return "", False
+        delta = choices[0].get("delta")
+        content = delta.get("content") if isinstance(delta, dict) else None
+        return content if isinstance(content, str) else "", choices[0].get("finish_reason") is not None
+
+    def _whole(self, body: bytes) -> str:
+        """The reply of an endpoint that does not stream."""
+        answer = self._json(body.decode(errors="replace"))
+        try:
+            content = answer["choices"][0]["message"]["content"]  # type: ignore[index]
+        except (KeyError, IndexError, TypeError):
+            content = None
+        if not isinstance(content, str):
+            raise ModelUnavailable(f"{self.url} answered without a reply in it; is it an OpenAI-compatible endpoint?")
+        return content
+
+    def _json(self, text: str) -> dict[str, object]:
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = None
+        if not isinstance(value, dict):
+            raise ModelUnavailable(
+                f"{self.url} answered something that is not JSON ({_short(text)!r}); "
+                "is it an OpenAI-compatible endpoint? Its address usually ends in /v1"
+            )
+        return value
+
+
+def _error_text(text: str) -> str:
+    """What an endpoint said was wrong, in one short line."""
+    try:
+        error = json.loads(text)["error"]
+        said = error["message"] if isinstance(error, dict) else error
+    except (ValueError, KeyError, TypeError):
+        said = text
+    return _short(str(said))
+
+
+def _short(text: str, limit: int = 200) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"

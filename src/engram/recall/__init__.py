@@ -1,0 +1,1 @@
+"""Cue, candidates, scores, context: pure functions over arrays."""

@@ -1,0 +1,103 @@
+"""Candidates: the few hundred turns out of a namespace that are worth scoring, with their neighbours.
+
+Owns how many, and which of the cue's words may fetch them. Exact words and near words are two plain queries to the
+index; what the index does not hold yet is a candidate as a whole.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from engram.encode import Encoder
+from engram.index import Ints, Turns, View
+from engram.recall.cue import Cue
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How far recall looks. More costs time and finds little: see docs/LOG.md."""
+
+    exact: int = 200
+    """Candidates by the cue's own words."""
+    near: int = 150
+    """Candidates by words near them."""
+    near_words: int = 6
+    """Near words asked for, for each of the cue's."""
+    near_least: float = 0.45
+    """... at this similarity or more."""
+    asking: int = 8
+    """Words of the cue that fetch candidates, the rarest first."""
+    common: float = 0.05
+    """The share of a namespace's engrams from which on a word is too common to fetch them, if there are others."""
+
+    def times(self, factor: int) -> Reach:
+        """The same with more candidates."""
+        return Reach(self.exact * factor, self.near * factor, self.near_words, self.near_least, self.asking, self.common)
+
+
+REACH = Reach()
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Candidates with their neighbours."""
+
+    turns: Turns
+    size: int
+    """Engrams of the namespace in the index."""
+    tail: int
+    """Engrams of the namespace in the tail; all are candidates."""
+    frequencies: Ints
+    """How many of those hold each token of the cue: shape (q,)."""
+    exhausted: bool
+    """Whether every engram that the words can fetch is here: more reach would find no more."""
+
+
+def find(view: View, namespace: int, cue: Cue, encoder: Encoder, reach: Reach = REACH, also: Ints | None = None) -> Found:
+    """The candidates of a namespace for a cue; `also`: seqs that are candidates in any case."""
+    reader = view.index.reader
+    size = reader.size(namespace)
+    frequencies = reader.frequencies(namespace, cue.terms)
+    asking = asking_words(cue, size, frequencies, reach)
+    exact = reader.search(namespace, [cue.terms[i] for i in asking], reach.exact)
+    near = reader.search(namespace, near_words(cue, asking, encoder, reach), reach.near)
+    tail = view.tail_seqs(namespace)
+    parts = [exact, near, tail]
+    if also is not None:
+        parts.append(also)
+    turns = view.take(np.unique(np.concatenate(parts)))
+    turns = of_namespace(with_neighbours(with_neighbours(turns, view), view), namespace)
+    return Found(turns, size, len(tail), frequencies, len(exact) < reach.exact and len(near) < reach.near)
+
+
+def asking_words(cue: Cue, size: int, frequencies: Ints, reach: Reach) -> list[int]:
+    """Places in the cue of the words that fetch candidates: those that are there and not common, the rarest first."""
+    here = [i for i in np.argsort(frequencies, kind="stable").tolist() if frequencies[i]]
+    rare = [i for i in here if frequencies[i] <= max(reach.common * size, reach.exact)]
+    return (rare or here[:3])[: reach.asking]
+
+
+def near_words(cue: Cue, asking: list[int], encoder: Encoder, reach: Reach) -> list[str]:
+    """The words near those that ask, and near those that the namespace does not hold at all; each once."""
+    places = [i for i in range(len(cue.ids)) if i in asking or cue.probabilities[i] < 1e-3]
+    rarest = sorted(places, key=lambda i: cue.probabilities[i])[: reach.asking]
+    own = set(cue.terms)
+    words = (w for i in rarest for w in encoder.near_terms(cue.ids[i], reach.near_least, reach.near_words))
+    return [word for word in dict.fromkeys(words) if word not in own]
+
+
+def with_neighbours(turns: Turns, view: View) -> Turns:
+    """`turns` and those right before and after them in their sessions."""
+    missing = np.setdiff1d(view.neighbours(turns), turns.seqs)
+    return turns if not len(missing) else Turns.joined([turns, view.take(missing)])
+
+
+def of_namespace(turns: Turns, namespace: int) -> Turns:
+    """`turns`, all of which must be of one namespace: a damaged index must not lead across the wall."""
+    strange = turns.rows["namespace"] != namespace
+    if not strange.any():
+        return turns
+    keep = np.repeat(~strange, turns.lengths)
+    return Turns(turns.seqs[~strange], turns.rows[~strange], turns.tokens[keep], turns.lengths[~strange])

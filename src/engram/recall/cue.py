@@ -1,0 +1,66 @@
+"""The cue: what a query asks for, read from its words before anything is looked up.
+
+Owns which of the query's words count, and who is asked about. Knows nothing of candidates or scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from engram.encode import Encoder
+
+MOST_TOKENS = 32
+"""Different tokens of a query that are looked up; of a longer one, those that are rarest in plain language."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """A query as recall uses it: its different tokens in the order of their first place, n of them."""
+
+    ids: tuple[int, ...]
+    """Token ids."""
+    terms: tuple[str, ...]
+    """Their stems."""
+    probabilities: npt.NDArray[np.float64]
+    """How common each is in plain language: shape (n,)."""
+    names: npt.NDArray[np.bool_]
+    """Which of them name a speaker of the namespace: shape (n,)."""
+    asked: frozenset[int]
+    """The speakers so named, by their number."""
+
+
+def read_cue(query: str, encoder: Encoder, speakers: Mapping[str, int]) -> Cue:
+    """The cue of `query`; `speakers` are the names of the namespace with their numbers."""
+    analysis = encoder.analyse(query)
+    first: dict[int, str] = {}
+    for id, term in zip(analysis.ids, analysis.terms, strict=True):
+        first.setdefault(id, term)
+    ids = list(first)
+    probabilities = encoder.probabilities(ids)
+    if len(ids) > MOST_TOKENS:
+        kept = np.sort(np.argsort(probabilities, kind="stable")[:MOST_TOKENS])
+        ids, probabilities = [ids[i] for i in kept], probabilities[kept]
+    asked, named = named_speakers(ids, encoder, speakers)
+    return Cue(
+        ids=tuple(ids),
+        terms=tuple(first[i] for i in ids),
+        probabilities=probabilities,
+        names=np.array([i in named for i in ids], dtype=np.bool_),
+        asked=asked,
+    )
+
+
+def named_speakers(ids: list[int], encoder: Encoder, speakers: Mapping[str, int]) -> tuple[frozenset[int], set[int]]:
+    """Which speakers a query with these token ids names, and which of the ids do: any word of a name will do."""
+    present = set(ids)
+    asked, named = set(), set()
+    for name, number in speakers.items():
+        hits = present.intersection(encoder.analyse(name).ids)
+        if hits:
+            asked.add(number)
+            named |= hits
+    return frozenset(asked), named
