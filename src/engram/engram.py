@@ -30,7 +30,6 @@ DEFAULT_SESSION = "default"
 ROLES = ("user", "assistant", "system", "tool")
 
 
-
 @dataclass(frozen=True, slots=True)
 class Engram:
     """One trace: what was said, by whom, when, and where it came from.

@@ -9,9 +9,10 @@ from __future__ import annotations
 import dataclasses
 import os
 import threading
+import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -23,8 +24,8 @@ from engram.corpus import Corpus
 from engram.encode import Encoder, Table, default_table
 from engram.engram import DEFAULT_NAMESPACE, DEFAULT_SESSION, Engram, as_utc, canonical_id, draft
 from engram.errors import InvalidEngram, NotFound
-from engram.index import Index, IndexDamaged, Ints, View, damage_noticed
-from engram.recall.candidates import REACH, find
+from engram.index import Index, IndexDamaged, Ints, View
+from engram.recall.candidates import REACH
 from engram.recall.cue import read_cue
 from engram.recall.ranking import Ranking, rank
 from engram.recall.result import Explanation, Hit, Recall
@@ -81,9 +82,11 @@ class Memory:
         where = str(default_path() if path is None else path)
         self._encoder = Encoder(default_table() if table is None else table)
         self._store = SqliteStore(where, read_only=read_only, wait=wait)
-        folder = None if where == IN_MEMORY else Path(where + ".index")
-        self._index = Index(folder, self._encoder.fingerprint, self._encoder.token_type)
+        folder = None if where == IN_MEMORY else Path(os.path.abspath(where) + ".index")
+        self._index = Index(folder, self._encoder.fingerprint, self._encoder.token_type, self._store.identity)
         self._corpus = Corpus(self._store, self._index, self._encoder)
+        # Also when the process ends: a thread that the interpreter leaves behind inside a library would crash it.
+        self._let_go = weakref.finalize(self, let_go, self._corpus, self._store, os.getpid())
         self._speakers: dict[int, tuple[int, dict[str, int]]] = {}
         self._lock = threading.Lock()
 
@@ -130,6 +133,7 @@ class Memory:
             id=id,
         )
         self._store.append([engram])
+        self._corpus.added(1)
         return engram
 
     def remember_many(self, items: Iterable[Engram | Mapping[str, Any]], *, batch: int = BATCH) -> list[Engram]:
@@ -146,20 +150,22 @@ class Memory:
             except InvalidEngram as error:
                 raise InvalidEngram(f"item {place}: {error}") from None
             if len(waiting) >= batch:
-                self.add(waiting)
+                self._add(waiting)
                 kept += waiting
                 waiting = []
-        self.add(waiting)
+        self._add(waiting)
         return kept + waiting
 
     def add(self, engrams: Sequence[Engram]) -> list[bool]:
         """Keep engrams that already have ids, in one durable commit; False for each that was there, word for word.
 
-        Raises `InvalidEngram` if an id is there with other content, and nothing of the batch is kept.
+        Raises `InvalidEngram` if one is invalid or its id is there with other content, and none of them is kept.
         """
+        return self._add([checked(engram) for engram in engrams])
+
+    def _add(self, engrams: Sequence[Engram]) -> list[bool]:
         written = self._store.append(engrams)
-        if len(engrams) > 1:
-            self._corpus.wake()
+        self._corpus.added(sum(written))
         return written
 
     # Recall.
@@ -174,22 +180,25 @@ class Memory:
         before: datetime | None = None,
         after: datetime | None = None,
         kinds: Iterable[str] | None = None,
+        now: datetime | None = None,
     ) -> Recall:
         """What in a namespace answers `query`, best first, at most `limit` hits; none where nothing fits.
 
         query: any text; what it says never raises. session, before (exclusive), after (inclusive) and kinds leave
-        out what they do not admit. Runs no model: words, near words and their surroundings are looked up and scored.
+        out what they do not admit. now: when the query is asked, for "last May" and the like.
+
+        Runs no model: words, near words and their surroundings are looked up and scored.
         """
         if limit < 1:
             raise ValueError(f"limit is {limit}; it must be at least 1")
         where = self._where(namespace, session, before, after, kinds)
-        view, ranking = self._ranked(query, where, limit)
+        view, ranking = self._ranked(query, where, limit, as_utc("now", now or datetime.now(UTC)))
         if ranking is None:
             return Recall(query, namespace, (), view.unsearched)
         hits = tuple(self._hits(ranking, ranking.order(where), where, limit))
         return Recall(query, namespace, hits, view.unsearched)
 
-    def _ranked(self, query: str, where: Filter, limit: int) -> tuple[View, Ranking | None]:
+    def _ranked(self, query: str, where: Filter, limit: int, now: datetime) -> tuple[View, Ranking | None]:
         """Everything scored for a query, from a view of this moment; None if there is nothing to score."""
         for attempt in (1, 2):
             view = self._corpus.view()
@@ -198,16 +207,15 @@ class Memory:
             if number is None:
                 return view, None
             try:
-                with damage_noticed():
-                    return view, self._rank(view, number, query, where, limit)
+                return view, self._rank(view, number, query, where, limit, now)
             except IndexDamaged as error:
                 if attempt == 2:
                     raise
-                self._corpus.damaged(error)
+                self._corpus.damaged(view, error)
         raise AssertionError("unreachable")
 
-    def _rank(self, view: View, number: int, query: str, where: Filter, limit: int) -> Ranking | None:
-        cue = read_cue(query, self._encoder, self._names(number, view.tail_through))
+    def _rank(self, view: View, number: int, query: str, where: Filter, limit: int, now: datetime) -> Ranking | None:
+        cue = read_cue(query, self._encoder, self._names(number, view.tail_through), now)
         if not cue.ids:
             return None
         also = None
@@ -216,11 +224,10 @@ class Memory:
             also = np.array(self._store.session_seqs(where.namespace, where.session, 5_000), dtype=np.int64)
         factor = max(1, limit // 100)
         while True:
-            found = find(view, number, cue, self._encoder, REACH.times(factor), also)
-            ranking = rank(cue, found, view, self._encoder)
+            ranking = rank(view, number, cue, self._encoder, REACH.times(factor), also)
             # A filter can leave nothing of the usual candidates: look further until it does not.
-            enough = not is_narrow(where) or found.exhausted or factor >= WIDEST
-            if ranking is None or enough or len(ranking.order(where)) >= limit:
+            enough = not is_narrow(where) or factor >= WIDEST
+            if ranking is None or enough or ranking.exhausted or len(ranking.order(where)) >= limit:
                 return ranking
             factor *= 4
 
@@ -249,7 +256,7 @@ class Memory:
                         return
 
     def explain(self, query: str, id: str, *, namespace: str | None = None) -> Explanation:
-        """At which place an engram comes for a query, the parts of its score beside the winner's, and what kept it down.
+        """At which place an engram comes for a query, its score beside the winner's, and what kept it down.
 
         Raises `NotFound` if no engram has this id (in `namespace`, if given).
         """
@@ -258,9 +265,11 @@ class Memory:
             raise NotFound(f"no engram has the id {id} in the namespace {namespace!r}")
         where = Filter(engram.namespace)
         seq = self._store.seq_of(engram.id)
-        _, ranking = self._ranked(query, where, 100)
+        _, ranking = self._ranked(query, where, 100, datetime.now(UTC))
         if ranking is None or seq is None:
-            return Explanation(query, engram, None, 0, 0.0, {}, None, {}, "the query holds no word that could be looked up")
+            return Explanation(
+                query, engram, None, 0, 0.0, {}, None, {}, "the query holds no word that could be looked up"
+            )
         order = ranking.order(where, floor=False)
         winner = next(self._hits(ranking, order, where, 1), None)
         return ranking.explanation(query, engram, seq, order, winner)
@@ -289,6 +298,8 @@ class Memory:
 
         limit: at most so many. after_id: only those after this one. Raises `NotFound` if `after_id` names none.
         """
+        if limit is not None and limit < 0:
+            raise ValueError(f"limit is {limit}; it must not be negative")
         return self._store.engrams(self._where(namespace, session, before, after, kinds), limit, after_id)
 
     def namespaces(self) -> list[tuple[str, int]]:
@@ -335,17 +346,17 @@ class Memory:
         where = self._where(namespace, session, before, None, None)
         count = self._store.forget(where, None if id is None else canonical_id(id))
         if count:
-            self._corpus.wake()
+            self._corpus.forgot()
         return count
 
     def compact(self) -> None:
-        """Take what was forgotten out of every file: the store is rewritten, the index is made again.
+        """Take what was forgotten out of every file: the store is rewritten, and the index made again.
 
-        Takes as long as indexing the whole memory does. Raises `MemoryLocked` if another process keeps reading.
+        The index only if something was forgotten since it was begun; then it takes as long as indexing the whole memory
+        does, and recall goes on meanwhile. Raises `MemoryLocked` if another process keeps reading or indexing.
         """
         self._store.compact()
-        self._corpus.rebuild()
-        self._store.compact()
+        self._corpus.purge()
 
     # Keep.
 
@@ -362,9 +373,10 @@ class Memory:
         return self._corpus.rebuild(timeout)
 
     def close(self) -> None:
-        """Let go of the files. Closing twice is allowed."""
-        self._corpus.close()
-        self._store.close()
+        """Let go of the files; up to a batch of what is not indexed yet is indexed first. Closing twice is allowed."""
+        if self._let_go.detach():
+            self._corpus.close()
+            self._store.close()
 
     def __enter__(self) -> Memory:
         return self
@@ -389,6 +401,14 @@ class Memory:
             None if after is None else as_utc("after", after),
             None if kinds is None else tuple(kinds),
         )
+
+
+def let_go(corpus: Corpus, store: SqliteStore, process: int) -> None:
+    """Close what a `Memory` that was not closed has left behind. Nothing is lost: what was remembered is durable."""
+    # In a forked child the thread is not there and the files are the parent's.
+    if os.getpid() == process:
+        corpus.close(quick=True)
+        store.close()
 
 
 def default_path() -> Path:

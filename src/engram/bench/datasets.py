@@ -78,8 +78,11 @@ def read_locomo(path: Path) -> list[Conversation]:
 
     A turn's text is its `text`, with ` [shared <caption>]` behind it where it came with an image.
     """
+    samples = read_json(path)
+    if not isinstance(samples, list):
+        raise DatasetError(f"{path} is not LoCoMo's JSON: it holds {type(samples).__name__}, not a list of samples")
     try:
-        return [locomo_conversation(sample, str(path)) for sample in read_json(path)]
+        return [locomo_conversation(sample, str(path)) for sample in samples]
     except (KeyError, TypeError, AttributeError) as error:
         raise DatasetError(f"{path} is not LoCoMo's JSON: {error!r}") from error
 

@@ -18,14 +18,9 @@ class Bar:
     reach: float
     higher_is_better: bool = False
 
-    def verdict(self, value: float) -> str:
-        """How a value stands to the bar, and, where the farther mark is met as well, to that."""
-        if self._passes(value, self.reach):
-            return "met, and what it reaches for"
-        return "met" if self._passes(value, self.bar) else "short of"
-
-    def _passes(self, value: float, mark: float) -> bool:
-        return value >= mark if self.higher_is_better else value <= mark
+    def verdict(self, value: float, mark: float) -> str:
+        """How a value stands to one of the two marks."""
+        return "met" if (value >= mark if self.higher_is_better else value <= mark) else "short of"
 
 
 BARS = {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -63,12 +63,24 @@ def bench(
     for note in (note for part in parts for note in part.notes):
         typer.echo(f"left out: {note}", err=True)
     if report is not None:
-        again = shlex.join(["engram", "bench", *sys.argv[1:]]).replace("engram bench bench", "engram bench")
+        again = command(scale, only or (), locomo, seed, report)
         report.write_text(reports.markdown(parts, machine, when, again, seconds), encoding="utf-8")
         typer.echo(f"report: {report}", err=True)
     if json_path is not None:
         json_path.write_text(json.dumps(reports.as_json(parts, machine, when), indent=1) + "\n", encoding="utf-8")
         typer.echo(f"figures: {json_path}", err=True)
+
+
+def command(scale: str, only: Sequence[str], locomo: Path | None, seed: int, report: Path) -> str:
+    """What to type to get the same report; files by their names alone, for they lie elsewhere on other machines."""
+    words = ["engram", "bench", "--scale", scale]
+    for name in only:
+        words += ["--only", str(name)]
+    if locomo is not None:
+        words += ["--locomo", locomo.name]
+    if seed:
+        words += ["--seed", str(seed)]
+    return shlex.join([*words, "--report", report.name])
 
 
 if __name__ == "__main__":

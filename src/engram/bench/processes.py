@@ -31,13 +31,13 @@ def run_task(task: str, tell: Tell, about: str, **arguments: Any) -> dict[str, A
 
 def run_python(arguments: Sequence[str], tell: Tell, about: str) -> str:
     """What a new interpreter prints when it is given `arguments`."""
+    command = [sys.executable, *arguments]
+    # To a file, because a pipe that nobody empties yet would stop a process with much to say.
     with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen(
-            [sys.executable, *arguments], stdout=output, stderr=subprocess.PIPE, text=True, env=environment()
-        )
-        assert process.stderr is not None
-        said = relayed(process.stderr, tell, about)
-        if process.wait():
+        with subprocess.Popen(command, stdout=output, stderr=subprocess.PIPE, text=True, env=environment()) as process:
+            assert process.stderr is not None
+            said = relayed(process.stderr, tell, about)
+        if process.returncode:
             end = "".join(said[-20:])
             raise WorkerFailed(f"{about}: its process ended with exit code {process.returncode}:\n{end}")
         output.seek(0)

@@ -12,7 +12,7 @@ from typing import Any
 
 from engram.bench.figures import Figure, Part, Table
 
-HEAD = ("measured", "value", "bar", "", "reach for", "beside it, in the same run")
+HEAD = ("measured", "value", "bar", "reach for", "beside it, in the same run")
 
 
 def summary(parts: Iterable[Part]) -> str:
@@ -22,13 +22,18 @@ def summary(parts: Iterable[Part]) -> str:
 
 
 def figure_row(figure: Figure) -> list[str]:
-    """One figure, its bar, how it stands to it, and its references."""
+    """One figure, how it stands to its marks, and its references."""
+    marks = [f"{mark}: {verdict}" for mark, verdict in verdicts(figure)] or ["", ""]
     beside = "; ".join(reference.show() for reference in figure.references)
-    value = figure.unit.show(figure.value)
+    return [figure.name, figure.unit.show(figure.value), *marks, beside]
+
+
+def verdicts(figure: Figure) -> list[tuple[str, str]]:
+    """The bar and what to reach for, each with how the value stands to it; nothing where either is missing."""
     bar = figure.bar
     if bar is None or math.isnan(figure.value):
-        return [figure.name, value, "", "", "", beside]
-    return [figure.name, value, plain(bar.bar), bar.verdict(figure.value), plain(bar.reach), beside]
+        return []
+    return [(plain(mark), bar.verdict(figure.value, mark)) for mark in (bar.bar, bar.reach)]
 
 
 def plain(value: float) -> str:
@@ -94,7 +99,7 @@ def figure_json(figure: Figure) -> dict[str, Any]:
         "unit": figure.unit.sign.strip(),
         "bar": None if bar is None else bar.bar,
         "reach_for": None if bar is None else bar.reach,
-        "verdict": None if bar is None or math.isnan(figure.value) else bar.verdict(figure.value),
+        "verdicts": [verdict for _, verdict in verdicts(figure)],
         "references": [
             {"name": r.name, "value": number(r.value), "unit": r.unit.sign.strip()} for r in figure.references
         ],

@@ -59,8 +59,7 @@ def _run(words: list[str], wants_json: bool) -> int:
 
 def _hint(error: object) -> str:
     context = getattr(error, "ctx", None)
-    path = "engram" if context is None else context.command_path
-    return f" (see: {path} --help)"
+    return "" if context is None else f" (see: {context.command_path} --help)"
 
 
 def _failed(kind: str, message: str, code: int, wants_json: bool, hint: str = "") -> int:

@@ -6,6 +6,7 @@ is remembered or put to the model; that is `models.conversation`.
 
 from __future__ import annotations
 
+import io
 import secrets
 import sys
 import unicodedata
@@ -13,11 +14,11 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from engram.cli.options import MemoryPath, Namespace
 from engram.engram import DEFAULT_NAMESPACE, Engram
 from engram.errors import EngramError, InvalidEngram, NotFound
 from engram.memory import Memory
@@ -40,10 +41,8 @@ HELP = """\
 
 
 def chat(
-    namespace: Annotated[
-        str, typer.Option("--namespace", "-n", help="Whose memories; nothing is recalled across it.")
-    ] = DEFAULT_NAMESPACE,
-    memory: Annotated[Path | None, typer.Option("--memory", "-m", help="The memory's file; yours if left out.")] = None,
+    namespace: Namespace = DEFAULT_NAMESPACE,
+    memory: MemoryPath = None,
     model: Annotated[
         str | None,
         typer.Option("--model", help="smollm2 (the default), a path to a .gguf file, or URL#name of an endpoint."),
@@ -52,12 +51,14 @@ def chat(
     budget: Annotated[int | None, typer.Option(min=1, help="Tokens they may take.")] = None,
     session: Annotated[str | None, typer.Option(help="The session to go on with; a new one if left out.")] = None,
 ) -> None:
-    """Talk with a language model that remembers.
+    r"""Talk with a language model that remembers.
 
     What is said is kept before the model replies, and found again in every later chat. In a pipe only the replies are
     printed, one for each line of input.
 
-    Example: engram chat --namespace ana
+    Example:
+      engram chat --namespace ana
+      printf 'What is my dog called?\n' | engram chat
     """
     prompt = prompt_for(model)
     prompt = replace(
@@ -65,6 +66,7 @@ def chat(
         notes=prompt.notes if notes is None else notes,
         budget=prompt.budget if budget is None else budget,
     )
+    forgive_encodings()
     with Memory(memory) as store:
         language_model = open_model(model)
         try:
@@ -79,6 +81,13 @@ def chat(
 def new_session() -> str:
     """The name of a session that begins now."""
     return f"chat-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+
+
+def forgive_encodings() -> None:
+    """Let no byte that comes in, and no character that the terminal lacks, end the chat."""
+    for stream, errors in ((sys.stdin, "surrogateescape"), (sys.stdout, "replace")):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=errors)
 
 
 def cleaned(line: str) -> str:
@@ -229,7 +238,9 @@ class Chat:
             engram = None
         if engram is not None and engram.namespace == talk.namespace:
             return [engram]
-        self.listed = [hit.engram for hit in talk.memory.recall(words, namespace=talk.namespace, limit=LISTED)]
+        found = [hit.engram for hit in talk.memory.recall(words, namespace=talk.namespace, limit=LISTED)]
+        # Recall brings what stands near, too; who says the very words means those that have them.
+        self.listed = [engram for engram in found if words.casefold() in engram.text.casefold()] or found
         if len(self.listed) < 2:
             return self.listed
         self.show_list()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engram.cli.options import Before, Json, MemoryPath, opened
+from engram.cli.options import Before, Json, MemoryPath, UsageError, opened
 from engram.cli.output import answer, one_line, size
 from engram.engram import DEFAULT_NAMESPACE
 from engram.errors import NotFound
@@ -48,7 +48,7 @@ def forget(
       engram forget --namespace ana --session 2026-03-02
     """
     if id is None and session is None and before is None and namespace is None:
-        raise typer.BadParameter("name what to forget: --id, --session, --before or --namespace")
+        raise UsageError("name what to forget: --id, --session, --before or --namespace")
     if id is None and namespace is None:
         namespace = DEFAULT_NAMESPACE
     with opened(memory) as kept:

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from engram.memory import Memory
 
 
+class UsageError(typer.TyperException):
+    """The options do not go together, or one of them cannot be understood."""
+
+    exit_code = 2
+
+
 def parse_time(text: str | datetime) -> datetime:
     """A time from ISO 8601; one without a zone is taken as UTC."""
     from engram.engram import as_utc

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from engram.cli.options import Json, MemoryPath, Namespace, opened, parse_time
+from engram.cli.options import Json, MemoryPath, Namespace, UsageError, opened, parse_time
 from engram.cli.output import answer, one_line
 from engram.errors import InvalidEngram
 from engram.transfer.records import to_record
@@ -79,7 +79,7 @@ def json_object(text: str) -> dict[str, object]:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise typer.BadParameter(f"--metadata is not JSON: {error}") from None
+        raise UsageError(f"--metadata is not JSON: {error}") from None
     if not isinstance(value, dict):
-        raise typer.BadParameter(f"--metadata is {type(value).__name__}; it must be a JSON object")
+        raise UsageError(f"--metadata is {type(value).__name__}; it must be a JSON object")
     return value

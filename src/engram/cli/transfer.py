@@ -139,7 +139,8 @@ def _report(total: Outcome, dry_run: bool) -> None:
         if dry_run
         else f"{total.remembered:,} remembered, {total.already_there:,} already there"
     )
-    typer.echo(f"{total.read:,} read: {done}, {len(total.problems):,} problems")
+    plural = "" if len(total.problems) == 1 else "s"
+    typer.echo(f"{total.read:,} read: {done}, {len(total.problems):,} problem{plural}")
     for why, count in total.left_out.most_common():
         typer.echo(f"{count:,} left out: {one_line(why)}")
 

@@ -24,13 +24,37 @@ CACHE_SIZE = 200_000
 ROW_CACHE_BYTES = 16 << 20
 """Memory for rows of similarities (64 KiB each with the English table)."""
 
+TOO_COMMON = 0.007
+"""The share of a word from which on words near it do not count: "what", "do", "my"."""
+
 UNKNOWN_PROBABILITY = 1e-6
 """The share of a word that the table does not hold: rarer than any that it holds."""
 
-QUESTION = 1
-"""Mark of a text that ends in a question."""
+CENTROID_DIMENSIONS = 64
+"""Principal components of the table's vectors that centroids are taken over; all 256 rank no better."""
 
-ASKS = re.compile(r"[?\uff1f\u061f\u037e](?:[\s\"'\u201d\u2019)*]|[\U0001f000-\U0001faff]){0,8}$")
+COMMON_SHARE = 1e-3
+"""The share of a word at which it counts half in a centroid (SIF, Arora et al. 2017: the a in a / (a + p))."""
+
+# Marks of a text.
+QUESTION = 1
+"""It ends in a question."""
+ASKS = 2
+"""It holds a question."""
+TIME = 4
+"""It names a time (in English, or with a year, a date or an hour in figures)."""
+
+QUESTION_MARKS = "?\uff1f\u061f\u037e"
+ASKS_LAST = re.compile(rf"[{QUESTION_MARKS}](?:[\s\"'\u201d\u2019)*]|[\U0001f000-\U0001faff]){{0,8}}$")
+ASKS_ANYWHERE = re.compile(f"[{QUESTION_MARKS}]")
+FIGURES = re.compile(r"[0-9]{4}|[0-9]:[0-9]{2}|[0-9][/.-][0-9]{1,2}[/.-][0-9]|\u6708|\u5e74|\u6628|\u4eca")
+TIME_WORDS = frozenset(
+    """
+    yesterday today tomorrow tonight last next ago week weekend month year day date morning evening night
+    recently since monday tuesday wednesday thursday friday saturday sunday january february march april may
+    june july august september october november december spring summer autumn fall winter
+    """.split()
+)
 
 # A stemmer is chosen by script alone: words of other languages in Latin script are stemmed as English ones are, the
 # same way when written and when asked.
@@ -52,7 +76,7 @@ class Analysis(NamedTuple):
     ids: list[int]
     """Their token ids."""
     marks: int
-    """QUESTION, or 0."""
+    """QUESTION, ASKS and TIME, as bits."""
 
 
 class Encoder:
@@ -66,6 +90,8 @@ class Encoder:
         self.token_type: npt.DTypeLike = np.uint16 if size <= 1 << 15 else np.uint32
         self.tokens = 1 << 16 if size <= 1 << 15 else size + (1 << 20)
         """Token ids run from 0 to tokens - 1; those from len(table.stems) on are hashes."""
+        self._time_stems = frozenset(map(stem_of, TIME_WORDS))
+        self._centroids = self._weighted_vectors()
         self._numbers = {stem: number for number, stem in enumerate(table.stems)}
         self._known: dict[str, tuple[str, int]] = {}
         self._rows: dict[int, npt.NDArray[np.uint8]] = {}
@@ -80,7 +106,12 @@ class Encoder:
                 found = self._learn(word)
             terms.append(found[0])
             ids.append(found[1])
-        return Analysis(terms, ids, QUESTION if ASKS.search(text[-64:]) else 0)
+        marks = 0
+        if ASKS_ANYWHERE.search(text):
+            marks = ASKS | (QUESTION if ASKS_LAST.search(text[-64:]) else 0)
+        if not self._time_stems.isdisjoint(terms) or FIGURES.search(text):
+            marks |= TIME
+        return Analysis(terms, ids, marks)
 
     def _learn(self, word: str) -> tuple[str, int]:
         stem = stem_of(word)
@@ -99,24 +130,70 @@ class Encoder:
         shares = [float(self.table.probability[i]) if i < size else UNKNOWN_PROBABILITY for i in ids]
         return np.array(shares, dtype=np.float64)
 
-    def similarities(self, ids: Sequence[int]) -> list[npt.NDArray[np.uint8]]:
-        """For each id, how near every token is to it, in steps of 1/255: each of shape (tokens,); itself 255.
+    def similarities(self, ids: Sequence[int]) -> list[npt.NDArray[np.uint8] | None]:
+        """For each id, how near every other token is to it, in steps of 1/255: each of shape (tokens,).
 
-        What is not among the near stems of the table is 0.
+        0 for what is not among the near stems of the table, and for itself. None for a word so common that a word near
+        it says nothing, and for one that has no near stems.
         """
-        return [self._row(i) for i in ids]
+        size, share = len(self.table.stems), self.table.probability
+        return [self._row(i) if i < size and share[i] < TOO_COMMON else None for i in ids]
 
     def _row(self, id: int) -> npt.NDArray[np.uint8]:
         row = self._rows.get(id)
         if row is None:
             row = np.zeros(self.tokens, np.uint8)
-            if id < len(self.table.stems):
-                row[self.table.near[id]] = self.table.similarity[id]
-            row[id] = 255
+            row[self.table.near[id]] = self.table.similarity[id]
+            row[id] = 0
             if len(self._rows) * self.tokens >= ROW_CACHE_BYTES:
                 self._rows = {}
             self._rows[id] = row
         return row
+
+    # Centroids: the sum of a text's vectors, each by how rare its word is.
+
+    def _weighted_vectors(self) -> npt.NDArray[np.float32]:
+        """Each stem's vector times its weight in a centroid, and a last row of zeros for all other tokens."""
+        vectors = self.table.vectors[:, :CENTROID_DIMENSIONS].astype(np.float32)
+        lengths = np.maximum(np.linalg.norm(self.table.vectors.astype(np.float32), axis=1), 1e-9)
+        weights = COMMON_SHARE / (COMMON_SHARE + self.table.probability) / lengths
+        padded = np.zeros((len(vectors) + 1, vectors.shape[1]), np.float32)
+        padded[:-1] = vectors * weights[:, None]
+        return padded
+
+    def centroid_lengths(self, texts: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
+        """The length of each text's centroid, texts being given by their token ids: shape (len(texts),)."""
+        lengths = np.zeros(len(texts), np.float32)
+        for start in range(0, len(texts), 256):
+            part = texts[start : start + 256]
+            held = [place for place, ids in enumerate(part) if ids]
+            if not held:
+                continue
+            ids = np.concatenate([np.asarray(part[place]) for place in held])
+            starts = np.cumsum([0] + [len(part[place]) for place in held[:-1]])
+            sums = np.add.reduceat(self._centroids[np.minimum(ids, len(self._centroids) - 1)], starts)
+            lengths[start + np.array(held)] = np.linalg.norm(sums, axis=1)
+        return lengths
+
+    def centroid(self, ids: Sequence[int]) -> npt.NDArray[np.float32]:
+        """The centroid of a text, given by its token ids, scaled to length 1: shape (CENTROID_DIMENSIONS,)."""
+        total = self._centroids[np.minimum(np.asarray(ids, np.int64), len(self._centroids) - 1)].sum(axis=0)
+        return np.asarray(total / max(float(np.linalg.norm(total)), 1e-9))
+
+    def likeness(self, centroid: npt.NDArray[np.float32], tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """What each of `tokens` adds to the product of its text's centroid with `centroid`: shape of `tokens`.
+
+        The sum over a text's tokens by the length of its own centroid is the cosine of the two.
+        """
+        size = len(self._centroids) - 1
+        known = np.minimum(tokens, size)
+        # Each different token once, and not by `@`: BLAS would wake its threads for it, and wait for a core.
+        used = np.zeros(size + 1, np.bool_)
+        used[known] = True
+        different = np.flatnonzero(used)
+        product = np.zeros(size + 1, np.float32)
+        product[different] = np.einsum("ij,j->i", self._centroids[different], centroid)
+        return product.take(known)
 
     def near_terms(self, id: int, least: float, most: int) -> list[str]:
         """Up to `most` terms whose similarity to a token is at least `least` (0 to 1), the nearest first."""
@@ -141,4 +218,3 @@ def stem(language: str, word: str) -> str:
     """The Snowball stem of `word`; a stemmer has a state, so each call has its own."""
     result: str = Stemmer.Stemmer(language, 0).stemWord(word)
     return result or word
-

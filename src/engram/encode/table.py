@@ -70,7 +70,8 @@ class Table:
     def save(path: str | os.PathLike[str], stems: list[str], **arrays: npt.NDArray[Any]) -> None:
         """Write a table: `vectors`, `near`, `similarity` and `probability` as the fields above say."""
         text = np.frombuffer("\n".join(stems).encode(), np.uint8)
-        np.savez(path, format=np.array(FORMAT), stems=text, **arrays)
+        contents: dict[str, Any] = {"format": np.array(FORMAT), "stems": text, **arrays}
+        np.savez(path, **contents)
 
 
 @cache

@@ -20,7 +20,10 @@ KANA = "\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff"
 SOUTH_EAST_ASIAN = "\u0e01-\u0e3a\u0e40-\u0e4e\u0e81-\u0ebd\u0ec0-\u0ecd\u1000-\u103f\u1780-\u17d3"
 UNSPACED = HAN + HANGUL + KANA + SOUTH_EAST_ASIAN
 # Vowel signs and the like are no letters to `re`, yet words of Indian and other scripts are written with them.
-MARKS = "\u0300-\u036f\u0483-\u0487\u0900-\u0903\u093a-\u094f\u0951-\u0957\u0962-\u0963\u0981-\u0dff\u0f18-\u0fbc\u1a17-\u1a7f"
+MARKS = (
+    "\u0300-\u036f\u0483-\u0487\u0900-\u0903\u093a-\u094f\u0951-\u0957\u0962-\u0963"
+    "\u0981-\u0dff\u0f18-\u0fbc\u1a17-\u1a7f"
+)
 EMOJI = "\u2190-\u21ff\u2300-\u23ff\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff"
 
 CLITIC = r"(?:'(?:s|t|m|d|ll|re|ve)\b)?"
@@ -30,7 +33,9 @@ ANY_WORD = re.compile(rf"([{UNSPACED}]+|[{EMOJI}]|(?:(?![{UNSPACED}])[^\W_]|[{MA
 UNSPACED_RUN = re.compile(f"[{UNSPACED}]")
 SINGLE = re.compile(f"[{HAN}{HANGUL}]")
 # Only where they are ornament: an accent over a Latin or Greek letter, pointing in Hebrew and Arabic.
-ACCENT = re.compile("(?<=[a-z\u03b1-\u03c9])[\u0300-\u036f]+|[\u0591-\u05bd\u05bf-\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670]")
+ACCENT = re.compile(
+    "(?<=[a-z\u03b1-\u03c9])[\u0300-\u036f]+|[\u0591-\u05bd\u05bf-\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670]"
+)
 
 
 def words(text: str) -> list[str]:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engram.encode import Analysis
-from engram.errors import EngramError
+from engram.index.damage import IndexDamaged, damage_noticed
 
 ROW = np.dtype(
     [
@@ -33,10 +35,24 @@ ROW = np.dtype(
         ("role", "u1"),  # place in engram.ROLES
         ("marks", "u1"),  # encode.Analysis.marks
         ("kind", "<u2"),  # kind_code of its kind
+        ("upto", "<i4"),  # tokens of its session up to its end, in these columns; kept right at the session's end
+        ("centroid", "<f4"),  # length of its centroid
         ("check", "<u4"),
     ]
 )
 GONE = -1
+FIXED = {
+    "start": 31,
+    "length": 7,
+    "namespace": 131,
+    "session": 17,
+    "speaker": 29,
+    "at": 3,
+    "role": 11,
+    "marks": 13,
+    "kind": 19,
+}
+"""The fields that never change, which the checksum covers."""
 
 SESSIONS_REMEMBERED = 200_000
 """Sessions whose last turn a writer remembers before it asks the store again."""
@@ -44,10 +60,7 @@ SESSIONS_REMEMBERED = 200_000
 Array = npt.NDArray[Any]
 Ints = npt.NDArray[np.int64]
 Previous = Callable[[int, int], int]
-
-
-class IndexDamaged(EngramError):
-    """The index holds what was never written to it; it is rebuilt from the store."""
+Patch = Callable[[int, str, int], None]
 
 
 class Entry(NamedTuple):
@@ -61,6 +74,7 @@ class Entry(NamedTuple):
     kind: str
     at: int
     analysis: Analysis
+    centroid: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +89,10 @@ class Turns:
     """Token ids end to end: shape (sum of lengths,)."""
     lengths: Ints
     """shape (n,)"""
+
+    def at(self, places: Ints) -> Turns:
+        """Those at `places`, without their tokens."""
+        return Turns(self.seqs[places], self.rows[places], self.tokens[:0], self.lengths[places])
 
     @staticmethod
     def joined(parts: Sequence[Turns]) -> Turns:
@@ -105,15 +123,23 @@ class Growing:
         if size > len(self._array) and self.path is not None:
             if not self.path.exists() or self.path.stat().st_size < size * self.dtype.itemsize:
                 raise IndexDamaged(f"{self.path} is missing or shorter than {size:,} entries")
-            self._array = np.memmap(self.path, self.dtype, "r", shape=(size,))
+            # As a plain array: memmap's own indexing is slow, and the map lives as long as a view of it.
+            self._array = np.memmap(self.path, self.dtype, "r", shape=(size,)).view(np.ndarray)
         self.size = size
 
+    def entries_in_file(self) -> int:
+        """How many the file holds; in RAM, how many there are."""
+        if self.path is None:
+            return self.size
+        return self.path.stat().st_size // self.dtype.itemsize if self.path.exists() else 0
+
     def append(self, values: Array) -> None:
-        """Add `values`, shape (n,), at the end."""
+        """Add `values`, shape (n,), at the end. A failure leaves what was there as it was."""
         values = np.ascontiguousarray(values, dtype=self.dtype)
         needed = self.size + len(values)
         if self.path is not None:
-            with open(self.path, "r+b" if self.path.exists() else "wb") as file:
+            # Where something was written and the file is gone, an empty one must not take its place.
+            with open(self.path, "r+b" if self.size or self.path.exists() else "wb") as file:
                 file.seek(self.size * self.dtype.itemsize)
                 file.write(values.tobytes())
             self.resize(needed)
@@ -125,16 +151,25 @@ class Growing:
         self._array[self.size : needed] = values
         self.size = needed
 
-    def patch(self, place: int, field: str, value: int) -> None:
-        """Set one field of the entry at `place`."""
+    @contextmanager
+    def patching(self) -> Iterator[Patch]:
+        """A function that sets one field ("" for the whole) of the entry at a place, seen by every reader at once."""
         if self.path is None:
-            self._array[field][place] = value
+            yield self._patch
             return
-        assert self.dtype.fields is not None
-        dtype, offset = self.dtype.fields[field][:2]
-        with open(self.path, "r+b") as file:
-            file.seek(place * self.dtype.itemsize + offset)
-            file.write(np.array(value, dtype).tobytes())
+        fields: dict[str, tuple[Any, ...]] = {"": (self.dtype, 0)}
+        fields.update(self.dtype.fields or {})
+        with open(self.path, "r+b", buffering=0) as file:
+            size, number = self.dtype.itemsize, file.fileno()
+
+            def patch(place: int, field: str, value: int) -> None:
+                dtype, offset = fields[field][:2]
+                os.pwrite(number, np.array(value, dtype).tobytes(), place * size + offset)
+
+            yield patch
+
+    def _patch(self, place: int, field: str, value: int) -> None:
+        (self._array[field] if field else self._array)[place] = value
 
     def sync(self) -> None:
         """Have the file on disk."""
@@ -150,71 +185,123 @@ class Columns:
         self.first = first
         self.rows = Growing(ROW, None if folder is None else folder / "rows")
         self.tokens = Growing(token_type, None if folder is None else folder / "tokens")
+        self.ends = Growing("<i4", None if folder is None else folder / "ends")
+        """The last turn of each session, by the session's number: its seq, or 0."""
         self.follows: dict[int, int] = {}
         """For turns with a seq under `first`: the turn here that comes next in their session."""
         self._last_in_session: dict[int, int] = {}
+        self._pending_ends: dict[int, int] = {}
 
     def extend(self, entries: Sequence[Entry], through: int, previous_in_session: Previous) -> None:
         """Add engrams with seqs over those that are here, lowest first, and gaps up to the seq `through`.
 
-        `previous_in_session(session, seq)` is asked for the turn before one where this writer has not seen it (0: none).
+        `previous_in_session(session, seq)` is asked for the turn before one (0: none) that this writer has not seen.
         """
         base = self.first + self.rows.size
         rows = np.zeros(through + 1 - base, ROW)
         rows["length"] = GONE
+        before: list[tuple[int, int]] = []
+        ids = [e.analysis.ids for e in entries]
         if entries:
-            places = np.array([e.seq for e in entries]) - base
-            rows["length"][places] = [len(e.analysis.ids) for e in entries]
-            for field in ("namespace", "session", "speaker", "at", "role"):
-                rows[field][places] = [getattr(e, field) for e in entries]
+            seqs, *columns = zip(
+                *((e.seq, e.namespace, e.session, e.speaker, e.at, e.role) for e in entries), strict=True
+            )
+            places = np.array(seqs) - base
+            for field, column in zip(("namespace", "session", "speaker", "at", "role"), columns, strict=True):
+                rows[field][places] = column
+            rows["length"][places] = list(map(len, ids))
             rows["marks"][places] = [e.analysis.marks for e in entries]
             rows["kind"][places] = [kind_code(e.kind) for e in entries]
-        tokens = np.array([i for e in entries for i in e.analysis.ids], self.tokens.dtype)
+            rows["centroid"][places] = [e.centroid for e in entries]
+            rows["previous"][places], rows["next"][places], before = self._links(entries, previous_in_session)
+            rows["upto"][places] = self._running_lengths(entries, rows["previous"][places].tolist())
+        tokens = np.fromiter(chain.from_iterable(ids), self.tokens.dtype)
         lengths = np.maximum(rows["length"], 0).astype(np.int64)
         rows["start"] = self.tokens.size + np.cumsum(lengths) - lengths
         rows["check"] = checksums(rows, tokens, lengths)
         # Links into rows that are there already are written at once: after a crash they are made again, the same.
-        for previous, seq in self._link(entries, rows, base, previous_in_session):
-            self.next_of(previous, seq)
+        self._follow(before)
         # Tokens first: a row is never there without them.
         self.tokens.append(tokens)
         self.rows.append(rows)
+        self._pending_ends.update({e.session: e.seq for e in entries})
 
-    def _link(self, entries: Sequence[Entry], rows: Array, base: int, earlier: Previous) -> list[tuple[int, int]]:
-        """Join each of `rows`, the first having the seq `base`, with the turn before it in its session.
+    def settle(self) -> None:
+        """Let the sessions end with the turns that were added; to be called right before these are shown."""
+        self._end(self._pending_ends)
+        self._pending_ends = {}
 
-        Returns the links (previous, seq) into what was there before.
+    def _links(self, entries: Sequence[Entry], earlier: Previous) -> tuple[list[int], list[int], list[tuple[int, int]]]:
+        """The turn before and the turn after each of `entries` in its session, as far as it is known (0: none).
+
+        The third: links (previous, seq) into what was there before.
         """
         if len(self._last_in_session) > SESSIONS_REMEMBERED:
             self._last_in_session = {}
         last, before = self._last_in_session, []
-        for entry in entries:
-            previous = last.get(entry.session)
-            if previous is None:
-                previous = earlier(entry.session, entry.seq)
-            last[entry.session] = entry.seq
-            rows["previous"][entry.seq - base] = previous
-            if previous >= base:
-                rows["next"][previous - base] = entry.seq
-            elif previous:
-                before.append((previous, entry.seq))
-        return before
+        previous, following = [0] * len(entries), [0] * len(entries)
+        here: dict[int, int] = {}
+        for place, entry in enumerate(entries):
+            session, seq = entry.session, entry.seq
+            earlier_here = here.get(session)
+            if earlier_here is not None:
+                following[earlier_here] = seq
+                previous[place] = entries[earlier_here].seq
+            else:
+                known = last.get(session)
+                previous[place] = earlier(session, seq) if known is None else known
+                if previous[place]:
+                    before.append((previous[place], seq))
+            here[session] = place
+            last[session] = seq
+        return previous, following, before
 
-    def next_of(self, previous: int, seq: int) -> None:
-        """Let `seq` follow `previous` in its session."""
-        if 0 <= previous - self.first < self.rows.size:
-            self.rows.patch(previous - self.first, "next", seq)
-        else:
-            self.follows[previous] = seq
+    def _running_lengths(self, entries: Sequence[Entry], previous: Sequence[int]) -> list[int]:
+        """For each of `entries` the tokens of its session up to its end, counted from the turn before it."""
+        known: dict[int, int] = {}
+        rows = self.rows.view()
+        for entry, before in zip(entries, previous, strict=True):
+            upto = known.get(before)
+            if upto is None:
+                place = before - self.first
+                upto = int(rows["upto"][place]) if before and 0 <= place < len(rows) else 0
+            known[entry.seq] = upto + len(entry.analysis.ids)
+        return [known[entry.seq] for entry in entries]
+
+    def _end(self, ends: dict[int, int]) -> None:
+        """Have each session, by its number, end with the turn of this seq."""
+        if not ends:
+            return
+        missing = max(ends) + 1 - self.ends.size
+        if missing > 0:
+            self.ends.append(np.zeros(missing + missing // 4, np.int32))
+        with self.ends.patching() as patch:
+            for session, seq in ends.items():
+                patch(session, "", seq)
+
+    def _follow(self, links: Iterable[tuple[int, int]]) -> None:
+        """For each (previous, seq), let `seq` follow `previous` in its session."""
+        inside = []
+        for previous, seq in links:
+            if 0 <= previous - self.first < self.rows.size:
+                inside.append((previous, seq))
+            else:
+                self.follows[previous] = seq
+        if inside:
+            with self.rows.patching() as patch:
+                for previous, seq in inside:
+                    patch(previous - self.first, "next", seq)
 
     def truncate(self, rows: int, tokens: int) -> None:
         """See so many rows and tokens; raises `IndexDamaged` if there are fewer."""
         self.tokens.resize(tokens)
         self.rows.resize(rows)
+        self.ends.resize(self.ends.entries_in_file())
         self._last_in_session = {}
 
     def sync(self) -> None:
-        """Have both files on disk."""
+        """Have the files on disk."""
+        self.ends.sync()
         self.tokens.sync()
         self.rows.sync()
 
@@ -225,46 +312,94 @@ class Columns:
         """
         # One view for all: a writer may be appending.
         view = self.rows.view()
-        places = seqs - self.first
-        inside = (places >= 0) & (places < len(view))
-        seqs, rows = seqs[inside], view[places[inside]]
-        here = rows["length"] != GONE
-        rows, seqs = rows[here], seqs[here]
-        lengths = rows["length"].astype(np.int64)
-        starts = rows["start"]
-        tokens = self.tokens.view()
-        if len(rows) and (lengths.min() < 0 or starts.min() < 0 or (starts + lengths).max() > len(tokens)):
-            raise IndexDamaged(f"{self.rows.path} does not fit {self.tokens.path}")
-        offsets = np.cumsum(lengths) - lengths
-        places = np.arange(lengths.sum()) + np.repeat(starts - offsets, lengths)
-        taken = tokens[places]
-        if not np.array_equal(checksums(rows, taken, lengths), rows["check"]):
-            raise IndexDamaged(f"{self.rows.path} or {self.tokens.path} is not as it was written")
+        with damage_noticed():
+            places = seqs - self.first
+            inside = (places >= 0) & (places < len(view))
+            seqs, rows = seqs[inside], view[places[inside]]
+            here = rows["length"] != GONE
+            if not here.all():
+                rows, seqs = rows[here], seqs[here]
+            lengths = rows["length"].astype(np.int64)
+            starts = rows["start"]
+            tokens = self.tokens.view()
+            if (lengths < 0).any() or (starts < 0).any() or (starts > len(tokens) - lengths).any():
+                raise ValueError(f"{self.rows.path} does not fit {self.tokens.path}")
+            offsets = np.cumsum(lengths) - lengths
+            taken = tokens[np.arange(lengths.sum()) + np.repeat(starts - offsets, lengths)]
+            if not np.array_equal(checksums(rows, taken, lengths), rows["check"]):
+                raise ValueError(f"{self.rows.path} or {self.tokens.path} is not as it was written")
         return Turns(seqs, rows, taken, lengths)
 
-    def drop(self, seq: int) -> None:
-        """Mark an engram as gone, and join its neighbours."""
-        place = seq - self.first
-        if not 0 <= place < self.rows.size:
-            return
-        row = self.rows.view()[place]
-        previous, following = int(row["previous"]), int(row["next"])
-        for neighbour, field, value in ((previous, "next", following), (following, "previous", previous)):
-            if 0 <= neighbour - self.first < self.rows.size:
-                self.rows.patch(neighbour - self.first, field, value)
+    def drop(self, seqs: Iterable[int]) -> None:
+        """Mark engrams as gone, and join their neighbours. Those that are gone already stay so."""
         self._last_in_session = {}
-        self.rows.patch(place, "length", GONE)
+        places = [seq - self.first for seq in seqs if 0 <= seq - self.first < self.rows.size]
+        if not places:
+            return
+        rows, first, size = self.rows.view(), self.first, self.rows.size
+        with self.rows.patching() as patch:
+            for place in places:
+                row = rows[place]
+                if row["length"] == GONE:
+                    continue
+                previous, following = int(row["previous"]), int(row["next"])
+                if 0 <= previous - first < size:
+                    patch(previous - first, "next", following)
+                if 0 <= following - first < size:
+                    patch(following - first, "previous", previous)
+                self._shorten(int(row["session"]), place, patch)
+                # Last, so that after a crash in between all of it is done again.
+                patch(place, "length", GONE)
 
-    def gone(self) -> set[int]:
-        """The seqs here that name no engram."""
-        return set((np.flatnonzero(self.rows.view()["length"] == GONE) + self.first).tolist())
+    def _shorten(self, session: int, place: int, patch: Patch) -> None:
+        """Count the turn at `place` out of its session, and have the session end before it if it was the last."""
+        rows, first = self.rows.view(), self.first
+        pending = session in self._pending_ends
+        known = int(self.ends.view()[session]) if session < self.ends.size else 0
+        end = self._pending_ends.get(session, known) - first
+        if not 0 <= end < len(rows):
+            return
+        left = int(rows["upto"][end]) - int(rows["length"][place])
+        if end == place:
+            end = int(rows["previous"][place]) - first
+            if pending:
+                self._pending_ends[session] = end + first
+            else:
+                self._end({session: end + first})
+        if 0 <= end < len(rows):
+            patch(end, "upto", left)
+
+    def session_tokens(self, sessions: Ints, through: int) -> Ints:
+        """How many tokens each of some sessions has here, up to the seq `through`: shape (len(sessions),).
+
+        Raises `IndexDamaged` if that is not what was written.
+        """
+        ends, rows, first = self.ends.view(), self.rows.view(), self.first
+        sessions, of_each = np.unique(sessions, return_inverse=True)
+        found = np.zeros(len(sessions), np.int64)
+        with damage_noticed():
+            known = sessions < len(ends)
+            places = np.full(len(sessions), -1, np.int64)
+            places[known] = ends[sessions[known]].astype(np.int64) - first
+            # For a moment a writer is further than what it has published.
+            for late in np.flatnonzero(places > through - first).tolist():
+                place = int(places[late])
+                while through - first < place < len(rows):
+                    place = int(rows["previous"][place]) - first
+                places[late] = place
+            here = (places >= 0) & (places < len(rows))
+            ending = rows[places[here]]
+            if not np.array_equal(ending["session"], sessions[here]):
+                raise ValueError(f"{self.ends.path} is not as it was written")
+            found[here] = ending["upto"]
+        return found[of_each]
 
 
 def checksums(rows: Array, tokens: Array, lengths: Ints) -> npt.NDArray[np.uint32]:
     """One number an engram over its tokens and the fields that never change: shape (n,)."""
     total = segment_sums(tokens.astype(np.int64), lengths)
-    for factor, field in ((31, "start"), (7, "length"), (131, "namespace"), (17, "session"), (29, "speaker"), (3, "at")):
-        total = total * 5 + factor * rows[field].astype(np.int64)
+    for field in FIXED:
+        total = total * 31 + rows[field].astype(np.int64)
     return (total ^ (total >> 32)).astype(np.uint32)
 
 

@@ -1,30 +1,43 @@
-"""The index on disk: Tantivy for which engrams hold a term, columns for what scoring needs of each.
+"""The index beside a memory: which generation is shown, and the one process that may write.
 
-Owns the folder: `state.json` names the current generation (a sub-folder) and how far it reaches; `writer.lock` is held
-by the one process that writes. Nothing in here is true by itself: whatever is wrong with it raises `IndexDamaged`, and
-a new generation is filled from the store. A reader sees a generation as it was last published.
+Owns the folder: `state.json` names the published generation (a sub-folder) and how far it reaches; `writer.lock` is
+held by the one process that writes. Nothing in here is true by itself: a generation that turns out to be damaged is
+not looked at again, and a new one is filled from the store. It is filled aside and published when it has caught up,
+so that recall has the old one until then.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
+import re
 import secrets
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+import threading
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy.typing as npt
 from filelock import FileLock, Timeout
 
-from engram.index.columns import Columns, Entry, IndexDamaged, Previous
-from engram.index.lexical import Lexical, LexicalReader
+from engram.index.columns import Columns, Entry, Previous
+from engram.index.damage import IndexDamaged, damage_noticed
+from engram.index.generation import Generation, Snapshot
+from engram.index.lexical import Lexical
+
+log = logging.getLogger("engram")
 
 FORMAT = 1
 STATE = "state.json"
+LOCK = "writer.lock"
+WAITING = "writer.waiting"
+"""There while another process waits for the writer lock."""
+NAME = re.compile(r"generation-[0-9a-f]{8}")
+
+Stamp = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,39 +46,42 @@ class State:
 
     format: int
     encoder: str
+    memory: str
+    """The identity of the store that it was made from."""
     generation: str
+    forgets: int
+    """How often the store had forgotten something when it was begun: what was forgotten until then is not in it."""
     through: int
-    rows: int
     tokens: int
-
-
-class Snapshot(NamedTuple):
-    """The index as one recall sees it."""
-
-    through: int
-    """Every engram with a seq up to this is in it."""
-    reader: LexicalReader
-    columns: Columns
 
 
 class Index:
     """The engrams up to `through`, by term and by seq. Reading is safe from threads; writing is one thread's."""
 
-    def __init__(self, folder: Path | None, encoder: str, token_type: npt.DTypeLike) -> None:
+    def __init__(self, folder: Path | None, encoder: str, token_type: npt.DTypeLike, memory: str | None = None) -> None:
         """Look at the index in `folder` (None: one in RAM), made by the encoder with this fingerprint.
 
-        Never raises for what it finds there: an index that cannot be used has `through` 0 and `damage` says why.
+        `memory`: the identity of the store; None looks at the index of any. Never raises for what it finds there: an
+        index that cannot be used has `through` 0 and `damage` says why.
         """
         self.folder = folder
         self.damage: str | None = None
+        """Why what was found cannot be used, if so."""
         self._encoder = encoder
+        self._memory = memory
         self._token_type = token_type
-        self._stamp: tuple[int, int] | None = None
-        self._lock: FileLock | None = None
-        self._writing = False
+        self._guard = threading.RLock()
+        self._empty = Snapshot(0, Lexical(None).read(), Columns(1, token_type))
+        self._snapshot = self._empty
         self._state: State | None = None
-        self._through = 0
-        self._lexical, self._columns = Lexical(None), Columns(1, token_type)
+        self._stamp: Stamp | None = None
+        self._shown: Generation | None = None
+        self._bad: set[str] = set()
+        # Writing.
+        self._writing = False
+        self._lock: FileLock | None = None
+        self._filling: Generation | None = None
+        self._filling_forgets = 0
         self.refresh()
 
     # Reading.
@@ -73,71 +89,86 @@ class Index:
     @property
     def through(self) -> int:
         """Every engram with a seq up to this is searchable."""
-        return self._through
+        return self._snapshot.through
 
     def snapshot(self) -> Snapshot:
         """The index as it is now."""
-        return Snapshot(self._through, self._lexical.reader, self._columns)
+        return self._snapshot
 
-    def refresh(self) -> bool:
-        """See what the writing process has published since; True if there was something."""
+    def refresh(self) -> None:
+        """See what the writing process has published since."""
         if self.folder is None or self._writing:
-            return False
+            return
+        with self._guard:
+            while not self._writing and (stamp := self._look()) != self._stamp:
+                self._stamp = stamp
+                if stamp is None:
+                    # Somebody took the folder away: what is open stays good, but nothing will be added to it.
+                    self._state, self.damage = None, f"{self.folder} is gone"
+                    return
+                try:
+                    with damage_noticed():
+                        self._adopt(self._read_state())
+                    self.damage = None
+                except IndexDamaged as error:
+                    # Another process can have put a new generation in its place meanwhile: then look again.
+                    if self._look() == stamp:
+                        self._fail(str(error))
+
+    def distrust(self, snapshot: Snapshot, why: str) -> bool:
+        """Look no more at the generation of `snapshot`, which is damaged; False if another is shown already."""
+        with self._guard:
+            if snapshot.generation != self._snapshot.generation:
+                return False
+            self._bad.add(snapshot.generation)
+            if self._filling is not None and self._filling.name == snapshot.generation:
+                self._filling.abandoned = True
+            self._fail(why)
+            return True
+
+    def _fail(self, why: str) -> None:
+        """Show nothing: recall answers from the store's tail until a new generation is filled."""
+        self.damage = why
+        self._state = self._shown = None
+        self._snapshot = self._empty
+
+    def _look(self) -> Stamp | None:
+        assert self.folder is not None
         try:
             found = os.stat(self.folder / STATE)
         except OSError:
-            if self._stamp is None:
-                return False
-            # Somebody took the folder away: what is open stays readable, but nothing will ever be added to it.
-            self.fail("its folder is gone")
-            return True
-        stamp = (found.st_mtime_ns, found.st_ino)
-        if stamp == self._stamp:
-            return False
-        self._stamp = stamp
-        try:
-            with damage_noticed():
-                self._adopt(self._read_state())
-            self.damage = None
-        except IndexDamaged as error:
-            self.fail(str(error))
-        return True
-
-    def fail(self, why: str) -> None:
-        """Use no more of this generation: recall answers from the store's tail until a new one is filled."""
-        self.damage = why
-        self._state = None
-        self._through = 0
-        self._lexical, self._columns = Lexical(None), Columns(1, self._token_type)
+            return None
+        return found.st_mtime_ns, found.st_ino, found.st_size
 
     def _read_state(self) -> State:
         assert self.folder is not None
+        path = self.folder / STATE
         try:
-            values = json.loads((self.folder / STATE).read_bytes())
-            state = State(**values)
-            whole = all(isinstance(n, int) for n in (state.through, state.rows, state.tokens))
-        except (OSError, ValueError, TypeError) as error:
-            raise IndexDamaged(f"{self.folder / STATE} cannot be read: {error}") from error
+            state = State(**json.loads(path.read_bytes()))
+        except (OSError, ValueError, TypeError, RecursionError) as error:
+            raise IndexDamaged(f"{path} cannot be read: {error}") from error
+        numbers = (state.forgets, state.through, state.tokens)
+        whole = all(type(n) is int and n >= 0 for n in numbers) and NAME.fullmatch(str(state.generation))
         if not whole or state.format != FORMAT:
-            raise IndexDamaged(f"{self.folder / STATE} has another format than {FORMAT}")
+            raise IndexDamaged(f"{path} has another format than {FORMAT}")
         if state.encoder != self._encoder:
             raise IndexDamaged(f"{self.folder} was made with another encoder ({state.encoder})")
+        if self._memory is not None and state.memory != self._memory:
+            raise IndexDamaged(f"{self.folder} was made from another memory")
+        if state.generation in self._bad:
+            raise IndexDamaged(f"{self.folder / state.generation} is damaged")
         return state
 
     def _adopt(self, state: State) -> None:
         """Show the generation of `state` as far as it says."""
+        if self._shown is None or self._shown.name != state.generation:
+            self._shown = self._open(state)
+        self._snapshot = self._shown.show(state.through, state.tokens)
+        self._state = state
+
+    def _open(self, state: State) -> Generation:
         assert self.folder is not None
-        same = self._state is not None and self._state.generation == state.generation
-        folder = self.folder / state.generation
-        if same:
-            lexical, columns = self._lexical, self._columns
-            lexical.refresh()
-        else:
-            if not folder.is_dir():
-                raise IndexDamaged(f"{folder} is missing")
-            lexical, columns = Lexical(folder), Columns(1, self._token_type, folder)
-        columns.truncate(state.rows, state.tokens)
-        self._state, self._through, self._lexical, self._columns = state, state.through, lexical, columns
+        return Generation(state.generation, self.folder / state.generation, self._token_type, create=False)
 
     # Writing.
 
@@ -146,143 +177,201 @@ class Index:
         """Whether this is the one index that writes to the folder."""
         return self._writing
 
-    def start_writing(self) -> bool:
-        """Become the one writer; False if another is. What a crash left half done is undone.
+    @property
+    def target(self) -> Generation | None:
+        """The generation that is being written; None: `begin` one first."""
+        filling = self._filling
+        return None if filling is None or filling.abandoned else filling
 
-        Raises OSError where the folder cannot be written, IndexDamaged if what is there cannot be continued.
-        """
+    @property
+    def aside(self) -> bool:
+        """Whether another generation is shown than the one being written."""
+        return self._filling is not None and self._filling.name != self._snapshot.generation
+
+    @property
+    def newest(self) -> tuple[str, int]:
+        """The name of the generation being written, else of the one shown, and its `State.forgets`."""
+        if self.target is not None:
+            return self.target.name, self._filling_forgets
+        return self.published
+
+    @property
+    def published(self) -> tuple[str, int]:
+        """The name of the generation shown ("" for none), and its `State.forgets`."""
+        state = self._state
+        return ("", 0) if state is None else (state.generation, state.forgets)
+
+    def start_writing(self) -> bool:
+        """Become the one writer; False if another is. What a crash left half done is undone."""
         if self._writing:
             return True
-        if self.folder is None:
-            self._writing = self._lexical.start_writing()
-            return self._writing
-        self.folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.folder / "writer.lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            return False
-        self._lock = lock
-        try:
+        if self.folder is not None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            # Let go by another thread than the one that took it, when closing.
+            lock = FileLock(self.folder / LOCK, thread_local=False, fallback_to_soft=False)
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                return False
+            self._lock = lock
+        with self._guard:
             self.refresh()
-            if self._state is None:
-                self.reset()
-            else:
-                with damage_noticed():
-                    self._resume()
             self._writing = True
-        except IndexDamaged as error:
-            self.fail(str(error))
-            self.reset()
-            self._writing = True
-        except BaseException:
-            self._release()
-            raise
+        if self._state is not None:
+            self._resume(self._state)
         return True
 
-    def _resume(self) -> None:
-        """Continue the published generation: what was committed after it was published is taken back."""
-        if not self._lexical.start_writing():
-            raise IndexDamaged(f"{self.folder}: its inverted index is locked by something else")
-        last = self._lexical.reader.last_seq()
-        if last > self._through:
-            self._lexical.drop(range(self._through + 1, last + 1))
-            self._lexical.commit()
-            self._lexical.refresh()
-
-    def reset(self) -> None:
-        """Begin an empty generation and publish it; the one before is deleted."""
-        self._lexical.stop_writing()
-        self._through = 0
-        if self.folder is None:
-            self._lexical, self._columns = Lexical(None), Columns(1, self._token_type)
-            self._lexical.start_writing()
+    def _resume(self, state: State) -> None:
+        """Go on with the published generation; if that cannot be written, a new one will have to be begun."""
+        try:
+            with damage_noticed():
+                # Opened anew, so that a write that failed half-way has left nothing in it.
+                filling = self._open(state)
+                filling.show(state.through, state.tokens)
+                filling.start_writing()
+        except IndexDamaged as error:
+            log.warning("%s; it is made again", error)
             return
-        generation = f"generation-{secrets.token_hex(4)}"
-        folder = self.folder / generation
-        folder.mkdir()
-        self._lexical, self._columns = Lexical(folder), Columns(1, self._token_type, folder)
-        self._lexical.start_writing()
-        self.damage = None
-        self._publish(State(FORMAT, self._encoder, generation, 0, 0, 0))
-        self._delete_other_generations(generation)
+        with self._guard:
+            self._shown, self._filling, self._filling_forgets = filling, filling, state.forgets
+            self._snapshot = filling.snapshot()
 
-    def _delete_other_generations(self, current: str) -> None:
-        assert self.folder is not None
-        for other in self.folder.iterdir():
-            if other.is_dir() and other.name != current:
-                shutil.rmtree(other, ignore_errors=True)
+    def begin(self, forgets: int) -> None:
+        """Begin an empty generation aside, the store having forgotten `forgets` times; shown once it is published."""
+        self._drop_filling()
+        name = f"generation-{secrets.token_hex(4)}"
+        folder = None if self.folder is None else self.folder / name
+        if folder is not None:
+            self._delete_others(self._state.generation if self._state else "")
+            folder.mkdir()
+        filling = Generation(name, folder, self._token_type)
+        filling.start_writing()
+        with self._guard:
+            self._filling, self._filling_forgets = filling, forgets
 
-    def add(self, entries: Sequence[Entry], through: int, previous_in_session: Previous) -> None:
-        """Add engrams with seqs over `self.through`, lowest first, and publish the index as reaching `through`."""
-        self._columns.extend(entries, through, previous_in_session)
-        self._columns.sync()
-        self._lexical.add((e.seq, e.namespace, e.analysis.terms) for e in entries)
-        self._lexical.commit()
-        self._lexical.refresh()
-        self._advance(through)
-
-    def drop(self, seqs: Sequence[int]) -> None:
-        """Take engrams out that were forgotten, and publish."""
-        here = [seq for seq in seqs if seq <= self._through]
-        if not here:
+    def publish(self) -> None:
+        """Have every process see the generation being written as it is now; the one before is deleted."""
+        filling = self.target
+        if filling is None:
             return
-        for seq in here:
-            self._columns.drop(seq)
-        self._lexical.drop(here)
-        self._lexical.commit()
-        self._lexical.refresh()
-        self._advance(self._through)
+        filling.commit()
+        snapshot = filling.snapshot()
+        state = State(
+            FORMAT,
+            self._encoder,
+            self._memory or "",
+            filling.name,
+            self._filling_forgets,
+            snapshot.through,
+            filling.tokens,
+        )
+        with self._guard:
+            if filling.abandoned:
+                return
+            if self.folder is not None:
+                if self._look() != self._stamp:
+                    raise IndexDamaged(f"{self.folder} was changed by somebody else")
+                self._write_state(state)
+            replaced = self._snapshot.generation != filling.name
+            self._state, self._shown, self._snapshot, self.damage = state, filling, snapshot, None
+        if replaced and self.folder is not None:
+            self._delete_others(filling.name)
 
-    def _advance(self, through: int) -> None:
-        self._through = through
-        if self._state is not None:
-            rows, tokens = self._columns.rows.size, self._columns.tokens.size
-            self._publish(State(FORMAT, self._encoder, self._state.generation, through, rows, tokens))
-
-    def _publish(self, state: State) -> None:
+    def _write_state(self, state: State) -> None:
         assert self.folder is not None
         path = self.folder / STATE
         draft = path.with_suffix(".new")
-        values = {name: getattr(state, name) for name in State.__slots__}
         with open(draft, "w") as file:
-            json.dump(values, file)
+            json.dump(asdict(state), file)
             file.flush()
             os.fsync(file.fileno())
         os.replace(draft, path)
-        found = os.stat(path)
-        self._stamp = (found.st_mtime_ns, found.st_ino)
-        self._state = state
+        self._stamp = self._look()
+
+    def _delete_others(self, current: str) -> None:
+        """Delete every generation but one: only the writer makes them, so nobody else needs them."""
+        assert self.folder is not None
+        for other in self.folder.iterdir():
+            if other.name != current and NAME.fullmatch(other.name):
+                shutil.rmtree(other, ignore_errors=True)
+
+    def add(self, entries: Sequence[Entry], through: int, previous_in_session: Previous) -> None:
+        """Add engrams over those in `target`, lowest first, which then reaches `through`; seen once published."""
+        if self.target is not None:
+            self.target.add(entries, through, previous_in_session)
+
+    def drop(self, seqs: Iterable[int]) -> bool:
+        """Take engrams that were forgotten out of `target`; False if none of them is in it."""
+        return self.target is not None and self.target.drop(seqs)
+
+    def is_lost(self) -> bool:
+        """Whether somebody has taken the folder away, or changed it, while this is writing."""
+        return self._writing and self.folder is not None and self._look() != self._stamp
 
     def stop_writing(self) -> None:
-        """Let another process write."""
-        if self._writing:
-            self._writing = False
-            self._lexical.stop_writing()
-            self._release()
+        """Let another process write. What was not published is given up."""
+        # What is in RAM has no other writer, and could not be opened again.
+        if not self._writing or self.folder is None:
+            return
+        try:
+            self._drop_filling()
+        finally:
+            with self._guard:
+                self._writing = False
+            if self._lock is not None:
+                self._lock.release()
+                self._lock = None
 
-    def _release(self) -> None:
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
+    def abandon(self) -> None:
+        """Give up what a write that failed has left half done; `start_writing` goes on from what was published."""
+        if self.folder is None and self._filling is not None:
+            self._filling.abandoned = True
+        self.stop_writing()
+
+    def _drop_filling(self) -> None:
+        filling, aside = self._filling, self.aside
+        self._filling = None
+        if filling is not None:
+            filling.stop_writing()
+            if aside and filling.folder is not None:
+                shutil.rmtree(filling.folder, ignore_errors=True)
+
+    # Other processes.
+
+    def ask_for_lock(self) -> None:
+        """Let the process that writes know that another waits to."""
+        if self.folder is not None and not self.writing:
+            with suppress(OSError):
+                (self.folder / WAITING).touch()
+
+    def is_asked_for_lock(self) -> bool:
+        """Whether another process waits; asked once for each time it says so."""
+        if self.folder is None or not (self.folder / WAITING).exists():
+            return False
+        (self.folder / WAITING).unlink(missing_ok=True)
+        return True
+
+    # Keeping.
+
+    def generations(self) -> list[str]:
+        """The names of all generations that there are, shown or not."""
+        if self.folder is None:
+            return [self._snapshot.generation] if self._snapshot.generation else []
+        try:
+            return sorted(path.name for path in self.folder.iterdir() if NAME.fullmatch(path.name))
+        except OSError:
+            return []
 
     def bytes(self) -> int:
         """What its files take on disk."""
-        if self.folder is None or not self.folder.exists():
+        if self.folder is None:
             return 0
-        return sum(f.stat().st_size for f in self.folder.rglob("*") if f.is_file())
-
-
-@contextmanager
-def damage_noticed() -> Iterator[None]:
-    """Whatever reading a damaged index raises, as `IndexDamaged`: Tantivy panics on some noise."""
-    try:
-        yield
-    except IndexDamaged:
-        raise
-    except (ValueError, OSError, IndexError, OverflowError) as error:
-        raise IndexDamaged(f"the index cannot be read: {error}") from error
-    except BaseException as error:
-        if type(error).__name__ == "PanicException":
-            raise IndexDamaged(f"the index cannot be read: {error}") from error
-        raise
+        total = 0
+        for folder, _, names in os.walk(self.folder):
+            for name in names:
+                try:
+                    total += os.stat(os.path.join(folder, name)).st_size
+                except OSError:
+                    # Deleted since it was listed.
+                    continue
+        return total

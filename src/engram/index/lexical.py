@@ -6,12 +6,21 @@ within a namespace and keeps Tantivy's pruning (a filter or a boost would lose i
 
 from __future__ import annotations
 
+import logging
+import os
+import shutil
+import tempfile
+import weakref
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import tantivy
+
+from engram.index.damage import IndexDamaged, damage_noticed, is_panic
+
+log = logging.getLogger("engram")
 
 WRITER_HEAP = 64 << 20
 """Bytes that Tantivy gathers before it writes a segment."""
@@ -31,38 +40,57 @@ def make_schema() -> tantivy.Schema:
 class Lexical:
     """Term to engrams. Reading is safe from several threads; writing is one thread's."""
 
-    def __init__(self, folder: Path | None) -> None:
-        """Open, or make, the index in `folder`; None keeps it in RAM. Raises ValueError if it cannot be read."""
+    def __init__(self, folder: Path | None, *, create: bool = False) -> None:
+        """Open the index in `folder`, or make one; None makes one in RAM. Raises `IndexDamaged`."""
         self._schema = make_schema()
-        self._index = tantivy.Index(self._schema, None if folder is None else str(folder))
-        # Terms hold no white space (encode.words), so splitting at it gives them back.
-        whitespace = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace()).build()
-        self._index.register_tokenizer("whitespace", whitespace)
-        self._index.config_reader(reload_policy="manual")
+        self._links: Path | None = None
+        self._linked = Path()
+        with damage_noticed():
+            if folder is not None and not create:
+                folder = self._readable(folder)
+            self._index = tantivy.Index(self._schema, None if folder is None else str(folder))
+            # Terms hold no white space (encode.words), so splitting at it gives them back.
+            whitespace = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace()).build()
+            self._index.register_tokenizer("whitespace", whitespace)
+            self._index.config_reader(reload_policy="manual")
         self._writer: tantivy.IndexWriter | None = None
-        self.reader = self._read()
+
+    def _readable(self, folder: Path) -> Path:
+        """A folder to read the index in `folder` from."""
+        # Tantivy would make a new, empty index where it finds none.
+        if not tantivy.Index.exists(str(folder)):
+            raise IndexDamaged(f"there is no inverted index in {folder}")
+        if os.access(folder, os.W_OK):
+            return folder
+        # Tantivy must lock a file to read. Where it cannot be made, it reads through links from where it can.
+        self._linked, self._links = folder, Path(tempfile.mkdtemp(prefix="engram-"))
+        weakref.finalize(self, shutil.rmtree, self._links, ignore_errors=True)
+        self._link()
+        return self._links
+
+    def _link(self) -> None:
+        """Have a link to every file of an index that cannot be written to."""
+        if self._links is not None:
+            for file in self._linked.iterdir():
+                link = self._links / file.name
+                if not file.name.endswith(".lock") and not os.path.lexists(link):
+                    os.symlink(file.resolve(), link)
 
     # Writing.
 
-    def start_writing(self) -> bool:
-        """Become the one writer; False if another process is."""
+    def start_writing(self) -> None:
+        """Become the one writer; the caller holds the lock that says who may."""
         if self._writer is None:
-            try:
-                self._writer = self._index.writer(WRITER_HEAP, 1)
-            except ValueError as error:
-                if "lock" in str(error).lower():
-                    return False
-                raise
-        return True
+            self._writer = self._index.writer(WRITER_HEAP, 1)
 
     def add(self, documents: Iterable[tuple[int, int, Sequence[str]]]) -> None:
         """Add (seq, namespace, terms) each; searchable after `commit` and `refresh`."""
         writer = self._writing()
         for seq, namespace, terms in documents:
-            mark = f"{namespace:x}:"
+            mark = f" {namespace:x}:"
             document = tantivy.Document()
             # The bare mark is a term, too: how many engrams hold it is the size of the namespace.
-            document.add_text(TERMS, " ".join((mark, *(mark + term for term in terms))))
+            document.add_text(TERMS, mark + mark + mark.join(terms) if terms else mark)
             document.add_unsigned(SEQ, seq)
             writer.add_document(document)
 
@@ -77,25 +105,31 @@ class Lexical:
         self._writing().commit()
 
     def stop_writing(self) -> None:
-        """Let another process become the writer; waits for merges under way."""
-        if self._writer is not None:
-            self._writer.wait_merging_threads()
-            self._writer = None
+        """Let another process become the writer, without what was not committed; waits for merges under way."""
+        writer, self._writer = self._writer, None
+        if writer is None:
+            return
+        try:
+            # Dropping it would not do: whoever still holds an error of its holds its lock, too.
+            writer.wait_merging_threads()
+        except BaseException as error:
+            if not isinstance(error, (ValueError, OSError)) and not is_panic(error):
+                raise
+            log.debug("a writer that had failed did not stop cleanly", exc_info=True)
 
     def _writing(self) -> tantivy.IndexWriter:
         if self._writer is None:
-            raise RuntimeError("Lexical.start_writing must have returned True")
+            raise RuntimeError("Lexical.start_writing was not called")
         return self._writer
 
     # Reading.
 
-    def refresh(self) -> None:
-        """Let `reader` see what has been committed, by any process."""
-        self.reader = self._read()
-
-    def _read(self) -> LexicalReader:
-        self._index.reload()
-        return LexicalReader(self._schema, self._index.searcher())
+    def read(self) -> LexicalReader:
+        """The index as it was last committed, by any process. Raises `IndexDamaged`."""
+        with damage_noticed():
+            self._link()
+            self._index.reload()
+            return LexicalReader(self._schema, self._index.searcher())
 
 
 class LexicalReader:
@@ -107,26 +141,31 @@ class LexicalReader:
 
     def last_seq(self) -> int:
         """The highest seq that is searchable; 0 for none."""
-        hits = self._searcher.search(tantivy.Query.all_query(), 1, count=False, order_by_field=SEQ).hits
-        return int(hits[0][0]) if hits else 0
+        with damage_noticed():
+            hits = self._searcher.search(tantivy.Query.all_query(), 1, count=False, order_by_field=SEQ).hits
+            return int(hits[0][0]) if hits else 0
 
     def size(self, namespace: int) -> int:
         """How many engrams of a namespace there are; dropped ones count until their segment is merged."""
-        return self._searcher.doc_freq(TERMS, f"{namespace:x}:")
+        with damage_noticed():
+            return self._searcher.doc_freq(TERMS, f"{namespace:x}:")
 
     def frequencies(self, namespace: int, terms: Sequence[str]) -> npt.NDArray[np.int64]:
         """For each term, how many engrams of the namespace hold it: shape (len(terms),)."""
-        counts = [self._searcher.doc_freq(TERMS, f"{namespace:x}:{term}") for term in terms]
+        with damage_noticed():
+            counts = [self._searcher.doc_freq(TERMS, f"{namespace:x}:{term}") for term in terms]
         return np.array(counts, dtype=np.int64)
 
     def search(self, namespace: int, terms: Sequence[str], limit: int) -> npt.NDArray[np.int64]:
         """Seqs of the `limit` engrams that BM25 ranks highest for any of `terms`, best first."""
-        if not terms:
+        limit = min(limit, self._searcher.num_docs)
+        if not terms or not limit:
             return np.empty(0, dtype=np.int64)
         wanted = [
             tantivy.Query.term_query(self._schema, TERMS, f"{namespace:x}:{term}", index_option="freq")
             for term in terms
         ]
         query = tantivy.Query.boolean_query([(tantivy.Occur.Should, term) for term in wanted])
-        hits = self._searcher.search(query, limit, count=False).hits
-        return np.array(self._searcher.fast_field_values(SEQ, [address for _, address in hits]), dtype=np.int64)
+        with damage_noticed():
+            hits = self._searcher.search(query, limit, count=False).hits
+            return np.array(self._searcher.fast_field_values(SEQ, [address for _, address in hits]), dtype=np.int64)

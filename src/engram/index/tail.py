@@ -5,7 +5,7 @@ Owns their columns and, for each namespace, which of them are its. What stands h
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -30,21 +30,16 @@ class Tail:
     def extend(self, entries: Sequence[Entry], through: int, previous_in_session: Previous) -> None:
         """Add engrams with a seq over `self.through`, lowest first; it then reaches `through`."""
         self.columns.extend(entries, through, previous_in_session)
+        self.columns.settle()
         for entry in entries:
             self._seqs.setdefault(entry.namespace, []).append(entry.seq)
         self._entries += entries
         self.through = through
 
-    def drop(self, seq: int) -> None:
-        """Take out an engram that was forgotten."""
-        if self.after < seq <= self.through:
-            self.columns.drop(seq)
-
-    def after_index(self, after: int, previous_in_session: Previous) -> Tail:
-        """A tail without the engrams up to `after`, which the index has now."""
+    def rest(self, after: int, previous_in_session: Previous, present: Container[int] | None = None) -> Tail:
+        """A tail with those over `after` only, and of them those that are `present`, their neighbours joined anew."""
         rest = Tail(max(after, self.after), self._token_type)
-        gone = self.columns.gone()
-        left = [e for e in self._entries if e.seq > after and e.seq not in gone]
+        left = [e for e in self._entries if e.seq > after and (present is None or e.seq in present)]
         rest.extend(left, max(self.through, after), previous_in_session)
         return rest
 

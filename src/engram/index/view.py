@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engram.index.columns import Ints, Turns
-from engram.index.index import Snapshot
+from engram.index.generation import Snapshot
 from engram.index.tail import Tail
 
 
@@ -19,15 +19,15 @@ class View:
     tail: Tail
     tail_through: int
     """The highest seq that this view holds."""
-    forgotten: frozenset[int]
-    """Seqs that are gone from the store and perhaps not yet from the index."""
+    forgotten: Ints
+    """Seqs that are gone from the store and perhaps not yet from the index: shape (m,)."""
     unsearched: int
     """Engrams, in all namespaces, that neither the index nor the tail holds; 0 but while a large index is rebuilt."""
 
     def take(self, seqs: Ints) -> Turns:
         """The engrams among `seqs`, index before tail; forgotten ones are left out."""
-        if self.forgotten:
-            seqs = seqs[~np.isin(seqs, np.fromiter(self.forgotten, np.int64))]
+        if len(self.forgotten):
+            seqs = seqs[~np.isin(seqs, self.forgotten)]
         through = self.index.through
         parts = [self.index.columns.take(seqs[seqs <= through])]
         late = seqs[(seqs > max(self.tail.after, through)) & (seqs <= self.tail_through)]
@@ -39,6 +39,11 @@ class View:
         """The engrams of a namespace that the index does not hold."""
         seqs = self.tail.seqs(namespace)
         return seqs[(seqs > self.index.through) & (seqs <= self.tail_through)]
+
+    def session_tokens(self, sessions: Ints) -> Ints:
+        """How many tokens each of some sessions has, by their numbers: shape (len(sessions),)."""
+        late = self.tail.columns.session_tokens(sessions, self.tail_through)
+        return self.index.columns.session_tokens(sessions, self.index.through) + late
 
     def neighbours(self, turns: Turns) -> Ints:
         """The seqs of the turns right before and right after those of `turns` in their sessions."""

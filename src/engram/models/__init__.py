@@ -1,7 +1,7 @@
 """Language models behind one small interface: a local one, and any OpenAI-compatible endpoint.
 
-Owns how a model is named on a command line. Knows nothing of memory; `prompt` words notes for a model, and is told
-which.
+Owns how a model is named on a command line, how notes are worded for one (`prompt`), and a conversation that remembers
+(`conversation`). Knows nothing of terminals, nor of how memories are found.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from engram.errors import ModelUnavailable
 from engram.models.base import Message, Model
 from engram.models.prompt import LARGE, SMALL, Prompt, with_notes
 
-__all__ = ["Message", "Model", "Prompt", "open_model", "prompt_for", "with_notes"]
+__all__ = ["LARGE", "SMALL", "Message", "Model", "Prompt", "open_model", "prompt_for", "with_notes"]
 
 SMOLLM2 = "smollm2"
 

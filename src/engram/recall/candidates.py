@@ -1,4 +1,4 @@
-"""Candidates: the few hundred turns out of a namespace that are worth scoring, with their neighbours.
+"""Candidates: the few hundred turns out of a namespace that are worth scoring.
 
 Owns how many, and which of the cue's words may fetch them. Exact words and near words are two plain queries to the
 index; what the index does not hold yet is a candidate as a whole.
@@ -6,7 +6,7 @@ index; what the index does not hold yet is a candidate as a whole.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,9 +19,9 @@ from engram.recall.cue import Cue
 class Reach:
     """How far recall looks. More costs time and finds little: see docs/LOG.md."""
 
-    exact: int = 200
+    exact: int = 100
     """Candidates by the cue's own words."""
-    near: int = 150
+    near: int = 100
     """Candidates by words near them."""
     near_words: int = 6
     """Near words asked for, for each of the cue's."""
@@ -29,12 +29,15 @@ class Reach:
     """... at this similarity or more."""
     asking: int = 8
     """Words of the cue that fetch candidates, the rarest first."""
+    surrounded: int = 64
+    """Candidates, the best by their own words, whose surroundings are scored, too."""
     common: float = 0.05
     """The share of a namespace's engrams from which on a word is too common to fetch them, if there are others."""
 
     def times(self, factor: int) -> Reach:
         """The same with more candidates."""
-        return Reach(self.exact * factor, self.near * factor, self.near_words, self.near_least, self.asking, self.common)
+        wider = {name: getattr(self, name) * factor for name in ("exact", "near", "surrounded")}
+        return replace(self, **wider)
 
 
 REACH = Reach()
@@ -42,7 +45,7 @@ REACH = Reach()
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Candidates with their neighbours."""
+    """Candidates, sorted by seq, and what the index knows of the cue."""
 
     turns: Turns
     size: int
@@ -55,7 +58,9 @@ class Found:
     """Whether every engram that the words can fetch is here: more reach would find no more."""
 
 
-def find(view: View, namespace: int, cue: Cue, encoder: Encoder, reach: Reach = REACH, also: Ints | None = None) -> Found:
+def find(
+    view: View, namespace: int, cue: Cue, encoder: Encoder, reach: Reach = REACH, also: Ints | None = None
+) -> Found:
     """The candidates of a namespace for a cue; `also`: seqs that are candidates in any case."""
     reader = view.index.reader
     size = reader.size(namespace)
@@ -67,8 +72,7 @@ def find(view: View, namespace: int, cue: Cue, encoder: Encoder, reach: Reach = 
     parts = [exact, near, tail]
     if also is not None:
         parts.append(also)
-    turns = view.take(np.unique(np.concatenate(parts)))
-    turns = of_namespace(with_neighbours(with_neighbours(turns, view), view), namespace)
+    turns = of_namespace(view.take(np.unique(np.concatenate(parts))), namespace)
     return Found(turns, size, len(tail), frequencies, len(exact) < reach.exact and len(near) < reach.near)
 
 
@@ -88,10 +92,16 @@ def near_words(cue: Cue, asking: list[int], encoder: Encoder, reach: Reach) -> l
     return [word for word in dict.fromkeys(words) if word not in own]
 
 
-def with_neighbours(turns: Turns, view: View) -> Turns:
-    """`turns` and those right before and after them in their sessions."""
-    missing = np.setdiff1d(view.neighbours(turns), turns.seqs)
-    return turns if not len(missing) else Turns.joined([turns, view.take(missing)])
+def around(view: View, namespace: int, inner: Turns, known: Ints) -> Turns:
+    """The turns up to two places before and after those of `inner` in their sessions, but for the `known` (sorted)."""
+    first = view.take(unknown(view.neighbours(inner), known))
+    second = view.take(unknown(view.neighbours(first), np.union1d(known, first.seqs)))
+    return of_namespace(Turns.joined([first, second]), namespace)
+
+
+def unknown(seqs: Ints, known: Ints) -> Ints:
+    """Those of `seqs` that are not `known`, each once, sorted."""
+    return np.setdiff1d(seqs, known)
 
 
 def of_namespace(turns: Turns, namespace: int) -> Turns:

@@ -38,9 +38,7 @@ def estimated_tokens(text: str) -> int:
     return total
 
 
-def context(
-    engrams: Sequence[tuple[int, Engram]], query: str, budget: int, count: Count = estimated_tokens
-) -> str:
+def context(engrams: Sequence[tuple[int, Engram]], query: str, budget: int, count: Count = estimated_tokens) -> str:
     """The best of `engrams` that fit in `budget` tokens, as notes; "" where none fits.
 
     `engrams`: each with its seq, the best first. Taken greedily by rank; those that follow each other in a session

@@ -7,14 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
 
 from engram.encode import Encoder
+from engram.encode.encoder import stem_of
+from engram.engram import ROLES
+from engram.recall.when import Period, periods
 
 MOST_TOKENS = 32
 """Different tokens of a query that are looked up; of a longer one, those that are rarest in plain language."""
+
+
+PRONOUNS = (
+    (frozenset(map(stem_of, ("i", "my", "me", "mine", "myself", "we", "our"))), ROLES.index("user")),
+    (frozenset(map(stem_of, ("you", "your", "yours", "yourself"))), ROLES.index("assistant")),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +41,16 @@ class Cue:
     """Which of them name a speaker of the namespace: shape (n,)."""
     asked: frozenset[int]
     """The speakers so named, by their number."""
+    roles: frozenset[int]
+    """The roles it asks about: "I" and "my" are the user, "you" is the assistant."""
+    asks_when: bool
+    """Whether it asks for a time, in so many words."""
+    periods: tuple[Period, ...]
+    """The times that it means."""
 
 
-def read_cue(query: str, encoder: Encoder, speakers: Mapping[str, int]) -> Cue:
-    """The cue of `query`; `speakers` are the names of the namespace with their numbers."""
+def read_cue(query: str, encoder: Encoder, speakers: Mapping[str, int], now: datetime) -> Cue:
+    """The cue of `query`, asked at `now`; `speakers` are the names of the namespace with their numbers."""
     analysis = encoder.analyse(query)
     first: dict[int, str] = {}
     for id, term in zip(analysis.ids, analysis.terms, strict=True):
@@ -51,6 +67,9 @@ def read_cue(query: str, encoder: Encoder, speakers: Mapping[str, int]) -> Cue:
         probabilities=probabilities,
         names=np.array([i in named for i in ids], dtype=np.bool_),
         asked=asked,
+        roles=frozenset(role for words, role in PRONOUNS if not words.isdisjoint(analysis.terms)),
+        asks_when="when" in analysis.terms,
+        periods=tuple(periods(query, now)),
     )
 
 

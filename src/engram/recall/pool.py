@@ -1,6 +1,7 @@
-"""The pool: the turns that one recall scores, and how each token of the cue matches each of them.
+"""The pool: the turns that one recall scores, and what each token of the cue finds in each of them.
 
-Owns the arithmetic from token ids to matches. Pure numpy over arrays; knows nothing of where they came from.
+Owns the arithmetic from token ids to matches, and who stands beside whom. Pure numpy over arrays; knows nothing of
+where they came from.
 """
 
 from __future__ import annotations
@@ -11,78 +12,142 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from engram.encode import Encoder
 from engram.index import Ints, Turns
 
 Floats = npt.NDArray[np.float32]
 
+LONGEST_PAUSE = 6 * 3600 * 1_000_000
+"""Microseconds between two turns of a session from which on they are not beside each other."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """n turns with what q tokens of a cue find in them. Turns are sorted by seq."""
+    """n turns, sorted by seq, with what q tokens of a cue find in them."""
 
     turns: Turns
     counts: Floats
     """How often each token stands in each turn: shape (q, n)."""
     nearness: Floats
     """The cosine of each token to the nearest other token of each turn, 0 to 1: shape (q, n)."""
-    before: tuple[Ints, Ints]
-    """Places of the turn before and the one before that, -1 where it is not in the pool: shape (n,) each."""
-    after: tuple[Ints, Ints]
-    """Places of the next two turns, likewise."""
+    likeness: Floats
+    """The cosine between the centroids of the cue and of each turn, 0 to 1: shape (n,)."""
+    session_tokens: Ints
+    """How many tokens the session of each turn has, in or out of the pool: shape (n,)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Where the turns beside each of a pool's n turns are: places in the pool, -1 for none; shape (n,) each."""
+
+    previous: Ints
+    previous_but_one: Ints
+    next: Ints
+    next_but_one: Ints
+    after_own: npt.NDArray[np.bool_]
+    """Whether the turn before is by the same one: no exchange, but one who goes on."""
+    before_own: npt.NDArray[np.bool_]
+    """Whether the turn after is."""
     session: Ints
-    """Each turn's session as a number from 0: shape (n,)."""
+    """Each turn's session, as a number from 0."""
 
 
-def make_pool(turns: Turns, ids: Sequence[int], rows: Sequence[npt.NDArray[np.uint8]]) -> Pool:
-    """The pool of `turns` for a cue of `ids`, `rows` being how near every token is to each (`Encoder.similarities`)."""
-    order = np.argsort(turns.seqs, kind="stable")
-    seqs, links = turns.seqs[order], turns.rows[order]
-    counts, nearness = matches(turns, ids, rows)
-    before = place_of(links["previous"].astype(np.int64), seqs)
-    after = place_of(links["next"].astype(np.int64), seqs)
-    return Pool(
-        turns=Turns(seqs, links, turns.tokens, turns.lengths[order]),
-        counts=counts[:, order],
-        nearness=nearness[:, order],
-        before=(before, twice(before)),
-        after=(after, twice(after)),
-        session=np.unique(links["session"], return_inverse=True)[1].astype(np.int64),
-    )
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What the tokens of a cue look for, as the encoder has it."""
+
+    ids: Sequence[int]
+    similarities: Sequence[npt.NDArray[np.uint8] | None]
+    centroid: Floats
+    encoder: Encoder
+
+    @staticmethod
+    def of(ids: Sequence[int], encoder: Encoder) -> Probe:
+        """The probe for the tokens of a cue."""
+        return Probe(ids, encoder.similarities(ids), encoder.centroid(ids), encoder)
 
 
-def matches(turns: Turns, ids: Sequence[int], rows: Sequence[npt.NDArray[np.uint8]]) -> tuple[Floats, Floats]:
-    """How often each of `ids` stands in each turn, and the nearest other token: shape (q, n) each.
+def make_pool(turns: Turns, probe: Probe) -> Pool:
+    """What a probe finds in `turns`, which are sorted.
 
     MaxSim over static vectors, as in ColBERT (Khattab and Zaharia, 2020), by look-up in place of a product.
     """
-    shape = (len(ids), len(turns.seqs))
+    shape = (len(probe.ids), len(turns.seqs))
     counts, nearness = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    likeness = np.zeros(shape[1], np.float32)
     # reduceat takes no empty stretches.
     held = np.flatnonzero(turns.lengths)
     if not len(held):
-        return counts, nearness
+        return Pool(turns, counts, nearness, likeness, turns.lengths)
     starts = (np.cumsum(turns.lengths) - turns.lengths)[held]
-    for place, (id, row) in enumerate(zip(ids, rows, strict=True)):
-        near = row[turns.tokens]
-        same = turns.tokens == id
-        if same.any():
-            counts[place, held] = np.add.reduceat(same, starts, dtype=np.int32)
-            near[same] = 0
-        nearness[place, held] = np.maximum.reduceat(near, starts) / np.float32(255)
-    return counts, nearness
+    turn_of = np.repeat(np.arange(len(turns.seqs)), turns.lengths)
+    # Indexing converts its index to this type each time, so it is done once.
+    tokens = turns.tokens.astype(np.intp)
+    for place, (id, row) in enumerate(zip(probe.ids, probe.similarities, strict=True)):
+        if row is not None:
+            nearness[place, held] = np.maximum.reduceat(row.take(tokens), starts)
+        same = np.flatnonzero(turns.tokens == id)
+        if len(same):
+            counts[place] = np.bincount(turn_of[same], minlength=shape[1])
+    products = np.add.reduceat(probe.encoder.likeness(probe.centroid, tokens), starts)
+    likeness[held] = products / np.maximum(turns.rows["centroid"][held].astype(np.float32), 1e-3)
+    return Pool(turns, counts, nearness * np.float32(1 / 255), np.clip(likeness, 0, 1), turns.lengths)
 
 
-def place_of(wanted: Ints, seqs: Ints) -> Ints:
-    """The place of each wanted seq among the sorted `seqs`; -1 where it is not."""
-    places = np.minimum(np.searchsorted(seqs, wanted), len(seqs) - 1) if len(seqs) else wanted
-    return np.where((wanted > 0) & (seqs[places] == wanted), places, -1) if len(seqs) else wanted
+def joined(first: Pool, second: Pool) -> Pool:
+    """Both pools' turns, which must be different ones, as one pool."""
+    if not len(second.turns.seqs):
+        return first
+    turns = Turns.joined([first.turns, second.turns])
+    order = np.argsort(turns.seqs, kind="stable")
+    # Tokens have done their work: a pool of pools needs only their number.
+    turns = Turns(turns.seqs[order], turns.rows[order], turns.tokens[:0], turns.lengths[order])
+    counts = np.concatenate((first.counts, second.counts), axis=1)[:, order]
+    nearness = np.concatenate((first.nearness, second.nearness), axis=1)[:, order]
+    return Pool(turns, counts, nearness, np.concatenate((first.likeness, second.likeness))[order], turns.lengths)
 
 
-def twice(step: Ints) -> Ints:
-    """Two steps along a chain of places; -1 past its end."""
-    return np.where(step >= 0, step[step], -1)
+def surroundings(turns: Turns) -> Surroundings:
+    """Who stands beside whom among `turns`, sorted by seq."""
+    rows = turns.rows
+    previous = places_of(rows["previous"].astype(np.int64), turns.seqs)
+    has = np.flatnonzero(previous >= 0)
+    # A session that is taken up again days later, as a list of notes is, is not one conversation.
+    paused = np.abs(rows["at"][has] - rows["at"][previous[has]]) > LONGEST_PAUSE
+    previous[has[paused]] = -1
+    has = has[~paused]
+    # What is before is enough: a turn's next may not be known yet where index and tail meet.
+    following = np.full(len(previous), -1, np.int64)
+    following[previous[has]] = has
+    own = np.zeros(len(previous), np.bool_)
+    own[has] = (rows["speaker"][has] == rows["speaker"][previous[has]]) & (
+        rows["role"][has] == rows["role"][previous[has]]
+    )
+    return Surroundings(
+        previous=previous,
+        previous_but_one=np.where(previous >= 0, previous[previous], -1),
+        next=following,
+        next_but_one=np.where(following >= 0, following[following], -1),
+        after_own=own,
+        before_own=np.where(following >= 0, own[following], False),
+        session=numbered(rows["session"]),
+    )
+
+
+def numbered(values: npt.NDArray[np.int32]) -> Ints:
+    """Equal values as equal numbers from 0, in the values' order: shape of `values`."""
+    order = np.argsort(values, kind="stable")
+    numbers = np.empty(len(values), np.int64)
+    numbers[order] = np.cumsum(np.diff(values[order], prepend=values[order[:1]]) != 0)
+    return numbers
+
+
+def places_of(wanted: Ints, seqs: Ints) -> Ints:
+    """The place of each wanted seq among the sorted `seqs`, at least one; -1 where it is not."""
+    places = np.minimum(np.searchsorted(seqs, wanted), len(seqs) - 1)
+    return np.where((wanted > 0) & (seqs[places] == wanted), places, -1)
 
 
 def shifted(values: Floats, places: Ints) -> Floats:
-    """The values at `places`, 0 for -1: the last axis runs over turns."""
-    return np.where(places >= 0, values[..., places], np.float32(0))
+    """The values at `places`, 0 for -1: shape of `places`."""
+    return np.where(places >= 0, values[places], np.float32(0))

@@ -5,7 +5,7 @@ Owns the order, the floor and the explanation. Knows nothing of files: engrams a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -14,12 +14,12 @@ from engram.encode import Encoder
 from engram.engram import Engram
 from engram.index import Ints, View
 from engram.index.columns import kind_code
-from engram.recall.candidates import Found
+from engram.recall.candidates import Reach, around, find
 from engram.recall.confidence import FLOOR, confidence
 from engram.recall.cue import Cue
-from engram.recall.pool import Pool, make_pool
+from engram.recall.pool import Pool, Probe, joined, make_pool
 from engram.recall.result import Explanation, Hit
-from engram.recall.score import Scores, Statistics, match, score, token_weights
+from engram.recall.score import Scores, Statistics, Weight, match, score, summed, token_weights
 from engram.store import Filter
 from engram.store.sqlite import microseconds
 
@@ -31,16 +31,21 @@ class Ranking:
     cue: Cue
     pool: Pool
     statistics: Statistics
+    weight: Weight
+    """How much each token of the cue counts: shape (q,)."""
     scores: Scores
     confidence: npt.NDArray[np.float32]
     """Each turn's score from 0 to 1, in the same order as `scores.total`: shape (n,)."""
+    exhausted: bool
+    """Whether a wider reach would find no more."""
 
     def order(self, where: Filter, *, floor: bool = True) -> Ints:
-        """Places in the pool of what a filter admits, best first; the later of two that are equal."""
+        """Places in the pool of what a filter admits, best first; the later of two that are equal.
+
+        None where the best of them is under the floor.
+        """
         rows = self.pool.turns.rows
         keep = np.ones(len(rows), np.bool_)
-        if floor:
-            keep &= self.confidence >= FLOOR
         if where.before is not None:
             keep &= rows["at"] < microseconds(where.before)
         if where.after is not None:
@@ -48,7 +53,10 @@ class Ranking:
         if where.kinds is not None:
             keep &= np.isin(rows["kind"], [kind_code(kind) for kind in where.kinds])
         places = np.flatnonzero(keep)
-        return places[np.lexsort((-places, -self.scores.total[places]))]
+        order = places[np.lexsort((-places, -self.scores.total[places]))]
+        if floor and len(order) and self.confidence[order[0]] < FLOOR:
+            return order[:0]
+        return order
 
     def hit(self, place: int, engram: Engram) -> Hit:
         """What was found at a place of the pool."""
@@ -58,37 +66,46 @@ class Ranking:
     def explanation(self, query: str, engram: Engram, seq: int, order: Ints, winner: Hit | None) -> Explanation:
         """What is known of the engram with this seq, `order` being the ranking's whole order."""
         found = np.flatnonzero(self.pool.turns.seqs == seq)
-        counted = token_weights(self.cue, self.statistics)
         if not len(found):
-            words = {term: (float(w), 0.0) for term, w in zip(self.cue.terms, counted, strict=True)}
+            words = {term: (float(w), 0.0) for term, w in zip(self.cue.terms, self.weight, strict=True)}
             reason = "none of the query's words, nor a word near them, stands in it or right beside it often enough"
             return Explanation(query, engram, None, len(order), 0.0, {}, winner, words, reason)
         place = int(found[0])
-        matched = match(self.pool)[:, place]
-        words = {t: (float(w), float(m)) for t, w, m in zip(self.cue.terms, counted, matched, strict=True)}
+        matched = self.scores.matched[:, place]
+        words = {t: (float(w), float(m)) for t, w, m in zip(self.cue.terms, self.weight, matched, strict=True)}
         rank = int(np.flatnonzero(order == place)[0]) + 1
         hit = self.hit(place, engram)
         reason = what_kept_it_down(rank, hit, winner, words)
         return Explanation(query, engram, rank, len(order), hit.score, hit.why, winner, words, reason)
 
 
-def rank(cue: Cue, found: Found, view: View, encoder: Encoder) -> Ranking | None:
-    """Score what was found for a cue; None if nothing was."""
+def rank(view: View, namespace: int, cue: Cue, encoder: Encoder, reach: Reach, also: Ints | None) -> Ranking | None:
+    """Find and score what a namespace holds for a cue; None if there is nothing. `also`: as in `find`."""
+    found = find(view, namespace, cue, encoder, reach, also)
     if not len(found.turns.seqs):
         return None
-    pool = make_pool(found.turns, cue.ids, encoder.similarities(cue.ids))
-    late = pool.turns.seqs > view.index.through
-    in_tail = (pool.counts[:, late] > 0).sum(axis=1)
+    probe = Probe.of(cue.ids, encoder)
+    pool = make_pool(found.turns, probe)
+    late = found.turns.seqs > view.index.through
+    in_tail = np.count_nonzero(pool.counts[:, late], axis=1)
     statistics = Statistics(found.size + found.tail, found.frequencies + in_tail)
-    scores = score(cue, pool, statistics)
-    return Ranking(cue, pool, statistics, scores, confidence(cue, pool, statistics, scores))
+    # A turn can only win by its surroundings if these are worth something themselves.
+    weight = token_weights(cue, statistics)
+    own = summed(cue, match(pool), weight)
+    best = np.argsort(-own, kind="stable")[: reach.surrounded]
+    beside = around(view, namespace, pool.turns.at(np.sort(best)), found.turns.seqs)
+    pool = joined(pool, make_pool(beside, probe))
+    pool = replace(pool, session_tokens=view.session_tokens(pool.turns.rows["session"].astype(np.int64)))
+    scores = score(cue, pool, weight)
+    return Ranking(cue, pool, statistics, weight, scores, confidence(cue, weight, scores), found.exhausted)
 
 
 def what_kept_it_down(rank: int, hit: Hit, winner: Hit | None, words: dict[str, tuple[float, float]]) -> str:
     """A sentence on why an engram did not come first, or that it did."""
-    if hit.score < FLOOR:
-        return f"it is under the floor ({hit.score:.2f} of {FLOOR:.2f}): too little of the query is answered here"
-    if winner is None or rank == 1:
+    if winner is None or winner.score < FLOOR:
+        best = hit.score if winner is None else winner.score
+        return f"the floor kept it down: not even the best ({best:.3f}, of {FLOOR}) fits the query"
+    if rank == 1:
         return "nothing kept it down: it came first"
     part = max(hit.why, key=lambda name: winner.why.get(name, 0.0) - hit.why[name])
     behind = winner.why.get(part, 0.0) - hit.why[part]

@@ -10,11 +10,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from engram.encode.encoder import QUESTION
+from engram.encode.encoder import ASKS, QUESTION, TIME
 from engram.index import Ints
 from engram.recall.cue import Cue
-from engram.recall.pool import Floats, Pool, shifted
+from engram.recall.pool import Floats, Pool, Surroundings, shifted, surroundings
 from engram.recall.weights import DEFAULT, Weights
+from engram.recall.when import closeness
+
+Weight = npt.NDArray[np.float64]
+"""How much each token of a cue counts: shape (q,)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +39,14 @@ class Scores:
     """What turns are ranked by, higher is better: shape (n,)."""
     parts: dict[str, Floats]
     """What the total is the sum of, by name: shape (n,) each."""
+    matched: Floats
+    """How well each turn matches each token of the cue: shape (q, n)."""
+    beside: Surroundings
+    when: Floats
+    """How near each turn is to a time that the query means, 0 to 1: shape (n,)."""
 
 
-def token_weights(cue: Cue, statistics: Statistics, weights: Weights = DEFAULT) -> npt.NDArray[np.float64]:
+def token_weights(cue: Cue, statistics: Statistics, weights: Weights = DEFAULT) -> Weight:
     """How much each token of the cue counts, by how rare it is here and in plain language: shape (q,)."""
     in_a_turn = 1 - (1 - cue.probabilities) ** weights.typical_length
     expected = statistics.frequencies + weights.prior * in_a_turn + 0.5
@@ -55,32 +64,61 @@ def match(pool: Pool, weights: Weights = DEFAULT) -> Floats:
     return np.asarray(np.maximum(exact, near), dtype=np.float32)
 
 
-def best_of_session(matched: Floats, session: Ints) -> Floats:
-    """For each token the best match among a session's turns: shape (q, sessions)."""
+def best_of_session(own: Floats, session: Ints) -> Floats:
+    """The best of `own` among the turns of each turn's session: shape (n,)."""
+    best = np.zeros(int(session.max()) + 1, np.float32)
+    np.maximum.at(best, session, own)
+    return np.asarray(best[session])
+
+
+def said_in_session(matched: Floats, pool: Pool, session: Ints, weights: Weights) -> Floats:
+    """How well the session of each turn answers each token, by its best match, less in a long one: shape (q, n)."""
     order = np.argsort(session, kind="stable")
     starts = np.flatnonzero(np.diff(session[order], prepend=-1))
-    return np.asarray(np.maximum.reduceat(matched[:, order], starts, axis=1))
+    best = np.maximum.reduceat(matched[:, order], starts, axis=1)
+    k, b = weights.session_saturation, weights.session_length
+    length = pool.session_tokens[order][starts] / weights.typical_session
+    said = best * (1 + k) / (best + k * (1 - b + b * length))
+    return np.asarray(said.astype(np.float32)[:, session])
 
 
-def score(cue: Cue, pool: Pool, statistics: Statistics, weights: Weights = DEFAULT) -> Scores:
-    """Rank a pool of at least one turn for a cue."""
-    weight = token_weights(cue, statistics, weights)
-    counted = (weight * np.where(cue.names, weights.name, 1.0)).astype(np.float32)
-    matched = match(pool, weights)
-    scale = np.float32(max(float(weight.sum()), 0.1) ** -weights.total_power)
-    own = counted @ matched * scale
-    session = (counted @ best_of_session(matched, pool.session) * scale)[pool.session]
-    asked = np.isin(pool.turns.rows["speaker"], list(cue.asked))
-    question = (pool.turns.rows["marks"] & QUESTION) != 0
-    parts: dict[str, npt.NDArray[np.float32]] = {
+def said_by_asked(cue: Cue, pool: Pool, weights: Weights) -> npt.NDArray[np.float64]:
+    """What each turn gains if it was said by who is asked about, by name or else by role: shape (n,)."""
+    rows = pool.turns.rows
+    if cue.asked:
+        return np.where(np.isin(rows["speaker"], list(cue.asked)), weights.speaker, 0.0)
+    return np.where(np.isin(rows["role"], list(cue.roles)), weights.role, 0.0)
+
+
+def summed(cue: Cue, matched: Floats, weight: Weight, weights: Weights = DEFAULT) -> Floats:
+    """What each turn's matches add up to, as a share of the cue's whole weight: shape (n,); `matched`: (q, n)."""
+    counted = weight * np.where(cue.names, weights.name, 1.0)
+    scale = max(float(weight.sum()), 0.1) ** -weights.total_power
+    return np.asarray((counted * scale).astype(np.float32) @ matched)
+
+
+def score(cue: Cue, pool: Pool, weight: Weight, weights: Weights = DEFAULT) -> Scores:
+    """Rank a pool of at least one turn for a cue; `weight` as from `token_weights`."""
+    w = weights
+    matched = match(pool, w)
+    own = summed(cue, matched, weight, w)
+    beside = surroundings(pool.turns)
+    marks = pool.turns.rows["marks"]
+    asking = np.where((marks & ASKS) != 0, own, np.float32(0))
+    before = w.previous * shifted(own, beside.previous) + w.previous_but_one * shifted(own, beside.previous_but_one)
+    before += w.answered * shifted(asking, beside.previous)
+    after = w.next * shifted(own, beside.next) + w.next_but_one * shifted(own, beside.next_but_one)
+    when = closeness(pool.turns.rows["at"], list(cue.periods))
+    parts: dict[str, npt.NDArray[np.floating]] = {
         "words": own,
-        "next": weights.next * shifted(own, pool.after[0]) + weights.next_but_one * shifted(own, pool.after[1]),
-        "previous": weights.previous * shifted(own, pool.before[0])
-        + weights.previous_but_one * shifted(own, pool.before[1]),
-        "session": weights.session * session,
-        "speaker": weights.speaker * asked,
-        "question": -weights.question * question,
-        "length": weights.log_length * np.log1p(pool.turns.lengths),
+        "likeness": w.likeness * pool.likeness,
+        "next": after * np.where(beside.before_own, w.monologue, 1),
+        "previous": before * np.where(beside.after_own, w.monologue, 1),
+        "session": w.best_of_session * best_of_session(own, beside.session)
+        + w.session * summed(cue, said_in_session(matched, pool, beside.session, w), weight, w),
+        "speaker": said_by_asked(cue, pool, w),
+        "question": -w.question * ((marks & QUESTION) != 0),
+        "time": w.asks_when * (((marks & TIME) != 0) & cue.asks_when) + w.date * when,
     }
-    parts = {name: np.asarray(part, np.float32) for name, part in parts.items()}
-    return Scores(np.asarray(sum(parts.values()), np.float32), parts)
+    single = {name: np.asarray(part, np.float32) for name, part in parts.items()}
+    return Scores(np.asarray(sum(single.values()), np.float32), single, matched, beside, when)

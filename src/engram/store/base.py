@@ -18,7 +18,8 @@ class Record(NamedTuple):
     """An engram as the index needs it: small integers in the place of names.
 
     `seq` grows by the order in which engrams were appended and is never given out twice. `at` is in microseconds
-    since 1970 in UTC, `role` a place in `engram.ROLES`. Within one store a session id implies its namespace, and a speaker id likewise (0: none).
+    since 1970 in UTC, `role` a place in `engram.ROLES`. Within one store a session's number implies its namespace, and
+    a speaker's likewise (0: none). Seqs and numbers fit into 31 bits.
     """
 
     seq: int
@@ -33,7 +34,7 @@ class Record(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which engrams are meant; None leaves a field open. `before` is exclusive, `after` inclusive; both look at `at`."""
+    """Which engrams are meant; None leaves a field open. `before` (exclusive) and `after` (inclusive) look at `at`."""
 
     namespace: str | None = None
     session: str | None = None
@@ -58,6 +59,11 @@ class Store(Protocol):
     @property
     def read_only(self) -> bool:
         """Whether writes raise `MemoryReadOnly`."""
+        ...
+
+    @property
+    def identity(self) -> str:
+        """What tells this store from every other: an index that was made from another one is not used."""
         ...
 
     def append(self, engrams: Sequence[Engram]) -> list[bool]:
@@ -101,8 +107,15 @@ class Store(Protocol):
         """The highest seq ever given out (0 for none), and how often something was forgotten."""
         ...
 
-    def records(self, after_seq: int, limit: int, namespace: int | None = None, newest: bool = False) -> list[Record]:
-        """Up to `limit` records with a seq over `after_seq`, the lowest first; with `newest`, the last `limit`."""
+    def records(self, after_seq: int, limit: int) -> list[Record]:
+        """Up to `limit` records with a seq over `after_seq`, the lowest first; fewer where their texts are long.
+
+        At least one if there is any.
+        """
+        ...
+
+    def seqs(self, after_seq: int) -> list[int]:
+        """The seqs over `after_seq` that name an engram, lowest first."""
         ...
 
     def session_seqs(self, namespace: str, session: str, limit: int) -> list[int]:
@@ -114,7 +127,7 @@ class Store(Protocol):
         ...
 
     def forgotten(self) -> list[int]:
-        """Seqs that were forgotten and that no index has yet been told to drop."""
+        """Seqs that were forgotten and that no index has yet been told to drop, lowest first."""
         ...
 
     def clear_forgotten(self, seqs: Iterable[int]) -> None:

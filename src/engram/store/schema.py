@@ -6,6 +6,7 @@ The format is documented in docs/format.md. A released migration is never change
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 from collections.abc import Callable
 
@@ -43,6 +44,8 @@ def create_tables(db: sqlite3.Connection) -> None:
     db.execute("CREATE TABLE forgotten (seq INTEGER PRIMARY KEY)")
     db.execute("CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL)")
     db.execute("INSERT INTO counters VALUES ('forgets', 0)")
+    # Tells this memory from every other, so that an index left behind by one is not taken for another's.
+    db.execute("INSERT INTO counters VALUES ('identity', ?)", (secrets.randbits(63),))
 
 
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (create_tables,)

@@ -1,51 +1,58 @@
 """The store in one SQLite file: WAL, `synchronous=FULL`, so an acknowledged engram survives a power cut.
 
-Owns the SQL and the translation of SQLite's errors into ours. One connection writes, under a lock; every thread reads
-through its own. A memory of ":memory:" has one connection for both.
+Owns the SQL, the connections and the transactions. One connection writes, under a lock; readers borrow one each from
+a pool. A memory of ":memory:" has one connection for both. No connection may pass a fork: a child process opens the
+memory itself.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
 import threading
 import time
-import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
-from datetime import UTC, datetime, timedelta
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
-from engram.engram import ROLES, Engram, canonical_id, metadata_json
+from engram.engram import Engram, canonical_id
 from engram.errors import (
-    EngramError,
     InvalidEngram,
     MemoryClosed,
     MemoryDamaged,
-    MemoryFull,
     MemoryLocked,
     MemoryReadOnly,
     MemoryTooNew,
     NotFound,
 )
 from engram.store.base import Filter, Record, StoreStats
+from engram.store.failures import damaged, no_file, translate
+from engram.store.rows import (
+    COLUMNS,
+    INSERT,
+    RECORD,
+    Names,
+    Row,
+    conditions,
+    drop_unused_names,
+    engram_of,
+    key_of,
+    microseconds,
+)
 from engram.store.schema import APPLICATION_ID, MIGRATIONS, VERSION
 
-IN_MEMORY = ":memory:"
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
+__all__ = ["IN_MEMORY", "SqliteStore", "engram_of", "microseconds"]
 
-COLUMNS = (
-    "e.seq, e.id, n.name, s.name, e.role, p.name, e.text, e.at, e.recorded, e.kind, e.source, e.metadata"
-    " FROM engrams e JOIN namespaces n ON n.number = e.namespace JOIN sessions s ON s.number = e.session"
-    " LEFT JOIN speakers p ON p.number = e.speaker"
-)
-RECORD = "SELECT seq, namespace, session, ifnull(speaker, 0), role, ifnull(kind, 'turn'), at, text FROM engrams"
+IN_MEMORY = ":memory:"
 PAGE = 500
 """Rows read at a time where many are listed."""
+
+IDLE_READERS = 16
+"""Connections for reading that are kept open when nobody reads."""
+
+RECORD_CHARACTERS = 16 << 20
+"""Characters of text after which `records` gives no more at a time."""
 
 
 class SqliteStore:
@@ -55,31 +62,48 @@ class SqliteStore:
         """Open, or make, the memory at `path`; ":memory:" keeps it in RAM.
 
         `wait`: seconds to wait for another process's write before `MemoryLocked`.
-        Raises `MemoryDamaged`, `MemoryTooNew`, `MemoryReadOnly`, `MemoryFull` or `MemoryLocked`, naming the file.
+        Raises `MemoryDamaged`, `MemoryTooNew`, `MemoryReadOnly`, `MemoryFull` or `MemoryLocked`, naming the file, and
+        `NotFound` if there is none to be read.
         """
         self.path = str(path)
         self._in_memory = self.path == IN_MEMORY
         self._wait = wait
+        self._process = os.getpid()
         self._lock = threading.RLock()
-        self._local = threading.local()
-        self._readers: list[sqlite3.Connection] = []
+        self._idle: list[sqlite3.Connection] = []
+        self._names = Names()
         self._closed = False
+        self._check_path(read_only)
         self.read_only = read_only or self._must_read_only()
         self._uri = self._make_uri()
         with self._translated("open"):
             self._writer = self._connect()
             try:
                 self._prepare()
+                row = self._writer.execute("SELECT value FROM counters WHERE name = 'identity'").fetchone()
+                self.identity = f"{row[0] if row else 0:016x}"
             except BaseException:
                 self._writer.close()
                 raise
 
     # Opening.
 
+    def _check_path(self, read_only: bool) -> None:
+        if self._in_memory:
+            return
+        if os.path.isdir(self.path):
+            raise MemoryReadOnly(f"cannot open {self.path}: it is a folder; give the path of a file")
+        if read_only and not os.path.exists(self.path):
+            raise NotFound(f"there is no memory at {self.path}; open it without read_only to make one")
+
     def _must_read_only(self) -> bool:
+        """Whether the file is there and it, or the folder that the log must stand in, cannot be written."""
         if self._in_memory or not os.path.exists(self.path):
             return False
-        return not os.access(self.path, os.W_OK)
+        return not (os.access(self.path, os.W_OK) and os.access(self._folder(), os.W_OK))
+
+    def _folder(self) -> str:
+        return os.path.dirname(os.path.abspath(self.path))
 
     def _make_uri(self) -> str:
         if self._in_memory:
@@ -88,14 +112,12 @@ class SqliteStore:
         if not self.read_only:
             return uri
         # Without write access to its folder SQLite cannot share a WAL; where there is none, nothing is missed.
-        folder = os.path.dirname(os.path.abspath(self.path))
-        alone = not os.path.exists(self.path + "-wal") and not os.access(folder, os.W_OK)
+        alone = not os.path.exists(self.path + "-wal") and not os.access(self._folder(), os.W_OK)
         return f"{uri}?mode=ro" + ("&immutable=1" if alone else "")
 
     def _connect(self) -> sqlite3.Connection:
         if not self._in_memory and not self.read_only:
-            folder = os.path.dirname(os.path.abspath(self.path))
-            os.makedirs(folder, exist_ok=True)
+            os.makedirs(self._folder(), exist_ok=True)
         db = sqlite3.connect(
             self._uri,
             uri=not self._in_memory,
@@ -104,8 +126,11 @@ class SqliteStore:
             check_same_thread=False,
             cached_statements=256,
         )
-        db.execute("PRAGMA synchronous=FULL")
-        db.execute("PRAGMA temp_store=MEMORY")
+        try:
+            db.execute("PRAGMA synchronous=FULL")
+        except BaseException:
+            db.close()
+            raise
         return db
 
     def _prepare(self) -> None:
@@ -126,8 +151,7 @@ class SqliteStore:
                     " open it once with write access"
                 )
             return
-        if db.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-            db.execute("PRAGMA journal_mode=WAL")
+        self._use_log()
         for number in range(version, VERSION):
             with self._transaction() as db:
                 # Another process may have done it since.
@@ -136,26 +160,49 @@ class SqliteStore:
                     db.execute(f"PRAGMA application_id={APPLICATION_ID}")
                     db.execute(f"PRAGMA user_version={number + 1}")
 
+    def _use_log(self) -> None:
+        """Switch to a write-ahead log. SQLite itself does not wait for others here."""
+        deadline = time.monotonic() + self._wait
+        while True:
+            try:
+                if self._writer.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+                    self._writer.execute("PRAGMA journal_mode=WAL")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+            else:
+                return
+
     # Connections, transactions and errors.
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        """This thread's connection for reading; in memory the only one, under the lock."""
+        """A connection for reading, nobody else's for so long; in memory the only one, under the lock."""
         with self._translated("read"):
+            self._check_open()
             if self._in_memory:
                 with self._lock:
                     self._check_open()
                     yield self._writer
                 return
-            db: sqlite3.Connection | None = getattr(self._local, "db", None)
-            if db is None:
-                with self._lock:
-                    self._check_open()
-                    db = self._local.db = self._connect()
-                    self._readers.append(db)
-            elif self._closed:
-                self._check_open()
-            yield db
+            try:
+                db = self._idle.pop()
+            except IndexError:
+                db = self._connect()
+            try:
+                yield db
+            finally:
+                # Closed only here, or when idle: never under somebody who reads.
+                self._idle.append(db)
+                self._close_idle(0 if self._closed else IDLE_READERS)
+
+    def _close_idle(self, most: int) -> None:
+        while len(self._idle) > most:
+            try:
+                self._idle.pop(0).close()
+            except IndexError:
+                return
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -175,6 +222,7 @@ class SqliteStore:
             yield db
             db.execute("COMMIT")
         except BaseException:
+            self._names.forget()
             # A failed COMMIT on a full disk has already rolled back.
             if db.in_transaction:
                 db.execute("ROLLBACK")
@@ -183,6 +231,8 @@ class SqliteStore:
     def _check_open(self) -> None:
         if self._closed:
             raise MemoryClosed(f"the memory {self.path} is closed; open it again")
+        if self._process != os.getpid():
+            raise MemoryClosed(f"the memory {self.path} was opened before a fork; a child process must open it itself")
 
     @contextmanager
     def _translated(self, doing: str) -> Iterator[None]:
@@ -193,7 +243,13 @@ class SqliteStore:
                 raise MemoryClosed(f"the memory {self.path} was closed during a {doing}; open it again") from error
             raise translate(error, self.path, doing, self._wait) from error
         except OSError as error:
-            raise MemoryReadOnly(f"cannot {doing} {self.path}: {error.strerror}; check the path") from error
+            raise no_file(error, self.path, doing) from error
+
+    def _engram(self, row: Row) -> Engram:
+        try:
+            return engram_of(row)
+        except (ValueError, TypeError, IndexError, OverflowError, RecursionError) as error:
+            raise damaged(self.path, error) from error
 
     # Writing.
 
@@ -202,41 +258,28 @@ class SqliteStore:
         if not engrams:
             return []
         with self._writing() as db:
-            written = []
-            numbers: dict[tuple[str, int, str], int] = {}
-            for e in engrams:
-                key = uuid.UUID(e.id).bytes
-                namespace = numbered(db, numbers, "namespaces", 0, e.namespace)
-                row = (
-                    key,
-                    namespace,
-                    numbered(db, numbers, "sessions", namespace, e.session),
-                    None if e.speaker is None else numbered(db, numbers, "speakers", namespace, e.speaker),
-                    ROLES.index(e.role),
-                    microseconds(e.at),
-                    microseconds(e.recorded_at) - microseconds(e.at),
-                    None if e.kind == "turn" else e.kind,
-                    e.source,
-                    metadata_json(e.metadata) if e.metadata else None,
-                    e.text,
-                )
-                cursor = db.execute(
-                    "INSERT INTO engrams (id, namespace, session, speaker, role, at, recorded, kind, source, metadata,"
-                    " text) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
-                    row,
-                )
-                new = cursor.rowcount == 1
-                if not new and self._get(db, key) != e:
-                    raise InvalidEngram(f"id {e.id} is already there with other content; leave id out to get a new one")
-                written.append(new)
-        return written
+            self._names.begin(db)
+            rows = [self._names.row(db, engram) for engram in engrams]
+            if len(rows) > 1:
+                # All at once is faster, but does not say which of them were there.
+                db.execute("SAVEPOINT many")
+                if db.executemany(INSERT, rows).rowcount == len(rows):
+                    return [True] * len(rows)
+                db.execute("ROLLBACK TO many")
+            return [self._insert(db, row, engram) for row, engram in zip(rows, engrams, strict=True)]
+
+    def _insert(self, db: sqlite3.Connection, row: Row, engram: Engram) -> bool:
+        new = db.execute(INSERT, row).rowcount == 1
+        if not new and self._get(db, row[0]) != engram:
+            raise InvalidEngram(f"id {engram.id} is already there with other content; leave id out to get a new one")
+        return new
 
     def forget(self, where: Filter, id: str | None = None) -> int:
         """Remove what is meant, in one durable commit; returns how many engrams."""
         condition, values = conditions(where, "")
         if id is not None:
             condition += " AND id = ?"
-            values.append(uuid.UUID(canonical_id(id)).bytes)
+            values.append(key_of(canonical_id(id)))
         with self._writing() as db:
             names = db.execute(f"SELECT DISTINCT namespace, session, speaker FROM engrams WHERE {condition}", values)
             used = names.fetchall()
@@ -255,20 +298,19 @@ class SqliteStore:
 
     # Reading.
 
-    @staticmethod
-    def _get(db: sqlite3.Connection, key: bytes) -> Engram | None:
+    def _get(self, db: sqlite3.Connection, key: bytes) -> Engram | None:
         row = db.execute(f"SELECT {COLUMNS} WHERE e.id = ?", (key,)).fetchone()
-        return None if row is None else engram_of(row)
+        return None if row is None else self._engram(row)
 
     def get(self, id: str) -> Engram | None:
         """The engram with this id, or None."""
         with self._reading() as db:
-            return self._get(db, uuid.UUID(canonical_id(id)).bytes)
+            return self._get(db, key_of(canonical_id(id)))
 
     def seq_of(self, id: str) -> int | None:
         """Where the engram with this id stands in the order of appending, or None."""
         with self._reading() as db:
-            row = db.execute("SELECT seq FROM engrams WHERE id = ?", (uuid.UUID(canonical_id(id)).bytes,)).fetchone()
+            row = db.execute("SELECT seq FROM engrams WHERE id = ?", (key_of(canonical_id(id)),)).fetchone()
         return None if row is None else int(row[0])
 
     def by_seq(self, seqs: Sequence[int]) -> dict[int, Engram]:
@@ -278,7 +320,7 @@ class SqliteStore:
             for start in range(0, len(seqs), PAGE):
                 part = list(map(int, seqs[start : start + PAGE]))
                 rows = db.execute(f"SELECT {COLUMNS} WHERE e.seq IN (SELECT value FROM json_each(?))", (str(part),))
-                found.update((int(row[0]), engram_of(row)) for row in rows)
+                found.update((int(row[0]), self._engram(row)) for row in rows)
         return found
 
     def engrams(self, where: Filter, limit: int | None = None, after_id: str | None = None) -> Iterator[Engram]:
@@ -299,7 +341,7 @@ class SqliteStore:
             with self._reading() as db:
                 query = f"SELECT {COLUMNS} WHERE {condition} AND e.seq > ? ORDER BY e.seq LIMIT ?"
                 rows = db.execute(query, (*values, after, page)).fetchall()
-            yield from map(engram_of, rows)
+            yield from map(self._engram, rows)
             if len(rows) < page:
                 return
             after = rows[-1][0]
@@ -318,18 +360,26 @@ class SqliteStore:
                 "SELECT (SELECT seq FROM sqlite_sequence WHERE name = 'engrams'),"
                 " (SELECT value FROM counters WHERE name = 'forgets')"
             ).fetchone()
-        return int(row[0] or 0), int(row[1])
+        return int(row[0] or 0), int(row[1] or 0)
 
-    def records(self, after_seq: int, limit: int, namespace: int | None = None, newest: bool = False) -> list[Record]:
-        """Up to `limit` records with a seq over `after_seq`, the lowest first; with `newest`, the last `limit`."""
-        condition, values = "seq > ?", [after_seq]
-        if namespace is not None:
-            condition, values = condition + " AND namespace = ?", [after_seq, namespace]
-        order = "DESC" if newest else "ASC"
+    def records(self, after_seq: int, limit: int) -> list[Record]:
+        """Up to `limit` records with a seq over `after_seq`, the lowest first; fewer where their texts are long."""
+        found: list[Record] = []
+        room = RECORD_CHARACTERS
         with self._reading() as db:
-            rows = db.execute(f"{RECORD} WHERE {condition} ORDER BY seq {order} LIMIT ?", (*values, limit)).fetchall()
-        records = [Record(*row) for row in rows]
-        return records[::-1] if newest else records
+            rows = db.execute(f"{RECORD} WHERE seq > ? ORDER BY seq LIMIT ?", (after_seq, limit))
+            for row in rows:
+                found.append(Record._make(row))
+                room -= len(row[-1])
+                if room < 0:
+                    break
+            rows.close()
+        return found
+
+    def seqs(self, after_seq: int) -> list[int]:
+        """The seqs over `after_seq` that name an engram, lowest first."""
+        with self._reading() as db:
+            return [int(row[0]) for row in db.execute("SELECT seq FROM engrams WHERE seq > ?", (after_seq,))]
 
     def session_seqs(self, namespace: str, session: str, limit: int) -> list[int]:
         """The last `limit` seqs of one session, lowest first."""
@@ -347,7 +397,7 @@ class SqliteStore:
     def forgotten(self) -> list[int]:
         """Seqs that were forgotten and that no index has yet been told to drop."""
         with self._reading() as db:
-            return [int(row[0]) for row in db.execute("SELECT seq FROM forgotten")]
+            return [int(row[0]) for row in db.execute("SELECT seq FROM forgotten ORDER BY seq")]
 
     def namespace_number(self, namespace: str) -> int | None:
         """The number that stands for a namespace in records; None if it holds nothing."""
@@ -377,10 +427,13 @@ class SqliteStore:
 
     def stats(self) -> StoreStats:
         """Counts over the whole store."""
+        tables = ("engrams", "namespaces", "sessions")
         with self._reading() as db:
-            counts = [int(db.execute(f"SELECT count(*) FROM {t}").fetchone()[0]) for t in ("engrams", "namespaces", "sessions")]
+            engrams, namespaces, sessions = (
+                int(db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]) for table in tables
+            )
         files = [] if self._in_memory else [self.path, self.path + "-wal", self.path + "-shm"]
-        return StoreStats(*counts, bytes=sum(os.path.getsize(f) for f in files if os.path.exists(f)))
+        return StoreStats(engrams, namespaces, sessions, sum(map(size_of, files)))
 
     # Keeping.
 
@@ -410,129 +463,17 @@ class SqliteStore:
     def close(self) -> None:
         """Let go of the file. Closing twice is allowed."""
         with self._lock:
-            if self._closed:
+            # What a fork has carried here is the parent's to close.
+            if self._closed or self._process != os.getpid():
                 return
             self._closed = True
-            for db in (*self._readers, self._writer):
-                db.close()
-            self._readers.clear()
+            self._close_idle(0)
+            self._writer.close()
 
 
-def numbered(
-    db: sqlite3.Connection, known: dict[tuple[str, int, str], int], table: str, namespace: int, name: str
-) -> int:
-    """The number of a name, given one if it is new; `known` holds those of this transaction."""
-    key = (table, namespace, name)
-    number = known.get(key)
-    if number is None:
-        columns = {"name": name} if table == "namespaces" else {"namespace": namespace, "name": name}
-        condition = " AND ".join(f"{column} = ?" for column in columns)
-        values = tuple(columns.values())
-        row = db.execute(f"SELECT number FROM {table} WHERE {condition}", values).fetchone()
-        if row is None:
-            marks = ", ".join("?" * len(values))
-            db.execute(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", values)
-            row = db.execute("SELECT last_insert_rowid()").fetchone()
-        number = known[key] = int(row[0])
-    return number
-
-
-def drop_unused_names(db: sqlite3.Connection, used: Sequence[tuple[int, int, int | None]]) -> None:
-    """A name that nothing bears any more is text of what was forgotten, too; `used`: what bore the forgotten."""
-    spaces, sessions, speakers = (set(numbers) for numbers in zip(*used, strict=True)) if used else ((), (), ())
-    gone = "DELETE FROM {} WHERE number = ? AND NOT EXISTS (SELECT 1 FROM engrams e WHERE {})"
-    # A speaker is looked for within their namespace, the index that there is.
-    speaker = "e.namespace = speakers.namespace AND e.speaker = number"
-    db.executemany(gone.format("speakers", speaker), ((n,) for n in speakers if n is not None))
-    db.executemany(gone.format("sessions", "e.session = number"), ((n,) for n in sessions))
-    db.executemany(gone.format("namespaces", "e.namespace = number"), ((n,) for n in spaces))
-
-
-def conditions(where: Filter, prefix: str) -> tuple[str, list[object]]:
-    """A filter as SQL over the engrams, their columns under `prefix`."""
-    parts, values = ["1"], list[object]()
-    space = "(SELECT number FROM namespaces WHERE name = ?)"
-    if where.session is not None:
-        numbers, names = "SELECT number FROM sessions WHERE name = ?", [where.session]
-        if where.namespace is not None:
-            numbers, names = f"{numbers} AND namespace = {space}", [where.session, where.namespace]
-        parts.append(f"{prefix}session IN ({numbers})")
-        values += names
-    elif where.namespace is not None:
-        parts.append(f"{prefix}namespace = {space}")
-        values.append(where.namespace)
-    for sign, moment in (("<", where.before), (">=", where.after)):
-        if moment is not None:
-            parts.append(f"{prefix}at {sign} ?")
-            values.append(microseconds(moment))
-    if where.kinds is not None:
-        parts.append(f"ifnull({prefix}kind, 'turn') IN ({', '.join('?' * len(where.kinds))})")
-        values += where.kinds
-    return " AND ".join(parts), values
-
-
-def microseconds(moment: datetime) -> int:
-    """Microseconds since 1970 in UTC, exactly; a naive time is taken as UTC."""
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return (aware - EPOCH) // MICROSECOND
-
-
-def engram_of(row: tuple[Any, ...]) -> Engram:
-    """An engram from a row of `COLUMNS`."""
-    _, key, namespace, session, role, speaker, text, at, recorded, kind, source, metadata = row
-    return Engram(
-        id=str(uuid.UUID(bytes=key)),
-        namespace=namespace,
-        session=session,
-        role=ROLES[role],
-        speaker=speaker,
-        text=text,
-        at=EPOCH + at * MICROSECOND,
-        recorded_at=EPOCH + (at + recorded) * MICROSECOND,
-        kind="turn" if kind is None else kind,
-        source=source,
-        metadata={} if metadata is None else json.loads(metadata),
-    )
-
-
-def translate(error: sqlite3.Error, path: str, doing: str, wait: float) -> EngramError:
-    """SQLite's error as one of ours, saying what happened, to which file and what to do."""
-    code = getattr(error, "sqlite_errorcode", None)
-    primary = -1 if code is None else code & 0xFF
-    if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return MemoryLocked(f"{path}: another process held the memory for over {wait:g} s; try again when it is done")
-    if primary == sqlite3.SQLITE_FULL or (primary == sqlite3.SQLITE_IOERR and disk_is_full(path)):
-        return MemoryFull(f"{path}: the disk is full, nothing of this {doing} was kept; make room and try again")
-    if primary in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN):
-        return MemoryReadOnly(f"cannot {doing} {path}: {error}; check that the file and its folder can be written")
-    if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return MemoryDamaged(f"{path} is damaged ({error}); run: engram doctor --memory {path}")
-    if primary == sqlite3.SQLITE_IOERR:
-        return MemoryDamaged(f"{path}: reading or writing the disk failed ({error}); check the disk, then: engram doctor")
-    return EngramError(f"{path}: SQLite could not {doing}: {error}")
-
-
-def disk_is_full(path: str) -> bool:
-    """Whether the file system of `path` has next to no room left."""
+def size_of(path: str) -> int:
+    """Bytes of a file; 0 if it is not there."""
     try:
-        room = os.statvfs(os.path.dirname(os.path.abspath(path)))
+        return os.path.getsize(path)
     except OSError:
-        return False
-    return room.f_bavail * room.f_frsize < 1 << 20
-
-
-def looks_like_memory(path: str | Path) -> bool:
-    """Whether `path` is a SQLite file marked as an Engram memory; reads its first 100 bytes only."""
-    try:
-        with open(path, "rb") as file:
-            head = file.read(100)
-    except OSError:
-        return False
-    return head[:15] == b"SQLite format 3" and int.from_bytes(head[68:72]) == APPLICATION_ID
-
-
-def integrity(path: str | Path) -> list[str]:
-    """What SQLite's own check finds wrong with the file at `path`; empty if nothing."""
-    with closing(sqlite3.connect(f"file:{quote(os.path.abspath(path))}?mode=ro", uri=True)) as db:
-        rows = db.execute("PRAGMA integrity_check(100)").fetchall()
-    return [str(row[0]) for row in rows if row[0] != "ok"]
+        return 0

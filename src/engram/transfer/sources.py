@@ -21,7 +21,8 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from typing import BinaryIO, NamedTuple, TextIO, cast
+from dataclasses import replace
+from typing import IO, AnyStr, BinaryIO, NamedTuple, cast
 
 from engram.transfer.items import Place, Problem
 
@@ -161,7 +162,7 @@ def _lines(file: BinaryIO, name: str, encoding: str, done: Callable[[], float]) 
                 yield Problem(place, f"is longer than {MAX_LINE >> 20} MiB, more than any engram takes")
                 continue
             try:
-                text = line if isinstance(line, str) else line.decode()
+                text = (line if isinstance(line, str) else line.decode()).rstrip("\r\n")
                 if number == 1:
                     text = text.removeprefix("\ufeff")
                 if text.strip():
@@ -179,10 +180,18 @@ def _cut(file: BinaryIO, encoding: str) -> Iterator[bytes | str | None]:
 
     UTF-8 is cut before it is decoded, so that one bad line spoils no other.
     """
-    stream: BinaryIO | TextIO = file
-    if not encoding.startswith("utf-8"):
-        stream = io.TextIOWrapper(file, encoding, errors="surrogatepass", newline="\n")
-    newline = b"\n" if stream is file else "\n"
+    if encoding.startswith("utf-8"):
+        yield from _whole_lines(file, b"\n")
+        return
+    stream = io.TextIOWrapper(file, encoding, errors="surrogatepass", newline="\n")
+    try:
+        yield from _whole_lines(stream, "\n")
+    finally:
+        # The file is not this wrapper's to close.
+        stream.detach()
+
+
+def _whole_lines(stream: IO[AnyStr], newline: AnyStr) -> Iterator[AnyStr | None]:
     while line := stream.readline(MAX_LINE):
         if len(line) < MAX_LINE:
             yield line
@@ -204,21 +213,26 @@ def _elements(text: str, name: str) -> Iterator[Value | Problem]:
         place = Place(name).at(number) if listed else Place(name)
         try:
             value, cursor = _decoder.raw_decode(text, cursor)
-            cursor = _blank(text, cursor)
-            more = listed and text.startswith(",", cursor)
-            if listed and not more and not text.startswith("]", cursor):
-                raise json.JSONDecodeError("expecting ',' or ']'", text, cursor)
         except (ValueError, RecursionError) as error:
-            line = error.lineno if isinstance(error, json.JSONDecodeError) else None
-            kept = "; what stands before it was read" if number else ""
-            yield Problem(Place(name, line, place.path), f"is not JSON from here on: {reason(error)}{kept}")
+            yield _broken(place, error, number)
             return
+        cursor = _blank(text, cursor)
         yield Value(place, value, cursor / len(text))
         number += 1
+        more = listed and text.startswith(",", cursor)
         if more:
             cursor = _blank(text, cursor + 1)
+        elif listed and not text.startswith("]", cursor):
+            yield _broken(place, json.JSONDecodeError("expecting ',' or ']'", text, cursor), number)
+            return
     if text[_blank(text, cursor + listed) :]:
         yield Problem(Place(name), "goes on after the end of its JSON; the rest was not read")
+
+
+def _broken(place: Place, error: BaseException, number: int) -> Problem:
+    line = error.lineno if isinstance(error, json.JSONDecodeError) else None
+    kept = "; what stands before it was read" if number else ""
+    return Problem(replace(place, line=line), f"is not JSON from here on: {reason(error)}{kept}")
 
 
 def _blank(text: str, start: int) -> int:
@@ -230,7 +244,8 @@ def _blank(text: str, start: int) -> int:
 def reason(error: BaseException) -> str:
     """What went wrong, in a few words."""
     if isinstance(error, json.JSONDecodeError):
-        return f"{error.msg[:1].lower()}{error.msg[1:]} at column {error.colno}"
+        what = error.msg.removesuffix(" at")
+        return f"{what[:1].lower()}{what[1:]} at column {error.colno}"
     if isinstance(error, RecursionError):
         return "it is nested too deep"
     if isinstance(error, OSError) and error.strerror:

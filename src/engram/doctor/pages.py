@@ -1,0 +1,165 @@
+"""The pages of a SQLite file, read without SQLite: for rows to which no way leads any more.
+
+Owns as much of the file format as that takes (https://www.sqlite.org/fileformat2.html): leaves of tables, records,
+overflow chains and the list of free pages. Assumes pages of 4096 bytes without reserved ones, as the store makes them.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from functools import cached_property
+from typing import Any
+
+PAGE_SIZE = 4096
+HEADER = 100
+TABLE_LEAF, TABLE_INTERIOR = 0x0D, 0x05
+INTEGER_BYTES = (0, 1, 2, 3, 4, 6, 8)
+
+Row = tuple[Any, ...]
+
+
+class Pages:
+    """All rows in the leaves of tables, whatever leads to them. Text comes as bytes."""
+
+    def __init__(self, path: str) -> None:
+        with open(path, "rb") as file:
+            self._content = file.read()
+        self._count = len(self._content) // PAGE_SIZE
+        self._free = self._free_pages()
+        self._engrams: dict[int, Row] | None = None
+
+    def engrams(self) -> dict[int, Row]:
+        """Rows of the engrams' table by seq, in the order of columns in which `Patient` asks for them."""
+        if self._engrams is None:
+            self._engrams = {}
+            for page in self._leaves():
+                for seq, row in self._rows(page):
+                    if len(row) == 12 and isinstance(row[1], bytes) and len(row[1]) == 16 and row[0] is None:
+                        _, id, namespace, session, speaker, role, at, recorded, kind, source, metadata, text = row
+                        self._engrams[seq] = (
+                            *(seq, id, namespace, session, role, speaker),
+                            *(text, at, recorded, kind, source, metadata),
+                        )
+        return self._engrams
+
+    def names(self, table: str) -> dict[int, str]:
+        """Names by number. Sessions and speakers look alike: sessions are those whose tree begins first."""
+        width = 2 if table == "namespaces" else 3
+        trees: dict[int, dict[int, str]] = defaultdict(dict)
+        for page in self._leaves():
+            for number, row in self._rows(page):
+                if len(row) == width and row[0] is None and isinstance(row[-1], bytes):
+                    trees[self._root(page)][number] = row[-1].decode("utf-8", "replace")
+        found = [trees[root] for root in sorted(trees)]
+        if table == "namespaces" or len(found) > 2:
+            # Of more than two trees, none can be told to be the one or the other.
+            return found[0] if table == "namespaces" and found else {}
+        return dict(enumerate(found)).get(0 if table == "sessions" else 1, {})
+
+    def _page(self, number: int) -> bytes:
+        return self._content[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]
+
+    def _leaves(self) -> list[int]:
+        pages = range(2, self._count + 1)
+        return [n for n in pages if n not in self._free and self._content[(n - 1) * PAGE_SIZE] == TABLE_LEAF]
+
+    def _free_pages(self) -> set[int]:
+        """Pages that hold nothing any more, but still what they held: forgotten is forgotten."""
+        free: set[int] = set()
+        trunk = int.from_bytes(self._content[32:36])
+        while 1 < trunk <= self._count and trunk not in free:
+            page = self._page(trunk)
+            count = min(int.from_bytes(page[4:8]), PAGE_SIZE // 4 - 2)
+            free.add(trunk)
+            free.update(int.from_bytes(page[8 + 4 * n : 12 + 4 * n]) for n in range(count))
+            trunk = int.from_bytes(page[:4])
+        return free
+
+    @cached_property
+    def _parents(self) -> dict[int, int]:
+        """The parent of each page in a table's tree."""
+        parents: dict[int, int] = {}
+        for number in range(2, self._count + 1):
+            page = self._page(number)
+            if page[0] != TABLE_INTERIOR:
+                continue
+            for n in range(min(int.from_bytes(page[3:5]), PAGE_SIZE // 2)):
+                start = int.from_bytes(page[12 + 2 * n : 14 + 2 * n])
+                parents[int.from_bytes(page[start : start + 4])] = number
+            parents[int.from_bytes(page[8:12])] = number
+        return parents
+
+    def _root(self, page: int) -> int:
+        seen = {page}
+        while (parent := self._parents.get(page)) is not None and parent not in seen:
+            page = parent
+            seen.add(page)
+        return page
+
+    def _rows(self, number: int) -> list[tuple[int, Row]]:
+        """Rowid and values of every cell that can be read."""
+        page = self._page(number)
+        rows = []
+        for n in range(int.from_bytes(page[3:5])):
+            start = int.from_bytes(page[8 + 2 * n : 10 + 2 * n])
+            try:
+                size, start = _varint(page, start)
+                rowid, start = _varint(page, start)
+                rows.append((rowid, _record(self._payload(page, start, size))))
+            except (IndexError, ValueError):
+                continue
+        return rows
+
+    def _payload(self, page: bytes, start: int, size: int) -> bytes:
+        """The record of a cell, put together from its overflow pages. Raises ValueError if a part is missing."""
+        if size > len(self._content):
+            raise ValueError("a cell larger than the file")
+        most = PAGE_SIZE - 35
+        least = (PAGE_SIZE - 12) * 32 // 255 - 23
+        here = least + (size - least) % (PAGE_SIZE - 4)
+        here = size if size <= most else here if here <= most else least
+        parts = [page[start : start + here]]
+        left = size - here
+        following = int.from_bytes(page[start + here : start + here + 4])
+        while left > 0:
+            if not 1 < following <= self._count:
+                raise ValueError("an overflow page is missing")
+            overflow = self._page(following)
+            parts.append(overflow[4 : 4 + left])
+            left -= PAGE_SIZE - 4
+            following = int.from_bytes(overflow[:4])
+        return b"".join(parts)
+
+
+def _varint(data: bytes, start: int) -> tuple[int, int]:
+    """A number of 1 to 9 bytes, and where it ends. Raises IndexError at the end of the data."""
+    value = 0
+    for place in range(8):
+        byte = data[start + place]
+        value = value << 7 | byte & 0x7F
+        if byte < 0x80:
+            return value, start + place + 1
+    return value << 8 | data[start + 8], start + 9
+
+
+def _record(data: bytes) -> Row:
+    """The values of a record. Raises ValueError or IndexError if it is none."""
+    end, place = _varint(data, 0)
+    kinds = []
+    while place < end:
+        kind, place = _varint(data, place)
+        kinds.append(kind)
+    values: list[object] = []
+    for kind in kinds:
+        if kind in (0, 8, 9):
+            values.append(None if kind == 0 else kind - 8)
+            continue
+        if kind in (7, 10, 11):
+            raise ValueError("the store writes no such values")
+        size = INTEGER_BYTES[kind] if kind < 7 else (kind - 12) // 2
+        part = data[place : place + size]
+        if len(part) != size:
+            raise ValueError("a value is cut off")
+        values.append(int.from_bytes(part, signed=True) if kind < 7 else part)
+        place += size
+    return tuple(values)

@@ -1,0 +1,70 @@
+"""SQLite's errors as ours: what happened, to which file, and what to do."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+
+from engram.errors import EngramError, MemoryDamaged, MemoryFull, MemoryLocked, MemoryReadOnly
+
+LITTLE = 1 << 20
+"""Bytes left on a disk that is called full."""
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+WRITING_FAILED = (
+    sqlite3.SQLITE_IOERR_WRITE,
+    sqlite3.SQLITE_IOERR_TRUNCATE,
+    sqlite3.SQLITE_IOERR_SHMSIZE,
+    sqlite3.SQLITE_IOERR_SHMMAP,
+)
+"""Of a quota, or a limit on the size of files, SQLite says no more than this; what was written before stays good."""
+
+
+def translate(error: sqlite3.Error, path: str, doing: str, wait: float) -> EngramError:
+    """The error to raise in the place of SQLite's, met while `doing` something with the memory at `path`."""
+    code = getattr(error, "sqlite_errorcode", None)
+    primary = -1 if code is None else code & 0xFF
+    if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return MemoryLocked(f"{path}: another process held the memory for over {wait:g} s; try again when it is done")
+    may_be_full = primary in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN) and disk_is_full(path)
+    if primary == sqlite3.SQLITE_FULL or may_be_full:
+        return MemoryFull(f"{path}: the disk is full, nothing of this {doing} was kept; make room and try again")
+    if code in WRITING_FAILED:
+        return MemoryFull(
+            f"{path}: nothing of this {doing} was kept ({error}): a quota or a limit on the size of files is reached,"
+            " or the disk fails; make room and try again"
+        )
+    if primary in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN):
+        return MemoryReadOnly(f"cannot {doing} {path}: {error}; check that the file and its folder can be written")
+    if primary == sqlite3.SQLITE_NOTADB:
+        return MemoryDamaged(
+            f"{path} is no Engram memory, or damaged ({error}); check the path, or run: engram doctor --memory {path}"
+        )
+    torn = primary == sqlite3.SQLITE_ERROR and "no such" in str(error)
+    if primary == sqlite3.SQLITE_CORRUPT or torn or "decode to UTF-8" in str(error):
+        return damaged(path, error)
+    if primary == sqlite3.SQLITE_IOERR:
+        return MemoryDamaged(f"{path}: the disk failed ({error}); check it, then run: engram doctor --memory {path}")
+    return EngramError(f"{path}: SQLite could not {doing}: {error}")
+
+
+def damaged(path: str, error: Exception) -> MemoryDamaged:
+    """What reading something that was never written means."""
+    return MemoryDamaged(f"{path} is damaged ({error}); run: engram doctor --memory {path}")
+
+
+def no_file(error: OSError, path: str, doing: str) -> EngramError:
+    """The error to raise in the place of the operating system's."""
+    if error.errno in NO_ROOM:
+        return MemoryFull(f"{path}: the disk is full, nothing of this {doing} was kept; make room and try again")
+    return MemoryReadOnly(f"cannot {doing} {path}: {error.strerror}; check the path")
+
+
+def disk_is_full(path: str) -> bool:
+    """Whether the file system of `path` has next to no room left."""
+    try:
+        room = os.statvfs(os.path.dirname(os.path.abspath(path)))
+    except OSError:
+        return False
+    return room.f_bavail * room.f_frsize < LITTLE

@@ -1,0 +1,116 @@
+"""The generator: the same seed gives the same chats, and their words are as common and as rare as speech's."""
+
+from collections import Counter
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from engram.bench import generate
+
+COUNT = 4_000
+
+
+@pytest.fixture(scope="module")
+def said():
+    return list(generate.turns(COUNT, seed=7))
+
+
+@pytest.fixture(scope="module")
+def counts(said):
+    return Counter(word.strip(".?").lower() for turn in said for word in turn.text.split())
+
+
+def test_same_seed_same_text(said):
+    assert list(generate.turns(COUNT, seed=7)) == said
+    assert list(islice(generate.turns(100, seed=8), 100)) != said[:100]
+
+
+def test_shorter_run_is_the_beginning_of_a_longer_one(said):
+    assert list(generate.turns(500, seed=7)) == said[:500]
+
+
+def test_as_many_as_asked_for():
+    assert [len(list(generate.turns(n))) for n in (0, 1, 13_000)] == [0, 1, 13_000]
+
+
+def test_lengths(said):
+    lengths = [len(turn.text.split()) for turn in said]
+    assert np.mean(lengths) == pytest.approx(generate.MEAN_LENGTH, rel=0.05)
+    assert np.std(lengths) > 10
+    assert min(lengths) >= generate.SHORTEST
+    assert max(lengths) <= generate.LONGEST
+
+
+def test_words_follow_zipf(counts):
+    often = np.array([count for _, count in counts.most_common(3_000)], dtype=float)
+    ranks = np.arange(1, len(often) + 1)
+    slope = np.polyfit(np.log(ranks[10:]), np.log(often[10:]), 1)[0]
+    assert -1.3 < slope < -0.7
+    total = counts.total()
+    assert 0.03 < often[0] / total < 0.08
+    assert 0.4 < often[:100].sum() / total < 0.65
+
+
+def test_vocabulary_keeps_growing(said):
+    def size(turns):
+        return len({word.strip(".?").lower() for turn in turns for word in turn.text.split()})
+
+    # Heaps' law: V grows like n to a power between 0.4 and 0.9.
+    grown = np.log(size(said) / size(said[: COUNT // 10])) / np.log(10)
+    assert 0.35 < grown < 0.9
+    known = set(generate.vocabulary().rank)
+    new = {word.strip(".?").lower() for turn in said[COUNT // 2 :] for word in turn.text.split()} - known
+    assert len(new) > 100
+
+
+def test_sessions(said):
+    turns_in = list(Counter(turn.session for turn in said).values())[:-1]
+    assert min(turns_in) >= generate.FEWEST_TURNS
+    assert max(turns_in) <= generate.MOST_TURNS
+    first = [turn for turn in said if turn.session == "session-0"]
+    assert len({turn.speaker for turn in first}) == 2
+    assert {turn.role for turn in first} == {"user", "assistant"}
+    assert [turn.at for turn in first] == sorted(turn.at for turn in first)
+    assert {turn.namespace for turn in said} == {"user-0"}
+
+
+def test_sessions_keep_to_a_topic(said):
+    """Two turns of a session share more rare words than two turns of different sessions."""
+    words = [set(generate.content(turn.text)) for turn in said]
+    beside = [len(words[i] & words[i + 1]) for i in range(2_000) if said[i].session == said[i + 1].session]
+    apart = [len(words[i] & words[i + 1_000]) for i in range(2_000)]
+    assert np.mean(beside) > 3 * np.mean(apart)
+
+
+def test_namespaces_take_turns():
+    spread = list(generate.turns(3_000, namespaces=7))
+    assert {turn.namespace for turn in spread} == {f"user-{n}" for n in range(7)}
+    assert all(len({turn.namespace for turn in spread if turn.session == f"session-{n}"}) == 1 for n in range(5))
+
+
+def test_invented_words_are_distinct_and_not_real():
+    made = [generate.invented(number) for number in range(1, 5_000) if number % generate.NUMBERS]
+    assert len(set(made)) == len(made)
+    assert all(word.isalpha() and word[0].isupper() for word in made)
+    assert generate.invented(generate.NUMBERS * 1984) == "1984"
+
+
+def test_questions(said):
+    asked = generate.questions(said, 200, seed=7)
+    assert asked == generate.questions(said, 200, seed=7)
+    assert len(asked) == 200
+    texts = {turn.text: turn for turn in said}
+    common = set(generate.vocabulary().words[: generate.COMMON])
+    for question in asked:
+        words = question.text.rstrip("?").split()
+        assert generate.SHORTEST_QUESTION <= len(words) <= generate.LONGEST_QUESTION
+        assert question.text.endswith("?")
+        assert texts[question.target].namespace == question.namespace
+        assert set(generate.content(question.text)) & set(generate.content(question.target))
+        assert {word.lower() for word in words} & common
+
+
+def test_no_questions_where_nothing_can_be_asked(said):
+    plain = [said[0]._replace(text="I and you.")]
+    assert generate.questions(plain, 5) == []

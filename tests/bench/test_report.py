@@ -1,0 +1,72 @@
+"""The report: what it shows is what was measured."""
+
+import json
+import math
+from datetime import UTC, datetime
+
+import pytest
+
+from engram.bench import report
+from engram.bench.figures import BARS, MILLISECONDS, PER_SECOND, SHARE, Bar, Figure, Part, Reference, Table
+
+WHEN = datetime(2026, 3, 4, 5, 6, tzinfo=UTC)
+PARTS = [
+    Part(
+        "recall",
+        [
+            Figure("recall-p95-10000", "recall, p95", 3.456, MILLISECONDS, [Reference("FTS5", 9.0, MILLISECONDS)]),
+            Figure("many-per-second", "remember_many", 25_000.4, PER_SECOND),
+            Figure("nothing-known", "no bar", 0.5, SHARE),
+        ],
+        [Table("More", ["", "a|b"], [["x", "1"]], "A note.")],
+        ["dense: not installed"],
+    )
+]
+
+
+def test_bars():
+    low, high = Bar(5, 2), Bar(8, 20, higher_is_better=True)
+    assert [low.verdict(value, low.bar) for value in (4, 5, 5.1)] == ["met", "met", "short of"]
+    assert [high.verdict(value, high.reach) for value in (19, 20, 21)] == ["short of", "met", "met"]
+    for bar in BARS.values():
+        assert (bar.reach > bar.bar) == bar.higher_is_better
+
+
+def test_rows():
+    first, second, third = map(report.figure_row, PARTS[0].figures)
+    assert first == ["recall, p95", "3.46 ms", "5: met", "2: short of", "FTS5: 9.00 ms"]
+    assert second == ["remember_many", "25,000 /s", "8,000: met", "20,000: met", ""]
+    assert third == ["no bar", "0.500", "", "", ""]
+
+
+def test_what_could_not_be_measured_has_no_verdict():
+    row = report.figure_row(Figure("locomo-auc", "AUC", math.nan, SHARE))
+    assert row == ["AUC", "—", "", "", ""]
+
+
+def test_markdown():
+    text = report.markdown(PARTS, [("cores", "2")], WHEN, "engram bench --scale full", 90)
+    assert "Measured on 2026-03-04 (05:06 UTC) in 1.5 minutes" in text
+    assert "    engram bench --scale full" in text
+    assert "- cores: 2" in text
+    assert "| recall, p95   | 3.46 ms   | 5: met" in text
+    assert "## More" in text
+    assert "a\\|b" in text
+    assert "A note." in text
+    assert "- dense: not installed" in text
+
+
+def test_tables_are_rectangular():
+    lines = report.summary(PARTS).splitlines()
+    assert len({len(line) for line in lines}) == 1
+    assert len(lines) == 2 + 3
+
+
+def test_json():
+    value = json.loads(json.dumps(report.as_json(PARTS, [("cores", "2")], WHEN), allow_nan=False))
+    assert value["machine"] == {"cores": "2"}
+    first = value["figures"][0]
+    assert first["value"] == pytest.approx(3.456)
+    assert (first["bar"], first["reach_for"], first["verdicts"]) == (5, 2, ["met", "short of"])
+    assert value["figures"][2]["bar"] is None
+    assert value["tables"][0]["rows"] == [["x", "1"]]

@@ -1,0 +1,90 @@
+"""A whole run, tiny: every figure is there, and what cannot be measured is said."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from typer import Typer
+from typer.testing import CliRunner
+
+from engram.bench import main, run, speed
+from engram.bench.datasets import LOCOMO_VARIABLE
+from engram.bench.figures import silent
+from engram.bench.processes import WorkerFailed, run_python, run_task
+
+TINY = speed.Plan(
+    (600,), (600, 5), warm=2, timed=8, opens=1, singles=10, singles_warm=5, imports=1, reference_seconds=2
+)
+
+
+def test_everything(tmp_path, monkeypatch):
+    monkeypatch.delenv(LOCOMO_VARIABLE, raising=False)
+    monkeypatch.setattr(run, "chats_path", lambda: None)
+    parts = run.measure(TINY, tmp_path, silent)
+    keys = [figure.key for part in parts for figure in part.figures]
+    assert keys == [
+        "import",
+        "remember-ratio",
+        "recall-p95-600",
+        "many-per-second",
+        "bytes-per-engram",
+        "peak-600",
+        "open-and-first-600",
+        "recall-p95-600-spread",
+    ]
+    assert all(figure.value > 0 for part in parts for figure in part.figures)
+    assert [note for part in parts for note in part.notes] == [run.LOCOMO_MISSING, run.CHATS_MISSING]
+    for part in parts:
+        for table in part.tables:
+            assert all(len(row) == len(table.columns) for row in table.rows)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["singles"]
+
+
+def test_recall_finds_what_questions_were_made_from(tmp_path):
+    at = tmp_path / "at"
+    run_task("build", silent, "", folder=at, count=400, namespaces=4, seed=1)
+    for system in speed.SYSTEMS:
+        result = run_task(
+            "recall", silent, "", folder=at, system=system, spread=True, warm=1, count=40, most_seconds=60
+        )
+        assert result["found"] > 0.7
+        assert len(result["milliseconds"]) == 40
+        assert result["peak_bytes"] > 10e6
+
+
+def test_command(tmp_path, monkeypatch, locomo_form):
+    monkeypatch.setitem(main.PLANS, "small", TINY)
+    (tmp_path / "locomo.json").write_text(json.dumps(locomo_form))
+    app = Typer()
+    app.command()(main.bench)
+    given = ["--only", "import", "--only", "locomo", "--locomo", str(tmp_path / "locomo.json")]
+    made = ["--report", str(tmp_path / "r.md"), "--json", str(tmp_path / "r.json"), "--folder", str(tmp_path / "f")]
+    result = CliRunner().invoke(app, [*given, *made])
+    assert result.exit_code == 0, result.output
+    assert "LoCoMo, turn-level R@10" in result.output
+    report = (tmp_path / "r.md").read_text()
+    assert "engram bench --scale small --only import --only locomo --locomo locomo.json --report r.md" in report
+    assert str(tmp_path) not in report
+    assert len(json.loads((tmp_path / "r.json").read_text())["figures"]) == 5
+    assert os.listdir(tmp_path / "f") == []
+
+
+def test_names_of_the_command_are_those_of_the_run():
+    assert [name.value for name in main.PartName] == list(run.PARTS)
+
+
+def test_a_process_that_fails_is_not_taken_for_a_figure():
+    with pytest.raises(WorkerFailed, match=r"(?s)about it: .*exit code 3.*no luck"):
+        run_python(["-c", "import sys; sys.stderr.write('no luck\\n'); sys.exit(3)"], silent, "about it")
+
+
+def test_progress_is_handed_on():
+    told = []
+    run_python(["-c", "import sys; sys.stderr.write('@half\\nother\\n')"], told.append, "about")
+    assert told == ["about: half"]
+
+
+def test_nothing_names_a_folder_of_one_machine():
+    for path in Path(run.__file__).parent.glob("*.py"):
+        assert "/home/" not in path.read_text()

@@ -1,0 +1,225 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from engram import Memory
+
+ID = "018f1111-2222-7333-8444-555566667777"
+
+
+def test_remember_and_recall(run):
+    assert run("remember", "My dog is called Biscuit.", "--speaker", "Ana").code == 0
+    found = run("recall", "What is my dog called?")
+    assert found.code == 0
+    assert found.err == ""
+    first, text, id = found.out.splitlines()
+    assert first.startswith("1.  ")
+    assert first.endswith("  Ana  (default)")
+    assert text == "    My dog is called Biscuit."
+    (hit,) = run("recall", "dog", "--json").json["hits"]
+    assert hit["engram"]["id"] == id.strip()
+    assert 0 < hit["score"] <= 1
+
+
+def test_remember_takes_every_field(run):
+    said = run(
+        *("remember", "-", "-n", "ana", "-s", "s1", "--role", "assistant", "--speaker", "Bo", "--kind", "fact"),
+        *("--at", "2026-03-01T10:00+02:00", "--source", "test", "--metadata", '{"a": [1]}', "--json"),
+        stdin="Füße\n\n".encode(),
+    ).json
+    assert {name: said[name] for name in ("namespace", "session", "role", "speaker", "kind", "source", "metadata")} == {
+        "namespace": "ana",
+        "session": "s1",
+        "role": "assistant",
+        "speaker": "Bo",
+        "kind": "fact",
+        "source": "test",
+        "metadata": {"a": [1]},
+    }
+    assert said["text"] == "Füße\n"
+    assert said["at"] == "2026-03-01T08:00:00+00:00"
+
+
+def test_a_recall_that_finds_nothing_succeeds(run):
+    run("remember", "My dog is called Biscuit.")
+    found = run("recall", "quantum chromodynamics")
+    assert (found.code, found.out, found.err) == (0, "", "nothing in the namespace default fits\n")
+    found = run("recall", "dog", "-n", "other", "--json")
+    assert found.json == {"query": "dog", "namespace": "other", "hits": [], "unsearched": 0}
+    assert found.err == ""
+
+
+def test_recall_filters(run):
+    for day, session in (("01", "a"), ("02", "b"), ("03", "b")):
+        run("remember", f"My dog ate on {day}.", "--at", f"2026-03-{day}", "-s", session)
+    run("remember", "The dog is fed daily.", "--kind", "fact", "--at", "2026-03-02")
+
+    def days(*options: str) -> list[str]:
+        hits = run("recall", "my dog", "--json", *options).json["hits"]
+        return sorted(hit["engram"]["text"] for hit in hits)
+
+    assert days("--session", "a") == ["My dog ate on 01."]
+    assert days("--before", "2026-03-02") == ["My dog ate on 01."]
+    assert days("--after", "2026-03-03") == ["My dog ate on 03."]
+    assert days("--kind", "fact") == ["The dog is fed daily."]
+    assert len(days("--limit", "2")) == 2
+
+
+def test_context(run):
+    run("remember", "My dog is called Biscuit.", "--at", "2026-03-01")
+    found = run("recall", "dog", "--context", "100")
+    assert "Biscuit" in found.out
+    assert "2026-03-01" in found.out
+    assert "Biscuit" in run("recall", "dog", "--context", "100", "--json").json["context"]
+
+
+def test_why(run):
+    id = run("remember", "My dog is called Biscuit.").out.strip()
+    assert "1 of 1" in run("why", "dog", id).out
+    found = run("why", "dog", id, "--json").json
+    assert (found["place"], found["engram"]["id"], found["winner"]["engram"]["id"]) == (1, id, id)
+    assert run("why", "dog", ID).code == 3
+    assert run("why", "dog", id, "-n", "other").code == 3
+
+
+def test_memories(run):
+    for number in range(5):
+        run("remember", f"number {number}", "-s", f"s{number % 2}", "-n", "ana" if number else "bo")
+    listed = run("memories", "--json", "-l", "2").lines
+    assert [one["text"] for one in listed] == ["number 3", "number 4"]
+    listed = run("memories", "--json", "-l", "2", "--after-id", listed[0]["id"]).lines
+    assert [one["text"] for one in listed] == ["number 4"]
+    assert run("memories", "--namespaces", "--json").lines == [
+        {"namespace": "ana", "engrams": 4},
+        {"namespace": "bo", "engrams": 1},
+    ]
+    assert run("memories", "--sessions", "-n", "ana").out == "        2  s1\n        2  s0\n"
+    assert "number 1" in run("memories", "-n", "ana", "-s", "s1").out
+    assert run("memories", "-n", "nobody").err == "no memories\n"
+
+
+def test_stats(run, path: Path):
+    run("remember", "one")
+    found = run("stats", "--json").json
+    assert (found["engrams"], found["namespaces"], found["path"]) == (1, 1, str(path))
+    assert "memories         1\n" in run("stats").out
+
+
+def test_forget_by_id_session_time_and_namespace(run):
+    ids = [run("remember", f"number {n}", "-s", f"s{n}", "--at", f"2026-03-0{n}").out.strip() for n in range(1, 6)]
+    run("remember", "other", "-n", "ana")
+    assert run("forget", "--id", ids[0], "--json").json == {"forgotten": 1}
+    assert run("forget", "--id", ids[0]).code == 3
+    assert run("forget", "--session", "s2").out == "forgot 1; engram compact takes it out of the files\n"
+    assert run("forget", "--before", "2026-03-05", "--json").json == {"forgotten": 2}
+    assert run("forget", "--session", "s9", "--json").json == {"forgotten": 0}
+    assert run("memories", "--namespaces", "--json").lines == [
+        {"namespace": "ana", "engrams": 1},
+        {"namespace": "default", "engrams": 1},
+    ]
+    assert run("forget", "-n", "ana", "--json").json == {"forgotten": 1}
+    assert run("forget").code == 2
+
+
+@pytest.mark.usefixtures("terminal")
+def test_forget_asks_on_a_terminal(run):
+    run("remember", "one")
+    run("remember", "two")
+    asked = run("forget", "-n", "default", stdin=b"n\n")
+    assert asked.code == 130
+    assert "Forget 2 memories of the namespace default?" in asked.err
+    assert len(run("memories", "--json").lines) == 2
+    assert run("forget", "-n", "default", "--yes").code == 0
+    run("remember", "three")
+    assert run("forget", "-n", "default", stdin=b"").out.startswith("forgot 1")
+
+
+def test_forget_and_compact_leave_nothing(run, path: Path):
+    run("remember", "The password is xylophone.")
+    run("remember", "Something else.")
+    run("forget", "--before", "2100-01-01")
+    assert set(run("compact", "--json").json) == {"bytes_before", "bytes_after"}
+    files = [path, *path.parent.rglob("*")]
+    assert not any(b"xylophone" in file.read_bytes() for file in files if file.is_file())
+
+
+def test_reindex(run):
+    run("remember", "one")
+    found = run("reindex", "--json").json
+    assert (found["engrams"], found["unindexed"]) == (1, 0)
+
+
+def test_import_and_export(run, tmp_path: Path):
+    source = tmp_path / "in.jsonl"
+    source.write_text('{"text": "My dog is called Biscuit.", "at": "2026-03-01"}\n{"text": "broken\n{"text": "Füße"}\n')
+    ran = run("import", str(source))
+    assert ran.code == 1
+    assert ran.out == "2 read: 2 remembered, 0 already there, 1 problem\n"
+    assert ran.err.startswith(f"{source}:2: is not JSON")
+    again = run("import", str(source), "--json").json
+    assert (again["remembered"], again["already_there"], again["formats"]) == (0, 2, {"jsonl": 2})
+    assert again["problems"][0] | {"why": ""} == {"file": str(source), "line": 2, "path": None, "why": ""}
+    target = tmp_path / "out.jsonl"
+    assert run("export", str(target), "--json").json == {"exported": 2, "path": str(target)}
+    piped = run("export", "-")
+    assert piped.out == target.read_text()
+    copy = tmp_path / "copy.db"
+    assert run("import", "-", "-m", str(copy), stdin=piped.out.encode()).code == 0
+    assert run("export", "-m", str(copy)).out == piped.out
+    assert len(run("export", "--after", "2026-03-02").lines) == 1
+
+
+def test_a_dry_run_makes_no_memory(run, path: Path, tmp_path: Path):
+    source = tmp_path / "in.jsonl"
+    source.write_text('{"text": "one"}\n')
+    ran = run("import", str(source), "--dry-run")
+    assert (ran.code, ran.out) == (0, "1 read: nothing written (dry run), 0 problems\n")
+    assert not path.exists()
+
+
+def test_import_of_several_files_names_the_missing_one(run, tmp_path: Path):
+    source = tmp_path / "in.jsonl"
+    source.write_text('{"text": "one"}\n')
+    ran = run("import", str(tmp_path / "none"), str(source), "--json")
+    assert ran.code == 1
+    assert ran.json["remembered"] == 1
+    assert ran.json["problems"][0]["why"] == "cannot be read: No such file or directory"
+
+
+def test_branches_are_kept_or_not(run, tmp_path: Path):
+    said = {"author": {"role": "user"}, "content": {"parts": ["x"]}}
+    mapping = {
+        "q": {"parent": None, "message": said},
+        "a": {"parent": "q", "message": said},
+        "b": {"parent": "q", "message": said},
+    }
+    source = tmp_path / "conversations.json"
+    source.write_text(json.dumps([{"id": "c", "current_node": "b", "mapping": mapping}]))
+    assert run("import", str(source), "--no-branches").out == (
+        "2 read: 2 remembered, 0 already there, 0 problems\n1 left out: belongs to another branch\n"
+    )
+    assert run("import", str(source), "--json").json["remembered"] == 1
+
+
+NASTY = "\x1b[31mred\x1b]0;title\x07 [bold]not bold[/bold] \x9b5A \u202egnp.exe\rover\nnext\tline"
+
+
+def test_what_a_memory_holds_cannot_move_the_terminal(run):
+    run("remember", "-", "--speaker", "E\x1b[2Jve\n", stdin=NASTY.encode())
+    for args in (("memories",), ("recall", "red title"), ("recall", "red title", "--context", "500")):
+        out = run(*args).out
+        assert r"\x1b[31mred\x1b]0;title\x07 [bold]not bold[/bold] \x9b5A \u202egnp.exe" in out
+        assert not set(out) & {"\x1b", "\x07", "\x9b", "\u202e", "\r"}
+    assert r"E\x1b[2Jve\n" in run("memories").out
+    raw = run("memories", "--json")
+    assert not set(raw.out) & {"\x1b", "\x07", "\x9b", "\u202e", "\r"}
+    assert raw.json["text"] == NASTY
+
+
+def test_a_memory_in_use_elsewhere_is_no_hindrance(run, path: Path):
+    with Memory(path) as other:
+        other.remember("My dog is called Biscuit.")
+        assert "Biscuit" in run("recall", "dog").out
+        run("remember", "The cat is called Crumb.")
+        assert other.recall("cat")[0].engram.text == "The cat is called Crumb."

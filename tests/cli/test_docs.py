@@ -1,0 +1,44 @@
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from engram import errors
+
+ROOT = Path(__file__).parent.parent.parent
+PAGE = (ROOT / "docs" / "cli.md").read_text()
+
+sys.path.insert(0, str(ROOT / "tools"))
+import cli_docs  # noqa: E402
+
+HELP = cli_docs.commands()
+
+
+def test_the_page_is_current():
+    assert cli_docs.page() == PAGE, "run: python tools/cli_docs.py"
+
+
+@pytest.mark.parametrize("name", HELP)
+def test_every_command_shows_an_example_and_is_in_the_docs(name: str):
+    assert "Example:" in HELP[name]
+    assert f"engram {name}" in HELP[name].partition("Example:")[2]
+    assert f"### engram {name}\n" in PAGE
+
+
+def test_the_issues_commands_are_there():
+    wanted = "remember recall memories forget import export stats doctor reindex bench compact why chat"
+    assert set(wanted.split()) == set(HELP)
+
+
+def test_every_exit_code_is_documented():
+    found = {int(code) for code in re.findall(r"^\| (\d+) \|", PAGE, re.MULTILINE)}
+    tree = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.EngramError)]
+    assert {kind.exit_code for kind in tree} | {0, 70, 130} == found
+
+
+def test_the_help_itself(run):
+    assert "Find what answers a question" in run("--help").out
+    assert run().out == run("--help").out
+    assert run("recall", "-h").code == 0
+    assert run("--version").out.startswith("engram ")

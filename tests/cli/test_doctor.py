@@ -1,0 +1,243 @@
+import json
+import os
+import random
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from engram import Engram, Memory
+from engram.doctor import examine, salvage
+from engram.engram import draft
+from engram.errors import EngramError, NotFound
+from engram.store import Filter, SqliteStore
+from engram.store.schema import VERSION
+
+COUNT = 3_000
+PAGE = 4096
+
+
+@pytest.fixture(scope="module")
+def healthy(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, list[Engram]]:
+    """The bytes of a memory whose rows lie on many pages, and what is in it."""
+    path = tmp_path_factory.mktemp("healthy") / "memory.db"
+    words = random.Random(7)
+    kept = [
+        draft(
+            f"number {n} " + " ".join(words.choices(["dog", "Biscuit", "cheese", "Paris"], k=30)),
+            session=f"s{n // 100}",
+            namespace=f"n{n % 3}",
+            speaker=("Ana", None)[n % 2],
+            metadata={"n": n},
+        )
+        for n in range(COUNT)
+    ]
+    fill(path, kept)
+    return path.read_bytes(), kept
+
+
+def fill(path: Path, engrams: list[Engram]) -> None:
+    """A memory in one file, without an index or a log."""
+    with closing(SqliteStore(path)) as store:
+        store.append(engrams)
+        store.compact()
+
+
+def read(path: Path) -> list[Engram]:
+    with closing(SqliteStore(path)) as store:
+        return list(store.engrams(Filter()))
+
+
+def test_a_memory_in_good_health(run, path: Path):
+    run("remember", "one")
+    run("reindex")
+    found = run("doctor", "--json")
+    assert found.code == 0
+    assert found.json | {"store_bytes": 0, "index_bytes": 0} == {
+        "path": str(path),
+        "problems": [],
+        "readable": 1,
+        "lost": 0,
+        "format": VERSION,
+        "index": "good",
+        "unindexed": 0,
+        "store_bytes": 0,
+        "index_bytes": 0,
+        "healthy": True,
+    }
+    assert "database  good" in run("doctor").out
+
+
+def test_looking_changes_nothing(healthy, tmp_path: Path):
+    path = tmp_path / "memory.db"
+    path.write_bytes(healthy[0])
+    examine(path)
+    salvage(path, tmp_path / "new.db")
+    assert path.read_bytes() == healthy[0]
+    assert {name for name in os.listdir(tmp_path) if name.startswith("memory.db")} == {"memory.db"}
+
+
+def test_what_stands_in_the_log_only_is_seen_and_saved(path: Path, tmp_path: Path):
+    with Memory(path) as memory:
+        memory.remember("not yet in the file itself")
+        copy = tmp_path / "copy.db"
+        for end in ("", "-wal"):
+            Path(f"{copy}{end}").write_bytes(Path(f"{path}{end}").read_bytes())
+    log = Path(f"{copy}-wal").read_bytes()
+    assert log
+    assert examine(copy).readable == 1
+    assert salvage(copy, tmp_path / "new.db").saved == 1
+    assert Path(f"{copy}-wal").read_bytes() == log
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_pages_of_noise_cost_what_stood_on_them(healthy, tmp_path: Path, seed: int):
+    content, kept = bytearray(healthy[0]), healthy[1]
+    noise = random.Random(seed)
+    pages = len(content) // PAGE
+    for page in noise.sample(range(pages // 4, pages), 3):
+        content[page * PAGE : (page + 1) * PAGE] = noise.randbytes(PAGE)
+    path, new = tmp_path / "memory.db", tmp_path / "new.db"
+    path.write_bytes(content)
+    report = examine(path)
+    assert report.problems
+    assert not report.healthy
+    outcome = salvage(path, new)
+    assert outcome.saved == report.readable >= COUNT * 0.9
+    saved = read(new)
+    known = {e.id: e for e in kept}
+    assert all(known[e.id] == e for e in saved)
+    assert [e.id for e in saved] == [e.id for e in kept if e.id in {s.id for s in saved}]
+    if outcome.lost is not None:
+        assert outcome.lost == COUNT - outcome.saved
+        assert set(outcome.lost_ids) == set(known) - {e.id for e in saved}
+
+
+def test_a_file_that_is_cut_off(healthy, tmp_path: Path):
+    path, new = tmp_path / "memory.db", tmp_path / "new.db"
+    path.write_bytes(healthy[0][: len(healthy[0]) // 2])
+    outcome = salvage(path, new)
+    assert outcome.saved > COUNT // 4
+    known = {e.id: e for e in healthy[1]}
+    assert all(known[e.id] == e for e in read(new))
+
+
+def test_a_header_of_noise_is_mended_in_a_copy(healthy, tmp_path: Path):
+    path, new = tmp_path / "memory.db", tmp_path / "new.db"
+    path.write_bytes(random.Random(1).randbytes(100) + healthy[0][100:])
+    assert examine(path).problems[0] == "its header is damaged, or it was cut off"
+    assert salvage(path, new).saved == COUNT
+    assert read(new) == healthy[1]
+
+
+def pages_of(content: bytes, kind: int) -> list[int]:
+    return [n for n in range(1, len(content) // PAGE) if content[n * PAGE] == kind]
+
+
+def test_the_inner_pages_of_the_tables_are_not_needed(healthy, tmp_path: Path):
+    content, new = bytearray(healthy[0]), tmp_path / "new.db"
+    inner = pages_of(healthy[0], 0x05)
+    assert inner
+    for page in inner:
+        content[page * PAGE : (page + 1) * PAGE] = bytes(PAGE)
+    path = tmp_path / "memory.db"
+    path.write_bytes(content)
+    assert salvage(path, new).saved == COUNT
+    assert read(new) == healthy[1]
+
+
+def test_the_first_page_is_not_needed(healthy, tmp_path: Path):
+    path, new = tmp_path / "memory.db", tmp_path / "new.db"
+    path.write_bytes(random.Random(1).randbytes(PAGE) + healthy[0][PAGE:])
+    assert examine(path).problems
+    outcome = salvage(path, new)
+    assert (outcome.saved, outcome.lost, outcome.unnamed) == (COUNT, None, 0)
+    assert read(new) == healthy[1]
+
+
+def test_long_texts_are_put_together_again(tmp_path: Path):
+    path, new = tmp_path / "memory.db", tmp_path / "new.db"
+    with Memory(path) as memory:
+        kept = memory.remember_many(
+            {"text": f"{n} " * size} for n, size in enumerate((1, 2_000, 2_031, 4_500, 300_000))
+        )
+        memory.compact()
+    path.write_bytes(bytes(PAGE) + path.read_bytes()[PAGE:])
+    assert salvage(path, new).saved == len(kept)
+    assert read(new) == kept
+
+
+def test_what_was_forgotten_is_not_saved(tmp_path: Path):
+    path, new = tmp_path / "memory.db", tmp_path / "new.db"
+    with closing(SqliteStore(path)) as store:
+        store.append([draft(f"number {n} " * 50, session=f"s{n % 2}") for n in range(1_000)])
+        store.forget(Filter(session="s0"))
+        store.forget(Filter(before=list(store.engrams(Filter()))[300].at))
+        left = list(store.engrams(Filter()))
+    assert left
+    content = bytearray(path.read_bytes())
+    for page in pages_of(bytes(content), 0x05):
+        content[page * PAGE : (page + 1) * PAGE] = bytes(PAGE)
+    path.write_bytes(content)
+    salvage(path, new)
+    assert read(new) == left
+
+
+def test_the_commands_on_a_damaged_memory(run, healthy, path: Path, tmp_path: Path):
+    content = bytearray(healthy[0])
+    middle = len(content) // PAGE // 2 * PAGE
+    content[middle : middle + PAGE] = bytes(PAGE)
+    path.write_bytes(content)
+    found = run("doctor")
+    assert found.code == 7
+    assert "database  damaged" in found.out
+    assert f"save what can be read: engram doctor --memory {path} --save NEW.db" in found.out
+    new = tmp_path / "new.db"
+    saved = run("doctor", "--save", str(new))
+    assert saved.code == 1
+    assert "memories saved to" in saved.out
+    again = run("doctor", "--save", str(new), "--json")
+    assert again.json["error"]["message"].endswith("so that nothing is overwritten")
+    assert run("doctor", "-m", str(new)).code == 0
+    assert run("recall", "number 17", "-n", "n2", "-m", str(new)).out
+
+
+def test_a_healthy_memory_is_saved_whole(run, healthy, path: Path, tmp_path: Path):
+    path.write_bytes(healthy[0])
+    outcome = run("doctor", "--save", str(tmp_path / "new.db"), "--json")
+    assert outcome.code == 0
+    assert outcome.json["saved"] == COUNT
+    assert read(tmp_path / "new.db") == healthy[1]
+
+
+def test_an_index_that_is_damaged(run, path: Path):
+    run("remember", "one")
+    run("reindex")
+    state = Path(f"{path}.index") / "state.json"
+    state.write_text("noise")
+    found = run("doctor", "--json")
+    assert found.code == 1
+    assert found.json["index"].startswith("damaged: ")
+    assert run("reindex").code == 0
+    assert run("doctor", "--json").json["index"] == "good"
+
+
+def test_an_index_of_another_memory(run, path: Path, tmp_path: Path):
+    run("remember", "one")
+    run("reindex")
+    other = tmp_path / "other.db"
+    run("remember", "two", "-m", str(other))
+    Path(f"{path}.index").rename(f"{other}.index")
+    assert run("doctor", "-m", str(other), "--json").json["index"].startswith("damaged: ")
+
+
+def test_files_that_are_none(run, tmp_path: Path):
+    with pytest.raises(NotFound):
+        examine(tmp_path / "none.db")
+    noise = tmp_path / "noise.db"
+    noise.write_bytes(b"noise" * 10_000)
+    assert examine(noise).problems == ("SQLite cannot read it: file is not a database",)
+    with pytest.raises(EngramError, match="nothing can be read"):
+        salvage(noise, tmp_path / "new.db")
+    assert run("doctor", "-m", str(noise)).code == 7
+    assert json.loads(run("doctor", "-m", str(tmp_path / "none.db"), "--json").out)["error"]["exit_code"] == 3

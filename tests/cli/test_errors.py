@@ -1,0 +1,122 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from engram import Memory
+from engram.cli import app
+from engram.errors import EngramError, MissingExtra
+
+
+def engram(*args: str, path: Path, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+    environment = os.environ | {"ENGRAM_MEMORY": str(path)}
+    command = [sys.executable, "-m", "engram", *args]
+    return subprocess.run(command, env=environment, input=stdin, capture_output=True, timeout=60, check=False)
+
+
+def test_a_process_ends_with_its_code(tmp_path: Path):
+    path = tmp_path / "m.db"
+    missing = engram("recall", "dog", path=path)
+    assert (missing.returncode, missing.stdout) == (3, b"")
+    assert missing.stderr.decode() == (
+        f"engram: there is no memory at {path}; engram remember or engram import makes one\n"
+    )
+    assert engram("remember", "-", path=path, stdin=b"My dog is called Biscuit.\n").returncode == 0
+    assert b"Biscuit" in engram("recall", "dog", path=path).stdout
+    assert engram("recal", "dog", path=path).returncode == 2
+
+
+def test_a_reader_that_leaves_is_no_error_of_ours(tmp_path: Path):
+    path = tmp_path / "m.db"
+    with Memory(path) as memory:
+        memory.remember_many({"text": "x" * 10_000} for _ in range(200))
+    command = f"{sys.executable} -m engram export - | head -c 10"
+    ran = subprocess.run(
+        command, shell=True, env=os.environ | {"ENGRAM_MEMORY": str(path)}, capture_output=True, timeout=60, check=True
+    )
+    assert (ran.stdout, ran.stderr) == (b'{"id": "01', b"")
+
+
+def test_usage_errors(run):
+    ran = run("recall")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == "engram: Missing argument 'query'. (see: engram recall --help)\n"
+    assert run("recall", "x", "--limit", "0").code == 2
+    assert run("recall", "x", "--before", "yesterday").code == 2
+    assert run("remember", "x", "--metadata", "[1]").err == "engram: --metadata is list; it must be a JSON object\n"
+    assert run("remember", "x", "--metadata", "{").code == 2
+    assert run("nonsense").code == 2
+
+
+def test_with_json_an_error_is_an_object(run, path: Path):
+    ran = run("recall", "dog", "--json")
+    message = f"there is no memory at {path}; engram remember or engram import makes one"
+    assert ran.json == {"error": {"type": "NotFound", "message": message, "exit_code": 3}}
+    assert ran.err == f"engram: {message}\n"
+    assert run("recall", "--json").json["error"]["type"] == "UsageError"
+
+
+def test_fields_outside_their_limits(run):
+    ran = run("remember", "")
+    assert (ran.code, ran.err) == (2, "engram: text is empty; it must hold at least one character\n")
+    assert run("remember", "x", "--role", "boss").code == 2
+    assert run("remember", "-", stdin=b"\xff").err == "engram: stdin is not UTF-8: invalid start byte at byte 1\n"
+    assert run("remember", "\udcff").code == 2
+
+
+def test_files_that_are_no_memory(run, path: Path, tmp_path: Path):
+    path.write_bytes(b"noise" * 1_000)
+    assert run("recall", "x").code == 7
+    assert run("stats", "-m", str(tmp_path)).code in (1, 5, 7)
+
+
+def test_an_export_that_cannot_be_written(run, tmp_path: Path):
+    run("remember", "x")
+    ran = run("export", str(tmp_path / "no" / "x.jsonl"))
+    assert ran.code == 1
+    assert "No such file" in ran.err
+
+
+def test_a_bug_is_one_line_too(run, monkeypatch):
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("oh\x1b")
+
+    run("remember", "x")
+    monkeypatch.setattr(Memory, "recall", broken)
+    ran = run("recall", "x")
+    assert ran.code == 70
+    assert ran.err == "engram: internal error, ZeroDivisionError: oh\\x1b (ENGRAM_DEBUG=1 shows where)\n"
+    monkeypatch.setenv("ENGRAM_DEBUG", "1")
+    with pytest.raises(ZeroDivisionError):
+        run("recall", "x")
+
+
+def test_ctrl_c(run, monkeypatch):
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    run("remember", "x")
+    monkeypatch.setattr(Memory, "recall", interrupted)
+    ran = run("recall", "x")
+    assert (ran.code, ran.out, ran.err) == (130, "", "")
+
+
+def test_a_command_whose_packages_are_missing_names_them(monkeypatch):
+    monkeypatch.setitem(app.LATER, "chat", ("no_such_package", "chat", ""))
+    with pytest.raises(MissingExtra, match=r"needs no_such_package; install it with: pip install 'engram\[chat\]'"):
+        app.Later("chat").load()
+    monkeypatch.setitem(app.LATER, "chat", ("engram.no_such_module", "chat", ""))
+    with pytest.raises(EngramError, match="has no chat"):
+        app.Later("chat").load()
+
+
+def test_nothing_heavy_is_imported_for_the_help():
+    code = (
+        "import sys; from engram.cli.app import command; command();"
+        "print([m for m in ('rich', 'httpx', 'xllamacpp', 'engram.cli.chat', 'engram.bench.main')"
+        " if m in sys.modules])"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, check=True)
+    assert ran.stdout == b"[]\n"

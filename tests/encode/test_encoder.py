@@ -1,0 +1,103 @@
+"""Terms, token ids and nearness."""
+
+import numpy as np
+import pytest
+
+from engram.encode import Encoder, Table, default_table
+from engram.encode.encoder import QUESTION, stem_of
+
+
+@pytest.fixture(scope="module")
+def encoder() -> Encoder:
+    return Encoder(default_table())
+
+
+def test_inflections_share_a_term_and_an_id(encoder: Encoder) -> None:
+    one, other = encoder.analyse("camping dogs"), encoder.analyse("Camped, dog")
+    assert one.terms == other.terms == ["camp", "dog"]
+    assert one.ids == other.ids
+
+
+def test_a_word_outside_the_table_has_an_id_of_its_own(encoder: Encoder) -> None:
+    size = len(encoder.table.stems)
+    first, second, dog = encoder.analyse("hollyhock tintagel dog").ids
+    assert first != second
+    assert min(first, second) >= size > dog
+    assert encoder.analyse("Hollyhocks").ids == [first]
+
+
+@pytest.mark.parametrize(
+    ("word", "stem"),
+    [("running", "run"), ("собаки", "собак"), ("कुत्ते", "कुत्त"), ("naïve", "naïv"), ("犬", "犬"), ("🎂", "🎂")],
+)
+def test_the_stemmer_follows_the_script(word: str, stem: str) -> None:
+    assert stem_of(word) == stem
+
+
+@pytest.mark.parametrize("text", ["What?", "Is it? 😀", 'He asked: "why?"', "犬は？", "ما اسمك؟"])
+def test_a_question_is_marked(encoder: Encoder, text: str) -> None:
+    assert encoder.analyse(text).marks & QUESTION
+
+
+@pytest.mark.parametrize("text", ["No.", "Why? Because.", ""])
+def test_what_is_no_question_is_not(encoder: Encoder, text: str) -> None:
+    assert not encoder.analyse(text).marks & QUESTION
+
+
+def test_near_terms_are_near_in_meaning(encoder: Encoder) -> None:
+    dog, cello = encoder.analyse("dog guitar").ids
+    assert {"puppi", "pet"} & set(encoder.near_terms(dog, 0.4, 12))
+    assert {"guitarist", "musician", "bass", "instrument"} & set(encoder.near_terms(cello, 0.4, 12))
+
+
+def test_similarities_agree_with_near_terms_and_leave_the_word_itself_out(encoder: Encoder) -> None:
+    (dog,) = encoder.analyse("dog").ids
+    (row,) = encoder.similarities([dog])
+    assert row is not None
+    assert row.shape == (encoder.tokens,)
+    assert row[dog] == 0
+    nearest = encoder.near_terms(dog, 0.0, 1)[0]
+    assert int(row.argmax()) == encoder.analyse(nearest).ids[0]
+
+
+def test_common_words_are_more_probable(encoder: Encoder) -> None:
+    share = encoder.probabilities(encoder.analyse("the dog labrador hollyhock").ids)
+    assert np.all(np.diff(share) < 0)
+
+
+def test_a_file_that_is_no_table_says_so(tmp_path) -> None:
+    path = tmp_path / "table.npz"
+    path.write_bytes(b"nothing")
+    with pytest.raises(ValueError, match=r"table\.npz is not a table"):
+        Table.load(path)
+
+
+def test_another_table_is_another_encoder(tmp_path) -> None:
+    path = tmp_path / "tiny.npz"
+    near = np.array([[1], [0]], np.uint16)
+    Table.save(
+        path,
+        ["perro", "can"],
+        vectors=np.ones((2, 4), np.int8),
+        near=near,
+        similarity=np.array([[200], [200]], np.uint8),
+        probability=np.array([0.1, 0.1], np.float32),
+    )
+    encoder = Encoder(Table.load(path))
+    assert encoder.fingerprint != default_table().fingerprint
+    assert encoder.near_terms(0, 0.5, 5) == ["can"]
+
+
+def test_words_too_common_and_words_unknown_have_no_near_ones(encoder: Encoder) -> None:
+    assert encoder.similarities(encoder.analyse("the hollyhock").ids) == [None, None]
+
+
+def test_centroids_of_like_texts_are_alike(encoder: Encoder) -> None:
+    def alike(one: str, other: str) -> float:
+        ids = encoder.analyse(other).ids
+        products = encoder.likeness(encoder.centroid(encoder.analyse(one).ids), np.array(ids))
+        return float(products.sum() / encoder.centroid_lengths([ids])[0])
+
+    assert alike("my dog barks", "my dog barks") == pytest.approx(1, abs=0.01)
+    assert alike("my dog barks", "the puppy howled") > alike("my dog barks", "interest rates fell") + 0.2
+    assert encoder.centroid_lengths([[], encoder.analyse("hollyhock").ids]).tolist() == [0, 0]

@@ -1,0 +1,239 @@
+"""The index deleted, truncated and filled with noise, file by file; text of every kind; places that cannot be written."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from conftest import OpenMemory
+from engram import Memory
+from engram.errors import MemoryReadOnly
+
+PATH = "memory.db"
+
+
+@pytest.fixture
+def filled(tmp_path: Path) -> Path:
+    """A closed memory of 600 engrams, all indexed, in two commits."""
+    with Memory(tmp_path / PATH) as memory:
+        for part in (0, 1):
+            memory.remember_many(
+                {"text": f"animal{part * 300 + i} likes food{i % 7}", "session": f"s{i % 9}"} for i in range(300)
+            )
+            memory.flush()
+    return tmp_path
+
+
+def check(memory: Memory, numbers: tuple[int, ...] = (0, 299, 300, 599)) -> None:
+    for number in numbers:
+        hits = memory.recall(f"animal{number}", limit=5)
+        assert hits[0].engram.text.startswith(f"animal{number} ")
+        assert len({hit.engram.id for hit in hits}) == len(hits)
+
+
+def index_files(folder: Path) -> list[Path]:
+    return sorted(f for f in (folder / f"{PATH}.index").rglob("*") if f.is_file() and f.stat().st_size)
+
+
+KINDS = ("state.json", "rows", "tokens", "ends", "meta.json", ".managed.json")
+KINDS += ("*.idx", "*.term", "*.fast", "*.fieldnorm", "*.pos", "*.store")
+
+
+@pytest.mark.parametrize("how", ["noise", "half", "empty", "deleted"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_damaged_file_of_the_index(filled: Path, kind: str, how: str) -> None:
+    hurt = [f for f in index_files(filled) if f.match(kind)]
+    assert hurt
+    chance = random.Random(5)
+    for file in hurt:
+        size = file.stat().st_size
+        if how == "noise":
+            file.write_bytes(chance.randbytes(size))
+        elif how == "half":
+            os.truncate(file, size // 2)
+        elif how == "empty":
+            os.truncate(file, 0)
+        else:
+            file.unlink()
+    with Memory(filled / PATH, read_only=True) as memory:
+        check(memory)
+    with Memory(filled / PATH) as memory:
+        check(memory)
+        memory.remember("animal600 came late")
+        assert memory.flush(30)
+        check(memory, (0, 299, 300, 599, 600))
+        assert memory.stats().index_trouble is None
+    with Memory(filled / PATH) as memory:
+        check(memory, (0, 299, 300, 599, 600))
+        assert memory.stats().unindexed == 0
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"null",
+        b"[1, 2]",
+        b'{"format": 1}',
+        b"[" * 100_000,
+        b'{"format": 1, "encoder": "x", "memory": "", "generation": "../..", "forgets": 0, "through": 1, "tokens": 1}',
+        b'{"format": 1, "encoder": "x", "memory": "", "generation": 5, "forgets": true, "through": -1, "tokens": 1}',
+    ],
+)
+def test_any_state_is_read(filled: Path, content: bytes) -> None:
+    (filled / f"{PATH}.index" / "state.json").write_bytes(content)
+    with Memory(filled / PATH) as memory:
+        check(memory)
+        assert memory.stats().index_trouble
+        assert memory.flush(30)
+        assert memory.stats().index_trouble is None
+
+
+def test_everything_but_the_state_is_noise_in_one_place(filled: Path) -> None:
+    """A few bytes only, anywhere: never an error, whatever is found."""
+    chance = random.Random(11)
+    files = [f for f in index_files(filled) if f.name != "state.json" and not f.name.endswith(".lock")]
+    kept = filled / "kept"
+    shutil.copytree(filled / f"{PATH}.index", kept)
+    for _ in range(25):
+        file = chance.choice(files)
+        content = bytearray(file.read_bytes())
+        place = chance.randrange(len(content))
+        content[place : place + 16] = chance.randbytes(len(content[place : place + 16]))
+        file.write_bytes(content)
+        with Memory(filled / PATH, read_only=True) as memory:
+            for query in ("animal5 likes", "food3", "animal599 animal1"):
+                memory.recall(query)
+        shutil.rmtree(filled / f"{PATH}.index")
+        shutil.copytree(kept, filled / f"{PATH}.index")
+
+
+def test_the_folder_is_deleted_while_closed(filled: Path) -> None:
+    shutil.rmtree(filled / f"{PATH}.index")
+    with Memory(filled / PATH, read_only=True) as memory:
+        check(memory)
+    assert not (filled / f"{PATH}.index").exists()
+    with Memory(filled / PATH) as memory:
+        check(memory)
+        assert memory.flush(30)
+
+
+@pytest.mark.parametrize("writing", [False, True])
+def test_the_folder_is_deleted_while_open(filled: Path, writing: bool) -> None:
+    with Memory(filled / PATH) as memory:
+        check(memory)
+        if writing:
+            memory.remember("animal600 came late")
+            memory.flush()
+        shutil.rmtree(filled / f"{PATH}.index")
+        check(memory)
+        memory.remember("animal601 came later")
+        check(memory, (0, 599, 601))
+        assert memory.reindex(30)
+        check(memory, (0, 599, 601))
+    with Memory(filled / PATH) as memory:
+        assert memory.stats().unindexed == 0
+        check(memory, (0, 599, 601))
+
+
+def test_a_file_in_the_place_of_the_folder(tmp_path: Path) -> None:
+    (tmp_path / f"{PATH}.index").write_text("mine")
+    with Memory(tmp_path / PATH) as memory:
+        memory.remember_many({"text": f"animal{i} likes"} for i in range(700))
+        with pytest.raises(Exception, match="index cannot be written"):
+            memory.flush(30)
+        check(memory)
+    assert (tmp_path / f"{PATH}.index").read_text() == "mine"
+
+
+def test_an_index_left_behind_by_another_memory_is_not_used(filled: Path) -> None:
+    for file in filled.glob(f"{PATH}*"):
+        if file.is_file():
+            file.unlink()
+    with Memory(filled / PATH) as memory:
+        assert not memory.recall("animal5")
+        memory.remember_many({"text": f"plant{i} grows"} for i in range(1000))
+        assert memory.recall("plant5")[0].engram.text == "plant5 grows"
+        assert memory.flush(30)
+        assert memory.recall("plant5")[0].engram.text == "plant5 grows"
+        assert not memory.recall("animal5")
+
+
+def test_a_backup_that_is_put_back_makes_its_own_index(filled: Path) -> None:
+    backup = (filled / PATH).read_bytes()
+    with Memory(filled / PATH) as memory:
+        memory.remember_many({"text": f"later{i}"} for i in range(300))
+        memory.flush()
+    (filled / PATH).write_bytes(backup)
+    with Memory(filled / PATH) as memory:
+        memory.remember_many({"text": f"otherwise{i}"} for i in range(500))
+        assert memory.flush(30)
+        check(memory)
+        assert memory.recall("otherwise5")[0].engram.text == "otherwise5"
+        assert not memory.recall("later5")
+
+
+@pytest.fixture
+def frozen(filled: Path) -> Iterator[Path]:
+    """The same, on a file system that cannot be written."""
+    mounted = filled / "mounted"
+    mounted.mkdir()
+    steps = (["--bind", str(filled), str(mounted)], ["-o", "remount,ro,bind", str(mounted)])
+    for step in steps:
+        if (done := subprocess.run(["mount", *step], capture_output=True)).returncode:
+            pytest.skip(f"a folder cannot be mounted read-only here: {done.stderr.decode().strip()}")
+    yield mounted
+    subprocess.run(["umount", "-l", str(mounted)], check=True)
+
+
+def test_a_file_and_folder_that_cannot_be_written(frozen: Path) -> None:
+    with Memory(frozen / PATH) as memory:
+        check(memory)
+        stats = memory.stats()
+        assert (stats.unindexed, stats.index_trouble) == (0, None)
+        for write in (lambda: memory.remember("x"), lambda: memory.forget(session="s1"), memory.compact):
+            with pytest.raises(MemoryReadOnly, match=r"memory\.db is open for reading only"):
+                write()
+    with pytest.raises(MemoryReadOnly, match="cannot open"):
+        Memory(frozen / "new.db")
+
+
+TEXTS = {
+    "one word": "Biscuit",
+    "one letter": "x",
+    "only emoji": "\U0001f98a\U0001f680 \U0001f9c1",
+    "right to left": "\u05d4\u05db\u05dc\u05d1 \u05e9\u05dc\u05d9 \u05e0\u05e7\u05e8\u05d0 \u05e8\u05e7\u05e1",
+    "arabic": "\u0643\u0644\u0628\u064a \u0627\u0633\u0645\u0647 \u0631\u0643\u0633",
+    "chinese": "\u6211\u7684\u72d7\u53eb\u997c\u5e72",
+    "japanese": "\u72ac\u306e\u540d\u524d\u306f\u30dd\u30c1\u3067\u3059",
+    "control characters": "before\x00after \x01\x02\x1b[31mred\x7f \u200b\u202eevil \ufeff",
+    "query syntax": 'title:"a OR b" AND +must -not *wild* ?x (group field:x^9 ~2 [a TO z] {} \\ / OR',
+    "quotes": "\"'`\u201c\u201d'; DROP TABLE engrams; --",
+    "html": "<script>alert(1)</script> &amp; <b>bold</b>",
+    "format": "%s {0} ${x} {{y}} %(z)d",
+    "white space": "a\n\n\t b\r\n\u2028 c",
+    "combining": "e\u0301 a\u0308 \u1e9b\u0323 \ufb01 \uff21",
+    "one long word": "pneumono" * 500,
+    "a mebibyte": ("Call me Ishmael, harpoon. " * 41_000)[: 1 << 20],
+}
+NO_WORDS = {"one space": " ", "only signs": '"*()!', "only control characters": "\x00\x01\x02"}
+
+
+def test_every_kind_of_text_is_kept_and_found_by_itself(open_memory: OpenMemory) -> None:
+    memory = open_memory()
+    kept = {name: memory.remember(text, session=name) for name, text in (TEXTS | NO_WORDS).items()}
+    for flushed in (False, True):
+        if flushed:
+            memory.flush()
+        for name, engram in kept.items():
+            assert memory.get(engram.id).text == engram.text
+            hits = memory.recall(engram.text)
+            hits.context(200)
+            if name in TEXTS:
+                assert engram.id in [hit.engram.id for hit in hits], (name, flushed)

@@ -1,0 +1,102 @@
+"""No room: on a small file system of its own, and by a limit on the size of files."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engram import Memory
+
+from .conftest import Start, rest
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A tmpfs of 6 MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "none", str(folder)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip(f"a small file system cannot be mounted here: {mounted.stderr.decode().strip()}")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk(small_disk: Path, start: Start) -> None:
+    path = small_disk / "memory.db"
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(b"x" * (2 << 20))
+    child = start("fill", path)
+    assert child.stdout is not None
+    acknowledged: set[str] = set()
+    while not (line := child.stdout.readline()).startswith("full"):
+        assert line, child.communicate()[1]
+        acknowledged.update(line.split())
+    assert str(path) in line
+    assert "disk is full" in line
+    assert child.stdout.readline() != "recall 0\n"
+    ballast.unlink()
+    out, err = rest(child, "\n")
+    *ids, last = out.split()
+    assert last == "well", err
+    acknowledged.update(ids)
+    assert "Traceback" not in err
+    with Memory(path) as memory:
+        assert acknowledged <= {e.id for e in memory.engrams()}
+        assert memory.recall("filler1x1")[0].engram.text.startswith("filler1x1 ")
+
+
+def test_opening_on_a_full_disk(small_disk: Path) -> None:
+    from engram.errors import MemoryFull
+
+    ballast = small_disk / "ballast"
+    with pytest.raises(OSError, match="No space"), ballast.open("wb") as file:
+        while True:
+            file.write(b"x" * 4096)
+            file.flush()
+    with pytest.raises(MemoryFull, match="disk is full"):
+        Memory(small_disk / "memory.db")
+    ballast.unlink()
+    with Memory(small_disk / "memory.db") as memory:
+        memory.remember("now there is room")
+
+
+def test_a_limit_on_the_size_of_files(tmp_path: Path, start: Start) -> None:
+    path = tmp_path / "memory.db"
+    child = start("fill", path, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20)))
+    assert child.stdout is not None
+    acknowledged: set[str] = set()
+    while not (line := child.stdout.readline()).startswith("full"):
+        assert line, child.communicate()[1]
+        acknowledged.update(line.split())
+    assert "limit on the size of files" in line or "disk is full" in line
+    assert child.stdout.readline() != "recall 0\n"
+    child.kill()
+    with Memory(path) as memory:
+        assert acknowledged <= {e.id for e in memory.engrams()}
+        assert acknowledged
+        assert memory.recall("filler1x1")[0].engram.text.startswith("filler1x1 ")
+        assert memory.flush(60)
+
+
+def test_the_index_on_a_full_disk_of_its_own(small_disk: Path, tmp_path: Path) -> None:
+    """The store has room, the index has none: recall goes on, and the index is made when there is room."""
+    (tmp_path / "memory.db.index").symlink_to(small_disk)
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(b"x" * (5 << 20))
+    with Memory(tmp_path / "memory.db") as memory:
+        memory.remember_many({"text": f"entry{i} " + os.urandom(200).hex(" ")} for i in range(4_000))
+        with pytest.raises(Exception, match="index cannot be written"):
+            memory.flush(60)
+        assert memory.stats().index_trouble
+        assert memory.recall("entry3999")[0].engram.text.startswith("entry3999 ")
+        ballast.unlink()
+        subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
+        assert memory.flush(60)
+        assert memory.stats().index_trouble is None
+        assert memory.recall("entry7")[0].engram.text.startswith("entry7 ")

@@ -1,0 +1,91 @@
+"""Several processes and threads with one memory open."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from conftest import OpenMemory
+from engram import Memory
+
+from .conftest import Start, rest
+
+SECONDS = os.environ.get("ENGRAM_TEST_SHARING_SECONDS", "10")
+
+
+@pytest.mark.slow
+def test_two_processes_and_eight_threads(tmp_path: Path, start: Start) -> None:
+    path = tmp_path / "memory.db"
+    Memory(path).close()
+    children = [start("share", path, seed, env={"SECONDS_TO_RUN": SECONDS}) for seed in (1, 2)]
+    acknowledged: list[str] = []
+    for child in children:
+        out, err = child.communicate(timeout=float(SECONDS) + 60)
+        *lines, last = out.splitlines()
+        assert last == "well", err
+        assert err == ""
+        acknowledged += [id for line in lines for id in line.split()]
+    with Memory(path) as memory:
+        kept = [e.id for e in memory.engrams()]
+        assert sorted(kept) == sorted(acknowledged)
+        assert memory.flush(120)
+        assert memory.stats().unindexed == 0
+        for engram in list(memory.engrams())[:: max(1, len(kept) // 50)]:
+            hits = memory.recall(engram.text.split()[0], namespace=engram.namespace, limit=5)
+            assert [h.engram.id for h in hits].count(engram.id) == 1
+
+
+def test_an_idle_process_lets_another_index(tmp_path: Path, start: Start) -> None:
+    path = tmp_path / "memory.db"
+    child = start("idle", path)
+    assert child.stdout is not None
+    assert child.stdin is not None
+    assert child.stdout.readline() == "idle\n"
+    with Memory(path) as memory:
+        memory.remember_many({"text": f"busy {i}"} for i in range(600))
+        assert memory.flush(30)
+        assert memory.recall("busy 7")[0].engram.text == "busy 7"
+        assert memory.recall("idle 7")[0].engram.text == "idle 7"
+        rest(child, "\n")
+        assert child.returncode == 0
+
+
+def test_two_that_have_a_memory_open_see_each_others_doing(open_memory: OpenMemory) -> None:
+    one, two = open_memory(), open_memory()
+    engram = one.remember("The parrot is called Rico.")
+    assert two.recall("parrot")[0].engram == engram
+    two.forget(id=engram.id)
+    assert not one.recall("parrot")
+    one.remember_many({"text": f"parrot number {i}"} for i in range(500))
+    assert one.flush(30)
+    assert len(two.recall("parrot", limit=20)) == 20
+    two.forget(before=None, namespace="default")
+    assert not one.recall("parrot")
+    assert two.flush(30)
+    assert not one.recall("parrot")
+
+
+@pytest.mark.parametrize("other_is_busy", [False, True])
+def test_compacting_with_another_process_that_has_it_open(tmp_path: Path, start: Start, other_is_busy: bool) -> None:
+    path = tmp_path / "memory.db"
+    with Memory(path) as memory:
+        memory.remember_many({"text": f"xylophone {i}", "session": "secret"} for i in range(400))
+        memory.flush()
+    child = start("remember" if other_is_busy else "idle", path)
+    assert child.stdout is not None
+    child.stdout.readline()
+    with Memory(path) as memory:
+        assert len(memory.recall("xylophone")) == 10
+        assert memory.forget(session="secret") == 400
+        memory.compact()
+        assert not memory.recall("xylophone")
+        if not other_is_busy:
+            assert memory.recall("idle 7")[0].engram.text == "idle 7"
+        files = [f for f in tmp_path.rglob("*") if f.is_file()]
+        assert len(files) > 5
+        for file in files:
+            content = file.read_bytes() if file.exists() else b""
+            assert b"xylophon" not in content, file
+            assert b"secret" not in content, file

@@ -1,0 +1,94 @@
+import copy
+from datetime import UTC, datetime
+
+
+def message(uuid, sender, text, at="2026-01-05T10:00:00.250000Z", **more):
+    return {"uuid": uuid, "sender": sender, "text": text, "created_at": at, "attachments": [], "files": []} | more
+
+
+CONVERSATION = {
+    "uuid": "conv-1",
+    "name": "Dogs",
+    "created_at": "2026-01-05T09:00:00Z",
+    "chat_messages": [
+        message("m1", "human", "I have a dog.", files=[{"file_name": "dog.jpg"}]),
+        message(
+            "m2",
+            "assistant",
+            "shortened",
+            content=[
+                {"type": "thinking", "thinking": "A dog."},
+                {"type": "text", "text": "What is"},
+                {"type": "tool_use", "name": "search", "input": {}},
+                {"type": "text", "text": "it called?"},
+            ],
+        ),
+        message("m3", "human", "Yes.", at=None),
+        message("m4", "human", "Yes."),
+    ],
+}
+
+
+def test_turns(read, write):
+    found = read(write([CONVERSATION]), namespace="ana")
+    assert [(e.role, e.speaker, e.text) for e in found.engrams] == [
+        ("user", None, "I have a dog."),
+        ("assistant", "Claude", "What is\n\nit called?"),
+        ("user", None, "Yes."),
+        ("user", None, "Yes."),
+    ]
+    first = found.engrams[0]
+    assert (first.namespace, first.session, first.source) == ("ana", "conv-1", "import:claude")
+    assert first.metadata == {"title": "Dogs", "message_id": "m1", "files": ["dog.jpg"]}
+    assert found.engrams[2].at == datetime(2026, 1, 5, 10, 0, 0, 250000, tzinfo=UTC)
+    assert len({e.id for e in found.engrams}) == 4
+
+
+def test_what_was_attached_is_kept_on_its_own(read, write):
+    paste = {"file_name": "notes.txt", "extracted_content": "Biscuit likes cheese."}
+    tree = CONVERSATION | {"chat_messages": [message("m1", "human", "", attachments=[paste, {"file_name": "x.bin"}])]}
+    (engram,) = read(write([tree])).engrams
+    assert (engram.kind, engram.role, engram.text) == ("attachment", "user", "Biscuit likes cheese.")
+    assert engram.metadata == {"title": "Dogs", "message_id": "m1", "file_name": "notes.txt"}
+
+
+def test_importing_twice_and_a_newer_longer_renamed_export(bring, write):
+    assert bring(write([CONVERSATION])).remembered == 4
+    newer = copy.deepcopy(CONVERSATION) | {"name": "Renamed"}
+    newer["chat_messages"].append(message("m5", "assistant", "Good."))
+    again = bring(write([newer]))
+    assert (again.remembered, again.already_there, again.problems) == (1, 4, [])
+
+
+def test_a_message_that_was_edited_is_named(bring, write, memory):
+    bring(write([CONVERSATION]))
+    edited = copy.deepcopy(CONVERSATION)
+    edited["chat_messages"][0]["text"] = "I have two dogs."
+    outcome = bring(write([edited]))
+    assert (outcome.already_there, len(outcome.problems)) == (3, 1)
+    assert "[0].chat_messages[0]: id " in str(outcome.problems[0])
+    assert next(iter(memory.engrams())).text == "I have a dog."
+
+
+def test_what_is_wrong_is_named_and_the_rest_is_kept(read, write):
+    messages = [
+        "hello",
+        message("a", "robot", "x"),
+        message("b", "human", 5),
+        message("c", "human", None),
+        message("d", "human", "good", at="never"),
+        message(None, "human", "no id"),
+    ]
+    found = read(
+        write([CONVERSATION | {"chat_messages": messages}, {"chat_messages": []}, {"uuid": "x", "chat_messages": 1}])
+    )
+    assert found.texts == ["good", "no id"]
+    assert found.engrams[0].at == datetime(2026, 1, 5, 10, 0, 0, 250000, tzinfo=UTC)
+    assert [problem.split("conversations.json ")[1] for problem in found.problems] == [
+        "[0].chat_messages[0]: is str; a message must be an object",
+        "[0].chat_messages[1]: sender is 'robot'; it must be human or assistant",
+        "[0].chat_messages[2]: text is int; it must be text",
+        "[1]: uuid is None; it must be text, which becomes the session",
+        "[2].chat_messages: is int; it must be a list of messages",
+    ]
+    assert found.left_out == ["holds no text"]

@@ -1,0 +1,174 @@
+"""Fit the weights of recall on some conversations and report on the others.
+
+    python tools/fit.py --locomo locomo10.json            fit on each half from a cold start, report on the other half
+    python tools/fit.py --locomo locomo10.json --all      fit on everything, print the weights for recall/weights.py
+    python tools/fit.py --locomo locomo10.json --only     no fitting: what the present weights reach
+
+It ranks with the package's own functions: every question is looked up once, its pool kept, and only the scoring is
+done again for other weights. The loss is the cross-entropy of the evidence turns under a softmax over the pool; one
+weight at a time is moved, by ever smaller steps. What may not be lost meanwhile, other people's chats, is reported
+beside it (the repository's own, which nothing is fitted to).
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from engram.bench.datasets import Conversation, chats_path, read_chats, read_locomo
+from engram.corpus import Corpus
+from engram.encode import Encoder, default_table
+from engram.engram import draft
+from engram.index import Index
+from engram.recall.candidates import REACH
+from engram.recall.cue import Cue, read_cue
+from engram.recall.pool import Floats, Pool
+from engram.recall.ranking import rank
+from engram.recall.score import Statistics, score, token_weights
+from engram.recall.weights import DEFAULT, Weights
+from engram.store import SqliteStore
+
+TEMPERATURE = 8.0
+COLD = Weights(
+    rarity_shift=0.1, rarity_power=1.0, name=0.5, saturation=0.9, length=0.4, near=0.5, least_similarity=0.3,
+    near_power=1.0, total_power=1.0, next=0.1, next_but_one=0.1, previous=0.1, answered=0.1, previous_but_one=0.1,
+    best_of_session=0.1, session=0.1, session_saturation=0.9, session_length=0.5, likeness=0.1, speaker=0.1,
+    question=0.1, asks_when=0.1, date=0.2,
+)  # fmt: skip
+"""Where a held-out fit begins: textbook BM25, and a little of everything else. Nobody's data is in it."""
+
+ROUNDS = (0.6, 0.6, 0.3, 0.3, 0.15, 0.08)
+"""Relative steps by which weights are moved, round by round."""
+NOT_RANKED = {"beside", "time_mass", "slope", "offset", "typical_length", "typical_session"}
+"""Fields that the order of hits does not depend on, and those that are units."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One question, looked up."""
+
+    group: int
+    cue: Cue
+    pool: Pool
+    statistics: Statistics
+    evidence: npt.NDArray[np.int64]
+    """Places in the pool of the evidence that is in it."""
+    wanted: int
+    """How many evidence turns there are."""
+
+
+def looked_up(conversations: Sequence[Conversation], together: bool = False) -> list[Case]:
+    """Every question, asked of its own conversation's namespace, or of one that holds them all (`together`)."""
+    encoder = Encoder(default_table())
+    store = SqliteStore(":memory:")
+    corpus = Corpus(store, Index(None, encoder.fingerprint, encoder.token_type), encoder)
+    seqs: dict[tuple[str, str], int] = {}
+    for conversation in conversations:
+        space = "all" if together else conversation.name
+        for turn in conversation.turns:
+            session = f"{conversation.name} {turn.session}"
+            engram = draft(
+                turn.text, namespace=space, session=session, role=turn.role, speaker=turn.speaker or None, at=turn.at
+            )
+            store.append([engram])
+            seqs[conversation.name, turn.key] = store.version()[0]
+    corpus.flush()
+    view, cases = corpus.view(), []
+    for group, conversation in enumerate(conversations):
+        number = store.namespace_number("all" if together else conversation.name)
+        assert number is not None
+        for question in conversation.questions:
+            cue = read_cue(question.text, encoder, store.speakers(number), datetime.now(UTC))
+            ranking = rank(view, number, cue, encoder, REACH.times(2), None)
+            wanted = [seqs[conversation.name, key] for key in question.evidence]
+            if ranking is not None:
+                places = np.flatnonzero(np.isin(ranking.pool.turns.seqs, wanted))
+                cases.append(Case(group, cue, ranking.pool, ranking.statistics, places, len(wanted)))
+    corpus.close()
+    store.close()
+    return cases
+
+
+def totals(case: Case, weights: Weights) -> Floats:
+    """What the turns of a case are ranked by."""
+    return score(case.cue, case.pool, token_weights(case.cue, case.statistics, weights), weights).total
+
+
+def loss(cases: Sequence[Case], weights: Weights) -> float:
+    """The mean cross-entropy of the evidence in each case's pool, in nats."""
+    values = []
+    for case in cases:
+        if len(case.evidence):
+            scaled = totals(case, weights).astype(np.float64) * TEMPERATURE
+            scaled -= scaled.max()
+            values.append(np.log(np.exp(scaled).sum()) - scaled[case.evidence].mean())
+    return float(np.mean(values))
+
+
+def recall_at_10(cases: Sequence[Case], weights: Weights) -> float:
+    """The mean share of the evidence among the first ten."""
+    shares = []
+    for case in cases:
+        first = np.argsort(-totals(case, weights), kind="stable")[:10]
+        shares.append(np.isin(case.evidence, first).sum() / case.wanted)
+    return float(np.mean(shares))
+
+
+def fitted(cases: Sequence[Case], weights: Weights) -> Weights:
+    """`weights` moved one at a time, as long as the loss falls."""
+    best = loss(cases, weights)
+    names = [f.name for f in dataclasses.fields(Weights) if f.name not in NOT_RANKED]
+    for step in ROUNDS:
+        for name in names:
+            value = getattr(weights, name)
+            for factor in (1 + step, 1 / (1 + step)):
+                moved = dataclasses.replace(weights, **{name: value * factor})
+                found = loss(cases, moved)
+                if found < best - 1e-5:
+                    best, weights = found, moved
+                    break
+        print(f"  step {step:.0%}: loss {best:.4f}", flush=True)
+    return weights
+
+
+def report(label: str, groups: dict[str, Sequence[Case]], weights: Weights) -> None:
+    """One line: R@10 on each group of cases."""
+    figures = "  ".join(f"{name} {recall_at_10(cases, weights):.4f}" for name, cases in groups.items())
+    print(f"{label}: R@10  {figures}", flush=True)
+
+
+def main() -> None:
+    """Read the options, fit, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--locomo", type=Path, required=True)
+    parser.add_argument("--all", action="store_true", help="fit on every conversation")
+    parser.add_argument("--only", action="store_true", help="do not fit")
+    options = parser.parse_args()
+    cases = looked_up(read_locomo(options.locomo))
+    own = chats_path()
+    others = {} if own is None else {"own chats": looked_up(read_chats(own), together=True)}
+    report("as they are", {"all": cases, **others}, DEFAULT)
+    if options.only:
+        return
+    if options.all:
+        weights = fitted(cases, DEFAULT)
+        report("fitted on all", {"all": cases, **others}, weights)
+        for field in dataclasses.fields(Weights):
+            print(f"    {field.name}: float = {getattr(weights, field.name):.4g}")
+        return
+    half = (max(case.group for case in cases) + 1) // 2
+    halves = [[c for c in cases if (c.group < half) == first] for first in (True, False)]
+    for fit_on, report_on in (halves, halves[::-1]):
+        weights = fitted(fit_on, COLD)
+        report("fitted on one half", {"that half": fit_on, "the other half": report_on, **others}, weights)
+
+
+if __name__ == "__main__":
+    main()
