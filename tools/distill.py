@@ -101,17 +101,17 @@ def shares(pieces: Sequence[str]) -> npt.NDArray[np.float64]:
     return np.asarray(share / share.sum())
 
 
-def reduced(vectors: Matrix) -> Matrix:
-    """Centred, on their first principal components, of unit length: shape (n, DIMENSIONS)."""
-    centred = vectors - vectors.mean(axis=0)
-    spread, axes = np.linalg.eigh(centred.T @ centred / len(centred))
+def principal_axes(vectors: Matrix) -> tuple[Matrix, Matrix]:
+    """The mean of `vectors`, shape (384,), and the axes along which they differ most, shape (384, DIMENSIONS)."""
+    mean = vectors.mean(axis=0)
+    spread, axes = np.linalg.eigh((vectors - mean).T @ (vectors - mean) / len(vectors))
     axes = axes[:, np.argsort(-spread)[:DIMENSIONS]]
     # An eigenvector's sign is arbitrary: its largest entry is made positive, so that every machine gets the same.
     axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])])
-    return unit(centred @ axes)
+    return np.asarray(mean, np.float32), np.asarray(axes, np.float32)
 
 
-def unit(vectors: Matrix) -> Matrix:
+def unit(vectors: npt.NDArray[Any]) -> Matrix:
     """Of length 1; a zero vector stays one."""
     return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9), dtype=np.float32)
 
@@ -127,7 +127,7 @@ def as_bytes(vectors: Matrix) -> npt.NDArray[np.int8]:
     return np.asarray(np.round(vectors / scale), np.int8)
 
 
-def nearest(vectors: npt.NDArray[np.int8]) -> tuple[npt.NDArray[np.unsignedinteger], npt.NDArray[np.uint8]]:
+def nearest(vectors: npt.NDArray[np.int8]) -> tuple[npt.NDArray[Any], npt.NDArray[np.uint8]]:
     """For each vector the NEAR nearest others and their cosines in steps of 1/255, as `Table` keeps them."""
     whole = unit(vectors.astype(np.float32))
     near = np.repeat(
@@ -152,12 +152,15 @@ def make(path: Path) -> None:
     pieces = word_pieces(folder)
     stems = vocabulary(pieces)
     raw = embed(folder, range(FIRST_LETTER, len(pieces)))
+    mean, axes = principal_axes(raw)
     share = shares(pieces)
     groups = [[n - FIRST_LETTER for n in numbers] for numbers in stems.values()]
-    vectors = as_bytes(by_stem(reduced(raw), share[FIRST_LETTER:], groups))
+    vectors = as_bytes(by_stem(unit((raw - mean) @ axes), share[FIRST_LETTER:], groups))
     near, similarity = nearest(vectors)
     probability = np.array([share[numbers].sum() for numbers in stems.values()], np.float32)
-    Table.save(path, list(stems), vectors=vectors, near=near, similarity=similarity, probability=probability)
+    # The mean and the axes are not needed to use the table, but to check a part of it against the encoder.
+    made = {"vectors": vectors, "near": near, "similarity": similarity, "probability": probability}
+    Table.save(path, list(stems), **made, mean=mean, axes=axes)
     print(f"{path}: {len(stems):,} stems, {path.stat().st_size / 1e6:.1f} MB")
 
 

@@ -46,7 +46,7 @@ COLD = Weights(
 
 ROUNDS = (0.6, 0.6, 0.3, 0.3, 0.15, 0.08)
 """Relative steps by which weights are moved, round by round."""
-NOT_RANKED = {"beside", "time_mass", "slope", "offset", "typical_length", "typical_session"}
+NOT_RANKED = {"beside", "held", "time_mass", "slope", "offset", "typical_length", "typical_session"}
 """Fields that the order of hits does not depend on, and those that are units."""
 
 

@@ -48,8 +48,9 @@ def test_killed_fifty_times_while_writing(tmp_path: Path, start: Start) -> None:
         assert len(acknowledged) > KILLS
         for flushed in (False, True):
             for engram in chance.sample(engrams, 60):
-                hits = memory.recall(engram.text.split()[-1], limit=5)
-                assert [h.engram.id for h in hits].count(engram.id) == 1, (flushed, engram)
+                found = memory.recall(engram.text.split()[-1], limit=5)
+                if flushed or not found.unsearched:
+                    assert [hit.engram.id for hit in found].count(engram.id) == 1, (flushed, engram)
             memory.flush()
         assert memory.stats().index_trouble is None
 

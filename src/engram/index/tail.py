@@ -23,6 +23,7 @@ class Tail:
         self.columns = Columns(after + 1, token_type)
         self._entries: list[Entry] = []
         self._seqs: dict[int, list[int]] = {}
+        self._holding: dict[int, dict[str, list[int]]] = {}
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -33,6 +34,9 @@ class Tail:
         self.columns.settle()
         for entry in entries:
             self._seqs.setdefault(entry.namespace, []).append(entry.seq)
+            holding = self._holding.setdefault(entry.namespace, {})
+            for term in set(entry.analysis.terms):
+                holding.setdefault(term, []).append(entry.seq)
         self._entries += entries
         self.through = through
 
@@ -46,3 +50,7 @@ class Tail:
     def seqs(self, namespace: int) -> Ints:
         """Those of one namespace, lowest first."""
         return np.array(self._seqs.get(namespace, ()), dtype=np.int64)
+
+    def holding(self, namespace: int, term: str) -> Ints:
+        """Those of one namespace that hold a term, lowest first."""
+        return np.array(self._holding.get(namespace, {}).get(term, ()), dtype=np.int64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,8 +38,15 @@ class View:
 
     def tail_seqs(self, namespace: int) -> Ints:
         """The engrams of a namespace that the index does not hold."""
-        seqs = self.tail.seqs(namespace)
-        return seqs[(seqs > self.index.through) & (seqs <= self.tail_through)]
+        return self._late(self.tail.seqs(namespace))
+
+    def tail_holding(self, namespace: int, terms: Sequence[str]) -> list[Ints]:
+        """For each term, those of them that hold it."""
+        return [self._late(self.tail.holding(namespace, term)) for term in terms]
+
+    def _late(self, seqs: Ints) -> Ints:
+        seqs = seqs[(seqs > self.index.through) & (seqs <= self.tail_through)]
+        return seqs[~np.isin(seqs, self.forgotten)] if len(self.forgotten) else seqs
 
     def session_tokens(self, sessions: Ints) -> Ints:
         """How many tokens each of some sessions has, by their numbers: shape (len(sessions),)."""

@@ -36,7 +36,8 @@ def coverage(cue: Cue, weight: Weight, scores: Scores, weights: Weights = DEFAUL
 
     A name is covered where it names a speaker of the namespace, a time as far as the turn was said near to it.
     """
-    matched = np.minimum(scores.matched, 1)
+    # However long a turn is, a word that stands in it is there.
+    matched = np.maximum(np.minimum(scores.matched, 1), np.float32(weights.held) * (scores.counts > 0))
     covered = matched.copy()
     beside = scores.beside
     sides = (

@@ -41,6 +41,8 @@ class Scores:
     """What the total is the sum of, by name: shape (n,) each."""
     matched: Floats
     """How well each turn matches each token of the cue: shape (q, n)."""
+    counts: Floats
+    """`Pool.counts`."""
     beside: Surroundings
     when: Floats
     """How near each turn is to a time that the query means, 0 to 1: shape (n,)."""
@@ -57,7 +59,8 @@ def token_weights(cue: Cue, statistics: Statistics, weights: Weights = DEFAULT) 
 def match(pool: Pool, weights: Weights = DEFAULT) -> Floats:
     """How well each turn answers each token, exactly or by a near word, from 0 to about 1.2: shape (q, n)."""
     k1, b = weights.saturation, weights.length
-    saturation = k1 * (1 - b + b * pool.turns.lengths / weights.typical_length)
+    length = np.minimum(pool.turns.lengths / weights.typical_length, weights.longest)
+    saturation = k1 * (1 - b + b * length)
     exact = pool.counts * (1 + k1) / (pool.counts + saturation)
     over = np.maximum(pool.nearness - weights.least_similarity, 0) / (1 - weights.least_similarity)
     near = weights.near * over**weights.near_power * (1 + k1) / (1 + saturation)
@@ -121,4 +124,4 @@ def score(cue: Cue, pool: Pool, weight: Weight, weights: Weights = DEFAULT) -> S
         "time": w.asks_when * (((marks & TIME) != 0) & cue.asks_when) + w.date * when,
     }
     single = {name: np.asarray(part, np.float32) for name, part in parts.items()}
-    return Scores(np.asarray(sum(single.values()), np.float32), single, matched, beside, when)
+    return Scores(np.asarray(sum(single.values()), np.float32), single, matched, pool.counts, beside, when)

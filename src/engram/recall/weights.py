@@ -26,6 +26,8 @@ class Weights:
     """BM25's k1."""
     length: float = 0.65
     """BM25's b."""
+    longest: float = 8.0
+    """Typical lengths from which on a turn is not marked down further."""
     near: float = 0.72
     """The most that a near word is worth of an exact one."""
     least_similarity: float = 0.245
@@ -65,6 +67,8 @@ class Weights:
     # How sure that is.
     beside: float = 0.7
     """What a match in a turn beside it counts towards the share of the query that is covered."""
+    held: float = 0.8
+    """What a word that stands in a turn of any length counts towards it, at least."""
     time_mass: float = 6.0
     """What a time that the query means weighs among its tokens."""
     slope: float = 14.0

@@ -128,9 +128,9 @@ def decayed(at: Micros, start: Micros | int, end: Micros | int, days: float) -> 
 
 
 def scale(period: Period) -> float:
-    """How much slower nearness to a period decays than to a day: the root of its length in days."""
+    """How much slower nearness to a period decays than to a day: the fourth root of its length in days."""
     length = OPEN if period.start == FIRST or period.end == LAST else period.end - period.start
-    return math.sqrt(max(length / DAY, 1 / 24))
+    return math.pow(max(length / DAY, 1 / 24), 0.25)
 
 
 def micros(moment: datetime) -> int:

@@ -1,0 +1,129 @@
+"""How recall ranks, read as its user sees it: small memories, whole behaviour."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from engram import Memory
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Iterator[Memory]:
+    with Memory(tmp_path / "memory.db") as opened:
+        yield opened
+
+
+def first(memory: Memory, query: str, **options: object) -> str:
+    hits = memory.recall(query, **options)  # type: ignore[arg-type]
+    return hits[0].engram.text if hits else ""
+
+
+def test_a_near_word_is_enough(memory: Memory) -> None:
+    for text in ("We adopted a puppy last week.", "The invoice is overdue.", "Rain is forecast for Sunday."):
+        memory.remember(text, session=text[:3])
+    assert first(memory, "Do they have a dog?") == "We adopted a puppy last week."
+
+
+def test_the_answer_is_found_behind_its_question(memory: Memory) -> None:
+    said = [
+        ("Bo", "Which instrument does your brother play?"),
+        ("Ana", "The oboe, since he was nine."),
+        ("Bo", "Lovely. I had soup for lunch."),
+        ("Ana", "Soup again?"),
+    ]
+    for speaker, text in said:
+        memory.remember(text, speaker=speaker, session="one")
+    memory.remember("My brother called about the boiler.", speaker="Ana", session="two")
+    hits = memory.recall("What instrument does Ana's brother play?")
+    assert "The oboe, since he was nine." in [hit.engram.text for hit in hits][:2]
+
+
+def test_who_is_asked_about_goes_first(memory: Memory) -> None:
+    for speaker in ("Ana", "Bo"):
+        memory.remember("I want to visit Norway one day.", speaker=speaker, session=speaker)
+    hits = memory.recall("Where does Bo want to travel?")
+    assert hits[0].engram.speaker == "Bo"
+    assert hits[0].why["speaker"] > hits[1].why["speaker"]
+
+
+def test_a_time_that_is_meant_shifts_and_filters_nothing(memory: Memory) -> None:
+    for month in (1, 5, 9):
+        memory.remember("We had dinner at the harbour.", at=datetime(2025, month, 10, tzinfo=UTC), session=str(month))
+    now = datetime(2026, 2, 1, tzinfo=UTC)
+    hits = memory.recall("Where did we have dinner last May?", now=now)
+    assert [hit.engram.at.month for hit in hits][0] == 5
+    assert len(hits) == 3
+
+
+def test_nothing_comes_back_where_nothing_fits(memory: Memory) -> None:
+    memory.remember("My dog is called Biscuit.")
+    memory.remember("I live in Lisbon.")
+    assert not memory.recall("quantum chromodynamics lattice")
+    assert not memory.recall("zxqv")
+    assert not memory.recall("")
+    assert not memory.recall("!?")
+
+
+def test_the_score_means_the_same_in_a_large_memory(memory: Memory) -> None:
+    memory.remember("My dog is called Biscuit.", namespace="small")
+    memory.remember("My dog is called Biscuit.", namespace="large", session="dog")
+    for number in range(400):
+        memory.remember(f"Meeting {number} was about the budget of team {number % 7}.", namespace="large")
+    small = memory.recall("What is my dog called?", namespace="small")[0].score
+    large = memory.recall("What is my dog called?", namespace="large")[0].score
+    assert small > 0.8
+    assert large == pytest.approx(small, abs=0.1)
+
+
+def test_scores_fall_along_the_ranking_and_lie_between_0_and_1(memory: Memory) -> None:
+    for text in ("I like tea.", "I like green tea from Japan.", "Coffee keeps me awake.", "Japan was lovely."):
+        memory.remember(text, session=text)
+    scores = [hit.score for hit in memory.recall("green tea from Japan")]
+    assert scores == sorted(scores, reverse=True)
+    assert all(0 <= score <= 1 for score in scores)
+
+
+def test_why_adds_up_to_the_order(memory: Memory) -> None:
+    for text in ("I like tea.", "I like green tea from Japan.", "Coffee keeps me awake.", "Japan was lovely."):
+        memory.remember(text, session=text)
+    sums = [sum(hit.why.values()) for hit in memory.recall("green tea from Japan")]
+    assert sums == sorted(sums, reverse=True)
+
+
+def test_filters_leave_out_and_go_on_until_there_is_enough(memory: Memory) -> None:
+    for number in range(600):
+        at = datetime(2025, 1, 1 + number % 28, tzinfo=UTC)
+        memory.remember("The garden gate squeaks again.", session=f"s{number % 50}", at=at, kind="turn")
+    memory.remember("The garden gate was oiled.", session="late", at=datetime(2026, 1, 1, tzinfo=UTC), kind="fact")
+    memory.flush()
+    late = memory.recall("garden gate", after=datetime(2025, 12, 1, tzinfo=UTC))
+    assert [hit.engram.session for hit in late] == ["late"]
+    assert [hit.engram.kind for hit in memory.recall("garden gate", kinds=["fact"])] == ["fact"]
+    assert {hit.engram.session for hit in memory.recall("gate", session="s7", limit=5)} == {"s7"}
+    assert len(memory.recall("gate", session="s7", limit=20)) == 12
+    assert all(hit.engram.at.day < 3 for hit in memory.recall("gate", before=datetime(2025, 1, 3, tzinfo=UTC)))
+
+
+def test_explain_says_where_and_why(memory: Memory) -> None:
+    dog = memory.remember("My dog is called Biscuit.", session="a")
+    tea = memory.remember("I like green tea.", session="b")
+    found = memory.explain("What is my dog called?", dog.id)
+    assert found.place == 1
+    assert found.winner is not None
+    assert found.winner.engram == dog
+    assert found.words["dog"][1] > 0.9
+    assert "came first" in found.reason
+    other = memory.explain("What is my dog called?", tea.id)
+    assert other.place != 1
+    assert other.reason
+    assert "floor" in memory.explain("quantum", tea.id).reason
+    assert memory.explain("!?", tea.id).place is None
+
+
+def test_a_long_query_and_a_strange_one_are_answered(memory: Memory) -> None:
+    memory.remember("My dog is called Biscuit.")
+    assert first(memory, "well " * 3000 + "the dog called Biscuit") == "My dog is called Biscuit."
+    for query in ('" OR *', "field:x^9", "dog AND (", "\0dog\0", "dog\u202e", "🐕 dog"):
+        memory.recall(query)
