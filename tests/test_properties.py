@@ -22,13 +22,19 @@ ANY = st.characters(exclude_categories=("Cs",))
 TEXT = st.text(ANY, min_size=1, max_size=300)
 NAME = st.text(ANY, min_size=1, max_size=40)
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | st.text(ANY),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(ANY),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(ANY), inner, max_size=4),
     max_leaves=10,
 )
 TIME = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC))  # noqa: DTZ001
 
-WORDS = "dog cat biscuit river garden piano berlin train coffee lamp meeting doctor violin paris mother birthday".split()
+WORDS = (
+    "dog cat biscuit river garden piano berlin train coffee lamp meeting doctor violin paris mother birthday".split()
+)
 TURN = st.tuples(
     st.lists(st.sampled_from(WORDS), min_size=1, max_size=8).map(" ".join),
     st.sampled_from(["monday", "tuesday"]),
@@ -121,11 +127,13 @@ def test_the_tail_and_the_index_rank_alike(
         for other in (mixed, indexed):
             assert len(other) == len(scanned)
             for one, two in zip(other, scanned, strict=True):
-                assert abs(one.score - two.score) < 2e-3
+                assert abs(one.score - two.score) < 1e-5
                 # Where two are as good as equal, either may come first.
-                assert one.engram == two.engram or any(
-                    hit.engram == one.engram and abs(hit.score - one.score) < 2e-3 for hit in scanned
-                ) or abs(one.score - scanned[-1].score) < 2e-3
+                assert (
+                    one.engram == two.engram
+                    or any(hit.engram == one.engram and abs(hit.score - one.score) < 1e-5 for hit in scanned)
+                    or abs(one.score - scanned[-1].score) < 1e-5
+                )
 
 
 def holds(folder: Path, words: list[str]) -> list[str]:
@@ -138,7 +146,13 @@ def holds(folder: Path, words: list[str]) -> list[str]:
     return found
 
 
-SECRETS = ["xylophonist", "quizzically", "zugzwangs", "\u6c49\u5b57\u79d8\u5bc6", "\u0441\u0435\u043a\u0440\u0435\u0442\u044b"]
+SECRETS = [
+    "xylophonist",
+    "quizzically",
+    "zugzwangs",
+    "\u6c49\u5b57\u79d8\u5bc6",
+    "\u0441\u0435\u043a\u0440\u0435\u0442\u044b",
+]
 
 
 @settings(max_examples=12)

@@ -180,7 +180,11 @@ def canonical_id(value: str | uuid.UUID) -> str:
         raise InvalidEngram(f"id is {value!r}; it must be a UUID") from None
 
 
+RANDOM_BLOCK = 2048
+"""Random bytes drawn at a time: the system call costs more than all else in making an id."""
+
 _last_id = 0
+_random = b""
 _id_lock = threading.Lock()
 
 
@@ -189,14 +193,26 @@ def uuid7() -> str:
 
     The 12 bits after the version hold the fraction of the millisecond (the RFC's method 3), the rest is random.
     """
-    global _last_id
+    global _last_id, _random
     nanoseconds = time.time_ns()
     milliseconds, rest = divmod(nanoseconds, 1_000_000)
     stamp = milliseconds << 12 | (rest << 12) // 1_000_000
     with _id_lock:
         stamp = max(stamp, _last_id + 1)
         _last_id = stamp
-    return _uuid7_from(stamp, int.from_bytes(os.urandom(8)))
+        if not _random:
+            _random = os.urandom(RANDOM_BLOCK)
+        tail, _random = _random[:8], _random[8:]
+    return _uuid7_from(stamp, int.from_bytes(tail))
+
+
+def _forget_random() -> None:
+    """Let a forked process draw its own random bytes."""
+    global _random
+    _random = b""
+
+
+os.register_at_fork(after_in_child=_forget_random)
 
 
 def uuid7_of(at: datetime, key: bytes) -> str:

@@ -32,7 +32,7 @@ from engram.recall.result import Explanation, Hit, Recall
 from engram.store import Filter, SqliteStore
 from engram.store.sqlite import IN_MEMORY
 
-BATCH = 1_000
+BATCH = 4_000
 """Engrams that `remember_many` commits at a time."""
 
 FIELDS = frozenset(field.name for field in dataclasses.fields(Engram))
@@ -243,8 +243,8 @@ class Memory:
     def _hits(self, ranking: Ranking, order: Ints, where: Filter, limit: int) -> Iterator[Hit]:
         """The first `limit` of the ranking that are still in the store and admitted by the filter."""
         left = limit
-        for start in range(0, len(order), limit + 8):
-            part = order[start : start + limit + 8]
+        for start in range(0, len(order), limit):
+            part = order[start : start + limit]
             engrams = self._store.by_seq(ranking.pool.turns.seqs[part].tolist())
             for place in part:
                 seq = int(ranking.pool.turns.seqs[place])

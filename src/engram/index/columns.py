@@ -36,7 +36,7 @@ ROW = np.dtype(
         ("marks", "u1"),  # encode.Analysis.marks
         ("kind", "<u2"),  # kind_code of its kind
         ("upto", "<i4"),  # tokens of its session up to its end, in these columns; kept right at the session's end
-        ("centroid", "<f4"),  # length of its centroid
+        ("centroid", "<f2"),  # length of its centroid
         ("check", "<u4"),
     ]
 )

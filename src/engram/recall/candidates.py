@@ -41,6 +41,7 @@ class Reach:
 
 
 REACH = Reach()
+NONE: Ints = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def find(
     parts = [exact, near, tail]
     if also is not None:
         parts.append(also)
-    turns = of_namespace(view.take(np.unique(np.concatenate(parts))), namespace)
+    turns = of_namespace(view.take(unknown(np.concatenate(parts), NONE)), namespace)
     return Found(turns, size, len(tail), frequencies, len(exact) < reach.exact and len(near) < reach.near)
 
 
@@ -95,13 +96,17 @@ def near_words(cue: Cue, asking: list[int], encoder: Encoder, reach: Reach) -> l
 def around(view: View, namespace: int, inner: Turns, known: Ints) -> Turns:
     """The turns up to two places before and after those of `inner` in their sessions, but for the `known` (sorted)."""
     first = view.take(unknown(view.neighbours(inner), known))
-    second = view.take(unknown(view.neighbours(first), np.union1d(known, first.seqs)))
+    second = view.take(unknown(view.neighbours(first), np.sort(np.concatenate((known, first.seqs)))))
     return of_namespace(Turns.joined([first, second]), namespace)
 
 
 def unknown(seqs: Ints, known: Ints) -> Ints:
     """Those of `seqs` that are not `known`, each once, sorted."""
-    return np.setdiff1d(seqs, known)
+    found = np.sort(seqs)
+    new = np.diff(found, prepend=-1) != 0
+    if len(known):
+        new &= known[np.minimum(np.searchsorted(known, found), len(known) - 1)] != found
+    return np.asarray(found[new])
 
 
 def of_namespace(turns: Turns, namespace: int) -> Turns:

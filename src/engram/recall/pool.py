@@ -58,13 +58,12 @@ class Probe:
 
     ids: Sequence[int]
     similarities: Sequence[npt.NDArray[np.uint8] | None]
-    centroid: Floats
-    encoder: Encoder
+    likeness: Floats
 
     @staticmethod
     def of(ids: Sequence[int], encoder: Encoder) -> Probe:
         """The probe for the tokens of a cue."""
-        return Probe(ids, encoder.similarities(ids), encoder.centroid(ids), encoder)
+        return Probe(ids, encoder.similarities(ids), encoder.likeness(encoder.centroid(ids)))
 
 
 def make_pool(turns: Turns, probe: Probe) -> Pool:
@@ -89,7 +88,7 @@ def make_pool(turns: Turns, probe: Probe) -> Pool:
         same = np.flatnonzero(turns.tokens == id)
         if len(same):
             counts[place] = np.bincount(turn_of[same], minlength=shape[1])
-    products = np.add.reduceat(probe.encoder.likeness(probe.centroid, tokens), starts)
+    products = np.add.reduceat(probe.likeness.take(tokens, mode="clip"), starts)
     likeness[held] = products / np.maximum(turns.rows["centroid"][held].astype(np.float32), 1e-3)
     return Pool(turns, counts, nearness * np.float32(1 / 255), np.clip(likeness, 0, 1), turns.lengths)
 

@@ -88,9 +88,13 @@ def said_in_session(matched: Floats, pool: Pool, session: Ints, weights: Weights
 def said_by_asked(cue: Cue, pool: Pool, weights: Weights) -> npt.NDArray[np.float64]:
     """What each turn gains if it was said by who is asked about, by name or else by role: shape (n,)."""
     rows = pool.turns.rows
+    values, wanted, worth = rows["role"], cue.roles, weights.role
     if cue.asked:
-        return np.where(np.isin(rows["speaker"], list(cue.asked)), weights.speaker, 0.0)
-    return np.where(np.isin(rows["role"], list(cue.roles)), weights.role, 0.0)
+        values, wanted, worth = rows["speaker"], cue.asked, weights.speaker
+    said = np.zeros(len(rows), np.bool_)
+    for one in wanted:
+        said |= values == one
+    return np.where(said, worth, 0.0)
 
 
 def summed(cue: Cue, matched: Floats, weight: Weight, weights: Weights = DEFAULT) -> Floats:
