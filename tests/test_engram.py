@@ -6,6 +6,7 @@ import uuid
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+
 from engram.engram import MAX_METADATA_BYTES, MAX_NAME_BYTES, MAX_TEXT_BYTES, draft, uuid7, uuid7_of
 from engram.errors import EngramError, InvalidEngram
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+
 from conftest import OpenMemory
 from engram import Memory
 from engram.engram import draft, uuid7

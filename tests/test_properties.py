@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from engram import Memory
-from engram.encode import Encoder, default_table
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from engram import Memory
+from engram.encode import Encoder, default_table
 
 settings.register_profile("engram", deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
 settings.load_profile("engram")

@@ -268,7 +268,15 @@ class Memory:
         _, ranking = self._ranked(query, where, 100, datetime.now(UTC))
         if ranking is None or seq is None:
             return Explanation(
-                query, engram, None, 0, 0.0, {}, None, {}, "the query holds no word that could be looked up"
+                query,
+                engram,
+                None,
+                0,
+                0.0,
+                {},
+                None,
+                {},
+                "nothing in the namespace holds a word of the query, or one near it",
             )
         order = ranking.order(where, floor=False)
         winner = next(self._hits(ranking, order, where, 1), None)

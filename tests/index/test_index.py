@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from engram.index import Index, IndexDamaged, Tail
 
 from .helpers import entry, no_previous

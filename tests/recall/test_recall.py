@@ -118,7 +118,8 @@ def test_explain_says_where_and_why(memory: Memory) -> None:
     other = memory.explain("What is my dog called?", tea.id)
     assert other.place != 1
     assert other.reason
-    assert "floor" in memory.explain("quantum", tea.id).reason
+    memory.remember("Quantum mechanics is hard to teach in the evenings.", session="c")
+    assert "floor" in memory.explain("the quantum chromodynamics lattice of zirconium", tea.id).reason
     assert memory.explain("!?", tea.id).place is None
 
 

@@ -68,7 +68,7 @@ class Table:
 
     @staticmethod
     def save(path: str | os.PathLike[str], stems: list[str], **arrays: npt.NDArray[Any]) -> None:
-        """Write a table: `vectors`, `near`, `similarity` and `probability` as the fields above say; more is kept, too."""
+        """Write a table: `vectors`, `near`, `similarity` and `probability` as the fields say; more is kept, too."""
         text = np.frombuffer("\n".join(stems).encode(), np.uint8)
         contents: dict[str, Any] = {"format": np.array(FORMAT), "stems": text, **arrays}
         np.savez(path, **contents)

@@ -1,7 +1,7 @@
 """Candidates: the few hundred turns out of a namespace that are worth scoring.
 
 Owns how many, and which of the cue's words may fetch them. Exact words and near words are two plain queries to the
-index; what the index does not hold yet is a candidate as a whole.
+index; what the index does not hold yet is asked for the same words.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Found:
     size: int
     """Engrams of the namespace in the index."""
     tail: int
-    """Engrams of the namespace in the tail; all are candidates."""
+    """Engrams of the namespace in the tail."""
     frequencies: Ints
     """How many of those hold each token of the cue: shape (q,)."""
     exhausted: bool
@@ -64,17 +64,19 @@ def find(
 ) -> Found:
     """The candidates of a namespace for a cue; `also`: seqs that are candidates in any case."""
     reader = view.index.reader
-    size = reader.size(namespace)
-    frequencies = reader.frequencies(namespace, cue.terms)
-    asking = asking_words(cue, size, frequencies, reach)
-    exact = reader.search(namespace, [cue.terms[i] for i in asking], reach.exact)
-    near = reader.search(namespace, near_words(cue, asking, encoder, reach), reach.near)
-    tail = view.tail_seqs(namespace)
-    parts = [exact, near, tail]
+    size, tail = reader.size(namespace), len(view.tail_seqs(namespace))
+    late = [len(seqs) for seqs in view.tail_holding(namespace, cue.terms)]
+    frequencies = reader.frequencies(namespace, cue.terms) + np.array(late, np.int64)
+    asking = asking_words(cue, size + tail, frequencies, reach)
+    words, others = [cue.terms[i] for i in asking], near_words(cue, asking, encoder, reach)
+    exact = reader.search(namespace, words, reach.exact)
+    near = reader.search(namespace, others, reach.near)
+    # By the same words, so that the tail ranks as the index does.
+    parts = [exact, near, *view.tail_holding(namespace, [*words, *others])]
     if also is not None:
         parts.append(also)
     turns = of_namespace(view.take(unknown(np.concatenate(parts), NONE)), namespace)
-    return Found(turns, size, len(tail), frequencies, len(exact) < reach.exact and len(near) < reach.near)
+    return Found(turns, size, tail, frequencies, len(exact) < reach.exact and len(near) < reach.near)
 
 
 def asking_words(cue: Cue, size: int, frequencies: Ints, reach: Reach) -> list[int]:

@@ -86,9 +86,7 @@ def rank(view: View, namespace: int, cue: Cue, encoder: Encoder, reach: Reach, a
         return None
     probe = Probe.of(cue.ids, encoder)
     pool = make_pool(found.turns, probe)
-    late = found.turns.seqs > view.index.through
-    in_tail = np.count_nonzero(pool.counts[:, late], axis=1)
-    statistics = Statistics(found.size + found.tail, found.frequencies + in_tail)
+    statistics = Statistics(found.size + found.tail, found.frequencies)
     # A turn can only win by its surroundings if these are worth something themselves.
     weight = token_weights(cue, statistics)
     own = summed(cue, match(pool), weight)
