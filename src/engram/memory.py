@@ -267,17 +267,8 @@ class Memory:
         seq = self._store.seq_of(engram.id)
         _, ranking = self._ranked(query, where, 100, datetime.now(UTC))
         if ranking is None or seq is None:
-            return Explanation(
-                query,
-                engram,
-                None,
-                0,
-                0.0,
-                {},
-                None,
-                {},
-                "nothing in the namespace holds a word of the query, or one near it",
-            )
+            reason = "nothing in the namespace holds a word of the query, or one near it"
+            return Explanation(query, engram, None, 0, 0.0, {}, None, {}, reason)
         order = ranking.order(where, floor=False)
         winner = next(self._hits(ranking, order, where, 1), None)
         return ranking.explanation(query, engram, seq, order, winner)

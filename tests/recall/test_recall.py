@@ -53,7 +53,7 @@ def test_a_time_that_is_meant_shifts_and_filters_nothing(memory: Memory) -> None
         memory.remember("We had dinner at the harbour.", at=datetime(2025, month, 10, tzinfo=UTC), session=str(month))
     now = datetime(2026, 2, 1, tzinfo=UTC)
     hits = memory.recall("Where did we have dinner last May?", now=now)
-    assert [hit.engram.at.month for hit in hits][0] == 5
+    assert hits[0].engram.at.month == 5
     assert len(hits) == 3
 
 
@@ -118,8 +118,8 @@ def test_explain_says_where_and_why(memory: Memory) -> None:
     other = memory.explain("What is my dog called?", tea.id)
     assert other.place != 1
     assert other.reason
-    memory.remember("Quantum mechanics is hard to teach in the evenings.", session="c")
-    assert "floor" in memory.explain("the quantum chromodynamics lattice of zirconium", tea.id).reason
+    weak = memory.remember("Teaching in the evenings is hard.", session="c")
+    assert "floor" in memory.explain("the chromodynamics lattice of zirconium teaching", weak.id).reason
     assert memory.explain("!?", tea.id).place is None
 
 

@@ -1,4 +1,4 @@
-"""The index deleted, truncated and filled with noise, file by file; text of every kind; places that cannot be written."""
+"""The index deleted, cut off and filled with noise, file by file; text of every kind; places not to be written."""
 
 from __future__ import annotations
 
