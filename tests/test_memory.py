@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from conftest import OpenMemory
 from engram import Memory
 from engram.engram import draft, uuid7
 from engram.errors import InvalidEngram, MemoryClosed, MemoryDamaged, MemoryReadOnly, MemoryTooNew, NotFound
 from engram.memory import default_path
+
+OpenMemory = Callable[..., Memory]
 
 T0 = datetime(2026, 3, 2, tzinfo=UTC)
 

@@ -19,7 +19,7 @@ settings.register_profile("engram", deadline=None, suppress_health_check=list(He
 settings.load_profile("engram")
 
 # Everything that UTF-8 can hold.
-ANY = st.characters(exclude_categories=("Cs",))
+ANY = st.characters(codec="utf-8")
 TEXT = st.text(ANY, min_size=1, max_size=300)
 NAME = st.text(ANY, min_size=1, max_size=40)
 JSON = st.recursive(

@@ -6,14 +6,15 @@ import os
 import random
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from conftest import OpenMemory
 from engram import Memory
 from engram.errors import MemoryReadOnly
+
+OpenMemory = Callable[..., Memory]
 
 PATH = "memory.db"
 
@@ -41,7 +42,7 @@ def index_files(folder: Path) -> list[Path]:
     return sorted(f for f in (folder / f"{PATH}.index").rglob("*") if f.is_file() and f.stat().st_size)
 
 
-KINDS = ("state.json", "rows", "tokens", "ends", "meta.json", ".managed.json")
+KINDS: tuple[str, ...] = ("state.json", "rows", "tokens", "ends", "meta.json", ".managed.json")
 KINDS += ("*.idx", "*.term", "*.fast", "*.fieldnorm", "*.pos", "*.store")
 
 

@@ -17,10 +17,10 @@ from .conftest import Start, rest
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A tmpfs of 6 MiB."""
+    """A tmpfs of 12 MiB."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "none", str(folder)], capture_output=True)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "none", str(folder)], capture_output=True)
     if mounted.returncode:
         pytest.skip(f"a small file system cannot be mounted here: {mounted.stderr.decode().strip()}")
     yield folder
@@ -30,7 +30,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk(small_disk: Path, start: Start) -> None:
     path = small_disk / "memory.db"
     ballast = small_disk / "ballast"
-    ballast.write_bytes(b"x" * (2 << 20))
+    ballast.write_bytes(b"x" * (8 << 20))
     child = start("fill", path)
     assert child.stdout is not None
     acknowledged: set[str] = set()
@@ -88,7 +88,7 @@ def test_the_index_on_a_full_disk_of_its_own(small_disk: Path, tmp_path: Path) -
     """The store has room, the index has none: recall goes on, and the index is made when there is room."""
     (tmp_path / "memory.db.index").symlink_to(small_disk)
     ballast = small_disk / "ballast"
-    ballast.write_bytes(b"x" * (5 << 20))
+    ballast.write_bytes(b"x" * (11 << 20))
     with Memory(tmp_path / "memory.db") as memory:
         memory.remember_many({"text": f"entry{i} " + os.urandom(200).hex(" ")} for i in range(4_000))
         with pytest.raises(Exception, match="index cannot be written"):

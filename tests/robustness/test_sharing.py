@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from conftest import OpenMemory
 from engram import Memory
 
 from .conftest import Start, rest
+
+OpenMemory = Callable[..., Memory]
 
 SECONDS = os.environ.get("ENGRAM_TEST_SHARING_SECONDS", "10")
 

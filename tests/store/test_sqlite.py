@@ -326,7 +326,7 @@ store.close()
 )
 def test_every_error_names_the_file(path: Path, code: int, kind: type[EngramError]) -> None:
     error = sqlite3.OperationalError("it went wrong")
-    error.sqlite_errorcode = code  # type: ignore[misc]
+    error.sqlite_errorcode = code
     found = translate(error, str(path), "write", 1.0)
     assert type(found) is kind
     assert str(path) in str(found)

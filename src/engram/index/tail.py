@@ -12,6 +12,8 @@ import numpy.typing as npt
 
 from engram.index.columns import Columns, Entry, Ints, Previous
 
+NONE: Ints = np.empty(0, np.int64)
+
 
 class Tail:
     """Engrams with a seq over `after`, up to `through`. Its owner serialises the calls that change it."""
@@ -53,4 +55,5 @@ class Tail:
 
     def holding(self, namespace: int, term: str) -> Ints:
         """Those of one namespace that hold a term, lowest first."""
-        return np.array(self._holding.get(namespace, {}).get(term, ()), dtype=np.int64)
+        seqs = self._holding.get(namespace, {}).get(term)
+        return NONE if seqs is None else np.array(seqs, dtype=np.int64)

@@ -42,7 +42,8 @@ class View:
 
     def tail_holding(self, namespace: int, terms: Sequence[str]) -> list[Ints]:
         """For each term, those of them that hold it."""
-        return [self._late(self.tail.holding(namespace, term)) for term in terms]
+        found = [self.tail.holding(namespace, term) for term in terms]
+        return [self._late(seqs) if len(seqs) else seqs for seqs in found]
 
     def _late(self, seqs: Ints) -> Ints:
         seqs = seqs[(seqs > self.index.through) & (seqs <= self.tail_through)]

@@ -13,6 +13,7 @@ import numpy as np
 from engram.encode import Encoder
 from engram.index import Ints, Turns, View
 from engram.recall.cue import Cue
+from engram.recall.pool import changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class Reach:
     """Candidates by the cue's own words."""
     near: int = 100
     """Candidates by words near them."""
-    near_words: int = 6
+    near_words: int = 5
     """Near words asked for, for each of the cue's."""
     near_least: float = 0.45
     """... at this similarity or more."""
@@ -69,6 +70,7 @@ def find(
     frequencies = reader.frequencies(namespace, cue.terms) + np.array(late, np.int64)
     asking = asking_words(cue, size + tail, frequencies, reach)
     words, others = [cue.terms[i] for i in asking], near_words(cue, asking, encoder, reach)
+    others = uncommon(others, reader.frequencies(namespace, others), size + tail, reach)
     exact = reader.search(namespace, words, reach.exact)
     near = reader.search(namespace, others, reach.near)
     # By the same words, so that the tail ranks as the index does.
@@ -95,6 +97,12 @@ def near_words(cue: Cue, asking: list[int], encoder: Encoder, reach: Reach) -> l
     return [word for word in dict.fromkeys(words) if word not in own]
 
 
+def uncommon(words: list[str], frequencies: Ints, size: int, reach: Reach) -> list[str]:
+    """Those of some near words that are not so common that ranking them costs more than they find."""
+    most = max(reach.common * size, reach.near)
+    return [word for word, count in zip(words, frequencies.tolist(), strict=True) if count <= most]
+
+
 def around(view: View, namespace: int, inner: Turns, known: Ints) -> Turns:
     """The turns up to two places before and after those of `inner` in their sessions, but for the `known` (sorted)."""
     first = view.take(unknown(view.neighbours(inner), known))
@@ -105,7 +113,7 @@ def around(view: View, namespace: int, inner: Turns, known: Ints) -> Turns:
 def unknown(seqs: Ints, known: Ints) -> Ints:
     """Those of `seqs` that are not `known`, each once, sorted."""
     found = np.sort(seqs)
-    new = np.diff(found, prepend=-1) != 0
+    new = changes(found)
     if len(known):
         new &= known[np.minimum(np.searchsorted(known, found), len(known) - 1)] != found
     return np.asarray(found[new])

@@ -137,8 +137,15 @@ def numbered(values: npt.NDArray[np.int32]) -> Ints:
     """Equal values as equal numbers from 0, in the values' order: shape of `values`."""
     order = np.argsort(values, kind="stable")
     numbers = np.empty(len(values), np.int64)
-    numbers[order] = np.cumsum(np.diff(values[order], prepend=values[order[:1]]) != 0)
+    numbers[order] = np.cumsum(changes(values[order])) - 1
     return numbers
+
+
+def changes(values: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:
+    """Which of sorted `values` differ from the one before, the first counting as different: shape of `values`."""
+    result = np.ones(len(values), np.bool_)
+    np.not_equal(values[1:], values[:-1], out=result[1:])
+    return result
 
 
 def places_of(wanted: Ints, seqs: Ints) -> Ints:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from engram.encode.encoder import ASKS, QUESTION, TIME
 from engram.index import Ints
 from engram.recall.cue import Cue
-from engram.recall.pool import Floats, Pool, Surroundings, shifted, surroundings
+from engram.recall.pool import Floats, Pool, Surroundings, changes, shifted, surroundings
 from engram.recall.weights import DEFAULT, Weights
 from engram.recall.when import closeness
 
@@ -77,7 +77,7 @@ def best_of_session(own: Floats, session: Ints) -> Floats:
 def said_in_session(matched: Floats, pool: Pool, session: Ints, weights: Weights) -> Floats:
     """How well the session of each turn answers each token, by its best match, less in a long one: shape (q, n)."""
     order = np.argsort(session, kind="stable")
-    starts = np.flatnonzero(np.diff(session[order], prepend=-1))
+    starts = np.flatnonzero(changes(session[order]))
     best = np.maximum.reduceat(matched[:, order], starts, axis=1)
     k, b = weights.session_saturation, weights.session_length
     length = pool.session_tokens[order][starts] / weights.typical_session

@@ -94,6 +94,8 @@ def key_of(id: str) -> bytes:
 
 def id_of(key: bytes) -> str:
     """The canonical form of an id from its 16 bytes; a UUID object for each hit would cost more than reading it."""
+    if len(key) != 16:
+        raise ValueError(f"an id has {len(key)} bytes, not 16")
     text = key.hex()
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 

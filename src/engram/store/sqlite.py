@@ -248,7 +248,7 @@ class SqliteStore:
     def _engram(self, row: Row) -> Engram:
         try:
             return engram_of(row)
-        except (ValueError, TypeError, IndexError, OverflowError, RecursionError) as error:
+        except (ValueError, TypeError, AttributeError, IndexError, OverflowError, RecursionError) as error:
             raise damaged(self.path, error) from error
 
     # Writing.
