@@ -26,7 +26,7 @@ def test_killed_fifty_times_while_writing(tmp_path: Path, start: Start) -> None:
         assert child.stdout.readline() == "open\n"
         # The next one starts, slowly, while this one writes: half of the time both have the memory open.
         following = start("remember", path, seed)
-        time.sleep(chance.random() * 0.25 + (0.25 if chance.random() < 0.5 else 0))
+        time.sleep(chance.random() * 0.2 + (0.2 if chance.random() < 0.5 else 0))
         child.kill()
         out, err = rest(child)
         # A line that was cut off may not have been written as a whole.
@@ -47,7 +47,7 @@ def test_killed_fifty_times_while_writing(tmp_path: Path, start: Start) -> None:
         assert acknowledged <= set(ids)
         assert len(acknowledged) > KILLS
         for flushed in (False, True):
-            for engram in chance.sample(engrams, 60):
+            for engram in chance.sample(engrams, 40):
                 found = memory.recall(engram.text.split()[-1], limit=5)
                 if flushed or not found.unsearched:
                     assert [hit.engram.id for hit in found].count(engram.id) == 1, (flushed, engram)
