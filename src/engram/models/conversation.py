@@ -180,6 +180,8 @@ def choose(hits: Iterable[Hit], in_sight: set[str], prompt: Prompt) -> list[Hit]
             continue
         if engram.role == "assistant" and not prompt.replies:
             continue
+        if chosen and hit.why["words"] < prompt.own_words * chosen[0].why["words"]:
+            continue
         texts.add(text)
         chosen.append(hit)
     return chosen
