@@ -28,7 +28,7 @@ from engram.encode import Encoder, default_table
 from engram.engram import draft
 from engram.index import Index
 from engram.recall.candidates import REACH
-from engram.recall.cue import Cue, read_cue
+from engram.recall.cue import Cue, read_cue, speaker_names
 from engram.recall.pool import Floats, Pool
 from engram.recall.ranking import rank
 from engram.recall.score import Statistics, score, token_weights
@@ -85,7 +85,8 @@ def looked_up(conversations: Sequence[Conversation], together: bool = False) -> 
         number = store.namespace_number("all" if together else conversation.name)
         assert number is not None
         for question in conversation.questions:
-            cue = read_cue(question.text, encoder, store.speakers(number), datetime.now(UTC))
+            names = speaker_names(encoder, store.speakers(number))
+            cue = read_cue(question.text, encoder, names, datetime.now(UTC))
             ranking = rank(view, number, cue, encoder, REACH.times(2), None)
             wanted = [seqs[conversation.name, key] for key in question.evidence]
             if ranking is not None:

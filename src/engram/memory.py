@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import platformdirs
@@ -26,7 +26,7 @@ from engram.engram import DEFAULT_NAMESPACE, DEFAULT_SESSION, Engram, as_utc, ca
 from engram.errors import InvalidEngram, NotFound
 from engram.index import Index, IndexDamaged, Ints, View
 from engram.recall.candidates import REACH
-from engram.recall.cue import read_cue
+from engram.recall.cue import Names, read_cue, speaker_names
 from engram.recall.ranking import Ranking, rank
 from engram.recall.result import Explanation, Hit, Recall
 from engram.store import Filter, SqliteStore
@@ -36,6 +36,9 @@ BATCH = 4_000
 """Engrams that `remember_many` commits at a time."""
 
 FIELDS = frozenset(field.name for field in dataclasses.fields(Engram))
+
+NAMESPACES_KNOWN = 10_000
+"""Namespaces whose speakers are kept in mind."""
 
 WIDEST = 64
 """How many times the usual reach a filtered recall goes before it takes what it has."""
@@ -57,6 +60,14 @@ class Stats:
     index_bytes: int
     index_trouble: str | None
     """Why the index cannot be used or kept up, if so; recall answers from the store meanwhile."""
+
+
+class Speakers(NamedTuple):
+    """Who speaks in a namespace, as it was when the memory had come to `through`."""
+
+    through: int
+    speakers: dict[str, int]
+    names: Names
 
 
 class Memory:
@@ -87,7 +98,7 @@ class Memory:
         self._corpus = Corpus(self._store, self._index, self._encoder)
         # Also when the process ends: a thread that the interpreter leaves behind inside a library would crash it.
         self._let_go = weakref.finalize(self, let_go, self._corpus, self._store, os.getpid())
-        self._speakers: dict[int, tuple[int, dict[str, int]]] = {}
+        self._speakers: dict[int, Speakers] = {}
         self._lock = threading.Lock()
 
     @property
@@ -231,14 +242,17 @@ class Memory:
                 return ranking
             factor *= 4
 
-    def _names(self, namespace: int, through: int) -> dict[str, int]:
-        """The speakers of a namespace, read again when something has been remembered since."""
+    def _names(self, namespace: int, through: int) -> Names:
+        """The names that speak in a namespace, read again when something has been remembered since."""
         known = self._speakers.get(namespace)
-        if known is None or known[0] != through:
-            if len(self._speakers) > 10_000:
+        if known is None or known.through != through:
+            speakers = self._store.speakers(namespace)
+            same = known is not None and known.speakers == speakers
+            names = known.names if known is not None and same else speaker_names(self._encoder, speakers)
+            if len(self._speakers) > NAMESPACES_KNOWN:
                 self._speakers = {}
-            known = self._speakers[namespace] = (through, self._store.speakers(namespace))
-        return known[1]
+            known = self._speakers[namespace] = Speakers(through, speakers, names)
+        return known.names
 
     def _hits(self, ranking: Ranking, order: Ints, where: Filter, limit: int) -> Iterator[Hit]:
         """The first `limit` of the ranking that are still in the store and admitted by the filter."""

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engram.encode.encoder import Analysis
+import numpy as np
+
+from engram.encode.encoder import CENTROID_DIMENSIONS, Analysis
 from engram.index import Entry
+
+CENTROID = np.ones(CENTROID_DIMENSIONS, np.int8)
 
 
 def entry(seq: int, session: int = 1, ids: Sequence[int] = (1, 2), namespace: int = 1) -> Entry:
     terms = [f"t{i}" for i in ids]
-    return Entry(seq, namespace, session, 0, 0, "turn", seq * 1_000, Analysis(terms, list(ids), 0), 1.0)
+    return Entry(seq, namespace, session, 0, 0, "turn", seq * 1_000, Analysis(terms, list(ids), 0), CENTROID)
 
 
 def no_previous(session: int, seq: int) -> int:

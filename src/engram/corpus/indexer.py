@@ -11,6 +11,9 @@ import threading
 import time
 from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
+
 from engram.encode import Encoder
 from engram.errors import MemoryClosed
 from engram.index import Entry, Index, IndexDamaged, is_panic
@@ -46,13 +49,13 @@ TRIES = 3
 def entries(records: Sequence[Record], encoder: Encoder) -> list[Entry]:
     """The store's records, analysed."""
     analyses = [encoder.analyse(record.text) for record in records]
-    centroids: list[float] = []
+    centroids: list[npt.NDArray[np.int8]] = []
     start = waiting = 0
     for place, analysis in enumerate(analyses):
         waiting += len(analysis.ids)
         # Some at a time: each token takes a vector of room.
         if waiting >= TOKENS_AT_ONCE or place + 1 == len(analyses):
-            centroids += encoder.centroid_lengths([a.ids for a in analyses[start : place + 1]]).tolist()
+            centroids += list(encoder.centroids([a.ids for a in analyses[start : place + 1]]))
             start, waiting = place + 1, 0
     return [Entry(*r[:-1], a, c) for r, a, c in zip(records, analyses, centroids, strict=True)]
 

@@ -31,7 +31,7 @@ UNKNOWN_PROBABILITY = 1e-6
 """The share of a word that the table does not hold: rarer than any that it holds."""
 
 CENTROID_DIMENSIONS = 32
-"""Principal components of the table's vectors that centroids are taken over; all 256 rank no better."""
+"""Principal components of the table's vectors that centroids are taken over; 64 and 256 rank no better."""
 
 COMMON_SHARE = 1e-3
 """The share of a word at which it counts half in a centroid (SIF, Arora et al. 2017: the a in a / (a + p))."""
@@ -152,16 +152,20 @@ class Encoder:
 
     def _weighted_vectors(self) -> npt.NDArray[np.float32]:
         """Each stem's vector times its weight in a centroid, and a last row of zeros for all other tokens."""
-        vectors = self.table.vectors[:, :CENTROID_DIMENSIONS].astype(np.float32)
-        lengths = np.maximum(np.linalg.norm(self.table.vectors.astype(np.float32), axis=1), 1e-9)
+        vectors = self.table.vectors.astype(np.float32)
+        lengths = np.maximum(np.linalg.norm(vectors, axis=1), 1e-9)
         weights = COMMON_SHARE / (COMMON_SHARE + self.table.probability) / lengths
-        padded = np.zeros((len(vectors) + 1, vectors.shape[1]), np.float32)
-        padded[:-1] = vectors * weights[:, None]
+        kept = min(vectors.shape[1], CENTROID_DIMENSIONS)
+        padded = np.zeros((len(vectors) + 1, CENTROID_DIMENSIONS), np.float32)
+        padded[:-1, :kept] = vectors[:, :kept] * weights[:, None]
         return padded
 
-    def centroid_lengths(self, texts: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
-        """The length of each text's centroid, texts being given by their token ids: shape (len(texts),)."""
-        lengths = np.zeros(len(texts), np.float32)
+    def centroids(self, texts: Sequence[Sequence[int]]) -> npt.NDArray[np.int8]:
+        """The direction of each text's centroid, texts being given by their token ids, in steps of 1/127.
+
+        Shape (len(texts), CENTROID_DIMENSIONS); all 0 for a text without a word that has a vector.
+        """
+        result = np.zeros((len(texts), CENTROID_DIMENSIONS), np.int8)
         for start in range(0, len(texts), 256):
             part = texts[start : start + 256]
             held = [place for place, ids in enumerate(part) if ids]
@@ -170,22 +174,9 @@ class Encoder:
             ids = np.concatenate([np.asarray(part[place]) for place in held])
             starts = np.cumsum([0] + [len(part[place]) for place in held[:-1]])
             sums = np.add.reduceat(self._centroids[np.minimum(ids, len(self._centroids) - 1)], starts)
-            lengths[start + np.array(held)] = np.linalg.norm(sums, axis=1)
-        return lengths
-
-    def centroid(self, ids: Sequence[int]) -> npt.NDArray[np.float32]:
-        """The centroid of a text, given by its token ids, scaled to length 1: shape (CENTROID_DIMENSIONS,)."""
-        total = self._centroids[np.minimum(np.asarray(ids, np.int64), len(self._centroids) - 1)].sum(axis=0)
-        return np.asarray(total / max(float(np.linalg.norm(total)), 1e-9))
-
-    def likeness(self, centroid: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """What each stem adds to the product of its text's centroid with `centroid`: shape (stems + 1,).
-
-        The last, 0, is for every other token. The sum over a text's tokens by the length of its own centroid is the
-        cosine of the two.
-        """
-        # Not `@`: BLAS would wake its threads for a fifth of a millisecond's work, and wait for a core.
-        return np.asarray(np.einsum("ij,j->i", self._centroids, centroid))
+            lengths = np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-9)
+            result[start + np.array(held)] = np.round(127 * sums / lengths)
+        return result
 
     def near_terms(self, id: int, least: float, most: int) -> list[str]:
         """Up to `most` terms whose similarity to a token is at least `least` (0 to 1), the nearest first."""

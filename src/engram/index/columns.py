@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from engram.encode import Analysis
+from engram.encode import CENTROID_DIMENSIONS, Analysis
 from engram.index.damage import IndexDamaged, damage_noticed
 
 ROW = np.dtype(
@@ -36,7 +36,7 @@ ROW = np.dtype(
         ("marks", "u1"),  # encode.Analysis.marks
         ("kind", "<u2"),  # kind_code of its kind
         ("upto", "<i4"),  # tokens of its session up to its end, in these columns; kept right at the session's end
-        ("centroid", "<f2"),  # length of its centroid
+        ("centroid", "i1", (CENTROID_DIMENSIONS,)),  # Encoder.centroids
         ("check", "<u4"),
     ]
 )
@@ -74,7 +74,8 @@ class Entry(NamedTuple):
     kind: str
     at: int
     analysis: Analysis
-    centroid: float
+    centroid: npt.NDArray[np.int8]
+    """`Encoder.centroids` of its token ids."""
 
 
 @dataclass(frozen=True, slots=True)

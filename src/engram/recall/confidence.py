@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from engram.index import Ints
 from engram.recall.cue import Cue
 from engram.recall.pool import Floats
 from engram.recall.score import Scores, Weight
@@ -19,36 +20,42 @@ FLOOR = 0.045
 """Where the best hit is under this, nothing is given back: it covers less than a fifth of the query's information."""
 
 
+HEAD = 64
+"""Places of the ranking whose coverage is looked at; further down the score only goes on falling."""
+
+
 def confidence(cue: Cue, weight: Weight, scores: Scores, weights: Weights = DEFAULT) -> Floats:
     """Each turn's score from 0 to 1: shape (n,); `weight` as from `token_weights`."""
-    covered = coverage(cue, weight, scores, weights)
-    sure = 1 / (1 + np.exp(weights.offset - weights.slope * covered))
     order = np.argsort(-scores.total, kind="stable")
+    head = order[:HEAD]
+    sure = 1 / (1 + np.exp(weights.offset - weights.slope * coverage(cue, weight, scores, head, weights)))
     first = order[0]
-    behind = np.clip(scores.total / max(float(scores.total[first]), 1e-6), 0, 1)
-    result = np.empty(len(sure), np.float32)
-    result[order] = np.minimum.accumulate(np.minimum(sure, sure[first] * behind)[order])
+    result = np.asarray(np.clip(scores.total / max(float(scores.total[first]), 1e-6), 0, 1) * sure[0], np.float32)
+    result[head] = np.minimum(result[head], sure)
+    result[order] = np.minimum.accumulate(result[order])
     return result
 
 
-def coverage(cue: Cue, weight: Weight, scores: Scores, weights: Weights = DEFAULT) -> npt.NDArray[np.float64]:
-    """The share of the cue's information that each turn and those beside it hold, 0 to 1: shape (n,).
+def coverage(
+    cue: Cue, weight: Weight, scores: Scores, places: Ints, weights: Weights = DEFAULT
+) -> npt.NDArray[np.float64]:
+    """The share of the cue's information that the turns at `places`, and those beside them, hold: 0 to 1.
 
     A name is covered where it names a speaker of the namespace, a time as far as the turn was said near to it.
     """
     # However long a turn is, a word that stands in it is there.
-    matched = np.maximum(np.minimum(scores.matched, 1), np.float32(weights.held) * (scores.counts > 0))
-    covered = matched.copy()
+    held = np.maximum(np.minimum(scores.matched, 1), np.float32(weights.held) * (scores.counts > 0))
+    covered = held[:, places]
     beside = scores.beside
-    sides = (
+    for own, *steps in (
         (beside.after_own, beside.previous, beside.previous_but_one),
         (beside.before_own, beside.next, beside.next_but_one),
-    )
-    for own, *steps in sides:
-        worth = weights.beside * np.where(own, weights.monologue, 1)
-        for places in steps:
-            np.maximum(covered, worth * np.where(places >= 0, matched[:, places], 0), out=covered, casting="same_kind")
+    ):
+        worth = (weights.beside * np.where(own[places], weights.monologue, 1)).astype(np.float32)
+        for step in steps:
+            there = step[places]
+            np.maximum(covered, held[:, there] * np.where(there >= 0, worth, np.float32(0)), out=covered)
     covered[cue.names] = 1
     # A time that is meant is a part of the query like its words.
     time = weights.time_mass if cue.periods else 0.0
-    return np.asarray((weight @ covered + time * scores.when) / max(float(weight.sum()) + time, 1e-6))
+    return np.asarray((weight @ covered + time * scores.when[places]) / max(float(weight.sum()) + time, 1e-6))

@@ -21,6 +21,9 @@ MOST_TOKENS = 32
 """Different tokens of a query that are looked up; of a longer one, those that are rarest in plain language."""
 
 
+Names = Mapping[int, frozenset[int]]
+"""Token ids that name speakers, with the speakers' numbers."""
+
 PRONOUNS = (
     (frozenset(map(stem_of, ("i", "my", "me", "mine", "myself", "we", "our"))), ROLES.index("user")),
     (frozenset(map(stem_of, ("you", "your", "yours", "yourself"))), ROLES.index("assistant")),
@@ -49,8 +52,8 @@ class Cue:
     """The times that it means."""
 
 
-def read_cue(query: str, encoder: Encoder, speakers: Mapping[str, int], now: datetime) -> Cue:
-    """The cue of `query`, asked at `now`; `speakers` are the names of the namespace with their numbers."""
+def read_cue(query: str, encoder: Encoder, speakers: Names, now: datetime) -> Cue:
+    """The cue of `query`, asked at `now`; `speakers` as from `speaker_names`."""
     analysis = encoder.analyse(query)
     first: dict[int, str] = {}
     for id, term in zip(analysis.ids, analysis.terms, strict=True):
@@ -60,26 +63,23 @@ def read_cue(query: str, encoder: Encoder, speakers: Mapping[str, int], now: dat
     if len(ids) > MOST_TOKENS:
         kept = np.sort(np.argsort(probabilities, kind="stable")[:MOST_TOKENS])
         ids, probabilities = [ids[i] for i in kept], probabilities[kept]
-    asked, named = named_speakers(ids, encoder, speakers)
+    named = speakers.keys() & ids
     return Cue(
         ids=tuple(ids),
         terms=tuple(first[i] for i in ids),
         probabilities=probabilities,
         names=np.array([i in named for i in ids], dtype=np.bool_),
-        asked=asked,
+        asked=frozenset().union(*(speakers[i] for i in named)),
         roles=frozenset(role for words, role in PRONOUNS if not words.isdisjoint(analysis.terms)),
         asks_when="when" in analysis.terms,
         periods=tuple(periods(query, now)),
     )
 
 
-def named_speakers(ids: list[int], encoder: Encoder, speakers: Mapping[str, int]) -> tuple[frozenset[int], set[int]]:
-    """Which speakers a query with these token ids names, and which of the ids do: any word of a name will do."""
-    present = set(ids)
-    asked, named = set(), set()
+def speaker_names(encoder: Encoder, speakers: Mapping[str, int]) -> Names:
+    """Which speakers each token names, `speakers` being the names of a namespace: any word of a name will do."""
+    names: dict[int, frozenset[int]] = {}
     for name, number in speakers.items():
-        hits = present.intersection(encoder.analyse(name).ids)
-        if hits:
-            asked.add(number)
-            named |= hits
-    return frozenset(asked), named
+        for id in encoder.analyse(name).ids:
+            names[id] = names.get(id, frozenset()) | {number}
+    return names

@@ -58,12 +58,13 @@ class Probe:
 
     ids: Sequence[int]
     similarities: Sequence[npt.NDArray[np.uint8] | None]
-    likeness: Floats
+    centroid: Floats
+    """The direction of their centroid, of length 1: shape (CENTROID_DIMENSIONS,)."""
 
     @staticmethod
     def of(ids: Sequence[int], encoder: Encoder) -> Probe:
         """The probe for the tokens of a cue."""
-        return Probe(ids, encoder.similarities(ids), encoder.likeness(encoder.centroid(ids)))
+        return Probe(ids, encoder.similarities(ids), encoder.centroids([ids])[0].astype(np.float32) / 127)
 
 
 def make_pool(turns: Turns, probe: Probe) -> Pool:
@@ -73,7 +74,7 @@ def make_pool(turns: Turns, probe: Probe) -> Pool:
     """
     shape = (len(probe.ids), len(turns.seqs))
     counts, nearness = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-    likeness = np.zeros(shape[1], np.float32)
+    likeness = np.maximum(turns.rows["centroid"].astype(np.float32) @ probe.centroid / 127, 0)
     # reduceat takes no empty stretches.
     held = np.flatnonzero(turns.lengths)
     if not len(held):
@@ -88,9 +89,7 @@ def make_pool(turns: Turns, probe: Probe) -> Pool:
         same = np.flatnonzero(turns.tokens == id)
         if len(same):
             counts[place] = np.bincount(turn_of[same], minlength=shape[1])
-    products = np.add.reduceat(probe.likeness.take(tokens, mode="clip"), starts)
-    likeness[held] = products / np.maximum(turns.rows["centroid"][held].astype(np.float32), 1e-3)
-    return Pool(turns, counts, nearness * np.float32(1 / 255), np.clip(likeness, 0, 1), turns.lengths)
+    return Pool(turns, counts, nearness * np.float32(1 / 255), likeness, turns.lengths)
 
 
 def joined(first: Pool, second: Pool) -> Pool:

@@ -115,7 +115,8 @@ def score(cue: Cue, pool: Pool, weight: Weight, weights: Weights = DEFAULT) -> S
     before = w.previous * shifted(own, beside.previous) + w.previous_but_one * shifted(own, beside.previous_but_one)
     before += w.answered * shifted(asking, beside.previous)
     after = w.next * shifted(own, beside.next) + w.next_but_one * shifted(own, beside.next_but_one)
-    when = closeness(pool.turns.rows["at"], list(cue.periods))
+    at = pool.turns.rows["at"]
+    when = closeness(at, list(cue.periods)) if cue.periods else np.zeros(len(at), np.float32)
     parts: dict[str, npt.NDArray[np.floating]] = {
         "words": own,
         "likeness": w.likeness * pool.likeness,
