@@ -29,8 +29,11 @@ def confidence(cue: Cue, weight: Weight, scores: Scores, weights: Weights = DEFA
     order = np.argsort(-scores.total, kind="stable")
     head = order[:HEAD]
     sure = 1 / (1 + np.exp(weights.offset - weights.slope * coverage(cue, weight, scores, head, weights)))
-    first = order[0]
-    result = np.asarray(np.clip(scores.total / max(float(scores.total[first]), 1e-6), 0, 1) * sure[0], np.float32)
+    # What its session says all turns of a session have: it tells none of them from the others.
+    alone = scores.total - scores.parts["session"]
+    behind = np.clip(alone / max(float(alone[order[0]]), 1e-6), 0, 1)
+    behind[order[0]] = 1
+    result = np.asarray(behind * sure[0], np.float32)
     result[head] = np.minimum(result[head], sure)
     result[order] = np.minimum.accumulate(result[order])
     return result
