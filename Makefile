@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 LOCOMO ?= $(firstword $(wildcard ../shared/data/locomo10.json))
-BENCH ?= --scale full
+BENCH ?= --scale full --report docs/BENCHMARK.md
 
 .PHONY: chat test bench lint lock table clean
 

@@ -16,8 +16,8 @@ from engram.recall.pool import Floats
 from engram.recall.score import Scores, Weight
 from engram.recall.weights import DEFAULT, Weights
 
-FLOOR = 0.045
-"""Where the best hit is under this, nothing is given back: it covers less than a fifth of the query's information."""
+FLOOR = 0.03
+"""Where the best hit is under this, nothing is given back: it covers about a sixth of the query's information."""
 
 
 HEAD = 64
