@@ -119,7 +119,10 @@ def test_explain_says_where_and_why(memory: Memory) -> None:
     assert other.place != 1
     assert other.reason
     weak = memory.remember("Teaching in the evenings is hard.", session="c")
-    assert "floor" in memory.explain("chromodynamics lattices of zirconium, borax, Etruscan grammar teaching", weak.id).reason
+    assert (
+        "floor"
+        in memory.explain("chromodynamics lattices of zirconium, borax, Etruscan grammar teaching", weak.id).reason
+    )
     assert memory.explain("!?", tea.id).place is None
 
 

@@ -91,10 +91,6 @@ class Turns:
     lengths: Ints
     """shape (n,)"""
 
-    def at(self, places: Ints) -> Turns:
-        """Those at `places`, without their tokens."""
-        return Turns(self.seqs[places], self.rows[places], self.tokens[:0], self.lengths[places])
-
     @staticmethod
     def joined(parts: Sequence[Turns]) -> Turns:
         """Several as one, in the order given."""
@@ -330,6 +326,17 @@ class Columns:
             if not np.array_equal(checksums(rows, taken, lengths), rows["check"]):
                 raise ValueError(f"{self.rows.path} or {self.tokens.path} is not as it was written")
         return Turns(seqs, rows, taken, lengths)
+
+    def beside(self, seqs: Ints) -> Ints:
+        """The seqs of the turns right before and right after these in their sessions, as far as there are any.
+
+        They are not checked for damage: `take` checks what they lead to.
+        """
+        rows = self.rows.view()
+        places = seqs - self.first
+        places = places[(places >= 0) & (places < len(rows))]
+        found = np.concatenate((rows["previous"][places], rows["next"][places])).astype(np.int64)
+        return np.asarray(found[found > 0])
 
     def drop(self, seqs: Iterable[int]) -> None:
         """Mark engrams as gone, and join their neighbours. Those that are gone already stay so."""

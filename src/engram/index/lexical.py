@@ -30,6 +30,8 @@ DROPPED_AT_ONCE = 10_000
 
 TERMS = "terms"
 SEQ = "seq"
+EVERY = ""
+"""The term that every engram of a namespace holds."""
 
 
 def make_schema() -> tantivy.Schema:

@@ -51,16 +51,18 @@ class View:
 
     def session_tokens(self, sessions: Ints) -> Ints:
         """How many tokens each of some sessions has, by their numbers: shape (len(sessions),)."""
-        late = self.tail.columns.session_tokens(sessions, self.tail_through)
-        return self.index.columns.session_tokens(sessions, self.index.through) + late
+        early = self.index.columns.session_tokens(sessions, self.index.through)
+        if self.tail_through <= self.index.through:
+            return early
+        return early + self.tail.columns.session_tokens(sessions, self.tail_through)
 
-    def neighbours(self, turns: Turns) -> Ints:
-        """The seqs of the turns right before and right after those of `turns` in their sessions."""
-        following = turns.rows["next"].astype(np.int64)
-        follows = self.tail.columns.follows
+    def beside(self, seqs: Ints) -> Ints:
+        """The seqs of the turns right before and right after these in their sessions."""
+        early, follows = seqs[seqs <= self.index.through], self.tail.columns.follows
+        parts = [self.index.columns.beside(early)]
+        if len(early) < len(seqs):
+            parts.append(self.tail.columns.beside(seqs[seqs > self.index.through]))
         if follows:
             # The last turn that the index has of a session does not know the first in the tail.
-            ends = np.flatnonzero(following == 0)
-            following[ends] = [follows.get(seq, 0) for seq in turns.seqs[ends].tolist()]
-        found = np.concatenate((turns.rows["previous"], following))
-        return np.asarray(found[found > 0], dtype=np.int64)
+            parts.append(np.array([follows[seq] for seq in early.tolist() if seq in follows], np.int64))
+        return np.concatenate(parts)

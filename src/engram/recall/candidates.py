@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from engram.encode import Encoder
-from engram.index import Ints, Turns, View
+from engram.index import EVERY, Ints, Turns, View
 from engram.recall.cue import Cue
 from engram.recall.pool import changes
 
@@ -32,6 +32,8 @@ class Reach:
     """Words of the cue that fetch candidates, the rarest first."""
     surrounded: int = 64
     """Candidates, the best by their own words, whose surroundings are scored, too."""
+    whole: int = 150
+    """Engrams of a namespace up to which all of it is scored, and nothing looked up."""
     common: float = 0.05
     """The share of a namespace's engrams from which on a word is too common to fetch them, if there are others."""
 
@@ -54,8 +56,8 @@ class Found:
     """Engrams of the namespace in the index."""
     tail: int
     """Engrams of the namespace in the tail."""
-    frequencies: Ints
-    """How many of those hold each token of the cue: shape (q,)."""
+    frequencies: Ints | None
+    """How many of those hold each token of the cue: shape (q,). None where all of them are here to be counted."""
     exhausted: bool
     """Whether every engram that the words can fetch is here: more reach would find no more."""
 
@@ -66,6 +68,10 @@ def find(
     """The candidates of a namespace for a cue; `also`: seqs that are candidates in any case."""
     reader = view.index.reader
     size, tail = reader.size(namespace), len(view.tail_seqs(namespace))
+    if size + tail <= reach.whole:
+        every = np.concatenate((reader.search(namespace, [EVERY], reach.whole), view.tail_seqs(namespace)))
+        turns = of_namespace(view.take(unknown(every, NONE)), namespace)
+        return Found(turns, size, tail, None, exhausted=True)
     late = [len(seqs) for seqs in view.tail_holding(namespace, cue.terms)]
     frequencies = reader.frequencies(namespace, cue.terms) + np.array(late, np.int64)
     asking = asking_words(cue, size + tail, frequencies, reach)
@@ -103,11 +109,12 @@ def uncommon(words: list[str], frequencies: Ints, size: int, reach: Reach) -> li
     return [word for word, count in zip(words, frequencies.tolist(), strict=True) if count <= most]
 
 
-def around(view: View, namespace: int, inner: Turns, known: Ints) -> Turns:
-    """The turns up to two places before and after those of `inner` in their sessions, but for the `known` (sorted)."""
-    first = view.take(unknown(view.neighbours(inner), known))
-    second = view.take(unknown(view.neighbours(first), np.sort(np.concatenate((known, first.seqs)))))
-    return of_namespace(Turns.joined([first, second]), namespace)
+def around(view: View, namespace: int, inner: Ints, known: Ints) -> Turns:
+    """The turns up to two places before and after those at the seqs `inner`, but for the `known` seqs (sorted)."""
+    first = view.beside(inner)
+    return of_namespace(
+        view.take(unknown(np.concatenate((first, view.beside(unknown(first, NONE)))), known)), namespace
+    )
 
 
 def unknown(seqs: Ints, known: Ints) -> Ints:

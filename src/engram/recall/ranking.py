@@ -44,8 +44,9 @@ class Ranking:
 
         None where the best of them is under the floor.
         """
-        rows = self.pool.turns.rows
-        keep = np.ones(len(rows), np.bool_)
+        rows, parts = self.pool.turns.rows, self.scores.parts
+        # At least a word of the query, or one near it, stands in it or beside it.
+        keep = (parts["words"] + parts["previous"] + parts["next"]) > 0
         if where.before is not None:
             keep &= rows["at"] < microseconds(where.before)
         if where.after is not None:
@@ -65,15 +66,15 @@ class Ranking:
 
     def explanation(self, query: str, engram: Engram, seq: int, order: Ints, winner: Hit | None) -> Explanation:
         """What is known of the engram with this seq, `order` being the ranking's whole order."""
-        found = np.flatnonzero(self.pool.turns.seqs == seq)
-        if not len(found):
+        ranked = np.flatnonzero(self.pool.turns.seqs[order] == seq)
+        if not len(ranked):
             words = {term: (float(w), 0.0) for term, w in zip(self.cue.terms, self.weight, strict=True)}
             reason = "none of the query's words, nor a word near them, stands in it or right beside it often enough"
             return Explanation(query, engram, None, len(order), 0.0, {}, winner, words, reason)
-        place = int(found[0])
+        place = int(order[ranked[0]])
         matched = self.scores.matched[:, place]
         words = {t: (float(w), float(m)) for t, w, m in zip(self.cue.terms, self.weight, matched, strict=True)}
-        rank = int(np.flatnonzero(order == place)[0]) + 1
+        rank = int(ranked[0]) + 1
         hit = self.hit(place, engram)
         reason = what_kept_it_down(rank, hit, winner, words)
         return Explanation(query, engram, rank, len(order), hit.score, hit.why, winner, words, reason)
@@ -86,13 +87,16 @@ def rank(view: View, namespace: int, cue: Cue, encoder: Encoder, reach: Reach, a
         return None
     probe = Probe.of(cue.ids, encoder)
     pool = make_pool(found.turns, probe)
-    statistics = Statistics(found.size + found.tail, found.frequencies)
-    # A turn can only win by its surroundings if these are worth something themselves.
+    whole = found.frequencies is None
+    frequencies = np.count_nonzero(pool.counts, axis=1) if found.frequencies is None else found.frequencies
+    statistics = Statistics(found.size + found.tail, frequencies)
     weight = token_weights(cue, statistics)
-    own = summed(cue, match(pool), weight)
-    best = np.argsort(-own, kind="stable")[: reach.surrounded]
-    beside = around(view, namespace, pool.turns.at(np.sort(best)), found.turns.seqs)
-    pool = joined(pool, make_pool(beside, probe))
+    if not whole:
+        # A turn can only win by its surroundings if these are worth something themselves.
+        own = summed(cue, match(pool), weight)
+        best = np.argsort(-own, kind="stable")[: reach.surrounded]
+        beside = around(view, namespace, pool.turns.seqs[best], found.turns.seqs)
+        pool = joined(pool, make_pool(beside, probe))
     pool = replace(pool, session_tokens=view.session_tokens(pool.turns.rows["session"].astype(np.int64)))
     scores = score(cue, pool, weight)
     return Ranking(cue, pool, statistics, weight, scores, confidence(cue, weight, scores), found.exhausted)
