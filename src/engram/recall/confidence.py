@@ -61,4 +61,6 @@ def coverage(
     covered[cue.names] = 1
     # A time that is meant is a part of the query like its words.
     time = weights.time_mass if cue.periods else 0.0
-    return np.asarray((weight @ covered + time * scores.when[places]) / max(float(weight.sum()) + time, 1e-6))
+    return np.asarray(
+        (np.einsum("q,qn->n", weight, covered) + time * scores.when[places]) / max(float(weight.sum()) + time, 1e-6)
+    )

@@ -74,7 +74,8 @@ def make_pool(turns: Turns, probe: Probe) -> Pool:
     """
     shape = (len(probe.ids), len(turns.seqs))
     counts, nearness = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-    likeness = np.maximum(turns.rows["centroid"].astype(np.float32) @ probe.centroid / 127, 0)
+    products = np.einsum("nd,d->n", turns.rows["centroid"].astype(np.float32), probe.centroid)
+    likeness = np.maximum(products / np.float32(127), 0)
     # reduceat takes no empty stretches.
     held = np.flatnonzero(turns.lengths)
     if not len(held):

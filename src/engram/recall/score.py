@@ -101,7 +101,8 @@ def summed(cue: Cue, matched: Floats, weight: Weight, weights: Weights = DEFAULT
     """What each turn's matches add up to, as a share of the cue's whole weight: shape (n,); `matched`: (q, n)."""
     counted = weight * np.where(cue.names, weights.name, 1.0)
     scale = max(float(weight.sum()), 0.1) ** -weights.total_power
-    return np.asarray((counted * scale).astype(np.float32) @ matched)
+    # einsum, not BLAS: small products are not worth its threads (docs/LOG.md).
+    return np.asarray(np.einsum("q,qn->n", (counted * scale).astype(np.float32), matched))
 
 
 def score(cue: Cue, pool: Pool, weight: Weight, weights: Weights = DEFAULT) -> Scores:
