@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import threading
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -99,7 +98,6 @@ class Memory:
         # Also when the process ends: a thread that the interpreter leaves behind inside a library would crash it.
         self._let_go = weakref.finalize(self, let_go, self._corpus, self._store, os.getpid())
         self._speakers: dict[int, Speakers] = {}
-        self._lock = threading.Lock()
 
     @property
     def path(self) -> str:
