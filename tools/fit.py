@@ -28,10 +28,10 @@ from engram.encode import Encoder, default_table
 from engram.engram import draft
 from engram.index import Index
 from engram.recall.candidates import REACH
-from engram.recall.cue import Cue, read_cue, speaker_names
-from engram.recall.pool import Floats, Pool
-from engram.recall.ranking import rank
-from engram.recall.score import Statistics, score, token_weights
+from engram.recall.cue import read_cue, speaker_names
+from engram.recall.pool import Floats
+from engram.recall.ranking import Ranking, rank
+from engram.recall.score import score, token_weights
 from engram.recall.weights import DEFAULT, Weights
 from engram.store import SqliteStore
 
@@ -55,9 +55,7 @@ class Case:
     """One question, looked up."""
 
     group: int
-    cue: Cue
-    pool: Pool
-    statistics: Statistics
+    ranking: Ranking
     evidence: npt.NDArray[np.int64]
     """Places in the pool of the evidence that is in it."""
     wanted: int
@@ -91,7 +89,7 @@ def looked_up(conversations: Sequence[Conversation], together: bool = False) -> 
             wanted = [seqs[conversation.name, key] for key in question.evidence]
             if ranking is not None:
                 places = np.flatnonzero(np.isin(ranking.pool.turns.seqs, wanted))
-                cases.append(Case(group, cue, ranking.pool, ranking.statistics, places, len(wanted)))
+                cases.append(Case(group, ranking, places, len(wanted)))
     corpus.close()
     store.close()
     return cases
@@ -99,7 +97,9 @@ def looked_up(conversations: Sequence[Conversation], together: bool = False) -> 
 
 def totals(case: Case, weights: Weights) -> Floats:
     """What the turns of a case are ranked by."""
-    return score(case.cue, case.pool, token_weights(case.cue, case.statistics, weights), weights).total
+    r = case.ranking
+    weight = token_weights(r.cue, r.statistics, weights)
+    return score(r.cue, r.pool, r.beside, r.session_tokens, weight, weights).total
 
 
 def loss(cases: Sequence[Case], weights: Weights) -> float:

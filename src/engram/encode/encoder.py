@@ -6,6 +6,7 @@ Owns the numbering of tokens: a stem of the table has its place in it; any other
 
 from __future__ import annotations
 
+import math
 import re
 import zlib
 from collections.abc import Sequence
@@ -20,9 +21,6 @@ from engram.encode.words import words
 
 CACHE_SIZE = 200_000
 """Words remembered with their stem; past that the cache starts anew."""
-
-ROW_CACHE_BYTES = 16 << 20
-"""Memory for rows of similarities (64 KiB each with the English table)."""
 
 TOO_COMMON = 0.007
 """The share of a word from which on words near it do not count: "what", "do", "my"."""
@@ -94,7 +92,7 @@ class Encoder:
         self._centroids = self._weighted_vectors()
         self._numbers = {stem: number for number, stem in enumerate(table.stems)}
         self._known: dict[str, tuple[str, int]] = {}
-        self._rows: dict[int, npt.NDArray[np.uint8]] = {}
+        self._near_terms: dict[tuple[int, float, int], list[str]] = {}
 
     def analyse(self, text: str) -> Analysis:
         """The terms and token ids of `text`, in its words' order."""
@@ -128,25 +126,15 @@ class Encoder:
         shares = [float(self.table.probability[i]) if i < size else UNKNOWN_PROBABILITY for i in ids]
         return np.array(shares, dtype=np.float64)
 
-    def similarities(self, ids: Sequence[int]) -> list[npt.NDArray[np.uint8] | None]:
-        """For each id, how near every other token is to it, in steps of 1/255: each of shape (tokens,).
+    def near(self, id: int) -> tuple[npt.NDArray[np.unsignedinteger], npt.NDArray[np.uint8]] | None:
+        """The ids near a token, the nearest first, and how near each is in steps of 1/255: shape (k,) both.
 
-        0 for what is not among the near stems of the table, and for itself. None for a word so common that a word near
-        it says nothing, and for one that has no near stems.
+        None for a word so common that a word near it says nothing, and for one that has no near stems.
         """
-        size, share = len(self.table.stems), self.table.probability
-        return [self._row(i) if i < size and share[i] < TOO_COMMON else None for i in ids]
-
-    def _row(self, id: int) -> npt.NDArray[np.uint8]:
-        row = self._rows.get(id)
-        if row is None:
-            row = np.zeros(self.tokens, np.uint8)
-            row[self.table.near[id]] = self.table.similarity[id]
-            row[id] = 0
-            if len(self._rows) * self.tokens >= ROW_CACHE_BYTES:
-                self._rows = {}
-            self._rows[id] = row
-        return row
+        table = self.table
+        if id >= len(table.stems) or table.probability[id] >= TOO_COMMON:
+            return None
+        return table.near[id], table.similarity[id]
 
     # Centroids: the sum of a text's vectors, each by how rare its word is.
 
@@ -178,8 +166,22 @@ class Encoder:
             result[start + np.array(held)] = np.round(127 * sums / lengths)
         return result
 
+    def centroid(self, ids: Sequence[int]) -> npt.NDArray[np.float32]:
+        """The direction of one text's centroid, of length 1: shape (CENTROID_DIMENSIONS,); all 0 as in `centroids`."""
+        total = self._centroids.take(np.minimum(ids, len(self._centroids) - 1), axis=0).sum(axis=0)
+        return total / max(math.sqrt(float(np.square(total).sum())), 1e-9)
+
     def near_terms(self, id: int, least: float, most: int) -> list[str]:
         """Up to `most` terms whose similarity to a token is at least `least` (0 to 1), the nearest first."""
+        key = (id, least, most)
+        known = self._near_terms.get(key)
+        if known is None:
+            if len(self._near_terms) >= CACHE_SIZE:
+                self._near_terms = {}
+            known = self._near_terms[key] = self._find_near_terms(id, least, most)
+        return known
+
+    def _find_near_terms(self, id: int, least: float, most: int) -> list[str]:
         if id >= len(self.table.stems):
             return []
         near, similarity = self.table.near[id, :most], self.table.similarity[id, :most]

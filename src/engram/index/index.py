@@ -30,7 +30,7 @@ from engram.index.lexical import Lexical
 
 log = logging.getLogger("engram")
 
-FORMAT = 1
+FORMAT = 2
 STATE = "state.json"
 LOCK = "writer.lock"
 WAITING = "writer.waiting"

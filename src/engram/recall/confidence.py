@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from engram.index import Ints
 from engram.recall.cue import Cue
-from engram.recall.pool import Floats
+from engram.recall.pool import Floats, Pool, Surroundings, with_none
 from engram.recall.score import Scores, Weight
 from engram.recall.weights import DEFAULT, Weights
 
@@ -24,43 +24,51 @@ HEAD = 64
 """Places of the ranking whose coverage is looked at; further down the score only goes on falling."""
 
 
-def confidence(cue: Cue, weight: Weight, scores: Scores, weights: Weights = DEFAULT) -> Floats:
+def confidence(
+    cue: Cue, pool: Pool, beside: Surroundings, weight: Weight, scores: Scores, weights: Weights = DEFAULT
+) -> Floats:
     """Each turn's score from 0 to 1: shape (n,); `weight` as from `token_weights`."""
-    order = np.argsort(-scores.total, kind="stable")
+    order = (-scores.total).argsort(kind="stable")
     head = order[:HEAD]
-    sure = 1 / (1 + np.exp(weights.offset - weights.slope * coverage(cue, weight, scores, head, weights)))
+    covered = coverage(cue, pool, beside, weight, scores, head, weights)
+    sure = 1 / (1 + np.exp(weights.offset - weights.slope * covered))
     # What its session says all turns of a session have: it tells none of them from the others.
-    alone = scores.total - scores.parts["session"]
-    behind = np.clip(alone / max(float(alone[order[0]]), 1e-6), 0, 1)
-    behind[order[0]] = 1
-    result = np.asarray(behind * sure[0], np.float32)
-    result[head] = np.minimum(result[head], sure)
-    result[order] = np.minimum.accumulate(result[order])
+    alone = (scores.total - scores.parts["session"]).take(order)
+    behind = np.minimum(np.maximum(alone / max(float(alone[0]), 1e-6), 0), 1)
+    behind[0] = 1
+    falling = behind * sure[0]
+    falling[: len(head)] = np.minimum(falling[: len(head)], sure)
+    result = np.empty(len(order), np.float32)
+    result[order] = np.minimum.accumulate(falling)
     return result
 
 
 def coverage(
-    cue: Cue, weight: Weight, scores: Scores, places: Ints, weights: Weights = DEFAULT
+    cue: Cue,
+    pool: Pool,
+    beside: Surroundings,
+    weight: Weight,
+    scores: Scores,
+    places: Ints,
+    weights: Weights = DEFAULT,
 ) -> npt.NDArray[np.float64]:
-    """The share of the cue's information that the turns at `places`, and those beside them, hold: 0 to 1.
-
-    A name is covered where it names a speaker of the namespace, a time as far as the turn was said near to it.
-    """
+    """The share of the cue's information that the turns at `places`, and those beside them, hold: 0 to 1."""
     # However long a turn is, a word that stands in it is there.
-    held = np.maximum(np.minimum(scores.matched, 1), np.float32(weights.held) * (scores.counts > 0))
-    covered = held[:, places]
-    beside = scores.beside
+    held = with_none(np.maximum(np.minimum(scores.matched, 1), np.float32(weights.held) * (pool.counts > 0)))
+    covered = held.take(places, axis=1)
+    own_voice = np.array((weights.beside, weights.beside * weights.monologue), np.float32)
     for own, *steps in (
         (beside.after_own, beside.previous, beside.previous_but_one),
         (beside.before_own, beside.next, beside.next_but_one),
     ):
-        worth = (weights.beside * np.where(own[places], weights.monologue, 1)).astype(np.float32)
+        worth = own_voice.take(own.take(places))
         for step in steps:
-            there = step[places]
-            np.maximum(covered, held[:, there] * np.where(there >= 0, worth, np.float32(0)), out=covered)
+            np.maximum(covered, held.take(step.take(places), axis=1) * worth, out=covered)
+    # A name is covered where it names a speaker of the namespace, a time as far as the turn was said near to it.
     covered[cue.names] = 1
     # A time that is meant is a part of the query like its words.
     time = weights.time_mass if cue.periods else 0.0
     return np.asarray(
-        (np.einsum("q,qn->n", weight, covered) + time * scores.when[places]) / max(float(weight.sum()) + time, 1e-6)
+        (np.einsum("q,qn->n", weight, covered) + time * scores.when.take(places))
+        / max(float(weight.sum()) + time, 1e-6)
     )

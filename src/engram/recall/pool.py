@@ -1,13 +1,14 @@
 """The pool: the turns that one recall scores, and what each token of the cue finds in each of them.
 
 Owns the arithmetic from token ids to matches, and who stands beside whom. Pure numpy over arrays; knows nothing of
-where they came from.
+where they came from. Arrays this small are gathered with `take`: indexing costs three to ten times as much.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,12 +29,10 @@ class Pool:
     turns: Turns
     counts: Floats
     """How often each token stands in each turn: shape (q, n)."""
-    nearness: Floats
-    """The cosine of each token to the nearest other token of each turn, 0 to 1: shape (q, n)."""
+    nearness: npt.NDArray[np.uint8]
+    """The cosine of each token to the nearest other token of each turn, in steps of 1/255: shape (q, n)."""
     likeness: Floats
     """The cosine between the centroids of the cue and of each turn, 0 to 1: shape (n,)."""
-    session_tokens: Ints
-    """How many tokens the session of each turn has, in or out of the pool: shape (n,)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,97 +47,116 @@ class Surroundings:
     """Whether the turn before is by the same one: no exchange, but one who goes on."""
     before_own: npt.NDArray[np.bool_]
     """Whether the turn after is."""
+    by_session: Ints
+    """All places, one session after the other: shape (n,)."""
+    starts: Ints
+    """Where each of the s sessions begins in `by_session`: shape (s,)."""
     session: Ints
-    """Each turn's session, as a number from 0."""
+    """Each turn's session, as a place in `starts`: shape (n,)."""
+    sessions: Ints
+    """The numbers of the sessions in the store: shape (s,)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What the tokens of a cue look for, as the encoder has it."""
-
-    ids: Sequence[int]
-    similarities: Sequence[npt.NDArray[np.uint8] | None]
-    centroid: Floats
-    """The direction of their centroid, of length 1: shape (CENTROID_DIMENSIONS,)."""
-
-    @staticmethod
-    def of(ids: Sequence[int], encoder: Encoder) -> Probe:
-        """The probe for the tokens of a cue."""
-        return Probe(ids, encoder.similarities(ids), encoder.centroids([ids])[0].astype(np.float32) / 127)
-
-
-def make_pool(turns: Turns, probe: Probe) -> Pool:
-    """What a probe finds in `turns`, which are sorted.
+    """What the q tokens of a cue look for: every token that is one of them, or near one, has a slot.
 
     MaxSim over static vectors, as in ColBERT (Khattab and Zaharia, 2020), by look-up in place of a product.
     """
-    shape = (len(probe.ids), len(turns.seqs))
-    counts, nearness = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+
+    slots: npt.NDArray[np.uint16]
+    """The slot of each token id, 0 for all others; the cue's own tokens have 1 to q: shape (tokens,)."""
+    similarity: npt.NDArray[np.uint8]
+    """How near the token of each slot is to each other token of the cue, in steps of 1/255: shape (slots, q)."""
+    centroid: Floats
+    """The direction of the cue's centroid, of length 1: shape (CENTROID_DIMENSIONS,)."""
+
+    @staticmethod
+    def of(ids: Sequence[int], encoder: Encoder) -> Probe:
+        """The probe for the different tokens of a cue."""
+        near = [(place, *found) for place, id in enumerate(ids) if (found := encoder.near(id)) is not None]
+        wanted = np.concatenate((np.array(ids, np.int64), *(ids_near for _, ids_near, _ in near)))
+        slots = np.zeros(encoder.tokens, np.uint16)
+        # Of a token that comes twice the last place stands, so the cue's own are written again.
+        slots[wanted] = np.arange(1, len(wanted) + 1)
+        slots[wanted[: len(ids)]] = np.arange(1, len(ids) + 1)
+        similarity = np.zeros((len(wanted) + 1, len(ids)), np.uint8)
+        for place, ids_near, cosines in near:
+            similarity[slots.take(ids_near), place] = cosines
+            similarity[place + 1, place] = 0
+        return Probe(slots, similarity, encoder.centroid(ids))
+
+
+def make_pool(turns: Turns, probe: Probe) -> Pool:
+    """What a probe finds in `turns`, which are sorted."""
+    q, n = probe.similarity.shape[1], len(turns.seqs)
     products = np.einsum("nd,d->n", turns.rows["centroid"].astype(np.float32), probe.centroid)
-    likeness = np.maximum(products / np.float32(127), 0)
-    # reduceat takes no empty stretches.
-    held = np.flatnonzero(turns.lengths)
-    if not len(held):
-        return Pool(turns, counts, nearness, likeness, turns.lengths)
-    starts = (np.cumsum(turns.lengths) - turns.lengths)[held]
-    turn_of = np.repeat(np.arange(len(turns.seqs)), turns.lengths)
-    # Indexing converts its index to this type each time, so it is done once.
-    tokens = turns.tokens.astype(np.intp)
-    for place, (id, row) in enumerate(zip(probe.ids, probe.similarities, strict=True)):
-        if row is not None:
-            nearness[place, held] = np.maximum.reduceat(row.take(tokens), starts)
-        same = np.flatnonzero(turns.tokens == id)
-        if len(same):
-            counts[place] = np.bincount(turn_of[same], minlength=shape[1])
-    return Pool(turns, counts, nearness * np.float32(1 / 255), likeness, turns.lengths)
+    likeness = np.maximum(products * np.float32(1 / 127), np.float32(0))
+    found = probe.slots.take(turns.tokens)
+    hits = found.nonzero()[0]
+    turn_of = np.arange(n).repeat(turns.lengths).take(hits)
+    slot_of = found.take(hits).astype(np.int64)
+    own = (slot_of <= q).nonzero()[0]
+    counts = np.bincount((slot_of.take(own) - 1) * n + turn_of.take(own), minlength=q * n).astype(np.float32)
+    nearness = np.zeros((n, q), np.uint8)
+    if len(hits):
+        starts = changes(turn_of).nonzero()[0]
+        nearest = np.maximum.reduceat(probe.similarity.take(slot_of, axis=0), starts, axis=0)
+        nearness[turn_of.take(starts)] = nearest
+    return Pool(turns, counts.reshape(q, n), np.ascontiguousarray(nearness.T), likeness)
 
 
 def joined(first: Pool, second: Pool) -> Pool:
-    """Both pools' turns, which must be different ones, as one pool."""
+    """Both pools' turns, which must be different ones, as one pool; their tokens have done their work."""
     if not len(second.turns.seqs):
         return first
     turns = Turns.joined([first.turns, second.turns])
-    order = np.argsort(turns.seqs, kind="stable")
-    # Tokens have done their work: a pool of pools needs only their number.
-    turns = Turns(turns.seqs[order], turns.rows[order], turns.tokens[:0], turns.lengths[order])
-    counts = np.concatenate((first.counts, second.counts), axis=1)[:, order]
-    nearness = np.concatenate((first.nearness, second.nearness), axis=1)[:, order]
-    return Pool(turns, counts, nearness, np.concatenate((first.likeness, second.likeness))[order], turns.lengths)
+    order = turns.seqs.argsort()
+    return Pool(
+        turns.at(order),
+        np.concatenate((first.counts, second.counts), axis=1).take(order, axis=1),
+        np.concatenate((first.nearness, second.nearness), axis=1).take(order, axis=1),
+        np.concatenate((first.likeness, second.likeness)).take(order),
+    )
 
 
 def surroundings(turns: Turns) -> Surroundings:
-    """Who stands beside whom among `turns`, sorted by seq."""
+    """Who stands beside whom among `turns`, at least one, sorted by seq."""
     rows = turns.rows
     previous = places_of(rows["previous"].astype(np.int64), turns.seqs)
-    has = np.flatnonzero(previous >= 0)
+    has = (previous >= 0).nonzero()[0]
+    before = previous.take(has)
+    at = rows["at"].copy()
     # A session that is taken up again days later, as a list of notes is, is not one conversation.
-    paused = np.abs(rows["at"][has] - rows["at"][previous[has]]) > LONGEST_PAUSE
-    previous[has[paused]] = -1
-    has = has[~paused]
+    paused = np.abs(at.take(has) - at.take(before)) > LONGEST_PAUSE
+    if paused.any():
+        previous[has[paused]] = -1
+        has, before = has[~paused], before[~paused]
     # What is before is enough: a turn's next may not be known yet where index and tail meet.
     following = np.full(len(previous), -1, np.int64)
-    following[previous[has]] = has
-    own = np.zeros(len(previous), np.bool_)
-    own[has] = (rows["speaker"][has] == rows["speaker"][previous[has]]) & (
-        rows["role"][has] == rows["role"][previous[has]]
-    )
+    following[before] = has
+    who = rows["speaker"].astype(np.int64) << 8 | rows["role"]
+    own = np.zeros(len(previous) + 1, np.bool_)
+    own[has] = who.take(has) == who.take(before)
+    numbers = rows["session"].astype(np.int64)
+    by_session = numbers.argsort(kind="stable")
+    in_order = numbers.take(by_session)
+    new = changes(in_order)
+    starts = new.nonzero()[0]
+    session = np.empty(len(previous), np.int64)
+    session[by_session] = new.cumsum() - 1
     return Surroundings(
         previous=previous,
-        previous_but_one=np.where(previous >= 0, previous[previous], -1),
+        previous_but_one=with_none(previous, -1).take(previous),
         next=following,
-        next_but_one=np.where(following >= 0, following[following], -1),
-        after_own=own,
-        before_own=np.where(following >= 0, own[following], False),
-        session=numbered(rows["session"]),
+        next_but_one=with_none(following, -1).take(following),
+        after_own=own[:-1],
+        before_own=own.take(following),
+        by_session=by_session,
+        starts=starts,
+        session=session,
+        sessions=in_order.take(starts),
     )
-
-
-def numbered(values: npt.NDArray[np.int32]) -> Ints:
-    """Equal values as equal numbers from 0, in the values' order: shape of `values`."""
-    order = np.argsort(values, kind="stable")
-    numbers = np.empty(len(values), np.int64)
-    numbers[order] = np.cumsum(changes(values[order])) - 1
-    return numbers
 
 
 def changes(values: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:
@@ -150,10 +168,13 @@ def changes(values: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:
 
 def places_of(wanted: Ints, seqs: Ints) -> Ints:
     """The place of each wanted seq among the sorted `seqs`, at least one; -1 where it is not."""
-    places = np.minimum(np.searchsorted(seqs, wanted), len(seqs) - 1)
-    return np.where((wanted > 0) & (seqs[places] == wanted), places, -1)
+    places = np.minimum(seqs.searchsorted(wanted), len(seqs) - 1)
+    places[seqs.take(places) != wanted] = -1
+    return places
 
 
-def shifted(values: Floats, places: Ints) -> Floats:
-    """The values at `places`, 0 for -1: shape of `places`."""
-    return np.where(places >= 0, values[places], np.float32(0))
+def with_none(values: npt.NDArray[Any], none: float = 0) -> npt.NDArray[Any]:
+    """`values`, shape (..., n), with `none` behind the last, where the place -1 finds it: shape (..., n + 1)."""
+    padded = np.full((*values.shape[:-1], values.shape[-1] + 1), none, values.dtype)
+    padded[..., :-1] = values
+    return padded

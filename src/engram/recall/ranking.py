@@ -5,7 +5,7 @@ Owns the order, the floor and the explanation. Knows nothing of files: engrams a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ from engram.index.columns import kind_code
 from engram.recall.candidates import Reach, around, find
 from engram.recall.confidence import FLOOR, confidence
 from engram.recall.cue import Cue
-from engram.recall.pool import Pool, Probe, joined, make_pool
+from engram.recall.pool import Pool, Probe, Surroundings, joined, make_pool, surroundings
 from engram.recall.result import Explanation, Hit
 from engram.recall.score import Scores, Statistics, Weight, match, score, summed, token_weights
 from engram.store import Filter
@@ -30,6 +30,9 @@ class Ranking:
 
     cue: Cue
     pool: Pool
+    beside: Surroundings
+    session_tokens: Ints
+    """How many tokens each of `beside.sessions` has: shape (s,)."""
     statistics: Statistics
     weight: Weight
     """How much each token of the cue counts: shape (q,)."""
@@ -94,12 +97,14 @@ def rank(view: View, namespace: int, cue: Cue, encoder: Encoder, reach: Reach, a
     if not whole:
         # A turn can only win by its surroundings if these are worth something themselves.
         own = summed(cue, match(pool), weight)
-        best = np.argsort(-own, kind="stable")[: reach.surrounded]
-        beside = around(view, namespace, pool.turns.seqs[best], found.turns.seqs)
-        pool = joined(pool, make_pool(beside, probe))
-    pool = replace(pool, session_tokens=view.session_tokens(pool.turns.rows["session"].astype(np.int64)))
-    scores = score(cue, pool, weight)
-    return Ranking(cue, pool, statistics, weight, scores, confidence(cue, weight, scores), found.exhausted)
+        best = (-own).argsort(kind="stable")[: reach.surrounded]
+        more = around(view, namespace, pool.turns.seqs.take(best), found.turns.seqs)
+        pool = joined(pool, make_pool(more, probe))
+    beside = surroundings(pool.turns)
+    session_tokens = view.session_tokens(beside.sessions)
+    scores = score(cue, pool, beside, session_tokens, weight)
+    sure = confidence(cue, pool, beside, weight, scores)
+    return Ranking(cue, pool, beside, session_tokens, statistics, weight, scores, sure, found.exhausted)
 
 
 def what_kept_it_down(rank: int, hit: Hit, winner: Hit | None, words: dict[str, tuple[float, float]]) -> str:

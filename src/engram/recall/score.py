@@ -13,7 +13,8 @@ import numpy.typing as npt
 from engram.encode.encoder import ASKS, QUESTION, TIME
 from engram.index import Ints
 from engram.recall.cue import Cue
-from engram.recall.pool import Floats, Pool, Surroundings, changes, shifted, surroundings
+from engram.encode.table import SIMILARITY_STEP
+from engram.recall.pool import Floats, Pool, Surroundings, with_none
 from engram.recall.weights import DEFAULT, Weights
 from engram.recall.when import closeness
 
@@ -41,9 +42,6 @@ class Scores:
     """What the total is the sum of, by name: shape (n,) each."""
     matched: Floats
     """How well each turn matches each token of the cue: shape (q, n)."""
-    counts: Floats
-    """`Pool.counts`."""
-    beside: Surroundings
     when: Floats
     """How near each turn is to a time that the query means, 0 to 1: shape (n,)."""
 
@@ -58,31 +56,33 @@ def token_weights(cue: Cue, statistics: Statistics, weights: Weights = DEFAULT) 
 
 def match(pool: Pool, weights: Weights = DEFAULT) -> Floats:
     """How well each turn answers each token, exactly or by a near word, from 0 to about 1.2: shape (q, n)."""
-    k1, b = weights.saturation, weights.length
-    length = np.minimum(pool.turns.lengths / weights.typical_length, weights.longest)
-    saturation = k1 * (1 - b + b * length)
-    exact = pool.counts * (1 + k1) / (pool.counts + saturation)
-    over = np.maximum(pool.nearness - weights.least_similarity, 0) / (1 - weights.least_similarity)
-    near = weights.near * over**weights.near_power * (1 + k1) / (1 + saturation)
-    return np.asarray(np.maximum(exact, near), dtype=np.float32)
+    k1, b = np.float32(weights.saturation), np.float32(weights.length)
+    length = pool.turns.lengths.astype(np.float32) * np.float32(1 / weights.typical_length)
+    saturation = k1 * (1 - b + b * np.minimum(length, np.float32(weights.longest)))
+    exact = pool.counts / (pool.counts + saturation)
+    near = near_worth(weights).take(pool.nearness) / (1 + saturation)
+    return np.asarray(np.maximum(exact, near, out=near) * (1 + k1))
 
 
-def best_of_session(own: Floats, session: Ints) -> Floats:
+def near_worth(weights: Weights) -> Floats:
+    """What a near word is worth of an exact one, by its similarity in steps of 1/255: shape (256,)."""
+    similarity = np.arange(256, dtype=np.float32) * np.float32(SIMILARITY_STEP)
+    over = np.maximum(similarity - weights.least_similarity, 0) / (1 - weights.least_similarity)
+    return np.asarray(weights.near * over**weights.near_power, np.float32)
+
+
+def best_of_session(own: Floats, beside: Surroundings) -> Floats:
     """The best of `own` among the turns of each turn's session: shape (n,)."""
-    best = np.zeros(int(session.max()) + 1, np.float32)
-    np.maximum.at(best, session, own)
-    return np.asarray(best[session])
+    best = np.maximum.reduceat(own.take(beside.by_session), beside.starts)
+    return np.asarray(best.take(beside.session))
 
 
-def said_in_session(matched: Floats, pool: Pool, session: Ints, weights: Weights) -> Floats:
-    """How well the session of each turn answers each token, by its best match, less in a long one: shape (q, n)."""
-    order = np.argsort(session, kind="stable")
-    starts = np.flatnonzero(changes(session[order]))
-    best = np.maximum.reduceat(matched[:, order], starts, axis=1)
+def said_in_sessions(matched: Floats, session_tokens: Ints, beside: Surroundings, weights: Weights) -> Floats:
+    """How well each session answers each token, by its best match, less in a long one: shape (q, s)."""
+    best = np.maximum.reduceat(matched.take(beside.by_session, axis=1), beside.starts, axis=1)
     k, b = weights.session_saturation, weights.session_length
-    length = pool.session_tokens[order][starts] / weights.typical_session
-    said = best * (1 + k) / (best + k * (1 - b + b * length))
-    return np.asarray(said.astype(np.float32)[:, session])
+    length = session_tokens.astype(np.float32) * np.float32(1 / weights.typical_session)
+    return best * np.float32(1 + k) / (best + k * (1 - b + b * length))
 
 
 def said_by_asked(cue: Cue, pool: Pool, weights: Weights) -> npt.NDArray[np.float64]:
@@ -105,29 +105,33 @@ def summed(cue: Cue, matched: Floats, weight: Weight, weights: Weights = DEFAULT
     return np.asarray(np.einsum("q,qn->n", (counted * scale).astype(np.float32), matched))
 
 
-def score(cue: Cue, pool: Pool, weight: Weight, weights: Weights = DEFAULT) -> Scores:
-    """Rank a pool of at least one turn for a cue; `weight` as from `token_weights`."""
+def score(
+    cue: Cue, pool: Pool, beside: Surroundings, session_tokens: Ints, weight: Weight, weights: Weights = DEFAULT
+) -> Scores:
+    """Rank a pool of at least one turn for a cue; `weight` as from `token_weights`.
+
+    session_tokens: how many tokens each of `beside.sessions` has, in or out of the pool: shape (s,).
+    """
     w = weights
     matched = match(pool, w)
     own = summed(cue, matched, weight, w)
-    beside = surroundings(pool.turns)
-    marks = pool.turns.rows["marks"]
-    asking = np.where((marks & ASKS) != 0, own, np.float32(0))
-    before = w.previous * shifted(own, beside.previous) + w.previous_but_one * shifted(own, beside.previous_but_one)
-    before += w.answered * shifted(asking, beside.previous)
-    after = w.next * shifted(own, beside.next) + w.next_but_one * shifted(own, beside.next_but_one)
-    at = pool.turns.rows["at"]
+    at, marks = pool.turns.rows["at"], pool.turns.rows["marks"]
+    there, asking = with_none(own), with_none(own * ((marks & ASKS) != 0))
+    before = w.previous * there.take(beside.previous) + w.previous_but_one * there.take(beside.previous_but_one)
+    before += w.answered * asking.take(beside.previous)
+    after = w.next * there.take(beside.next) + w.next_but_one * there.take(beside.next_but_one)
+    own_voice = np.array((1, w.monologue), np.float32)
     when = closeness(at, list(cue.periods)) if cue.periods else np.zeros(len(at), np.float32)
+    said = summed(cue, said_in_sessions(matched, session_tokens, beside, w), weight, w)
     parts: dict[str, npt.NDArray[np.floating]] = {
         "words": own,
         "likeness": w.likeness * pool.likeness,
-        "next": after * np.where(beside.before_own, w.monologue, 1),
-        "previous": before * np.where(beside.after_own, w.monologue, 1),
-        "session": w.best_of_session * best_of_session(own, beside.session)
-        + w.session * summed(cue, said_in_session(matched, pool, beside.session, w), weight, w),
+        "next": after * own_voice.take(beside.before_own),
+        "previous": before * own_voice.take(beside.after_own),
+        "session": w.best_of_session * best_of_session(own, beside) + w.session * said.take(beside.session),
         "speaker": said_by_asked(cue, pool, w),
         "question": -w.question * ((marks & QUESTION) != 0),
         "time": w.asks_when * (((marks & TIME) != 0) & cue.asks_when) + w.date * when,
     }
     single = {name: np.asarray(part, np.float32) for name, part in parts.items()}
-    return Scores(np.asarray(sum(single.values()), np.float32), single, matched, pool.counts, beside, when)
+    return Scores(np.asarray(sum(single.values()), np.float32), single, matched, when)
