@@ -50,14 +50,14 @@ def test_near_terms_are_near_in_meaning(encoder: Encoder) -> None:
     assert {"guitarist", "musician", "bass", "instrument"} & set(encoder.near_terms(cello, 0.4, 12))
 
 
-def test_similarities_agree_with_near_terms_and_leave_the_word_itself_out(encoder: Encoder) -> None:
+def test_what_is_near_agrees_with_near_terms(encoder: Encoder) -> None:
     (dog,) = encoder.analyse("dog").ids
-    (row,) = encoder.similarities([dog])
-    assert row is not None
-    assert row.shape == (encoder.tokens,)
-    assert row[dog] == 0
-    nearest = encoder.near_terms(dog, 0.0, 1)[0]
-    assert int(row.argmax()) == encoder.analyse(nearest).ids[0]
+    near = encoder.near(dog)
+    assert near is not None
+    ids, similarities = near
+    assert similarities.shape == ids.shape
+    others = [encoder.table.stems[id] for id in ids.tolist() if id != dog]
+    assert others[:3] == encoder.near_terms(dog, 0.0, 4)[:3]
 
 
 def test_common_words_are_more_probable(encoder: Encoder) -> None:
@@ -89,7 +89,13 @@ def test_another_table_is_another_encoder(tmp_path) -> None:
 
 
 def test_words_too_common_and_words_unknown_have_no_near_ones(encoder: Encoder) -> None:
-    assert encoder.similarities(encoder.analyse("the hollyhock").ids) == [None, None]
+    assert [encoder.near(id) for id in encoder.analyse("the hollyhock").ids] == [None, None]
+
+
+def test_one_centroid_is_the_same_as_one_of_many(encoder: Encoder) -> None:
+    texts = [encoder.analyse(text).ids for text in ("my dog barks", "hollyhock", "a quiet evening by the sea")]
+    for ids, row in zip(texts, encoder.centroids(texts), strict=True):
+        assert np.abs(encoder.centroid(ids) * 127 - row).max() <= 0.5001
 
 
 def test_centroids_of_like_texts_are_alike(encoder: Encoder) -> None:

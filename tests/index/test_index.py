@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from engram.index import Index, IndexDamaged, Tail
+from engram.index.index import FORMAT
 
 from .helpers import entry, no_previous
 
@@ -121,7 +122,7 @@ def test_an_index_of_another_encoder_or_memory_is_not_used(tmp_path: Path) -> No
     assert "another memory" in (make(tmp_path / "index", "other").damage or "")
     assert Index(tmp_path / "index", "encoder", np.uint16).through == 1
     state = json.loads((tmp_path / "index" / "state.json").read_text())
-    (tmp_path / "index" / "state.json").write_text(json.dumps(state | {"format": 2}))
+    (tmp_path / "index" / "state.json").write_text(json.dumps(state | {"format": FORMAT + 1}))
     assert "another format" in (make(tmp_path / "index").damage or "")
 
 

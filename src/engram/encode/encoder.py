@@ -169,7 +169,7 @@ class Encoder:
     def centroid(self, ids: Sequence[int]) -> npt.NDArray[np.float32]:
         """The direction of one text's centroid, of length 1: shape (CENTROID_DIMENSIONS,); all 0 as in `centroids`."""
         total = self._centroids.take(np.minimum(ids, len(self._centroids) - 1), axis=0).sum(axis=0)
-        return total / max(math.sqrt(float(np.square(total).sum())), 1e-9)
+        return np.asarray(total / max(math.sqrt(float(np.square(total).sum())), 1e-9), np.float32)
 
     def near_terms(self, id: int, least: float, most: int) -> list[str]:
         """Up to `most` terms whose similarity to a token is at least `least` (0 to 1), the nearest first."""

@@ -100,14 +100,11 @@ class Turns:
         """Several as one, in the order given."""
         if len(parts) == 1:
             return parts[0]
-        seqs, rows, tokens, lengths = zip(*((p.seqs, p.rows.view(RAW), p.tokens, p.lengths) for p in parts), strict=True)
-        return Turns(
-            np.concatenate(seqs), np.concatenate(rows).view(ROW), np.concatenate(tokens), np.concatenate(lengths)
+        rows = np.concatenate([part.rows.view(RAW) for part in parts]).view(ROW)
+        seqs, tokens, lengths = (
+            np.concatenate([getattr(part, name) for part in parts]) for name in ("seqs", "tokens", "lengths")
         )
-
-    def at(self, places: Ints) -> Turns:
-        """Those at some places, without their tokens: for what needs only their number."""
-        return Turns(self.seqs.take(places), self.rows.take(places), self.tokens[:0], self.lengths.take(places))
+        return Turns(seqs, rows, tokens, lengths)
 
 
 class Growing:
@@ -420,7 +417,7 @@ def checksums(rows: Array, tokens: Array, lengths: Ints) -> npt.NDArray[np.uint3
     words = rows.view("<u4").reshape(len(rows), len(FACTORS))
     fixed = np.einsum("nw,w->n", words, FACTORS, dtype=np.uint64)
     total = fixed + segment_sums(tokens.astype(np.int64), lengths).astype(np.uint64) * np.uint64(TOKEN_FACTOR)
-    return (total ^ (total >> np.uint64(32))).astype(np.uint32)
+    return np.asarray(total ^ (total >> np.uint64(32)), np.uint64).astype(np.uint32)
 
 
 def segment_sums(values: Ints, lengths: Ints) -> Ints:

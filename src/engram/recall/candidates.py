@@ -1,7 +1,8 @@
 """Candidates: the few hundred turns out of a namespace that are worth scoring.
 
 Owns how many, and which of the cue's words may fetch them. Exact words and near words are two plain queries to the
-index; what the index does not hold yet is asked for the same words.
+index; what the index does not hold yet is asked for the same words. The turns beside the foremost come too: an answer
+stands beside its question.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class Reach:
     asking: int = 8
     """Words of the cue that fetch candidates, the rarest first."""
     surrounded: int = 64
-    """Candidates, the best by their own words, whose surroundings are scored, too."""
+    """Candidates, the foremost by exact words, whose surroundings are candidates, too."""
     whole: int = 150
     """Engrams of a namespace up to which all of it is scored, and nothing looked up."""
     common: float = 0.05
@@ -49,7 +50,7 @@ NONE: Ints = np.empty(0, np.int64)
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Candidates, sorted by seq, and what the index knows of the cue."""
+    """Candidates with the turns beside them, sorted by seq, and what the index knows of the cue."""
 
     turns: Turns
     size: int
@@ -70,21 +71,38 @@ def find(
     size, tail = reader.size(namespace), len(view.tail_seqs(namespace))
     if size + tail <= reach.whole:
         every = np.concatenate((reader.search(namespace, [EVERY], reach.whole), view.tail_seqs(namespace)))
-        turns = of_namespace(view.take(unknown(every, NONE)), namespace)
+        turns = of_namespace(view.take(each_once(every)), namespace)
         return Found(turns, size, tail, None, exhausted=True)
-    late = [len(seqs) for seqs in view.tail_holding(namespace, cue.terms)]
-    frequencies = reader.frequencies(namespace, cue.terms) + np.array(late, np.int64)
+    frequencies = reader.frequencies(namespace, cue.terms)
+    if tail:
+        frequencies += np.array([len(seqs) for seqs in view.tail_holding(namespace, cue.terms)])
     asking = asking_words(cue, size + tail, frequencies, reach)
     words, others = [cue.terms[i] for i in asking], near_words(cue, asking, encoder, reach)
     others = uncommon(others, reader.frequencies(namespace, others), size + tail, reach)
     exact = reader.search(namespace, words, reach.exact)
     near = reader.search(namespace, others, reach.near)
-    # By the same words, so that the tail ranks as the index does.
-    parts = [exact, near, *view.tail_holding(namespace, [*words, *others])]
+    parts = [exact, near]
+    inner = exact if len(exact) >= reach.surrounded else np.concatenate((exact, near))
+    surrounded = [inner[: reach.surrounded]]
+    if tail:
+        # By the same words, so that the tail ranks as the index does.
+        late = view.tail_holding(namespace, words)
+        parts += late + view.tail_holding(namespace, others)
+        surrounded.append(foremost(late, frequencies[asking], size + tail, reach.surrounded))
     if also is not None:
         parts.append(also)
-    turns = of_namespace(view.take(unknown(np.concatenate(parts), NONE)), namespace)
+    beside = view.beside(np.concatenate(surrounded))
+    parts += [beside, view.beside(each_once(beside))]
+    turns = of_namespace(view.take(each_once(np.concatenate(parts))), namespace)
     return Found(turns, size, tail, frequencies, len(exact) < reach.exact and len(near) < reach.near)
+
+
+def foremost(holding: list[Ints], frequencies: Ints, size: int, most: int) -> Ints:
+    """Those `most` engrams that hold most of some words, the rarer the better; `holding`: for each word, who has it."""
+    seqs, of_each = np.unique(np.concatenate((NONE, *holding)), return_inverse=True)
+    rarity = np.log((size + 1) / frequencies)
+    worth = np.bincount(of_each, rarity.repeat([len(some) for some in holding]), len(seqs))
+    return np.asarray(seqs.take((-worth).argsort(kind="stable")[:most]))
 
 
 def asking_words(cue: Cue, size: int, frequencies: Ints, reach: Reach) -> list[int]:
@@ -109,21 +127,10 @@ def uncommon(words: list[str], frequencies: Ints, size: int, reach: Reach) -> li
     return [word for word, count in zip(words, frequencies.tolist(), strict=True) if count <= most]
 
 
-def around(view: View, namespace: int, inner: Ints, known: Ints) -> Turns:
-    """The turns up to two places before and after those at the seqs `inner`, but for the `known` seqs (sorted)."""
-    first = view.beside(inner)
-    return of_namespace(
-        view.take(unknown(np.concatenate((first, view.beside(unknown(first, NONE)))), known)), namespace
-    )
-
-
-def unknown(seqs: Ints, known: Ints) -> Ints:
-    """Those of `seqs` that are not `known`, each once, sorted."""
+def each_once(seqs: Ints) -> Ints:
+    """Those of `seqs`, each once, sorted."""
     found = np.sort(seqs)
-    new = changes(found)
-    if len(known):
-        new &= known[np.minimum(np.searchsorted(known, found), len(known) - 1)] != found
-    return np.asarray(found[new])
+    return np.asarray(found[changes(found)])
 
 
 def of_namespace(turns: Turns, namespace: int) -> Turns:

@@ -106,20 +106,6 @@ def make_pool(turns: Turns, probe: Probe) -> Pool:
     return Pool(turns, counts.reshape(q, n), np.ascontiguousarray(nearness.T), likeness)
 
 
-def joined(first: Pool, second: Pool) -> Pool:
-    """Both pools' turns, which must be different ones, as one pool; their tokens have done their work."""
-    if not len(second.turns.seqs):
-        return first
-    turns = Turns.joined([first.turns, second.turns])
-    order = turns.seqs.argsort()
-    return Pool(
-        turns.at(order),
-        np.concatenate((first.counts, second.counts), axis=1).take(order, axis=1),
-        np.concatenate((first.nearness, second.nearness), axis=1).take(order, axis=1),
-        np.concatenate((first.likeness, second.likeness)).take(order),
-    )
-
-
 def surroundings(turns: Turns) -> Surroundings:
     """Who stands beside whom among `turns`, at least one, sorted by seq."""
     rows = turns.rows

@@ -14,12 +14,12 @@ from engram.encode import Encoder
 from engram.engram import Engram
 from engram.index import Ints, View
 from engram.index.columns import kind_code
-from engram.recall.candidates import Reach, around, find
+from engram.recall.candidates import Reach, find
 from engram.recall.confidence import FLOOR, confidence
 from engram.recall.cue import Cue
-from engram.recall.pool import Pool, Probe, Surroundings, joined, make_pool, surroundings
+from engram.recall.pool import Pool, Probe, Surroundings, make_pool, surroundings
 from engram.recall.result import Explanation, Hit
-from engram.recall.score import Scores, Statistics, Weight, match, score, summed, token_weights
+from engram.recall.score import Scores, Statistics, Weight, score, token_weights
 from engram.store import Filter
 from engram.store.sqlite import microseconds
 
@@ -88,18 +88,10 @@ def rank(view: View, namespace: int, cue: Cue, encoder: Encoder, reach: Reach, a
     found = find(view, namespace, cue, encoder, reach, also)
     if not len(found.turns.seqs):
         return None
-    probe = Probe.of(cue.ids, encoder)
-    pool = make_pool(found.turns, probe)
-    whole = found.frequencies is None
+    pool = make_pool(found.turns, Probe.of(cue.ids, encoder))
     frequencies = np.count_nonzero(pool.counts, axis=1) if found.frequencies is None else found.frequencies
     statistics = Statistics(found.size + found.tail, frequencies)
     weight = token_weights(cue, statistics)
-    if not whole:
-        # A turn can only win by its surroundings if these are worth something themselves.
-        own = summed(cue, match(pool), weight)
-        best = (-own).argsort(kind="stable")[: reach.surrounded]
-        more = around(view, namespace, pool.turns.seqs.take(best), found.turns.seqs)
-        pool = joined(pool, make_pool(more, probe))
     beside = surroundings(pool.turns)
     session_tokens = view.session_tokens(beside.sessions)
     scores = score(cue, pool, beside, session_tokens, weight)

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from engram.encode.encoder import ASKS, QUESTION, TIME
+from engram.encode.table import SIMILARITY_STEP
 from engram.index import Ints
 from engram.recall.cue import Cue
-from engram.encode.table import SIMILARITY_STEP
 from engram.recall.pool import Floats, Pool, Surroundings, with_none
 from engram.recall.weights import DEFAULT, Weights
 from engram.recall.when import closeness
@@ -82,7 +82,7 @@ def said_in_sessions(matched: Floats, session_tokens: Ints, beside: Surroundings
     best = np.maximum.reduceat(matched.take(beside.by_session, axis=1), beside.starts, axis=1)
     k, b = weights.session_saturation, weights.session_length
     length = session_tokens.astype(np.float32) * np.float32(1 / weights.typical_session)
-    return best * np.float32(1 + k) / (best + k * (1 - b + b * length))
+    return np.asarray(best * np.float32(1 + k) / (best + k * (1 - b + b * length)), np.float32)
 
 
 def said_by_asked(cue: Cue, pool: Pool, weights: Weights) -> npt.NDArray[np.float64]:
