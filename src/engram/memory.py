@@ -272,9 +272,7 @@ class Memory:
 
         Raises `NotFound` if no engram has this id (in `namespace`, if given).
         """
-        engram = self.get(id)
-        if namespace is not None and engram.namespace != namespace:
-            raise NotFound(f"no engram has the id {id} in the namespace {namespace!r}")
+        engram = self.get(id, namespace=namespace)
         where = Filter(engram.namespace)
         seq = self._store.seq_of(engram.id)
         _, ranking = self._ranked(query, where, 100, datetime.now(UTC))
@@ -287,12 +285,22 @@ class Memory:
 
     # Look.
 
-    def get(self, id: str) -> Engram:
-        """The engram with this id. Raises `NotFound` if there is none."""
-        engram = self._store.get(id)
+    def get(self, id: str, *, namespace: str | None = None) -> Engram:
+        """The engram with this id. Raises `NotFound` if there is none, or none in `namespace`, if one is given."""
+        engram = self.get_many([id], namespace=namespace).get(canonical_id(id))
         if engram is None:
-            raise NotFound(f"no engram has the id {id} in {self.path}")
+            inside = "" if namespace is None else f" in the namespace {namespace!r}"
+            raise NotFound(f"no engram has the id {id}{inside} in {self.path}")
         return engram
+
+    def get_many(self, ids: Sequence[str], *, namespace: str | None = None) -> dict[str, Engram]:
+        """Those of the engrams with these ids that are there, in `namespace` if one is given, by id."""
+        return self._store.by_id(ids, namespace)
+
+    def is_indexed(self, ids: Sequence[str]) -> bool:
+        """Whether the index holds these engrams, or no longer has to: those that were forgotten count, too."""
+        self._index.refresh()
+        return all((self._store.seq_of(id) or 0) <= self._index.through for id in ids)
 
     def engrams(
         self,
@@ -304,14 +312,17 @@ class Memory:
         kinds: Iterable[str] | None = None,
         limit: int | None = None,
         after_id: str | None = None,
+        newest: bool = False,
     ) -> Iterator[Engram]:
         """Engrams in the order in which they were remembered, from all namespaces unless one is named.
 
-        limit: at most so many. after_id: only those after this one. Raises `NotFound` if `after_id` names none.
+        limit: at most so many. newest: in the opposite order. after_id: only those after this one in the order asked
+        for. Raises `NotFound` if `after_id` names none.
         """
         if limit is not None and limit < 0:
             raise ValueError(f"limit is {limit}; it must not be negative")
-        return self._store.engrams(self._where(namespace, session, before, after, kinds), limit, after_id)
+        where = self._where(namespace, session, before, after, kinds)
+        return self._store.engrams(where, limit, after_id, newest=newest)
 
     def namespaces(self) -> list[tuple[str, int]]:
         """Every namespace with its number of engrams, by name."""

@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("typer", reason="typer is not installed: pip install 'engram[cli]'")
 
 from engram import Memory
-from engram.cli.chat import Chat, cleaned, latest, shown
+from engram.cli.chat import Chat, cleaned, shown
 from engram.errors import ModelUnavailable
 from engram.models import SMALL, Message
 from engram.models.conversation import Conversation
@@ -168,11 +168,6 @@ def test_nothing_speaks_to_the_terminal(memory: Memory, chatting: Callable[..., 
 
 def test_bytes_that_are_no_utf8_are_replaced():
     assert cleaned(" caf\udce9 \n") == "caf\ufffd"
-
-
-def test_latest_is_cut_and_in_order(memory: Memory):
-    memory.remember_many([{"text": f"turn {n}"} for n in range(30)])
-    assert [engram.text for engram in latest(memory, "default", 3)] == ["turn 29", "turn 28", "turn 27"]
 
 
 def need_the_local_model() -> None:

@@ -67,6 +67,15 @@ class StoreSuite:
         assert store.get(uuid7()) is None
         assert store.seq_of(uuid7()) is None
 
+    def test_by_id_gives_what_is_there_and_keeps_to_the_namespace(self, store: Store, three: list[Engram]) -> None:
+        store.append(three)
+        ids = [engram.id for engram in three]
+        assert store.by_id([*ids, uuid7()]) == {engram.id: engram for engram in three}
+        for namespace in {engram.namespace for engram in three} | {"nobody's"}:
+            expected = {engram.id: engram for engram in three if engram.namespace == namespace}
+            assert store.by_id(ids, namespace) == expected
+        assert store.by_id([]) == {}
+
     def test_the_same_again_is_not_written(self, store: Store, three: list[Engram]) -> None:
         assert store.append([three[0], one("new")]) == [False, True]
         assert store.append([three[1]]) == [False]
@@ -114,6 +123,8 @@ class StoreSuite:
         store.append(engrams)
         assert list(store.engrams(Filter())) == engrams
         assert list(store.engrams(Filter(), limit=7, after_id=engrams[500].id)) == engrams[501:508]
+        assert list(store.engrams(Filter(), newest=True)) == engrams[::-1]
+        assert list(store.engrams(Filter(), limit=7, after_id=engrams[500].id, newest=True)) == engrams[493:500][::-1]
         assert list(store.engrams(Filter(), limit=0)) == []
         assert len(list(store.engrams(Filter(), limit=1100))) == 1100
         with pytest.raises(NotFound):

@@ -10,10 +10,9 @@ import io
 import secrets
 import sys
 import unicodedata
-from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -193,7 +192,7 @@ class Chat:
         if words:
             self.listed = [hit.engram for hit in talk.memory.recall(words, namespace=talk.namespace, limit=LISTED)]
         else:
-            self.listed = latest(talk.memory, talk.namespace, LISTED)
+            self.listed = list(talk.memory.engrams(namespace=talk.namespace, limit=LISTED, newest=True))
         self.show_list()
 
     def show_list(self) -> None:
@@ -270,21 +269,6 @@ def picked(answer: str, listed: Sequence[Engram]) -> list[Engram]:
     """The engrams whose numbers are in an answer."""
     numbers = {int(word) for word in answer.replace(",", " ").split() if word.isdecimal()}
     return [engram for number, engram in enumerate(listed, 1) if number in numbers]
-
-
-def latest(memory: Memory, namespace: str, count: int) -> list[Engram]:
-    """The engrams of a namespace that were said last, latest first."""
-    now = datetime.now(UTC)
-    found: deque[Engram] = deque(maxlen=count)
-    # A memory can hold years: look at the last day first, and further back only if that is too little.
-    for days in (1, 30, 365, None):
-        after = None if days is None else now - timedelta(days=days)
-        found.extend(memory.engrams(namespace=namespace, after=after))
-        if len(found) == count:
-            break
-        if days is not None:
-            found.clear()
-    return list(reversed(found))
 
 
 def summary(engram: Engram, width: int = 70) -> str:

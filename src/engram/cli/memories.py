@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import deque
-from collections.abc import Iterable
 from typing import Annotated
 
 import typer
 
 from engram.cli.options import After, AnyNamespace, Before, Json, Kinds, MemoryPath, OnlySession, opened
 from engram.cli.output import answer, note, one_line, show, size, table
-from engram.engram import DEFAULT_NAMESPACE, Engram
+from engram.engram import DEFAULT_NAMESPACE
 from engram.transfer.records import to_record
 
 
@@ -46,11 +44,21 @@ def memories(
             named = kept.namespaces() if namespaces else kept.sessions(namespace or DEFAULT_NAMESPACE)
             counts("namespace" if namespaces else "session", named, as_json)
             return
-        most = None if after_id is None else limit
-        found: Iterable[Engram] = kept.engrams(
-            namespace=namespace, session=session, before=before, after=after, kinds=kind, limit=most, after_id=after_id
+        newest = after_id is None
+        shown = list(
+            kept.engrams(
+                namespace=namespace,
+                session=session,
+                before=before,
+                after=after,
+                kinds=kind,
+                limit=limit,
+                after_id=after_id,
+                newest=newest,
+            )
         )
-        shown = list(found) if after_id is not None else deque(found, maxlen=limit)
+        if newest:
+            shown.reverse()
     for engram in shown:
         if as_json:
             answer(to_record(engram))

@@ -78,6 +78,13 @@ class Store(Protocol):
         """The engram with this id, or None."""
         ...
 
+    def by_id(self, ids: Sequence[str], namespace: str | None = None) -> dict[str, Engram]:
+        """Those of the engrams with these ids that are there, in `namespace` if one is given, by id.
+
+        What is there in another namespace costs no more time than what is not there.
+        """
+        ...
+
     def seq_of(self, id: str) -> int | None:
         """Where the engram with this id stands in the order of appending, or None."""
         ...
@@ -86,8 +93,10 @@ class Store(Protocol):
         """The engrams that are still there among `seqs`, by seq."""
         ...
 
-    def engrams(self, where: Filter, limit: int | None = None, after_id: str | None = None) -> Iterator[Engram]:
-        """Engrams in the order of appending, those after `after_id` only, at most `limit`.
+    def engrams(
+        self, where: Filter, limit: int | None = None, after_id: str | None = None, *, newest: bool = False
+    ) -> Iterator[Engram]:
+        """Engrams in the order of appending, `newest` first or last, those after `after_id` only, at most `limit`.
 
         Raises `NotFound` if `after_id` names none.
         """

@@ -48,6 +48,9 @@ IN_MEMORY = ":memory:"
 PAGE = 500
 """Rows read at a time where many are listed."""
 
+LAST_SEQ = (1 << 63) - 1
+"""The highest seq that SQLite can give out."""
+
 IDLE_READERS = 16
 """Connections for reading that are kept open when nobody reads."""
 
@@ -307,6 +310,19 @@ class SqliteStore:
         with self._reading() as db:
             return self._get(db, key_of(canonical_id(id)))
 
+    def by_id(self, ids: Sequence[str], namespace: str | None = None) -> dict[str, Engram]:
+        """Those of the engrams with these ids that are there, in `namespace` if one is given, by id."""
+        keys = [key_of(canonical_id(id)) for id in ids]
+        found: dict[str, Engram] = {}
+        with self._reading() as db:
+            for start in range(0, len(keys), PAGE):
+                part = keys[start : start + PAGE]
+                condition, values = conditions(Filter(namespace), "e.")
+                query = f"SELECT {COLUMNS} WHERE e.id IN ({', '.join('?' * len(part))}) AND {condition}"
+                engrams = [self._engram(row) for row in db.execute(query, (*part, *values))]
+                found.update((engram.id, engram) for engram in engrams)
+        return found
+
     def seq_of(self, id: str) -> int | None:
         """Where the engram with this id stands in the order of appending, or None."""
         with self._reading() as db:
@@ -323,28 +339,31 @@ class SqliteStore:
                 found.update((int(row[0]), self._engram(row)) for row in rows)
         return found
 
-    def engrams(self, where: Filter, limit: int | None = None, after_id: str | None = None) -> Iterator[Engram]:
+    def engrams(
+        self, where: Filter, limit: int | None = None, after_id: str | None = None, *, newest: bool = False
+    ) -> Iterator[Engram]:
         """Engrams in the order of appending, read a page at a time: what is appended meanwhile comes too."""
-        after = 0
+        after = None
         if after_id is not None:
-            found = self.seq_of(after_id)
-            if found is None:
+            after = self.seq_of(after_id)
+            if after is None:
                 raise NotFound(f"no engram has the id {after_id}; after_id must name one in {self.path}")
-            after = found
-        return self._pages(where, limit, after)
+        return self._pages(where, limit, after, newest)
 
-    def _pages(self, where: Filter, limit: int | None, after: int) -> Iterator[Engram]:
+    def _pages(self, where: Filter, limit: int | None, after: int | None, newest: bool) -> Iterator[Engram]:
         condition, values = conditions(where, "e.")
+        sign, order = ("<", "DESC") if newest else (">", "ASC")
+        query = f"SELECT {COLUMNS} WHERE {condition} AND e.seq {sign} ? ORDER BY e.seq {order} LIMIT ?"
+        at = after if after is not None else LAST_SEQ if newest else 0
         left = -1 if limit is None else limit
         while left:
             page = PAGE if left < 0 else min(left, PAGE)
             with self._reading() as db:
-                query = f"SELECT {COLUMNS} WHERE {condition} AND e.seq > ? ORDER BY e.seq LIMIT ?"
-                rows = db.execute(query, (*values, after, page)).fetchall()
+                rows = db.execute(query, (*values, at, page)).fetchall()
             yield from map(self._engram, rows)
             if len(rows) < page:
                 return
-            after = rows[-1][0]
+            at = rows[-1][0]
             left -= page if left > 0 else 0
 
     def count(self, where: Filter) -> int:
