@@ -1,13 +1,16 @@
-# A newcomer's three commands. Each makes .venv first if it is not there; nothing is installed outside it.
+# A newcomer's four commands. Each makes .venv first if it is not there; nothing is installed outside it.
 
 PYTHON ?= python3
 LOCOMO ?= $(firstword $(wildcard ../shared/data/locomo10.json))
 BENCH ?= --scale full --report docs/BENCHMARK.md
 
-.PHONY: chat test bench lint lock table clean
+.PHONY: chat serve test bench lint lock table clean
 
 chat: .venv/chat
 	@.venv/bin/engram chat $(CHAT)
+
+serve: .venv/serve
+	@.venv/bin/engram serve $(SERVE)
 
 test: .venv/test
 	.venv/bin/python -m pytest $(TEST)
@@ -36,7 +39,11 @@ lint: .venv/test
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-.venv/test: .venv/chat requirements/test.txt
+.venv/serve: .venv/chat requirements/serve.txt
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/serve.txt
+	@touch $@
+
+.venv/test: .venv/serve requirements/test.txt
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/test.txt
 	@touch $@
 

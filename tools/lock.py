@@ -46,11 +46,11 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     extras = project["project"]["optional-dependencies"]
-    needed = [r for extra in ("cli", "chat") for r in extras[extra] if not r.startswith("engram")]
-    compiled(
-        "chat", project["project"]["dependencies"] + needed + project["build-system"]["requires"] + ["editables"], []
-    )
-    compiled("test", project["dependency-groups"]["dev"], ["chat"])
+    own = {extra: [r for r in extras[extra] if not r.startswith("engram")] for extra in extras}
+    build = [*project["build-system"]["requires"], "editables"]
+    compiled("chat", project["project"]["dependencies"] + own["cli"] + own["chat"] + build, [])
+    compiled("serve", own["serve"], ["chat"])
+    compiled("test", project["dependency-groups"]["dev"], ["chat", "serve"])
     for name, package in ALONE.items():
         alone(name, package)
 

@@ -8,7 +8,7 @@ import pytest
 from typer import Typer
 from typer.testing import CliRunner
 
-from engram.bench import main, run, speed
+from engram.bench import main, run, serving, speed
 from engram.bench.datasets import LOCOMO_VARIABLE
 from engram.bench.figures import silent
 from engram.bench.processes import WorkerFailed, run_python, run_task
@@ -17,11 +17,30 @@ TINY = speed.Plan(
     (600,), (600, 5), warm=2, timed=8, opens=1, singles=10, singles_warm=5, imports=1, reference_seconds=2
 )
 
+TINY_SERVING = serving.Plan(
+    engrams=600,
+    pairs=3,
+    pair_tokens=3,
+    warm=1,
+    streams=3,
+    rounds=1,
+    replies=2,
+    tokens=5,
+    per_second=100,
+    delay=0.01,
+    kills=1,
+    kill_seconds=(2.0, 2.0),
+    requests=20,
+    requests_warm=4,
+    clients=2,
+    turns=3,
+)
+
 
 def test_everything(tmp_path, monkeypatch):
     monkeypatch.delenv(LOCOMO_VARIABLE, raising=False)
     monkeypatch.setattr(run, "chats_path", lambda: None)
-    parts = run.measure(TINY, tmp_path, silent)
+    *parts, served = run.measure(TINY, TINY_SERVING, tmp_path, silent)
     keys = [figure.key for part in parts for figure in part.figures]
     assert keys == [
         "import",
@@ -35,7 +54,18 @@ def test_everything(tmp_path, monkeypatch):
     ]
     assert all(figure.value > 0 for part in parts for figure in part.figures)
     assert [note for part in parts for note in part.notes] == [run.LOCOMO_MISSING, run.CHATS_MISSING]
-    for part in parts:
+    assert [figure.key for figure in served.figures] == [
+        "serve-first-token-alone",
+        "serve-first-token-together",
+        "serve-tokens",
+        "serve-growth",
+        "serve-lost",
+        "serve-prefix",
+        "serve-prefix-sticky",
+    ]
+    # What must never be, on a machine as slow as may be.
+    assert [figure.value for figure in served.figures[-3:]] == [0, 0, 0]
+    for part in [*parts, served]:
         for table in part.tables:
             assert all(len(row) == len(table.columns) for row in table.rows)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["singles"]

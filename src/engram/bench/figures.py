@@ -38,6 +38,13 @@ BARS = {
     "import": Bar(0.3, 0.15),
     "peak-1000000": Bar(600, 300),
     "bytes-per-engram": Bar(600, 350),
+    "serve-first-token-alone": Bar(15, 6),
+    "serve-first-token-together": Bar(60, 25),
+    "serve-tokens": Bar(0.97, 0.99, True),
+    "serve-lost": Bar(0, 0),
+    "serve-growth": Bar(30, 10),
+    "serve-prefix": Bar(0, 0),
+    "serve-prefix-sticky": Bar(0, 0),
 }
 
 
@@ -60,6 +67,7 @@ TIMES = Unit(" times", 2)
 PER_SECOND = Unit(" /s", 0)
 MEGABYTES = Unit(" MB", 0)
 BYTES = Unit(" bytes", 0)
+COUNT = Unit("", 0)
 
 
 @dataclass(frozen=True, slots=True)

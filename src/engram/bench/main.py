@@ -15,12 +15,13 @@ from typing import Annotated, Literal
 import typer
 
 from engram.bench import report as reports
+from engram.bench import serving
 from engram.bench.machine import describe
 from engram.bench.progress import progress
 from engram.bench.run import measure
 from engram.bench.speed import PLANS
 
-# The names of `speed.PLANS` and `run.PARTS`, so that the help lists them and a wrong one is refused.
+# The names of the plans and of `run.PARTS`, so that the help lists them and a wrong one is refused.
 Scale = Literal["small", "full"]
 
 
@@ -33,6 +34,7 @@ class PartName(StrEnum):
     REMEMBER = "remember"
     RECALL = "recall"
     SPREAD = "spread"
+    SERVE = "serve"
 
 
 def bench(
@@ -57,7 +59,8 @@ def bench(
         folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="engram-bench-", dir=folder) as made, progress() as tell:
         machine = describe(Path(made))
-        parts = measure(PLANS[scale], Path(made), tell, given=locomo, only=only or (), seed=seed)
+        plans = PLANS[scale], serving.PLANS[scale]
+        parts = measure(*plans, Path(made), tell, given=locomo, only=only or (), seed=seed)
     seconds = time.perf_counter() - started
     typer.echo(reports.summary(parts))
     for note in (note for part in parts for note in part.notes):

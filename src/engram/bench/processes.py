@@ -21,10 +21,10 @@ class WorkerFailed(EngramError):
     """A measurement's process ended in failure; the message holds the end of what it said."""
 
 
-def run_task(task: str, tell: Tell, about: str, **arguments: Any) -> dict[str, Any]:
-    """The result of one task of `engram.bench.worker`; `about` stands in front of the progress it reports."""
+def run_task(task: str, tell: Tell, about: str, module: str = "worker", /, **arguments: Any) -> dict[str, Any]:
+    """The result of one task of a module of `engram.bench`; `about` stands in front of the progress it reports."""
     values = {name: str(value) if isinstance(value, Path) else value for name, value in arguments.items()}
-    output = run_python(["-m", "engram.bench.worker", task, json.dumps(values)], tell, about)
+    output = run_python(["-m", f"engram.bench.{module}", task, json.dumps(values)], tell, about)
     result: dict[str, Any] = json.loads(output)
     return result
 

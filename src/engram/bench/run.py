@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engram.bench import quality, speed
+from engram.bench import quality, serving, speed
 from engram.bench.datasets import LOCOMO_VARIABLE, Conversation, chats_path, locomo_path, read_chats, read_locomo
 from engram.bench.figures import Part, Tell
 
@@ -22,6 +22,7 @@ class Run:
     """What one run needs."""
 
     plan: speed.Plan
+    serving: serving.Plan
     folder: Path
     """Where databases are made; each is deleted when it has been measured."""
     locomo: Path | None
@@ -58,13 +59,21 @@ PARTS: dict[str, Callable[[Run], Part]] = {
     "remember": lambda run: speed.measure_remember(run.plan, run.folder, run.seed, run.tell),
     "recall": lambda run: speed.measure_recall(run.plan, run.folder, run.seed, run.tell),
     "spread": lambda run: speed.measure_spread(run.plan, run.folder, run.seed, run.tell),
+    "serve": lambda run: serving.measure(run.serving, run.folder, run.seed, run.tell),
 }
 
 
 def measure(
-    plan: speed.Plan, folder: Path, tell: Tell, *, given: Path | None = None, only: Sequence[str] = (), seed: int = 0
+    plan: speed.Plan,
+    served: serving.Plan,
+    folder: Path,
+    tell: Tell,
+    *,
+    given: Path | None = None,
+    only: Sequence[str] = (),
+    seed: int = 0,
 ) -> list[Part]:
     """The parts named in `only`, or all, in their order; `given` is LoCoMo's path. Raises KeyError on another name."""
     wanted = {name: PARTS[name] for name in only} if only else PARTS
-    run = Run(plan, folder, locomo_path(given), chats_path(), seed, tell)
+    run = Run(plan, served, folder, locomo_path(given), chats_path(), seed, tell)
     return [part(run) for name, part in PARTS.items() if name in wanted]

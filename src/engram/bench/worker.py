@@ -81,6 +81,15 @@ def build(folder: Path, count: int, namespaces: int, seed: int) -> Result:
     }
 
 
+def fill(folder: Path, count: int, asked: int, seed: int) -> Result:
+    """A memory of one namespace alone, and questions about it as plain texts."""
+    folder.mkdir(parents=True)
+    tell("inventing the text")
+    said = list(turns(count, seed))
+    (folder / QUESTIONS).write_text(json.dumps([question.text for question in questions(said, asked, seed)]))
+    return {"seconds": build_memory(folder / MEMORY, said)["closed"], "namespace": said[0].namespace}
+
+
 def build_bare(path: Path, said: Sequence[Turn]) -> None:
     """The text alone, durable."""
     bare = Bare(path)
@@ -208,7 +217,12 @@ def peak_bytes() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-TASKS: Mapping[str, Callable[..., Result]] = {"build": build, "recall": recall, "remember": remember}
+TASKS: Mapping[str, Callable[..., Result]] = {
+    "build": build,
+    "fill": fill,
+    "recall": recall,
+    "remember": remember,
+}
 
 
 def main(task: str, arguments: str) -> None:

@@ -15,13 +15,16 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from engram.cli import care, forget, memories, recall, remember, transfer
+from engram.cli.keys import keys_app
 from engram.errors import EngramError, MissingExtra
 
 LATER = {
-    "chat": ("engram.cli.chat", "chat", "Talk with a language model that remembers."),
-    "bench": ("engram.bench.main", "bench", "Measure how good and how fast recall is, against others."),
+    "chat": ("engram.cli.chat", "chat", "Talk with a language model that remembers.", "chat"),
+    "serve": ("engram.cli.serve", "serve", "Serve a memory: put it in front of any model's API.", "serve"),
+    "mcp": ("engram.cli.mcp", "mcp", "Offer a memory to an agent as MCP tools, over stdio.", "serve"),
+    "bench": ("engram.bench.main", "bench", "Measure how good and how fast recall is, against others.", "serve"),
 }
-"""Commands by name: module, function, first line of the help."""
+"""Commands by name: module, function, first line of the help, the extra that installs what it needs."""
 
 
 def help_of(function: Callable[..., object]) -> str:
@@ -33,7 +36,7 @@ class Later(TyperCommand):
     """A command whose module is imported when it runs."""
 
     def __init__(self, name: str) -> None:
-        self._module, self._function, help_text = LATER[name]
+        self._module, self._function, help_text, self._extra = LATER[name]
         super().__init__(name, help=help_text)
 
     def load(self) -> Any:
@@ -44,7 +47,7 @@ class Later(TyperCommand):
             if (error.name or "").startswith("engram"):
                 raise EngramError(f"this installation of Engram has no {self.name}: {error}") from None
             raise MissingExtra(
-                f"engram {self.name} needs {error.name}; install it with: pip install 'engram[{self.name}]'"
+                f"engram {self.name} needs {error.name}; install it with: pip install 'engram[{self._extra}]'"
             ) from None
         own = typer.Typer(add_completion=False, rich_markup_mode=app.rich_markup_mode)
         own.command(self.name, help=help_of(function))(function)
@@ -109,6 +112,9 @@ for name, function in (
     ("reindex", care.reindex),
 ):
     app.command(name, help=help_of(function))(function)
+
+
+app.add_typer(keys_app, name="keys")
 
 
 def command() -> Any:

@@ -66,10 +66,16 @@ class LocalModel:
         if not self.path.is_file():
             raise ModelUnavailable(f"there is no model file at {self.path}; give the path of a .gguf file")
         key = secrets.token_urlsafe(32)
-        self._server = _start(self.path, context, min(2, os.cpu_count() or 1) if threads is None else threads, key)
+        self._server = _start(
+            self.path, self.name, context, min(2, os.cpu_count() or 1) if threads is None else threads, key
+        )
         url = self._server.listening_address
+        self.url = url + "/v1"
+        """Where an OpenAI-compatible client finds the model, on this machine only."""
+        self.key = key
+        """What such a client must show."""
         # A proxy set for the outside world must not be asked for this process's own port.
-        self._endpoint = OpenAIModel(url + "/v1", self.name, key=key, wait_seconds=600.0, use_proxy=False)
+        self._endpoint = OpenAIModel(self.url, self.name, key=key, wait_seconds=600.0, use_proxy=False)
         self._tokenize_url = url + "/tokenize"
         self._safe: dict[str, str] = {}
 
@@ -143,7 +149,7 @@ def until_it_loops(pieces: Generator[str, None, None]) -> Generator[str, None, N
 _NO_BRACKETS = str.maketrans("<>[]{}|", "‹›()()¦")
 
 
-def _start(path: Path, context: int, threads: int, key: str) -> Any:
+def _start(path: Path, name: str, context: int, threads: int, key: str) -> Any:
     """A running llama.cpp server for the model at `path`."""
     try:
         import xllamacpp
@@ -151,6 +157,7 @@ def _start(path: Path, context: int, threads: int, key: str) -> Any:
         raise MissingExtra(_INSTALL_RUNNER) from error
     params = xllamacpp.CommonParams()
     params.model.path = str(path)
+    params.model_alias = {name}
     params.n_ctx = context
     for cpu in (params.cpuparams, params.cpuparams_batch):
         cpu.n_threads = threads
@@ -158,6 +165,9 @@ def _start(path: Path, context: int, threads: int, key: str) -> Any:
         # (measured on two busy cores: 12 tokens a second spinning, 71 without).
         cpu.poll = 0
     params.n_threads_http = 2
+    # Where a request does not say: a model this small says nothing new after that, nor anything truer by chance.
+    params.n_predict = DEFAULT_REPLY_TOKENS
+    params.sampling.temp = 0.0
     params.verbosity = -1
     params.warmup = False
     params.cache_ram_mib = 0

@@ -38,13 +38,24 @@ def estimated_tokens(text: str) -> int:
     return total
 
 
+Passage = tuple[int, Engram, str]
+"""An engram with its seq, and what of its text is shown."""
+
+
 def context(engrams: Sequence[tuple[int, Engram]], query: str, budget: int, count: Count = estimated_tokens) -> str:
     """The best of `engrams` that fit in `budget` tokens, as notes; "" where none fits.
 
     `engrams`: each with its seq, the best first. Taken greedily by rank; those that follow each other in a session
     stand together. `count` gives the tokens of a text.
     """
-    chosen: list[tuple[int, Engram, str]] = []
+    return rendered(packed(engrams, query, budget, count))
+
+
+def packed(
+    engrams: Sequence[tuple[int, Engram]], query: str, budget: int, count: Count = estimated_tokens
+) -> list[Passage]:
+    """The passages that `context` renders, the best first."""
+    chosen: list[Passage] = []
     seen: set[tuple[str | None, str]] = set()
     for seq, engram in engrams:
         if (engram.speaker, engram.text) in seen:
@@ -55,10 +66,10 @@ def context(engrams: Sequence[tuple[int, Engram]], query: str, budget: int, coun
         if text and count(rendered([*chosen, (seq, engram, text)])) <= budget:
             chosen.append((seq, engram, text))
             seen.add((engram.speaker, engram.text))
-    return rendered(chosen)
+    return chosen
 
 
-def rendered(passages: Sequence[tuple[int, Engram, str]]) -> str:
+def rendered(passages: Sequence[Passage]) -> str:
     """The notes as text: one heading, a line for each day and session, a line for each turn under it."""
     if not passages:
         return ""

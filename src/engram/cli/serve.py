@@ -1,0 +1,98 @@
+"""`engram serve`: memory for any model, by changing one URL.
+
+Owns the options and where their values come from. Knows nothing of HTTP; that is `engram.serve`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from engram.cli.options import MemoryPath
+from engram.memory import default_path
+from engram.serve.logs import set_up
+from engram.serve.server import serve as run
+from engram.serve.settings import Settings
+
+DEFAULTS = Settings(memory="")
+
+
+def serve(
+    memory: MemoryPath = None,
+    upstream: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            envvar="ENGRAM_UPSTREAM",
+            help="The API of the model, such as https://api.openai.com/v1. Default: the embedded small model.",
+            show_default=False,
+        ),
+    ] = None,
+    upstream_key_env: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="The environment variable that holds the key for it. Default: each caller's own key is sent.",
+            show_default=False,
+        ),
+    ] = None,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = DEFAULTS.host,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0: any that is free.")] = DEFAULTS.port,
+    namespace: Annotated[
+        str, typer.Option("--namespace", "-n", metavar="NAME", help="Whose memory it is if a request does not say.")
+    ] = DEFAULTS.namespace,
+    budget: Annotated[int, typer.Option(min=0, help="Tokens of notes put into a request, at most.")] = DEFAULTS.budget,
+    notes: Annotated[int, typer.Option(min=0, help="Memories put into a request, at most.")] = DEFAULTS.notes,
+    least_score: Annotated[
+        float, typer.Option(min=0, max=1, help="The score that a memory must have to be put in.")
+    ] = DEFAULTS.least_score,
+    sticky: Annotated[
+        bool, typer.Option("--sticky", help="Give earlier messages the notes back that they had (see docs/serve.md).")
+    ] = DEFAULTS.sticky,
+    deadline: Annotated[
+        float, typer.Option(min=1, metavar="MS", help="Milliseconds that a request waits for memory.")
+    ] = DEFAULTS.deadline * 1000,
+    max_body: Annotated[int, typer.Option(min=1, metavar="MIB", help="MiB of a request, at most.")] = (
+        DEFAULTS.most_body >> 20
+    ),
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Another name that the server is called by; * for any. May be given again."),
+    ] = None,
+    cors_origin: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ORIGIN", help="A web page's origin that may call it. May be given again."),
+    ] = None,
+    log_text: Annotated[bool, typer.Option("--log-text", help="Let the log hold what was said.")] = DEFAULTS.log_text,
+) -> None:
+    r"""Serve a memory: put it in front of any model's API by changing one URL.
+
+    Applications call http://127.0.0.1:8100/v1 in the place of the model's API, and the model remembers. The memory
+    itself is under /memory (docs at /docs) and /mcp. Without --upstream an embedded small model answers.
+
+    Example:
+      engram serve --upstream https://api.openai.com/v1
+      curl http://127.0.0.1:8100/v1/chat/completions -H 'Content-Type: application/json' \
+        -d '{"model": "smollm2", "messages": [{"role": "user", "content": "My dog is called Biscuit."}]}'
+    """
+    set_up(with_text=log_text)
+    run(
+        Settings(
+            memory=str(default_path() if memory is None else memory),
+            host=host,
+            port=port,
+            upstream=upstream,
+            upstream_key_env=upstream_key_env,
+            namespace=namespace,
+            budget=budget,
+            notes=notes,
+            least_score=least_score,
+            sticky=sticky,
+            deadline=deadline / 1000,
+            most_body=max_body << 20,
+            allowed_hosts=tuple(allow_host or ()),
+            cors_origins=tuple(cors_origin or ()),
+            log_text=log_text,
+        )
+    )

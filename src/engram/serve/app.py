@@ -1,0 +1,129 @@
+"""The ASGI application: which path leads to which face, and what is opened and let go of with it.
+
+Owns the order in which a request passes the guards, and the end of a server: running answers first, then the writes
+that still wait, then the files.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi_offline import FastAPIOffline
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from engram.errors import EngramError
+from engram.models.local import LocalModel
+from engram.serve import guard, rest
+from engram.serve.logs import log
+from engram.serve.mcp import mcp_app
+from engram.serve.notes import wording_for
+from engram.serve.proxy import Proxy
+from engram.serve.recaller import Recaller
+from engram.serve.services import Services
+from engram.serve.upstream import Upstream
+
+logger = logging.getLogger("engram.serve")
+
+DESCRIPTION = """\
+Remember what was said, recall the part of it that answers a question, forget what should not be kept. The same memory
+stands behind `/v1` (the APIs of OpenAI and Anthropic) and `/mcp`.
+"""
+
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"]
+
+
+def make_app(services: Services, upstream: Upstream, model: LocalModel | None) -> ASGIApp:
+    """The application over the parts of a server, which are let go of when it ends."""
+    settings = services.settings
+    wording = wording_for(
+        embedded=settings.upstream is None,
+        budget=settings.budget,
+        notes=settings.notes,
+        least_score=settings.least_score,
+    )
+    proxy = Proxy(services, upstream, Recaller(services.memory, wording, sticky=settings.sticky))
+    mcp = mcp_app(services)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        services.metrics.watch_queue(services.recorder.waiting)
+        # What is there now stays: the collector need not look at it again with every round.
+        gc.collect()
+        gc.freeze()
+        async with mcp.lifespan():
+            yield
+        await let_go(services, upstream, proxy, model)
+
+    # The page at /docs brings its scripts along: a memory's own pages load nothing from others.
+    app = FastAPIOffline(
+        docs_url="/docs", redoc_url=None, title="Engram", version=version(), description=DESCRIPTION, lifespan=lifespan
+    )
+    app.include_router(rest.router(services))
+    rest.add_error_handlers(app)
+    app.router.routes.append(Route("/v1/{path:path}", endpoint=proxy, methods=METHODS, include_in_schema=False))
+    app.router.routes.append(Route("/mcp", endpoint=mcp, include_in_schema=False))
+    add_health(app, services)
+    return guard.guarded(app, settings)
+
+
+def version() -> str:
+    """The version of this installation."""
+    from importlib.metadata import version as installed
+
+    return installed("engram")
+
+
+def add_health(app: FastAPI, services: Services) -> None:
+    """What a supervisor asks: whether the server lives, whether it can work, and its figures."""
+
+    @app.get("/healthz", include_in_schema=False)
+    async def healthz() -> Response:
+        return PlainTextResponse("ok\n")
+
+    @app.get("/readyz", include_in_schema=False)
+    async def readyz() -> Response:
+        settings = services.settings
+        try:
+            await asyncio.wait_for(services.run(services.memory.sessions, settings.namespace), 2.0)
+        except (EngramError, OSError, TimeoutError) as error:
+            said = str(error) or "the memory did not answer within 2 s"
+            return JSONResponse({"ready": False, "reason": said}, 503)
+        waiting = services.recorder.waiting()
+        if waiting >= settings.most_waiting:
+            return JSONResponse({"ready": False, "reason": f"{waiting} turns wait to be written"}, 503)
+        return JSONResponse({"ready": True})
+
+    @app.get("/metrics", include_in_schema=False)
+    async def metrics(request: Request) -> Response:
+        access = services.gate.access(dict(request.headers))
+        if not access.admin:
+            # The figures count over all namespaces.
+            raise rest.forbidden("the figures are for admin keys")
+        return Response(services.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+async def let_go(services: Services, upstream: Upstream, proxy: Proxy, model: LocalModel | None) -> None:
+    """End a server: what waits to be written is written, as far as the time for that goes."""
+    seconds = services.settings.drain_seconds
+    try:
+        await asyncio.wait_for(proxy.drain(), seconds)
+    except TimeoutError:
+        log(logger, logging.ERROR, "turns whose conversation could not be found in time were not remembered")
+    left = await asyncio.to_thread(services.recorder.drain, seconds)
+    if left:
+        log(logger, logging.ERROR, "turns were not written", turns=left)
+    await upstream.close()
+    services.threads.shutdown(wait=True, cancel_futures=True)
+    await asyncio.to_thread(services.recorder.close)
+    if model is not None:
+        await asyncio.to_thread(model.close)
+    services.memory.close()
+    services.ledger.close()
+    log(logger, logging.INFO, "stopped")

@@ -1,0 +1,537 @@
+"""The way of one request to a model: recall on the way in, remember on the way out, and nothing in between changed.
+
+Owns the order of the steps and what happens when memory fails: the request goes on without it. Knows nothing of how
+each API's bodies look (`wire`), nor of how notes are found (`recaller`) or kept (`recorder`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from starlette.types import Message, Receive, Scope, Send
+
+from engram.errors import EngramError
+from engram.models.prompt import SMALL
+from engram.serve import threads
+from engram.serve.access import Access, asked_namespace
+from engram.serve.errors import ServeError, bad_request
+from engram.serve.logs import log
+from engram.serve.metrics import status_class
+from engram.serve.notes import without_notes
+from engram.serve.recaller import NO_NOTES, Notes, Recaller
+from engram.serve.recorder import Writing
+from engram.serve.services import Services
+from engram.serve.threads import Thread
+from engram.serve.upstream import Answer, Upstream
+from engram.serve.wire import CHAT, MESSAGES, RESPONSES, Collector, Request, Said, Wire
+
+logger = logging.getLogger("engram.serve")
+
+T = TypeVar("T")
+
+WIRES: dict[str, Wire] = {
+    "/v1/chat/completions": CHAT,
+    "/v1/messages": MESSAGES,
+    "/v1/responses": RESPONSES,
+}
+MODES = {"": (True, True), "off": (False, False), "read": (True, False), "write": (False, True)}
+"""What `X-Engram` allows: to read, to write."""
+
+SOURCE = "serve"
+"""What remembered turns of a conversation name as their source."""
+
+LARGE_BODY = 64 << 10
+"""Bytes from which on a body is read in a thread: the event loop must not wait for it."""
+
+TOO_MANY_MESSAGES = 10_000
+"""A request with so many is refused: no model reads them, and each would be looked up."""
+
+RETRIES = 8
+"""How often the thread of a request is looked for again, in the background, when the ledger could not be asked."""
+
+
+@dataclass(slots=True)
+class Visit:
+    """One request, and what memory does for it."""
+
+    wire: Wire
+    request: Request
+    namespace: str
+    session: str | None
+    reads: bool
+    writes: bool
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    thread: Thread | None = None
+    notes: Notes = NO_NOTES
+    looked_up: bool = False
+    """Whether notes were looked for in time, found or not."""
+    milliseconds: float = 0.0
+    """What memory took before the request went on."""
+    error: str | None = None
+    """What went wrong with memory."""
+    writing: Writing | None = None
+    later: asyncio.Task[Writing | None] | None = None
+    """Where the thread was not found in time: the task that goes on with that."""
+
+    def headers(self) -> list[tuple[str, str]]:
+        """What memory did, as the headers of the answer."""
+        found = [("x-engram-ms", f"{self.milliseconds:.1f}")]
+        if self.reads:
+            found.append(("x-engram-recalled", ",".join(self.notes.recalled)))
+        if self.thread is not None:
+            # In UTF-8, as it came.
+            found.append(("x-engram-session", self.thread.session.encode().decode("latin-1")))
+        if self.writing is not None:
+            found.append(("x-engram-receipt", self.writing.receipt))
+        if self.error is not None:
+            found.append(("x-engram-error", self.error))
+        return found
+
+
+class Proxy:
+    """The ASGI application behind /v1."""
+
+    def __init__(self, services: Services, upstream: Upstream, recaller: Recaller) -> None:
+        self._services = services
+        self._upstream = upstream
+        self._recaller = recaller
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        begun = time.perf_counter()
+        wire = WIRES.get(scope["path"]) if scope["method"] == "POST" else None
+        sender = Sender(send)
+        try:
+            headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
+            access = self._services.gate.access(dict(headers))
+            if wire is None:
+                await self._pass(scope, headers, receive, sender)
+            else:
+                await self._remember(wire, scope, headers, access, receive, sender)
+        except ServeError as error:
+            if error.code.startswith("upstream"):
+                self._services.metrics.failures.labels(error.code).inc()
+            if not sender.started:
+                form = MESSAGES if scope["path"].startswith("/v1/messages") else wire or CHAT
+                await sender.whole(error.status, [("content-type", "application/json")], form.error(error))
+        finally:
+            face = wire.name if wire is not None else "passed"
+            outcome = status_class(sender.status) if sender.ended else "broken"
+            self._services.metrics.requests.labels(face, outcome).inc()
+            taken = round((time.perf_counter() - begun) * 1000, 1)
+            log(logger, logging.INFO, "request", face=face, status=sender.status, outcome=outcome, ms=taken)
+
+    async def drain(self) -> None:
+        """Wait for what still goes on in the background."""
+        while self._tasks:
+            await asyncio.wait(set(self._tasks))
+
+    def _begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Do `work` in the background: it goes on if its request ends."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    # What is no conversation.
+
+    async def _pass(self, scope: Scope, headers: list[tuple[str, str]], receive: Receive, sender: Sender) -> None:
+        """Hand a request through as it is, and the answer."""
+        coming = Incoming(receive)
+        body = coming.pieces() if has_body(headers) else b""
+        async with self._upstream.asked(scope["method"], *target_of(scope), headers, body) as answer:
+            await relay(answer, sender, coming)
+
+    # What is one.
+
+    async def _remember(
+        self,
+        wire: Wire,
+        scope: Scope,
+        headers: list[tuple[str, str]],
+        access: Access,
+        receive: Receive,
+        sender: Sender,
+    ) -> None:
+        given = dict(headers)
+        reads, writes = mode_of(given, access)
+        coming = Incoming(receive)
+        body = b"".join([piece async for piece in coming.pieces()])
+        visit = None
+        if reads or writes:
+            request = await self._read(wire, body)
+            namespace = namespace_of(access, asked_namespace(given), request.user)
+            visit = Visit(wire, request, namespace, asked_session(given), reads, writes)
+            await self._prepare(visit)
+            if visit.notes.texts:
+                body = wire.with_notes(request, visit.notes.texts)
+            if self._services.settings.upstream is None:
+                body = with_manner(wire, request, body)
+            sender.own = visit.headers()
+        try:
+            async with self._upstream.asked("POST", *target_of(scope), headers, body) as answer:
+                if visit is None or not visit.writes or not 200 <= answer.status < 300:
+                    self._failed(visit)
+                    await relay(answer, sender, coming)
+                else:
+                    await self._keep(visit, answer, sender, coming)
+        except ServeError:
+            self._failed(visit)
+            raise
+
+    async def _read(self, wire: Wire, body: bytes) -> Request:
+        """The request in a body, its messages without the notes that were put in earlier."""
+        if len(body) > LARGE_BODY:
+            # Not in a thread of the memory's: if all of them wait for it, this must go on.
+            return await asyncio.to_thread(read_request, wire, body)
+        return read_request(wire, body)
+
+    async def _prepare(self, visit: Visit) -> None:
+        """Find the thread and the notes, within the deadline; begin to write."""
+        services, begun = self._services, time.perf_counter()
+        call = asyncio.get_running_loop().run_in_executor(services.threads, self._look_up, visit)
+        done, _ = await asyncio.wait({call}, timeout=services.settings.deadline)
+        if not done:
+            # What waits for a thread does not begin; what runs goes on, and tells where the turn belongs.
+            call.cancel()
+            visit.error = f"memory took over {services.settings.deadline * 1000:.0f} ms"
+            services.metrics.failures.labels("recall_deadline").inc()
+            log(logger, logging.WARNING, "memory was too slow", namespace=visit.namespace)
+        else:
+            failure = call.exception()
+            if isinstance(failure, ServeError):
+                raise failure
+            if failure is not None:
+                self._note_failure(visit, failure)
+            elif (notes := call.result()) is not None:
+                visit.notes, visit.looked_up = notes, True
+        thread, visit.milliseconds = visit.thread, (time.perf_counter() - begun) * 1000
+        if visit.reads and visit.error is None:
+            services.metrics.note_tokens.inc(visit.notes.tokens)
+        if not visit.writes:
+            return
+        if thread is not None:
+            visit.writing = self._accept(visit, thread)
+        else:
+            visit.later = self._begin(self._accept_later(visit))
+
+    def _look_up(self, visit: Visit) -> Notes | None:
+        """Find the thread, then the notes: None if none are wanted. In a thread of the pool."""
+        request, ledger = visit.request, self._services.ledger
+        thread = threads.find(ledger, visit.namespace, request.messages, visit.session, request.previous)
+        visit.thread = thread
+        if not visit.reads:
+            return None
+        with self._services.metrics.recall_seconds.time():
+            return self._recaller.notes(thread, request.messages)
+
+    def _note_failure(self, visit: Visit, failure: BaseException) -> None:
+        said = str(failure) if isinstance(failure, EngramError) else f"{type(failure).__name__}: {failure}"
+        visit.error = one_line(said)
+        self._services.metrics.failures.labels("recall_error").inc()
+        log(logger, logging.ERROR, "memory failed", error=visit.error, namespace=visit.namespace)
+
+    def _accept(self, visit: Visit, thread: Thread) -> Writing:
+        recalled = visit.notes.recalled if visit.looked_up else None
+        messages = visit.request.messages
+        return self._services.recorder.accept(thread, messages, visit.at, recalled, SOURCE)
+
+    async def _accept_later(self, visit: Visit) -> Writing | None:
+        """Begin to write as soon as the thread can be found."""
+        request, services, pause = visit.request, self._services, 0.2
+        for _ in range(RETRIES):
+            try:
+                if visit.thread is None:
+                    visit.thread = await services.run(
+                        threads.find,
+                        services.ledger,
+                        visit.namespace,
+                        request.messages,
+                        visit.session,
+                        request.previous,
+                    )
+                return self._accept(visit, visit.thread)
+            except ServeError as error:
+                log(logger, logging.ERROR, "a turn was not remembered", error=error.message)
+                return None
+            except (EngramError, OSError):
+                await asyncio.sleep(pause)
+                pause *= 2
+            except Exception:  # a worker's edge: whatever it is, the reply must go on
+                logger.exception("a turn was not remembered")
+                break
+        services.metrics.failures.labels("record_error").inc()
+        log(logger, logging.ERROR, "a turn was not remembered: its thread could not be found")
+        return None
+
+    def _failed(self, visit: Visit | None) -> None:
+        """Upstream gave no reply: the turn stays, and a retry is not a new one."""
+        if visit is None:
+            return
+        if visit.writing is not None:
+            self._services.recorder.failed(visit.writing)
+        elif visit.later is not None:
+            visit.later.add_done_callback(self._failed_later)
+
+    def _failed_later(self, task: asyncio.Task[Writing | None]) -> None:
+        if not task.cancelled() and task.exception() is None and (writing := task.result()) is not None:
+            self._services.recorder.failed(writing)
+
+    # The reply.
+
+    async def _keep(self, visit: Visit, answer: Answer, sender: Sender, coming: Incoming) -> None:
+        """Hand a reply through, and keep it: before its end is sent if memory is quick enough for that."""
+        collector = visit.wire.collector(answer.content_type)
+        streamed = "text/event-stream" in answer.content_type
+        keeping: asyncio.Task[None] | None = None
+
+        async def keep() -> None:
+            nonlocal keeping
+            if keeping is None:
+                keeping = self._begin(self._keep_reply(visit, collector))
+            # Once begun it goes on, though the client goes away at this moment, or memory is slow.
+            await asyncio.wait({keeping}, timeout=self._services.settings.deadline)
+
+        async def hand_through() -> None:
+            if not streamed:
+                body = []
+                async for piece in answer.pieces:
+                    collector.feed(piece)
+                    body.append(piece)
+                await keep()
+                await sender.whole(answer.status, answer.headers, b"".join(body))
+                return
+            await sender.start(answer.status, answer.headers)
+            tail = b""
+            async for piece in answer.pieces:
+                collector.feed(piece)
+                # However the end of a stream is cut into pieces: its last byte waits until the reply is kept.
+                if visit.wire.ends(tail + piece):
+                    await keep()
+                tail = piece[-32:] if len(piece) >= 32 else (tail + piece)[-32:]
+                await sender.piece(piece)
+            await keep()
+            await sender.end()
+
+        try:
+            await unless_gone(hand_through(), coming)
+        finally:
+            # Where it broke off, on either side, what came is kept, though nobody waits for it.
+            await keep()
+
+    async def _keep_reply(self, visit: Visit, collector: Collector) -> None:
+        """Hand the reply to the recorder, and wait until it is durable: a deadline long, the rest comes about later."""
+        if visit.later is not None and not visit.later.done():
+            self._begin(self._keep_late(visit.later, collector))
+            return
+        writing = visit.writing if visit.later is None else visit.later.result()
+        if writing is None:
+            return
+        await self._record(writing, collector)
+        waits = {asyncio.wrap_future(future) for future in writing.futures()}
+        if waits:
+            _, late = await asyncio.wait(waits, timeout=self._services.settings.deadline)
+            if late:
+                self._services.metrics.failures.labels("record_deadline").inc()
+
+    async def _keep_late(self, later: asyncio.Task[Writing | None], collector: Collector) -> None:
+        if (writing := await later) is not None:
+            await self._record(writing, collector)
+
+    async def _record(self, writing: Writing, collector: Collector) -> None:
+        try:
+            await asyncio.to_thread(self._hand_over, writing, collector)
+        except Exception:  # a worker's edge: whatever it is, the reply must go on
+            self._services.metrics.failures.labels("record_error").inc()
+            logger.exception("a reply was not remembered")
+
+    def _hand_over(self, writing: Writing, collector: Collector) -> None:
+        replies = [replace(reply, said=cleaned(reply.said)) for reply in collector.replies()]
+        if replies:
+            self._services.recorder.reply(writing, replies, collector.response_id)
+        else:
+            self._services.recorder.failed(writing)
+
+
+class Sender:
+    """The answer to one request, on its way to the client."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.own: list[tuple[str, str]] = []
+        """Headers that it has whatever it is: what memory did."""
+        self.status = 0
+        self.ended = False
+
+    @property
+    def started(self) -> bool:
+        """Whether the head of the answer is gone."""
+        return self.status > 0
+
+    async def start(self, status: int, headers: Sequence[tuple[str, str]]) -> None:
+        """Send the head."""
+        self.status = status
+        raw = [(name.encode("latin-1"), header_value(value)) for name, value in (*headers, *self.own)]
+        await self._send({"type": "http.response.start", "status": status, "headers": raw})
+
+    async def piece(self, body: bytes) -> None:
+        """Send a piece of the body."""
+        await self._send({"type": "http.response.body", "body": body, "more_body": True})
+
+    async def end(self, body: bytes = b"") -> None:
+        """Send the last piece."""
+        await self._send({"type": "http.response.body", "body": body, "more_body": False})
+        self.ended = True
+
+    async def whole(self, status: int, headers: Sequence[tuple[str, str]], body: bytes) -> None:
+        """Send all of it."""
+        await self.start(status, [*headers, ("content-length", str(len(body)))])
+        await self.end(body)
+
+
+class ClientGone(ServeError):
+    """Nobody is there to read the answer."""
+
+
+class Incoming:
+    """What comes from the client: the body of its request, and that it goes away."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._read = asyncio.Event()
+        """Nobody reads the body, or it has come to its end."""
+        self._read.set()
+
+    def pieces(self) -> AsyncIterator[bytes]:
+        """The body as it comes. Raises `ClientGone` if it does not come to an end."""
+        self._read.clear()
+        return self._pieces()
+
+    async def _pieces(self) -> AsyncIterator[bytes]:
+        while True:
+            message: Message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone(499, "the client went away", "client_gone")
+            if body := message.get("body", b""):
+                yield body
+            if not message.get("more_body", False):
+                self._read.set()
+                return
+
+    async def gone(self) -> None:
+        """Wait until the client goes away."""
+        # What comes can be taken by one at a time.
+        await self._read.wait()
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+
+async def relay(answer: Answer, sender: Sender, coming: Incoming) -> None:
+    """Hand an answer through that nothing is kept of."""
+
+    async def hand_through() -> None:
+        await sender.start(answer.status, answer.headers)
+        async for piece in answer.pieces:
+            await sender.piece(piece)
+        await sender.end()
+
+    await unless_gone(hand_through(), coming)
+
+
+async def unless_gone(work: Coroutine[Any, Any, None], coming: Incoming) -> None:
+    """Do `work` to its end, unless the client goes away first: then stop it and raise `ClientGone`."""
+    task, gone = asyncio.ensure_future(work), asyncio.ensure_future(coming.gone())
+    try:
+        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        raise ClientGone(499, "the client went away", "client_gone")
+    finally:
+        for one in (task, gone):
+            one.cancel()
+        # Upstream must be let go before this request is over.
+        await asyncio.gather(task, gone, return_exceptions=True)
+
+
+def target_of(scope: Scope) -> tuple[str, str]:
+    """The path and the query of a request as they came: nothing in them is unquoted, and so nothing quoted anew."""
+    return scope["raw_path"].decode("latin-1"), scope["query_string"].decode("latin-1")
+
+
+def has_body(headers: Sequence[tuple[str, str]]) -> bool:
+    """Whether a request has one, by its headers."""
+    return any(
+        name == "transfer-encoding" or (name == "content-length" and value.strip() != "0") for name, value in headers
+    )
+
+
+def with_manner(wire: Wire, request: Request, body: bytes) -> bytes:
+    """A request for the embedded model with the system message that it does best with, if it has none of its own."""
+    first = request.messages[0] if request.messages else None
+    if wire is not CHAT or first is None or first.span is None or first.role == "system":
+        return body
+    # Notes stand in messages: where the first begins, the body is as it came.
+    head = request.text[: first.span[0]].encode()
+    system = json.dumps({"role": "system", "content": SMALL.system}) + ", "
+    return head + system.encode() + body[len(head) :]
+
+
+def read_request(wire: Wire, body: bytes) -> Request:
+    """The request in a body, its messages without the notes that Engram had put in."""
+    request = wire.read(body)
+    if (count := len(request.messages)) >= TOO_MANY_MESSAGES:
+        raise bad_request(f"the request has {count:,} messages; it must have fewer than {TOO_MANY_MESSAGES:,}")
+    return replace(request, messages=tuple(map(cleaned, request.messages)))
+
+
+def cleaned(said: Said) -> Said:
+    """A message without the notes that Engram had put in, where it holds some."""
+    pieces = tuple(replace(piece, text=text) for piece in said.pieces if (text := without_notes(piece.text)))
+    if pieces == said.pieces:
+        return said
+    return replace(said, pieces=pieces, text=without_notes(said.text), key=without_notes(said.key))
+
+
+def mode_of(headers: dict[str, str], access: Access) -> tuple[bool, bool]:
+    """Whether a request reads memory and whether it writes, by its header and the rights of its key."""
+    asked = headers.get("x-engram", "").strip().lower()
+    if asked not in MODES:
+        raise bad_request(f"X-Engram is {asked[:40]!r}; it can be off, read or write", "X-Engram")
+    reads, writes = MODES[asked]
+    return reads and access.read, writes and access.write
+
+
+def asked_session(headers: dict[str, str]) -> str | None:
+    """The session that a request names; None if it does not. What is UTF-8 is read as UTF-8."""
+    value = headers.get("x-engram-session")
+    if value is None:
+        return None
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeError:
+        return value
+
+
+def namespace_of(access: Access, asked: str | None, user: str | None) -> str:
+    """Whose memory it is: by the header, else by the request's `user`, else by the key."""
+    if asked is None and user is not None and access.allows(user):
+        asked = user
+    return access.namespace(asked)
+
+
+def one_line(text: str) -> str:
+    """`text` as the value of a header."""
+    return " ".join(text.split())[:300]
+
+
+def header_value(value: str) -> bytes:
+    """A header's value; what is not Latin-1 is written as its escape."""
+    return value.encode("latin-1", "backslashreplace")

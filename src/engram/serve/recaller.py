@@ -1,0 +1,95 @@
+"""What a request gets from memory: its thread, and the notes that go into it.
+
+Owns the cue and the choice of messages that get notes. Runs in a thread of its own; the deadline is its caller's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from engram.encode import words
+from engram.memory import Memory
+from engram.recall.context import estimated_tokens
+from engram.serve.notes import LOOKED_AT, Wording, as_said
+from engram.serve.threads import Thread
+from engram.serve.wire import Said
+
+SHORT = 6
+"""Words up to which a message may mean what came before it: "and when was that?"."""
+
+BEFORE = 240
+"""Characters of the message before that are looked up with a short one: its end, where it asks or names something."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """The notes for one request."""
+
+    texts: Mapping[int, str]
+    """By the place of the message that they go into."""
+    recalled: tuple[str, ...]
+    """The ids of the engrams that went into the last user message, best first."""
+    tokens: int
+    """What all of them take: an estimate."""
+
+
+NO_NOTES = Notes({}, (), 0)
+
+
+class Recaller:
+    """Finds the notes for requests. Safe to call from several threads."""
+
+    def __init__(self, memory: Memory, wording: Wording, *, sticky: bool) -> None:
+        self._memory = memory
+        self._wording = wording
+        self._sticky = sticky
+
+    def notes(self, thread: Thread, messages: Sequence[Said]) -> Notes:
+        """The notes for a request's messages, which belong to `thread`."""
+        last = last_user(messages)
+        if last is None:
+            return NO_NOTES
+        wanted = {place: ids for place, ids in thread.notes.items() if ids and (self._sticky or place == last)}
+        # A message keeps the notes that it was given: while tools are called for it, and when it is asked again.
+        if last not in thread.notes:
+            # What earlier messages get back is in the request, too.
+            held = thread.held.union(*wanted.values())
+            wanted[last] = self._recalled(thread.namespace, messages, last, held)
+        texts, recalled = self._worded(thread.namespace, messages, wanted)
+        return Notes(texts, recalled.get(last, ()), sum(map(estimated_tokens, texts.values())))
+
+    def _recalled(self, namespace: str, messages: Sequence[Said], last: int, held: frozenset[str]) -> tuple[str, ...]:
+        hits = self._memory.recall(cue(messages, last), namespace=namespace, limit=LOOKED_AT)
+        texts = {as_said(piece.text) for said in messages for piece in said.pieces}
+        return tuple(engram.id for engram in self._wording.chosen(hits, held, texts))
+
+    def _worded(
+        self, namespace: str, messages: Sequence[Said], wanted: Mapping[int, tuple[str, ...]]
+    ) -> tuple[dict[int, str], dict[int, tuple[str, ...]]]:
+        """The notes of each message as text, and the ids of those that are still there and fit."""
+        there = self._memory.get_many([id for ids in wanted.values() for id in ids], namespace=namespace)
+        texts: dict[int, str] = {}
+        kept: dict[int, tuple[str, ...]] = {}
+        for place, ids in wanted.items():
+            engrams = [there[id] for id in ids if id in there]
+            text, ids_in_it = self._wording.put(engrams, messages[place].text)
+            if text:
+                texts[place], kept[place] = text, ids_in_it
+        return texts, kept
+
+
+def last_user(messages: Sequence[Said]) -> int | None:
+    """The place of the last message in the user's own words; None if there is none."""
+    return max((place for place, said in enumerate(messages) if said.role == "user" and said.text), default=None)
+
+
+def cue(messages: Sequence[Said], last: int) -> str:
+    """What is looked up: the user's words, and where these are few the end of what was said right before them."""
+    own = messages[last].text
+    if len(words(own)) > SHORT:
+        return own
+    before = next(
+        (said.text for said in reversed(messages[:last]) if said.role in ("user", "assistant") and said.text), ""
+    )
+    return f"{before[-BEFORE:]}\n{own}" if before else own

@@ -1,0 +1,138 @@
+"""A server process: its parts opened, its socket bound, and its end.
+
+Owns the order of opening: what cannot work is said before anybody is answered.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+
+import uvicorn
+from filelock import FileLock, Timeout
+
+from engram.errors import EngramError, MemoryLocked, MemoryReadOnly
+from engram.memory import Memory
+from engram.models.local import LocalModel, smollm2_path
+from engram.serve import guard
+from engram.serve.access import Gate
+from engram.serve.app import make_app
+from engram.serve.ledger import Ledger
+from engram.serve.logs import log
+from engram.serve.metrics import Metrics
+from engram.serve.notes import without_notes
+from engram.serve.recorder import Recorder
+from engram.serve.services import Services
+from engram.serve.settings import Settings
+from engram.serve.upstream import open_upstream
+
+logger = logging.getLogger("engram.serve")
+
+THREADS = 4
+"""Threads that call the memory. More would only wait for each other: recall is arithmetic."""
+
+BACKLOG = 2048
+"""Connections that may wait to be taken."""
+
+MEMORY_WAIT = 2.0
+"""Seconds that a write waits for another process's before it is put off."""
+
+
+def serve(settings: Settings) -> None:
+    """Serve until told to stop (SIGTERM, SIGINT). Raises `EngramError` if it cannot begin."""
+    with ExitStack() as opened:
+        opened.enter_context(only_server(settings.memory))
+        ledger = opened.enter_context(Ledger(ledger_path(settings.memory)))
+        guard.check_bind(settings, ledger.has_keys())
+        bound = opened.enter_context(bind(settings))
+        memory = opened.enter_context(Memory(settings.memory, wait=MEMORY_WAIT))
+        model = LocalModel(smollm2_path(), name="SmolLM2-135M-Instruct") if settings.upstream is None else None
+        metrics = Metrics()
+        recorder = Recorder(
+            memory, ledger, most_waiting=settings.most_waiting, on_event=metrics.event, clean=without_notes
+        )
+        services = Services(
+            settings=settings,
+            memory=memory,
+            ledger=ledger,
+            recorder=recorder,
+            gate=Gate(ledger, settings.namespace),
+            metrics=metrics,
+            threads=ThreadPoolExecutor(THREADS, "engram-serve"),
+        )
+        app = make_app(services, open_upstream(settings, model), model)
+        config = uvicorn.Config(
+            app,
+            http=guard.protocol(settings),
+            loop="uvloop",
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=int(settings.drain_seconds),
+        )
+        log(
+            logger,
+            logging.INFO,
+            "listening",
+            url=url_of(bound),
+            upstream=settings.upstream or "embedded",
+            memory=memory.path,
+        )
+        # Once it has ended, uvicorn raises the signal again that told it to: to end so is no failure.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        uvicorn.Server(config).run(sockets=[bound])
+
+
+def ledger_path(memory: str) -> str:
+    """Where the ledger of a memory lies: beside it."""
+    return os.path.abspath(memory) + ".serve"
+
+
+@contextmanager
+def only_server(memory: str) -> Iterator[None]:
+    """Be the one server of a memory: what waits to be written is in the keeping of one process."""
+    path = ledger_path(memory) + ".lock"
+    lock = FileLock(path, fallback_to_soft=False)
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise MemoryLocked(f"another engram serve has {memory} open; stop it, or give another --memory") from None
+    except OSError as error:
+        raise MemoryReadOnly(f"cannot lock {path}: {error}; give a --memory in a folder that can be written") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def bind(settings: Settings) -> socket.socket:
+    """The socket to listen on. Raises `EngramError` if the address cannot be used."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((settings.host, settings.port))
+        bound.listen(BACKLOG)
+    except (OSError, OverflowError) as error:
+        bound.close()
+        raise EngramError(
+            f"cannot listen on {settings.host}:{settings.port}: {error}; choose another with --host and --port"
+        ) from None
+    bound.set_inheritable(True)
+    return bound
+
+
+def url_of(bound: socket.socket) -> str:
+    """Where a bound socket is reached."""
+    host, port = bound.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

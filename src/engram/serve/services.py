@@ -1,0 +1,41 @@
+"""What the faces of one server share.
+
+Owns nothing but the bundle: `app` makes it when the server starts, and lets go of it when it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
+
+from engram.memory import Memory
+from engram.serve.access import Gate
+from engram.serve.ledger import Ledger
+from engram.serve.metrics import Metrics
+from engram.serve.recorder import Recorder
+from engram.serve.settings import Settings
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts of a running server."""
+
+    settings: Settings
+    memory: Memory
+    ledger: Ledger
+    recorder: Recorder
+    gate: Gate
+    metrics: Metrics
+    threads: ThreadPoolExecutor
+    """For calls of the memory: nothing of it may run on the event loop."""
+
+    async def run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """What `function` returns, run in one of `threads`."""
+        call = lambda: function(*args, **kwargs)  # noqa: E731
+        return await asyncio.get_running_loop().run_in_executor(self.threads, call)

@@ -1,0 +1,146 @@
+"""Bodies are read as the json module reads them, and notes change nothing but the content that they go into."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engram.serve.errors import ServeError
+from engram.serve.wire import CHAT, MESSAGES, RESPONSES, Wire
+from engram.serve.wire.spans import Items, read_body
+
+from .forms import OBJECTS, TEXT, VALUES, body
+
+PART = st.fixed_dictionaries({"type": st.just("text"), "text": TEXT}) | st.fixed_dictionaries(
+    {"type": st.just("image_url"), "image_url": OBJECTS}
+)
+MESSAGE = st.fixed_dictionaries(
+    {
+        "role": st.sampled_from(["user", "system", "assistant"]),
+        "content": TEXT | st.none() | st.lists(PART, max_size=3),
+    },
+    optional={"name": TEXT, "extra": VALUES},
+)
+REQUEST = st.fixed_dictionaries({"messages": st.lists(MESSAGE, min_size=1, max_size=4)}, optional={"x": VALUES})
+WRITTEN = st.fixed_dictionaries(
+    {"ensure_ascii": st.booleans(), "indent": st.sampled_from([None, 0, 1, "\t"])},
+    optional={"separators": st.sampled_from([(",", ":"), (" ,\r\n", "\t: ")])},
+)
+
+
+def noted(content: Any, note: str, part: str = "text") -> Any:
+    """A content with a note in it, made the plain way."""
+    if not isinstance(content, list):
+        return note + (content or "")
+    texts = [place for place, one in enumerate(content) if one["type"] == part]
+    at = texts[0] if texts else 0
+    return [*content[:at], {"type": part, "text": note}, *content[at:]]
+
+
+@given(request=REQUEST, written=WRITTEN, note=TEXT, data=st.data())
+def test_notes_change_nothing_else(request: dict[str, Any], written: dict[str, Any], note: str, data: Any) -> None:
+    whole = json.dumps(request, **written).encode()
+    read = CHAT.read(whole)
+    place = data.draw(st.integers(0, len(request["messages"]) - 1))
+    given_content = request["messages"][place]["content"]
+    request["messages"][place]["content"] = noted(given_content, note)
+    sent = CHAT.with_notes(read, {place: note})
+
+    assert json.loads(sent) == request
+    # One place holds something new; what is around it is the same, byte for byte.
+    if given_content is not None:
+        begin = next((i for i, (a, b) in enumerate(zip(sent, whole, strict=False)) if a != b), len(whole))
+        assert sent.endswith(whole[begin:])
+    assert CHAT.with_notes(read, {place: note}) == sent
+    assert CHAT.with_notes(read, {}) == whole
+
+
+@given(
+    value=VALUES,
+    written=WRITTEN,
+    cut=st.integers(0, 200),
+    put_in=st.sampled_from(["", "]", "}", ",", " ", '"', "1", "\\"]),
+)
+def test_what_is_no_json_is_refused(value: Any, written: dict[str, Any], cut: int, put_in: str) -> None:
+    text = json.dumps({"messages": [value, {"content": value}], "x": value}, **written)
+    text = text[:cut] + put_in + text[cut + 1 :]
+    try:
+        expected = json.loads(text)
+    except ValueError:
+        expected = None
+    if not isinstance(expected, dict):
+        with pytest.raises(ServeError):
+            read_body(text.encode(), "messages")
+        return
+    fields = read_body(text.encode(), "messages").fields
+    assert {n: v.values if isinstance(v, Items) else v for n, v in fields.items()} == expected
+
+
+@pytest.mark.parametrize(
+    ("given_body", "said"),
+    [
+        (b"", "the body is not JSON"),
+        (b"{", "the body is not JSON"),
+        (b'{"messages": []} x', "the body is not JSON: Extra data"),
+        (b"{'messages': []}", "the body is not JSON: Expecting property name"),
+        (b'{"messages": [}', "the body is not JSON"),
+        (b"[]", "the body is a list; it must be an object"),
+        (b"null", "the body is null"),
+        (b'{"messages": "\xff"}', "the body is not UTF-8: byte 14"),
+        ('{"messages": []}'.encode("utf-16"), "the body is not UTF-8"),
+        (b'{"x": ' + b"[" * 100_000, "the body is nested too deeply"),
+        (b'{"messages": ' + b"[" * 100_000, "the body is nested too deeply"),
+        (b"[" * 100_000, "the body is nested too deeply"),
+    ],
+)
+@pytest.mark.parametrize("wire", [CHAT, MESSAGES, RESPONSES], ids=lambda wire: wire.name)
+def test_a_body_that_cannot_be_read(wire: Wire, given_body: bytes, said: str) -> None:
+    with pytest.raises(ServeError) as caught:
+        wire.read(given_body)
+    assert caught.value.status == 400
+    if b"messages" not in given_body or b"[" * 1000 not in given_body:
+        assert said in caught.value.message
+
+
+def test_the_last_of_two_fields_counts() -> None:
+    whole = b'{"messages": 1, "messages": [{"content": "no", "role": "x", "role": "user", "content": "yes"}]}'
+    read = CHAT.read(whole)
+    assert [said.text for said in read.messages] == ["yes"]
+    assert CHAT.with_notes(read, {0: "N "}) == whole.replace(b'"yes"', b'"N yes"')
+
+
+def test_what_json_can_say_in_several_ways_stays_as_it_was() -> None:
+    whole = (
+        b'{"n":1.50e+3,"big":' + b"9" * 5000 + b',"huge":1e999,"s":"\\ud83d\\u00e9\\/","messages":'
+        b'[ {"role":"user","content":"\\ud800 \\u0041"} ] }\n'
+    )
+    read = CHAT.read(whole)
+    assert CHAT.with_notes(read, {0: 'a "é"\n'}) == whole.replace(
+        b'"\\ud800', 'a \\"é\\"\\n\\ud800'.encode().join([b'"', b""])
+    )
+    assert read.messages[0].pieces[0].text == "\ufffd A"
+
+
+def test_a_note_goes_in_front_of_the_first_text() -> None:
+    image = {"type": "image_url", "image_url": {"url": "data:,"}}
+    whole = body(messages=[{"role": "user", "content": [image, "plain"]}, {"role": "user", "content": []}])
+    sent = json.loads(CHAT.with_notes(CHAT.read(whole), {1: "two", 0: "one"}))
+    assert sent["messages"][0]["content"] == [image, {"type": "text", "text": "one"}, "plain"]
+    assert sent["messages"][1]["content"] == [{"type": "text", "text": "two"}]
+
+
+def test_a_message_without_content_takes_no_note() -> None:
+    with pytest.raises(ValueError, match="no content"):
+        CHAT.with_notes(CHAT.read(body(messages=[{"role": "assistant"}])), {0: "note"})
+
+
+def test_ten_thousand_messages() -> None:
+    turns = [{"role": ("user", "assistant")[i % 2], "content": f"turn {i}"} for i in range(10_000)]
+    read = CHAT.read(body(messages=turns))
+    assert read.messages[9_999].text == "turn 9999"
+    turns[9_998]["content"] = "note turn 9998"
+    assert CHAT.with_notes(read, {9_998: "note "}) == body(messages=turns)
