@@ -26,10 +26,20 @@ def commands() -> dict[str, str]:
             found = root.get_command(context, name)
             command = found.load() if isinstance(found, app.Later) else found
             own = command.make_context(name, [], parent=context, resilient_parsing=True)
-            texts[name] = "\n".join(line.rstrip() for line in command.get_help(own).splitlines())
+            texts[name] = plain(command.get_help(own))
+            for part in getattr(command, "commands", {}):
+                below = command.get_command(own, part)
+                texts[f"{name} {part}"] = plain(
+                    below.get_help(below.make_context(part, [], own, resilient_parsing=True))
+                )
         return texts
     finally:
         app.app.rich_markup_mode = "rich"
+
+
+def plain(text: str) -> str:
+    """A help without the spaces that end its lines."""
+    return "\n".join(line.rstrip() for line in text.splitlines())
 
 
 def page() -> str:

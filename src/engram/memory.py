@@ -324,9 +324,9 @@ class Memory:
         where = self._where(namespace, session, before, after, kinds)
         return self._store.engrams(where, limit, after_id, newest=newest)
 
-    def namespaces(self) -> list[tuple[str, int]]:
-        """Every namespace with its number of engrams, by name."""
-        return self._store.namespaces()
+    def namespaces(self, prefix: str = "") -> list[tuple[str, int]]:
+        """Every namespace, or those whose names begin with `prefix`, with its number of engrams, by name."""
+        return self._store.namespaces(prefix)
 
     def sessions(self, namespace: str = DEFAULT_NAMESPACE) -> list[tuple[str, int]]:
         """Every session of a namespace with its number of engrams, in the order in which they began."""

@@ -47,7 +47,7 @@ class Caller:
         self.namespace = namespace or f"ns-{uuid.uuid4().hex[:12]}"
         self.sent: list[bytes] = []
         """The bodies of the clients' requests."""
-        self.answers: list[httpx.Headers] = []
+        self.answers: list[Mapping[str, str]] = []
         """The headers of the answers to them."""
         self._stack = ExitStack()
 
@@ -63,7 +63,7 @@ class Caller:
         return {"X-Engram-Namespace": self.namespace}
 
     @property
-    def answer(self) -> httpx.Headers:
+    def answer(self) -> Mapping[str, str]:
         """The headers of the last answer."""
         return self.answers[-1]
 
@@ -77,15 +77,17 @@ class Caller:
 
     def anthropic(self, **options: Any) -> anthropic.Anthropic:
         """The `anthropic` package's client."""
-        http = self._stack.enter_context(httpx.Client(trust_env=False, timeout=PATIENCE, event_hooks=self._hooks()))
+        # It has an HTTP package of its own.
+        http = anthropic.DefaultHttpxClient(trust_env=False, timeout=PATIENCE, event_hooks=self._hooks())
+        self._stack.enter_context(http)
         options = {"api_key": KEY, "max_retries": 0, "default_headers": self.headers, **options}
         return anthropic.Anthropic(base_url=self.server.url, http_client=http, **options)
 
     def _hooks(self) -> dict[str, list[Callable[..., Any]]]:
-        def sent(request: httpx.Request) -> None:
+        def sent(request: Any) -> None:
             self.sent.append(request.read())
 
-        def answered(response: httpx.Response) -> None:
+        def answered(response: Any) -> None:
             self.answers.append(response.headers)
 
         return {"request": [sent], "response": [answered]}

@@ -344,6 +344,8 @@ class Answer:
             packer = zlib.compressobj(wbits=31)
             body, more = packer.compress(body) + packer.flush(), [*more, ("content-encoding", "gzip")]
         self._head(status, [("content-type", type), ("content-length", str(len(body))), *more])
+        if self._asked.method == "HEAD":
+            body = b""
         broken = next((word for word in ("reset", "close", "cut") if word in script), None)
         if broken is not None:
             body = body[: len(body) // 2]

@@ -210,6 +210,8 @@ class StoreSuite:
         stats = store.stats()
         assert (stats.engrams, stats.namespaces, stats.sessions) == (3, 2, 3)
         assert store.namespaces() == [("a", 2), ("b", 1)]
+        assert store.namespaces("a") == [("a", 2)]
+        assert store.namespaces("ab") == store.namespaces("\U0010ffff") == []
         assert store.sessions("a") == [("s", 1), ("t", 1)]
 
     def test_compacting_keeps_everything_that_is_left(self, store: Store, three: list[Engram]) -> None:

@@ -327,19 +327,9 @@ async def until_killed(
                 finished.append(text)
                 receipts.append(receipt)
 
-    async def asking() -> None:
-        """Ask what became of the turns, of those whose reply still comes and of those whose reply has come."""
-        client = load.client(THROUGH)
-        while True:
-            running = [(client.receipt, False) for client in clients if client.receipt]
-            for receipt, ended in [*running, *((receipt, True) for receipt in receipts[-2 * streams :])]:
-                if (receipt, ended) not in stored:
-                    status, body = await client.get(f"/memory/receipts/{receipt}")
-                    if status == 200 and (found := json.loads(body))["state"] in ("stored", "indexed"):
-                        stored[receipt, ended] = found["engrams"]
-            await asyncio.sleep(0.05)
-
-    tasks = [asyncio.create_task(work) for work in (asking(), *map(one, range(streams)))]
+    tasks = [
+        asyncio.create_task(work) for work in (ask_receipts(load, clients, receipts, stored), *map(one, range(streams)))
+    ]
     await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
     # What is on its way to the others still arrives; then they are gone, too.
     await asyncio.wait(tasks, timeout=2)
@@ -350,6 +340,21 @@ async def until_killed(
         elif not isinstance(ended := task.exception(), ConnectionError):
             raise LoadFailed(f"a client ended otherwise than by the kill: {ended!r}")
     return {"finished": finished, "without": len(without), "stored": list(stored.values())}
+
+
+async def ask_receipts(
+    load: Load, clients: Sequence[Client], receipts: Sequence[str], stored: dict[tuple[str, bool], list[str]]
+) -> None:
+    """Ask what became of the turns, while their replies come and after; what was stored goes into `stored`."""
+    client = load.client(THROUGH)
+    while True:
+        running = [(client.receipt, False) for client in clients if client.receipt]
+        for receipt, ended in [*running, *((receipt, True) for receipt in receipts[-2 * len(clients) :])]:
+            if (receipt, ended) not in stored:
+                status, body = await client.get(f"/memory/receipts/{receipt}")
+                if status == 200 and (found := json.loads(body))["state"] in ("stored", "indexed"):
+                    stored[receipt, ended] = found["engrams"]
+        await asyncio.sleep(0.05)
 
 
 async def many(load: Load, count: int, streams: int, begin: int, tokens: int) -> Result:

@@ -5,9 +5,7 @@ Owns the table of commands. Those that need much (chat, bench) are known by name
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib import import_module
-from inspect import cleandoc
 from typing import Annotated, Any
 
 import typer
@@ -16,6 +14,7 @@ from typer.main import get_command
 
 from engram.cli import care, forget, memories, recall, remember, transfer
 from engram.cli.keys import keys_app
+from engram.cli.options import help_of
 from engram.errors import EngramError, MissingExtra
 
 LATER = {
@@ -25,11 +24,6 @@ LATER = {
     "bench": ("engram.bench.main", "bench", "Measure how good and how fast recall is, against others.", "serve"),
 }
 """Commands by name: module, function, first line of the help, the extra that installs what it needs."""
-
-
-def help_of(function: Callable[..., object]) -> str:
-    """A command's help from its docstring: the lines of its example stay lines."""
-    return cleandoc(function.__doc__ or "").replace("\n\nExample:\n", "\n\n\b\nExample:\n")
 
 
 class Later(TyperCommand):

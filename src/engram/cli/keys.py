@@ -6,15 +6,14 @@ Owns the commands' options and what they print. What a key is, and how it is kep
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from inspect import cleandoc
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engram.cli.options import Json, MemoryPath, UsageError
+from engram.cli.options import Json, MemoryPath, UsageError, help_of
 from engram.cli.output import answer, note, one_line
 from engram.errors import NotFound
 
@@ -73,7 +72,7 @@ def list_keys(memory: MemoryPath = None, as_json: Json = False) -> None:
       engram keys list --memory assistant.db
     """
     rows: Sequence[KeyRow] = []
-    if os.path.exists(ledger_path(memory)):
+    if os.path.exists(book_path(memory)):
         with opened(memory) as book:
             rows = book.list()
     if as_json:
@@ -101,8 +100,8 @@ def revoke(
     Example:
       engram keys revoke 3f9c0a1b2d4e
     """
-    if not os.path.exists(ledger_path(memory)):
-        raise NotFound(f"there are no keys at {ledger_path(memory)}; engram keys create makes one")
+    if not os.path.exists(book_path(memory)):
+        raise NotFound(f"there are no keys at {book_path(memory)}; engram keys create makes one")
     with opened(memory) as book:
         book.revoke(id)
     if as_json:
@@ -117,15 +116,16 @@ def opened(memory: Path | None) -> Iterator[Keys]:
     from engram.serve.access import Keys
     from engram.serve.ledger import Ledger
 
-    with Ledger(ledger_path(memory)) as ledger:
+    with Ledger(book_path(memory)) as ledger:
         yield Keys(ledger)
 
 
-def ledger_path(memory: Path | None) -> str:
-    """Where the keys of a memory lie: beside it."""
+def book_path(memory: Path | None) -> str:
+    """Where the keys of a memory lie."""
     from engram.memory import default_path
+    from engram.serve.ledger import ledger_path
 
-    return os.path.abspath(default_path() if memory is None else memory) + ".serve"
+    return ledger_path(default_path() if memory is None else memory)
 
 
 def record(row: KeyRow) -> dict[str, object]:
@@ -154,11 +154,6 @@ def covers(row: KeyRow) -> str:
 def rights(row: KeyRow) -> str:
     """What a key may do."""
     return ", ".join(right for right in ("read", "write", "erase") if getattr(row, right))
-
-
-def help_of(function: Callable[..., object]) -> str:
-    """A command's help from its docstring: the lines of its example stay lines."""
-    return cleandoc(function.__doc__ or "").replace("\n\nExample:\n", "\n\n\b\nExample:\n")
 
 
 def keys(context: typer.Context) -> None:

@@ -6,9 +6,10 @@ runs), else the user's own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from inspect import cleandoc
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -80,6 +81,11 @@ Kinds = Annotated[
         "--kind", metavar="KIND", help="Only this kind (turn, fact, ...); may be given again.", show_default=False
     ),
 ]
+
+
+def help_of(function: Callable[..., object]) -> str:
+    """A command's help from its docstring: the lines of its example stay lines."""
+    return cleandoc(function.__doc__ or "").replace("\n\nExample:\n", "\n\n\b\nExample:\n")
 
 
 @contextmanager

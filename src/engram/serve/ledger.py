@@ -202,6 +202,11 @@ class Waiting:
         return nodes, id
 
 
+def ledger_path(memory: str | Path) -> str:
+    """Where the ledger of a memory lies: beside it."""
+    return os.path.abspath(memory) + ".serve"
+
+
 class Ledger:
     """The book of one server. Safe to use from threads; other processes may add keys meanwhile."""
 

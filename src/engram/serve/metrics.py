@@ -25,7 +25,7 @@ class Metrics:
 
     def __init__(self) -> None:
         # When each figure began is of no use to anybody, and doubles the page.
-        disable_created_metrics()
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = CollectorRegistry()
         self.requests = Counter("engram_requests", "Requests answered.", ("face", "status"), registry=self._registry)
         """face: chat, messages, responses, passed, memory, mcp. status: 2xx, 4xx, 5xx; broken for a reply cut off."""

@@ -23,7 +23,7 @@ from engram.models.local import LocalModel, smollm2_path
 from engram.serve import guard
 from engram.serve.access import Gate
 from engram.serve.app import make_app
-from engram.serve.ledger import Ledger
+from engram.serve.ledger import Ledger, ledger_path
 from engram.serve.logs import log
 from engram.serve.metrics import Metrics
 from engram.serve.notes import without_notes
@@ -90,11 +90,6 @@ def serve(settings: Settings) -> None:
         # Once it has ended, uvicorn raises the signal again that told it to: to end so is no failure.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         uvicorn.Server(config).run(sockets=[bound])
-
-
-def ledger_path(memory: str) -> str:
-    """Where the ledger of a memory lies: beside it."""
-    return os.path.abspath(memory) + ".serve"
 
 
 @contextmanager

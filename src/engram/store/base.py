@@ -151,8 +151,8 @@ class Store(Protocol):
         """The names that speak in a namespace, each with the number that stands for it in records."""
         ...
 
-    def namespaces(self) -> list[tuple[str, int]]:
-        """Every namespace with its number of engrams, by name."""
+    def namespaces(self, prefix: str = "") -> list[tuple[str, int]]:
+        """Every namespace whose name begins so, with its number of engrams, by name; no other is looked at."""
         ...
 
     def sessions(self, namespace: str) -> list[tuple[str, int]]:

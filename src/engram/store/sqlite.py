@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from engram.engram import Engram, canonical_id
+from engram.engram import MAX_NAME_BYTES, Engram, canonical_id
 from engram.errors import (
     InvalidEngram,
     MemoryClosed,
@@ -429,11 +429,15 @@ class SqliteStore:
         with self._reading() as db:
             return dict(db.execute("SELECT name, number FROM speakers WHERE namespace = ?", (namespace,)).fetchall())
 
-    def namespaces(self) -> list[tuple[str, int]]:
-        """Every namespace with its number of engrams, by name."""
+    def namespaces(self, prefix: str = "") -> list[tuple[str, int]]:
+        """Every namespace whose name begins so, with its number of engrams, by name; no other is looked at."""
         with self._reading() as db:
-            query = "SELECT name, (SELECT count(*) FROM engrams WHERE namespace = number) FROM namespaces ORDER BY name"
-            return db.execute(query).fetchall()
+            query = (
+                "SELECT name, (SELECT count(*) FROM engrams WHERE namespace = number) FROM namespaces"
+                " WHERE name >= ? AND name < ? ORDER BY name"
+            )
+            # Compared as UTF-8: no name that begins so is as great.
+            return db.execute(query, (prefix, prefix + "\U0010ffff" * MAX_NAME_BYTES)).fetchall()
 
     def sessions(self, namespace: str) -> list[tuple[str, int]]:
         """Every session of a namespace with its number of engrams, in the order in which they began."""
