@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from threading import Event, Thread
@@ -38,10 +38,20 @@ def wait_until(condition: Callable[[], Any], what: str = "it", seconds: float = 
 class Server:
     """A running `engram serve`."""
 
-    def __init__(self, memory: Path, upstream: str | None, *options: str, **environment: str) -> None:
-        """Start it and wait until it listens; raises AssertionError with what it said if it ends instead."""
+    def __init__(
+        self,
+        memory: Path,
+        upstream: str | None,
+        *options: str,
+        program: Sequence[str] = ("-m", "engram", "serve"),
+        **environment: str,
+    ) -> None:
+        """Start it and wait until it listens; fails with what it said if it ends instead.
+
+        program: what Python is to run, if not the command.
+        """
         self.memory = memory
-        command = [sys.executable, "-m", "engram", "serve", "--memory", str(memory), "--port", "0", *options]
+        command = [sys.executable, *program, "--memory", str(memory), "--port", "0", *options]
         if upstream is not None:
             command += ["--upstream", upstream]
         kept = {name: value for name, value in os.environ.items() if not name.startswith("ENGRAM_")}

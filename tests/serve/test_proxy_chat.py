@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gzip
 import json
 import socket
 from collections.abc import Iterator, Sequence
@@ -29,7 +30,6 @@ from .proxied import (
     Caller,
     Json,
     assistant,
-    conversation,
     note_of,
     quoted,
     recalled,
@@ -125,23 +125,20 @@ def test_a_body_passes_byte_for_byte_whatever_its_form(ana: Caller) -> None:
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("script", ["plain", "bytes=3", "lump+crlf", "noise+bytes=7", "gzip", "cr", "refusal", "tools"])
 def test_a_reply_passes_byte_for_byte(ana: Caller, script: str, stream: bool) -> None:
-    body = {"model": script, "messages": [user("Hello")], "stream": stream, "n": 2}
-    with httpx.Client(trust_env=False, timeout=PATIENCE) as straight:
-        expected = straight.post(ana.upstream.root + PATH, json=body)
+    several = script not in ("refusal", "tools")
+    body = {"model": script, "messages": [user("Hello")], "stream": stream, "n": 2 if several else 1}
+    expected = ana.server.http.post(ana.upstream.root + PATH, json=body)
     answer = ana.post(PATH, body)
     assert answer.status_code == 200
     assert answer.headers["content-type"] == expected.headers["content-type"]
     assert unnumbered(answer.content) == unnumbered(expected.content)
     assert len(answer.content) > 100
     ana.settle()
-    calls = [("tool", text) for _, text in CALLED]
-    first = calls if script == "tools" else [("assistant", ana.upstream.reply)]
-    other = [] if script == "tools" else [("assistant", f"{ana.upstream.reply} (1)")]
-    if script == "refusal":
-        other = first if not stream else [("assistant", f" (1){ana.upstream.reply}")]
-    said = ana.said()
-    assert said[: len(first) + 1] == [("user", "Hello"), *first]
-    assert len(said) >= len(first) + 1 + len(other) - (script in ("tools", "refusal"))
+    replies = [("assistant", ana.upstream.reply), ("assistant", f"{ana.upstream.reply} (1)")][: 1 + several]
+    assert ana.said() == [
+        ("user", "Hello"),
+        *([("tool", text) for _, text in CALLED] if script == "tools" else replies),
+    ]
 
 
 def test_unknown_fields_pass_both_ways_through_the_client(ana: Caller) -> None:
@@ -241,6 +238,16 @@ def test_other_paths_pass_through(ana: Caller) -> None:
     assert ana.kept() == []
 
 
+def test_a_packed_request_passes_without_memory(ana: Caller) -> None:
+    packed = gzip.compress(json.dumps({"messages": [user(DOG)]}).encode())
+    answer = ana.post(PATH, packed, Content_Encoding="gzip", X_Script="418")
+    assert answer.json()["error"]["message"] == "as scripted"
+    assert "gzip" in answer.headers["x-engram-error"]
+    assert ana.last.body == packed
+    assert ana.last.header("content-encoding") == "gzip"
+    assert ana.kept() == []
+
+
 def test_a_body_of_unknown_length_passes_through(ana: Caller) -> None:
     def pieces() -> Iterator[bytes]:
         yield from (b"ab" * 40_000, b"cd" * 40_000)
@@ -264,9 +271,14 @@ def test_a_quoted_path_passes_as_it_came(ana: Caller, path: str) -> None:
     assert ana.last.path == unquote(path)
 
 
-def test_a_path_cannot_write_headers(ana: Caller) -> None:
+def test_a_path_cannot_write_headers_or_climb(ana: Caller) -> None:
+    assert status_of(ana.server, "/v1/a%0d%0aX-Evil:%20yes") == 200
+    assert ana.last.path == "/v1/a\r\nX-Evil: yes"
+    assert ana.last.header("x-evil") is None
     asked = len(ana.upstream.asked)
-    assert status_of(ana.server, "/v1/a%0d%0aX-Evil:%20yes") == 404
+    # Nor does it lead elsewhere than into the API.
+    for path in ("/v1/../admin", "/v1/%2e%2e/admin", "/v1/a/./b"):
+        assert status_of(ana.server, path) == 400
     assert len(ana.upstream.asked) == asked
 
 
@@ -338,8 +350,18 @@ def test_whose_key_goes_upstream(tmp_path: Path, server: StartServer, upstream: 
     # The request's `user` is another's namespace: the key decides.
     body["user"] = "ben"
     answer = ask(X_Engram_Key=key, **own)
+    receipt = answer.headers["x-engram-receipt"]
+    assert running.settled(receipt, **{"X-Engram-Key": key})["namespace"] == "ana"
     listed = running.http.get("/memory/engrams", headers={"X-Engram-Key": key}).json()["engrams"]
     assert QUESTION in [engram["text"] for engram in listed]
+    # Nobody else learns that there is such a receipt.
+    nothing = f"{receipt[:-4]}0000"
+    theirs, nowhere = (
+        running.http.get(f"/memory/receipts/{id}", headers={"X-Engram-Key": prefixed, "X-Engram-Namespace": "team-a"})
+        for id in (receipt, nothing)
+    )
+    assert theirs.status_code == nowhere.status_code == 404
+    assert theirs.text.replace(receipt, "") == nowhere.text.replace(nothing, "")
 
 
 def test_the_servers_own_key_goes_upstream(tmp_path: Path, server: StartServer, upstream: Upstream) -> None:
@@ -458,10 +480,10 @@ def test_a_tool_loop_keeps_its_notes_and_is_kept_once(ana: Caller, stream: bool)
     messages: list[Any] = [user(asked)]
     for _ in range(2):
         if stream:
-            with client.chat.completions.stream(model="tools", messages=messages, tools=[tool]) as events:  # type: ignore[list-item]
+            with client.chat.completions.stream(model="tools", messages=messages, tools=[tool]) as events:
                 message = events.get_final_completion().choices[0].message
         else:
-            message = client.chat.completions.create(model="tools", messages=messages, tools=[tool]).choices[0].message  # type: ignore[list-item]
+            message = client.chat.completions.create(model="tools", messages=messages, tools=[tool]).choices[0].message
         messages.append(message.model_dump(exclude_none=True, exclude={"refusal", "annotations", "parsed"}))
         messages.extend(
             {"role": "tool", "tool_call_id": call.id, "content": f"{call.function.name}: wet"}
@@ -623,9 +645,9 @@ def test_notes_that_the_model_or_the_client_repeats_are_not_remembered(ana: Call
 
     def ask(messages: Sequence[Json]) -> str:
         if stream:
-            given = client.chat.completions.create(model="echo", messages=list(messages), stream=True)  # type: ignore[arg-type]
+            given = client.chat.completions.create(model="echo", messages=list(messages), stream=True)
             return "".join(piece.choices[0].delta.content or "" for piece in given)
-        reply = client.chat.completions.create(model="echo", messages=list(messages))  # type: ignore[arg-type]
+        reply = client.chat.completions.create(model="echo", messages=list(messages))
         return reply.choices[0].message.content or ""
 
     repeated = ask([user(QUESTION)])
@@ -658,19 +680,31 @@ def test_a_text_of_the_memory_cannot_leave_the_notes(ana: Caller) -> None:
 
 # The provider's cache.
 
-FACTS = ("tea", "Lisbon", "chess", "violin", "tomatoes", "skiing", "Rembrandt", "sailing", "jazz", "bread")
+FACTS = {
+    "Grandmother's teapot broke in Antwerp.": "Where did grandmother's teapot break?",
+    "The violin teacher moved to Oslo.": "Where did the violin teacher move?",
+    "Tomatoes grow on the south balcony.": "Where do tomatoes grow best?",
+    "Ben sails a small wooden boat called Heron.": "What kind of boat does Ben sail?",
+    "Chess club meets every second Tuesday.": "When does the chess club meet?",
+    "The skiing holiday costs nine hundred euros.": "How much does the skiing holiday cost?",
+    "Rembrandt painted the picture in the hall.": "Who painted the picture in the hall?",
+    "Sourdough bread needs twelve hours to rise.": "How long does sourdough bread need to rise?",
+    "The spare keys lie under the flower pot.": "Where do the spare keys lie?",
+    "Marta plays the trumpet in a jazz band.": "Which instrument does Marta play in the band?",
+}
 
 
 def long_conversation(ana: Caller) -> tuple[list[bytes], int]:
     """Thirty turns; the requests as upstream got them, and how many of them had notes."""
-    ana.remember(*(f"{fact.title()} is what Ben likes best since {n + 2000}." for n, fact in enumerate(FACTS)))
+    ana.remember(*FACTS)
     client = ana.openai()
     messages: list[Json] = [{"role": "system", "content": "Be brief."}]
+    questions = list(FACTS.values())
     first, noted = len(ana.upstream.asked), 0
     for turn in range(30):
-        messages.append(user(f"Turn {turn}, please write to me about {FACTS[turn % 10]} again."))
-        script = f"text=Reply_{turn}_about_{FACTS[turn % 10]}."
-        reply = client.chat.completions.create(model="plain", messages=messages, extra_headers={"x-script": script})  # type: ignore[arg-type]
+        messages.append(user(f"({turn}) {questions[turn % 10]}"))
+        script = f"text=Reply_number_{turn}."
+        reply = client.chat.completions.create(model="plain", messages=messages, extra_headers={"x-script": script})
         messages.append(assistant(reply.choices[0].message.content))
         noted += bool(recalled(ana.answer))
     return [asked.body for asked in ana.upstream.asked[first:]], noted
@@ -706,9 +740,43 @@ def test_sticky_requests_agree_to_the_end(sticky: Caller) -> None:
         assert earlier[:end] == later[:end]
     # Nothing stands in a request twice: earlier notes are in it, too.
     for fact in FACTS:
-        assert bodies[-1].count(f"{fact.title()} is what Ben likes best".encode()) <= 1
+        assert bodies[-1].count(quoted(fact).encode()) == 1
     sticky.settle()
     assert len(sticky.kept()) == 60 + len(FACTS)
+
+
+def test_a_message_that_is_asked_again_keeps_its_notes(ana: Caller) -> None:
+    ana.remember(DOG)
+    ana.chat(QUESTION)
+    ana.settle()
+    first = ana.last.body
+    ana.remember("My dog has a friend who is called Rufus.")
+    ana.chat([user(QUESTION), assistant("I do not know."), user("Think!")])
+    ana.settle()
+    assert first != ana.last.body
+    # The reply is regenerated.
+    ana.chat([user(QUESTION), assistant("I do not know."), user("Think!")])
+    assert ana.last.body == ana.upstream.asked[-2].body
+
+
+def test_sticky_notes_outlive_the_server_and_not_their_engrams(server: StartServer, upstream: Upstream) -> None:
+    messages = [user(QUESTION)]
+    with Caller(server(*PATIENT, "--sticky"), upstream) as ana:
+        (dog,) = ana.remember(DOG)
+        messages.append(ana.chat(messages).json()["choices"][0]["message"])
+        assert ana.server.stop() == 0
+    with Caller(server(*PATIENT, "--sticky"), upstream, ana.namespace) as ana:
+        messages.append(user("Thank you."))
+        ana.chat(messages)
+        first, second = upstream.asked
+        assert DOG in first.last_user
+        assert second.messages[0] == first.messages[0]
+        # What is forgotten comes back to no model.
+        answer = ana.server.http.delete(f"/memory/engrams/{dog}", headers=ana.headers)
+        assert answer.status_code == 200
+        ana.chat(messages)
+        assert ana.last.messages[0] == user(QUESTION)
+        assert ana.last.body == ana.sent[-1]
 
 
 # Bad input.
@@ -779,34 +847,22 @@ def test_a_session_by_its_name_in_another_namespace_is_another(ana: Caller) -> N
         assert len(other.kept()) == len(ana.kept()) == 2
 
 
-def test_a_receipt_of_anothers_is_not_there(tmp_path: Path, server: StartServer, upstream: Upstream) -> None:
-    memory = tmp_path / "memory.db"
-    with Ledger(f"{memory}.serve") as ledger:
-        _, ana = Keys(ledger).create(namespace="ana")
-        _, ben = Keys(ledger).create(namespace="ben")
-    running = server(*PATIENT, memory=memory)
-    body = {"model": "plain", "messages": conversation(DOG)}
-    receipt = running.http.post(PATH, json=body, headers={"X-Engram-Key": ana}).headers["x-engram-receipt"]
-    assert running.settled(receipt, **{"X-Engram-Key": ana})["namespace"] == "ana"
-    theirs = running.http.get(f"/memory/receipts/{receipt}", headers={"X-Engram-Key": ben})
-    nowhere = running.http.get(f"/memory/receipts/{receipt[:-4]}0000", headers={"X-Engram-Key": ben})
-    assert theirs.status_code == nowhere.status_code == 404
-    assert theirs.text.replace(receipt, "") == nowhere.text.replace(f"{receipt[:-4]}0000", "")
+def test_too_large_a_body_is_refused(ana: Caller) -> None:
+    limit, asked = 32 << 20, len(ana.upstream.asked)
 
+    def pieces() -> Iterator[bytes]:
+        for _ in range(33):
+            yield b"x" * (1 << 20)
 
-def test_too_large_a_body_is_refused(server: StartServer, upstream: Upstream) -> None:
-    with Caller(server(*PATIENT, "--max-body", "1"), upstream) as ana:
-
-        def pieces() -> Iterator[bytes]:
-            for _ in range(20):
-                yield b"x" * (64 << 10)
-
-        for path in (PATH, "/v1/embeddings"):
-            whole = ana.post(path, b'{"messages": "' + b"x" * (1 << 20) + b'"}')
-            cut = ana.server.http.post(path, content=pieces(), headers=ana.headers)
-            for answer in (whole, cut):
-                assert answer.status_code == 413
-                assert answer.json()["error"]["code"] == "body_too_large"
-        assert ana.kept() == []
-        # What just fits goes through.
-        assert ana.chat("y " * 500_000).status_code == 200
+    for path in (PATH, "/v1/embeddings"):
+        whole = ana.post(path, b'{"messages": "' + b"x" * limit + b'"}')
+        cut = ana.server.http.post(path, content=pieces(), headers=ana.headers)
+        for answer in (whole, cut):
+            assert answer.status_code == 413
+            assert answer.json()["error"]["code"] == "body_too_large"
+    assert not any(one.path == PATH for one in ana.upstream.asked[asked:])
+    assert ana.kept() == []
+    # What fits goes through, what no engram can hold not being kept.
+    assert ana.chat("y " * (1 << 20)).status_code == 200
+    assert ana.settle()["state"] == "refused"
+    assert ana.said() == [("assistant", ana.upstream.reply)]

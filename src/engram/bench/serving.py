@@ -88,7 +88,7 @@ FULL = Plan(
     kill_seconds=(0.5, 2.0),
     requests=20_000,
     requests_warm=1_000,
-    clients=16,
+    clients=6,
     turns=30,
 )
 SMALL = Plan(
@@ -106,7 +106,7 @@ SMALL = Plan(
     kill_seconds=(0.5, 2.0),
     requests=2_000,
     requests_warm=1_000,
-    clients=16,
+    clients=6,
     turns=30,
 )
 PLANS = {"small": SMALL, "full": FULL}

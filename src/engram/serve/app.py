@@ -16,11 +16,12 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from fastapi_offline import FastAPIOffline
 from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engram.errors import EngramError
 from engram.models.local import LocalModel
 from engram.serve import guard, rest
+from engram.serve.errors import ServeError
 from engram.serve.logs import log
 from engram.serve.mcp import mcp_app
 from engram.serve.notes import wording_for
@@ -35,8 +36,6 @@ DESCRIPTION = """\
 Remember what was said, recall the part of it that answers a question, forget what should not be kept. The same memory
 stands behind `/v1` (the APIs of OpenAI and Anthropic) and `/mcp`.
 """
-
-METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"]
 
 
 def make_app(services: Services, upstream: Upstream, model: LocalModel | None) -> ASGIApp:
@@ -67,10 +66,30 @@ def make_app(services: Services, upstream: Upstream, model: LocalModel | None) -
     )
     app.include_router(rest.router(services))
     rest.add_error_handlers(app)
-    app.router.routes.append(Route("/v1/{path:path}", endpoint=proxy, methods=METHODS, include_in_schema=False))
     app.router.routes.append(Route("/mcp", endpoint=mcp, include_in_schema=False))
     add_health(app, services)
-    return guard.guarded(app, settings)
+    return guard.guarded(faces(app, proxy), settings)
+
+
+def faces(app: ASGIApp, proxy: ASGIApp) -> ASGIApp:
+    """`proxy` for what lies under /v1, and `app` for all else: a stream's pieces need not pass all its layers.
+
+    Who wants to speak by websocket is told that nobody does here: passed on as the plain request that is left of it, it
+    would get an answer that does not say what is wrong.
+    """
+
+    async def asked(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and (b"upgrade", b"websocket") in (
+            (name, value.strip().lower()) for name, value in scope["headers"]
+        ):
+            error = ServeError(501, "websockets are not served here; send plain HTTP requests", "websocket_not_served")
+            await guard.answer(error, scope, send)
+        elif scope["type"] == "http" and scope["path"].startswith("/v1/"):
+            await proxy(scope, receive, send)
+        else:
+            await app(scope, receive, send)
+
+    return asked
 
 
 def version() -> str:
@@ -92,8 +111,11 @@ def add_health(app: FastAPI, services: Services) -> None:
         settings = services.settings
         try:
             await asyncio.wait_for(services.run(services.memory.sessions, settings.namespace), 2.0)
-        except (EngramError, OSError, TimeoutError) as error:
-            said = str(error) or "the memory did not answer within 2 s"
+        except TimeoutError:
+            return JSONResponse({"ready": False, "reason": "the memory did not answer within 2 s"}, 503)
+        except (EngramError, OSError) as error:
+            # Anybody may ask this: where the memory lies is in the log.
+            said = str(error).replace(services.memory.path, "the memory")
             return JSONResponse({"ready": False, "reason": said}, 503)
         waiting = services.recorder.waiting()
         if waiting >= settings.most_waiting:

@@ -24,7 +24,7 @@ from uvicorn.server import ServerState
 from engram.errors import EngramError
 from engram.serve.errors import ServeError
 from engram.serve.settings import LOOPBACK, Settings
-from engram.serve.wire import CHAT, MESSAGES
+from engram.serve.wire import CHAT, MESSAGES, Wire
 
 MOST_HEADERS = 64 << 10
 """Bytes of a request's line and headers."""
@@ -263,10 +263,15 @@ async def answer(error: ServeError, scope: Scope, send: Send) -> None:
 
     The connection stays for a while: what a client is still sending is dropped, so that it comes to read the answer.
     """
-    body = (MESSAGES if scope["path"].startswith("/v1/messages") else CHAT).error(error)
+    body = form_of(scope["path"]).error(error)
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": error.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+def form_of(path: str) -> Wire:
+    """The API that is called by a path: its form is that of the errors."""
+    return MESSAGES if path.startswith("/v1/messages") else CHAT
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -281,6 +286,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def __init__(self, config: Config, server_state: ServerState, app_state: dict[str, Any], _loop: Any = None) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        self.url = b""
         self._head_timer: asyncio.TimerHandle | None = None
         self._send_timer: asyncio.TimerHandle | None = None
         self._loose = 0
@@ -373,7 +379,7 @@ class GuardedProtocol(HttpToolsProtocol):
                 return
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-        body = CHAT.error(error)
+        body = form_of(self.url.decode("latin-1")).error(error)
         head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
         self.transport.write(STATUS_LINE[error.status] + head + body)
         if self.transport.can_write_eof():

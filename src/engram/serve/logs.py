@@ -56,3 +56,5 @@ def set_up(*, with_text: bool, stream: TextIO | None = None) -> None:
         logger.handlers.clear()
         logger.propagate = True
         logger.setLevel(logging.WARNING)
+    # What clients send that is no HTTP is answered; uvicorn would also tell each time what to install for websockets.
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)

@@ -16,7 +16,7 @@ from engram.models.prompt import LARGE, SMALL, Prompt, neutral, note_line
 from engram.recall.context import estimated_tokens, packed, rendered
 from engram.recall.result import Hit
 
-LOOKED_AT = 30
+LOOKED_AT = 20
 """Hits asked of a recall: enough that some remain when what is in sight anyway is left out."""
 
 OPEN, CLOSE = "<engram-notes>", "</engram-notes>"

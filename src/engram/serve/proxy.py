@@ -147,8 +147,12 @@ class Proxy:
         """Hand a request through as it is, and the answer."""
         coming = Incoming(receive)
         body = coming.pieces() if has_body(headers) else b""
-        async with self._upstream.asked(scope["method"], *target_of(scope), headers, body) as answer:
-            await relay(answer, sender, coming)
+
+        async def hand_through() -> None:
+            async with self._upstream.asked(scope["method"], *target_of(scope), headers, body) as answer:
+                await relay(answer, sender)
+
+        await unless_gone(hand_through(), coming)
 
     # What is one.
 
@@ -166,6 +170,11 @@ class Proxy:
         coming = Incoming(receive)
         body = b"".join([piece async for piece in coming.pieces()])
         visit = None
+        if (reads or writes) and (packing := given.get("content-encoding", "identity")) != "identity":
+            reads = writes = False
+            sender.own = [
+                ("x-engram-error", one_line(f"the request is packed ({packing}), which memory does not read"))
+            ]
         if reads or writes:
             request = await self._read(wire, body)
             namespace = namespace_of(access, asked_namespace(given), request.user)
@@ -176,13 +185,17 @@ class Proxy:
             if self._services.settings.upstream is None:
                 body = with_manner(wire, request, body)
             sender.own = visit.headers()
-        try:
+
+        async def hand_through() -> None:
             async with self._upstream.asked("POST", *target_of(scope), headers, body) as answer:
                 if visit is None or not visit.writes or not 200 <= answer.status < 300:
                     self._failed(visit)
-                    await relay(answer, sender, coming)
+                    await relay(answer, sender)
                 else:
-                    await self._keep(visit, answer, sender, coming)
+                    await self._keep(visit, answer, sender)
+
+        try:
+            await unless_gone(hand_through(), coming)
         except ServeError:
             self._failed(visit)
             raise
@@ -234,10 +247,14 @@ class Proxy:
             return self._recaller.notes(thread, request.messages)
 
     def _note_failure(self, visit: Visit, failure: BaseException) -> None:
-        said = str(failure) if isinstance(failure, EngramError) else f"{type(failure).__name__}: {failure}"
-        visit.error = one_line(said)
         self._services.metrics.failures.labels("recall_error").inc()
-        log(logger, logging.ERROR, "memory failed", error=visit.error, namespace=visit.namespace)
+        if isinstance(failure, EngramError):
+            # Where it lies is for the log alone.
+            visit.error = one_line(str(failure).replace(self._services.memory.path, "the memory"))
+            log(logger, logging.ERROR, "memory failed", error=str(failure), namespace=visit.namespace)
+        else:
+            visit.error = f"memory failed: {type(failure).__name__}"
+            logger.error("memory failed", exc_info=failure)
 
     def _accept(self, visit: Visit, thread: Thread) -> Writing:
         recalled = visit.notes.recalled if visit.looked_up else None
@@ -287,7 +304,7 @@ class Proxy:
 
     # The reply.
 
-    async def _keep(self, visit: Visit, answer: Answer, sender: Sender, coming: Incoming) -> None:
+    async def _keep(self, visit: Visit, answer: Answer, sender: Sender) -> None:
         """Hand a reply through, and keep it: before its end is sent if memory is quick enough for that."""
         collector = visit.wire.collector(answer.content_type)
         streamed = "text/event-stream" in answer.content_type
@@ -296,11 +313,11 @@ class Proxy:
         async def keep() -> None:
             nonlocal keeping
             if keeping is None:
+                # Once begun it goes on, though the client goes away at this moment, or memory is slow.
                 keeping = self._begin(self._keep_reply(visit, collector))
-            # Once begun it goes on, though the client goes away at this moment, or memory is slow.
-            await asyncio.wait({keeping}, timeout=self._services.settings.deadline)
+                await asyncio.wait({keeping}, timeout=self._services.settings.deadline)
 
-        async def hand_through() -> None:
+        try:
             if not streamed:
                 body = []
                 async for piece in answer.pieces:
@@ -320,9 +337,6 @@ class Proxy:
                 await sender.piece(piece)
             await keep()
             await sender.end()
-
-        try:
-            await unless_gone(hand_through(), coming)
         finally:
             # Where it broke off, on either side, what came is kept, though nobody waits for it.
             await keep()
@@ -434,16 +448,12 @@ class Incoming:
             pass
 
 
-async def relay(answer: Answer, sender: Sender, coming: Incoming) -> None:
+async def relay(answer: Answer, sender: Sender) -> None:
     """Hand an answer through that nothing is kept of."""
-
-    async def hand_through() -> None:
-        await sender.start(answer.status, answer.headers)
-        async for piece in answer.pieces:
-            await sender.piece(piece)
-        await sender.end()
-
-    await unless_gone(hand_through(), coming)
+    await sender.start(answer.status, answer.headers)
+    async for piece in answer.pieces:
+        await sender.piece(piece)
+    await sender.end()
 
 
 async def unless_gone(work: Coroutine[Any, Any, None], coming: Incoming) -> None:
@@ -462,7 +472,12 @@ async def unless_gone(work: Coroutine[Any, Any, None], coming: Incoming) -> None
 
 
 def target_of(scope: Scope) -> tuple[str, str]:
-    """The path and the query of a request as they came: nothing in them is unquoted, and so nothing quoted anew."""
+    """The path and the query of a request as they came: nothing in them is unquoted, and so nothing quoted anew.
+
+    Raises `ServeError` (400) for a path that climbs: whatever upstream makes of it, it need not lead to its API.
+    """
+    if not {".", ".."}.isdisjoint(scope["path"].split("/")):
+        raise bad_request("the path holds . or .. as a segment; leave that out")
     return scope["raw_path"].decode("latin-1"), scope["query_string"].decode("latin-1")
 
 

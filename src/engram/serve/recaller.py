@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from engram.encode import words
+from engram.engram import Engram
 from engram.memory import Memory
 from engram.recall.context import estimated_tokens
 from engram.serve.notes import LOOKED_AT, Wording, as_said
@@ -50,25 +51,37 @@ class Recaller:
         last = last_user(messages)
         if last is None:
             return NO_NOTES
+        found: dict[str, Engram] = {}
         wanted = {place: ids for place, ids in thread.notes.items() if ids and (self._sticky or place == last)}
         # A message keeps the notes that it was given: while tools are called for it, and when it is asked again.
         if last not in thread.notes:
             # What earlier messages get back is in the request, too.
             held = thread.held.union(*wanted.values())
-            wanted[last] = self._recalled(thread.namespace, messages, last, held)
-        texts, recalled = self._worded(thread.namespace, messages, wanted)
+            found = self._recalled(thread.namespace, messages, last, held)
+            wanted[last] = tuple(found)
+        texts, recalled = self._worded(thread.namespace, messages, wanted, found)
         return Notes(texts, recalled.get(last, ()), sum(map(estimated_tokens, texts.values())))
 
-    def _recalled(self, namespace: str, messages: Sequence[Said], last: int, held: frozenset[str]) -> tuple[str, ...]:
+    def _recalled(self, namespace: str, messages: Sequence[Said], last: int, held: frozenset[str]) -> dict[str, Engram]:
+        """What becomes a note for the last user message, by id, best first."""
         hits = self._memory.recall(cue(messages, last), namespace=namespace, limit=LOOKED_AT)
         texts = {as_said(piece.text) for said in messages for piece in said.pieces}
-        return tuple(engram.id for engram in self._wording.chosen(hits, held, texts))
+        return {engram.id: engram for engram in self._wording.chosen(hits, held, texts)}
 
     def _worded(
-        self, namespace: str, messages: Sequence[Said], wanted: Mapping[int, tuple[str, ...]]
+        self,
+        namespace: str,
+        messages: Sequence[Said],
+        wanted: Mapping[int, tuple[str, ...]],
+        there: Mapping[str, Engram],
     ) -> tuple[dict[int, str], dict[int, tuple[str, ...]]]:
-        """The notes of each message as text, and the ids of those that are still there and fit."""
-        there = self._memory.get_many([id for ids in wanted.values() for id in ids], namespace=namespace)
+        """The notes of each message as text, and the ids of those that are still there and fit.
+
+        there: engrams that need not be looked for.
+        """
+        missing = [id for ids in wanted.values() for id in ids if id not in there]
+        if missing:
+            there = {**there, **self._memory.get_many(missing, namespace=namespace)}
         texts: dict[int, str] = {}
         kept: dict[int, tuple[str, ...]] = {}
         for place, ids in wanted.items():

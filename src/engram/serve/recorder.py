@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
@@ -31,6 +32,9 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 
 GROUP = 4_000
 """Turns that are written at a time, unless one request brings more."""
+
+LINGER = 0.2
+"""Seconds that what was asked may wait for its reply, or for others, to be written in one go with it."""
 
 MOST_CHARACTERS = 256 << 20
 """Characters of text that may wait to be written."""
@@ -128,6 +132,7 @@ class Job:
     """A node, and the ids of the notes that went into it."""
     response: bytes | None = None
     is_reply: bool = False
+    since: float = field(default_factory=time.monotonic)
     part: Part = field(init=False)
     weight: int = field(init=False)
     characters: int = field(init=False)
@@ -189,6 +194,8 @@ class Recorder:
         self._group: list[Job] = []
         """What is being written."""
         self._refusals: deque[Receipt] = deque()
+        self._urgent = False
+        """Whether what waits is to be written at once."""
         self._waiting = 0
         self._characters = 0
         self._changed = threading.Condition()
@@ -241,6 +248,8 @@ class Recorder:
     def drain(self, seconds: float) -> int:
         """Wait until all is written, at most `seconds`; returns how many turns are left."""
         with self._changed:
+            self._urgent = True
+            self._changed.notify_all()
             self._changed.wait_for(lambda: not self._waiting, seconds)
             return self._waiting
 
@@ -260,7 +269,10 @@ class Recorder:
                 self._waiting += job.weight
                 self._characters += job.characters
                 self._queue.append(job)
-                self._changed.notify_all()
+                # The end of an answer waits for its reply to be written; nobody waits for what was asked alone.
+                self._urgent |= job.is_reply
+                if self._urgent or len(self._queue) == 1:
+                    self._changed.notify_all()
             else:
                 self._land(writing)
                 writing.reason = reason
@@ -341,12 +353,18 @@ class Recorder:
     def _next_group(self) -> bool:
         """Take what waits, as much as is written at a time; False when it is over."""
         with self._changed:
-            self._changed.wait_for(lambda: self._queue or self._stop.is_set())
+            while not (self._stop.is_set() or (self._queue and (self._urgent or self._linger() <= 0))):
+                self._changed.wait(self._linger() if self._queue else None)
             weight = 0
             while self._queue and (not weight or weight + self._queue[0].weight <= GROUP):
                 weight += self._queue[0].weight
                 self._group.append(self._queue.popleft())
+            self._urgent = bool(self._queue)
             return bool(self._group)
+
+    def _linger(self) -> float:
+        """Seconds until the first in the queue must be written."""
+        return self._queue[0].since + LINGER - time.monotonic()
 
     def _insist(self, step: Callable[[], T]) -> T:
         """What `step` gives, as soon as it works. Raises `Stopped` if it does not and the recorder is closed."""

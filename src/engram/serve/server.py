@@ -66,7 +66,8 @@ def serve(settings: Settings) -> None:
             metrics=metrics,
             threads=ThreadPoolExecutor(THREADS, "engram-serve"),
         )
-        app = make_app(services, open_upstream(settings, model), model)
+        upstream = open_upstream(settings, model)
+        app = make_app(services, upstream, model)
         config = uvicorn.Config(
             app,
             http=guard.protocol(settings),
@@ -84,7 +85,7 @@ def serve(settings: Settings) -> None:
             logging.INFO,
             "listening",
             url=url_of(bound),
-            upstream=settings.upstream or "embedded",
+            upstream="embedded" if settings.upstream is None else upstream.shown,
             memory=memory.path,
         )
         # Once it has ended, uvicorn raises the signal again that told it to: to end so is no failure.

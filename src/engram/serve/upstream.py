@@ -78,6 +78,8 @@ class Upstream:
         self.base = base.rstrip("/")
         if not parts.path.strip("/"):
             self.base += PREFIX
+        self.shown = self.base.replace(parts.netloc, parts.netloc.rpartition("@")[2])
+        """The same without a password that stands in it."""
         self._key = key
         self._seconds = seconds
         self._use_proxy = use_proxy
@@ -131,10 +133,10 @@ class Upstream:
                 method, self.url(path, query), headers=sent, data=body or None, allow_redirects=False
             )
         except TimeoutError:
-            raise ServeError(504, f"{self.base} did not answer in time", "upstream_timeout") from None
+            raise ServeError(504, f"{self.shown} did not answer in time", "upstream_timeout") from None
         except (aiohttp.ClientError, ValueError) as error:
             said = str(error) or type(error).__name__
-            raise ServeError(502, f"{self.base} cannot be reached: {said}", "upstream_unreachable") from None
+            raise ServeError(502, f"{self.shown} cannot be reached: {said}", "upstream_unreachable") from None
         try:
             returned = [
                 (name, value)
@@ -153,7 +155,7 @@ class Upstream:
                 yield piece
         except (aiohttp.ClientError, TimeoutError) as error:
             said = str(error) or type(error).__name__
-            raise UpstreamBroken(502, f"{self.base} broke off its answer: {said}", "upstream_broken") from None
+            raise UpstreamBroken(502, f"{self.shown} broke off its answer: {said}", "upstream_broken") from None
 
     async def close(self) -> None:
         """Close the connections."""
