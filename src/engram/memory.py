@@ -390,6 +390,10 @@ class Memory:
         """
         return self._corpus.flush(timeout)
 
+    def catch_up(self) -> None:
+        """Have what was remembered lately in view already, so that the next recall need not see to that first."""
+        self._corpus.view()
+
     def reindex(self, timeout: float | None = None) -> bool:
         """Make the index again from the store, and wait for it as `flush` does."""
         return self._corpus.rebuild(timeout)

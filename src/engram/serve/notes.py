@@ -16,8 +16,8 @@ from engram.models.prompt import LARGE, SMALL, Prompt, neutral, note_line
 from engram.recall.context import estimated_tokens, packed, rendered
 from engram.recall.result import Hit
 
-LOOKED_AT = 20
-"""Hits asked of a recall: enough that some remain when what is in sight anyway is left out."""
+SPARE, MOST_SPARE = 6, 20
+"""Hits asked of a recall beyond the notes that there may be: some say the same or only ask, others are in sight."""
 
 OPEN, CLOSE = "<engram-notes>", "</engram-notes>"
 
@@ -41,6 +41,10 @@ class Wording:
     """The score that the best hit must have for anything to be put in; of the others, half of it is asked."""
     tagged: bool
     """Whether the notes stand between marks, as passages; else in a plain list, which a small model uses better."""
+
+    def looked_at(self, held: int) -> int:
+        """How many hits to ask of a recall for a request of which `held` engrams are in sight."""
+        return self.count + SPARE + min(held, MOST_SPARE)
 
     def chosen(self, hits: Iterable[Hit], held: Collection[str], texts: Collection[str]) -> list[Engram]:
         """The engrams that become notes, best first.

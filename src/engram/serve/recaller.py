@@ -12,7 +12,7 @@ from engram.encode import words
 from engram.engram import Engram
 from engram.memory import Memory
 from engram.recall.context import estimated_tokens
-from engram.serve.notes import LOOKED_AT, Wording, as_said
+from engram.serve.notes import Wording, as_said
 from engram.serve.threads import Thread
 from engram.serve.wire import Said
 
@@ -64,7 +64,7 @@ class Recaller:
 
     def _recalled(self, namespace: str, messages: Sequence[Said], last: int, held: frozenset[str]) -> dict[str, Engram]:
         """What becomes a note for the last user message, by id, best first."""
-        hits = self._memory.recall(cue(messages, last), namespace=namespace, limit=LOOKED_AT)
+        hits = self._memory.recall(cue(messages, last), namespace=namespace, limit=self._wording.looked_at(len(held)))
         texts = {as_said(piece.text) for said in messages for piece in said.pieces}
         return {engram.id: engram for engram in self._wording.chosen(hits, held, texts)}
 
