@@ -22,6 +22,7 @@ from engram.errors import EngramError
 from engram.models.local import LocalModel
 from engram.serve import guard, rest
 from engram.serve.errors import ServeError
+from engram.serve.helper import RecallProcess
 from engram.serve.logs import log
 from engram.serve.mcp import mcp_app
 from engram.serve.notes import wording_for
@@ -38,7 +39,7 @@ stands behind `/v1` (the APIs of OpenAI and Anthropic) and `/mcp`.
 """
 
 
-def make_app(services: Services, upstream: Upstream, model: LocalModel | None) -> ASGIApp:
+def make_app(services: Services, upstream: Upstream, recalls: RecallProcess, model: LocalModel | None) -> ASGIApp:
     """The application over the parts of a server, which are let go of when it ends."""
     settings = services.settings
     wording = wording_for(
@@ -47,7 +48,7 @@ def make_app(services: Services, upstream: Upstream, model: LocalModel | None) -
         notes=settings.notes,
         least_score=settings.least_score,
     )
-    proxy = Proxy(services, upstream, Recaller(services.memory, wording, sticky=settings.sticky))
+    proxy = Proxy(services, upstream, Recaller(services.memory, recalls.recall, wording, sticky=settings.sticky))
     mcp = mcp_app(services)
 
     @asynccontextmanager
@@ -58,7 +59,7 @@ def make_app(services: Services, upstream: Upstream, model: LocalModel | None) -
         gc.freeze()
         async with mcp.lifespan():
             yield
-        await let_go(services, upstream, proxy, model)
+        await let_go(services, upstream, proxy, recalls, model)
 
     # The page at /docs brings its scripts along: a memory's own pages load nothing from others.
     app = FastAPIOffline(
@@ -131,7 +132,9 @@ def add_health(app: FastAPI, services: Services) -> None:
         return Response(services.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-async def let_go(services: Services, upstream: Upstream, proxy: Proxy, model: LocalModel | None) -> None:
+async def let_go(
+    services: Services, upstream: Upstream, proxy: Proxy, recalls: RecallProcess, model: LocalModel | None
+) -> None:
     """End a server: what waits to be written is written, as far as the time for that goes."""
     seconds = services.settings.drain_seconds
     try:
@@ -144,6 +147,7 @@ async def let_go(services: Services, upstream: Upstream, proxy: Proxy, model: Lo
     await upstream.close()
     services.threads.shutdown(wait=True, cancel_futures=True)
     await asyncio.to_thread(services.recorder.close)
+    await asyncio.to_thread(recalls.close)
     if model is not None:
         await asyncio.to_thread(model.close)
     services.memory.close()

@@ -5,13 +5,14 @@ Owns the cue and the choice of messages that get notes. Runs in a thread of its 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from engram.encode import words
 from engram.engram import Engram
 from engram.memory import Memory
 from engram.recall.context import estimated_tokens
+from engram.recall.result import Hit
 from engram.serve.notes import Wording, as_said
 from engram.serve.threads import Thread
 from engram.serve.wire import Said
@@ -21,6 +22,10 @@ SHORT = 6
 
 BEFORE = 240
 """Characters of the message before that are looked up with a short one: its end, where it asks or names something."""
+
+
+Recall = Callable[[str, str, int], Sequence[Hit]]
+"""From a query, a namespace and a limit to hits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +46,10 @@ NO_NOTES = Notes({}, (), 0)
 class Recaller:
     """Finds the notes for requests. Safe to call from several threads."""
 
-    def __init__(self, memory: Memory, wording: Wording, *, sticky: bool) -> None:
+    def __init__(self, memory: Memory, recall: Recall, wording: Wording, *, sticky: bool) -> None:
+        """`recall`: as `Memory.recall`, wherever it runs."""
         self._memory = memory
+        self._recall = recall
         self._wording = wording
         self._sticky = sticky
 
@@ -64,7 +71,7 @@ class Recaller:
 
     def _recalled(self, namespace: str, messages: Sequence[Said], last: int, held: frozenset[str]) -> dict[str, Engram]:
         """What becomes a note for the last user message, by id, best first."""
-        hits = self._memory.recall(cue(messages, last), namespace=namespace, limit=self._wording.looked_at(len(held)))
+        hits = self._recall(cue(messages, last), namespace, self._wording.looked_at(len(held)))
         texts = {as_said(piece.text) for said in messages for piece in said.pieces}
         return {engram.id: engram for engram in self._wording.chosen(hits, held, texts)}
 

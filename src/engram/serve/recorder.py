@@ -400,8 +400,6 @@ class Recorder:
         refusals = list(self._refusals)
         self._insist(lambda: self._settle_all(plans, refusals))
         self._let_go(jobs, refusals)
-        # Off the way of those who ask.
-        self._insist(self._memory.catch_up)
 
     def _accept_all(self, jobs: list[Job]) -> list[Plan]:
         """Write into the ledger what is about to be written into the memory."""

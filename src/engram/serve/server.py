@@ -12,7 +12,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 
 import uvicorn
 from filelock import FileLock, Timeout
@@ -23,6 +23,7 @@ from engram.models.local import LocalModel, smollm2_path
 from engram.serve import guard
 from engram.serve.access import Gate
 from engram.serve.app import make_app
+from engram.serve.helper import RecallProcess
 from engram.serve.ledger import Ledger, ledger_path
 from engram.serve.logs import log
 from engram.serve.metrics import Metrics
@@ -67,7 +68,8 @@ def serve(settings: Settings) -> None:
             threads=ThreadPoolExecutor(THREADS, "engram-serve"),
         )
         upstream = open_upstream(settings, model)
-        app = make_app(services, upstream, model)
+        recalls = opened.enter_context(closing(RecallProcess(memory)))
+        app = make_app(services, upstream, recalls, model)
         config = uvicorn.Config(
             app,
             http=guard.protocol(settings),
