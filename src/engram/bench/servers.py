@@ -66,7 +66,8 @@ class Server:
 
     def usage(self) -> Usage:
         """What it takes."""
-        return usage(self._process.pid)
+        own = self._process.pid
+        return total([usage(process) for process in (own, *children(own))])
 
     def kill(self) -> None:
         """End it at once: kill -9."""
@@ -107,6 +108,19 @@ def scripted(seed: int) -> Iterator[str]:
             raise WorkerFailed("the scripted model does not listen")
         yield f"http://127.0.0.1:{int(port)}"
         process.stdin.close()
+
+
+def children(process: int) -> list[int]:
+    """The processes that a process has started, as far as the system says."""
+    lists = Path(f"/proc/{process}/task").glob("*/children")
+    return [int(child) for found in lists for child in found.read_text().split()]
+
+
+def total(parts: Sequence[Usage]) -> Usage:
+    """What several processes take together."""
+    return Usage(
+        sum(part.resident for part in parts), sum(part.own for part in parts), sum(part.processor for part in parts)
+    )
 
 
 def usage(process: int) -> Usage:

@@ -43,6 +43,9 @@ HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([\w.*-]+))(?::[0-9]*)?", re.ASCII)
 AT_ONCE = struct.pack("ii", 1, 0)
 """For SO_LINGER: what was not sent is dropped when a connection is closed."""
 
+OFFER = re.compile(rb"\r\nupgrade:[ \t]*h2c[ \t]*(?=\r\n|\Z)", re.IGNORECASE)
+"""A header that offers HTTP/2."""
+
 LINGER_SECONDS = 2.0
 """How long a connection that is refused stays open for its client to read why."""
 
@@ -307,6 +310,10 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._refused is not None:
             return
         self._loose += len(data)
+        if self._head_timer is not None and b"h2c" in data:
+            # An offer to speak HTTP/2, which Java's client makes each time: the parser would take the body for that.
+            head, end, body = data.partition(b"\r\n\r\n")
+            data = OFFER.sub(b"", head) + end + body
         super().data_received(data)
         if self._refused is not None or self.transport.is_closing():
             return

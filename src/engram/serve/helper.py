@@ -23,6 +23,7 @@ from engram.errors import EngramError
 from engram.memory import Memory
 from engram.recall.result import Hit
 from engram.serve.logs import log, set_up
+from engram.serve.malloc import give_back_what_is_freed
 from engram.store.sqlite import IN_MEMORY
 
 logger = logging.getLogger("engram.serve")
@@ -130,7 +131,7 @@ def answer(memory: Memory, asked: tuple[str, str, int]) -> tuple[bool, Any]:
     query, namespace, limit = asked
     try:
         return True, list(memory.recall(query, namespace=namespace, limit=limit))
-    except (EngramError, OSError) as error:
+    except (EngramError, OSError, ValueError) as error:
         return False, error
     except Exception as error:  # the edge of this process: the next query must still be answered
         logger.exception("recall failed")
@@ -143,6 +144,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     set_up(with_text=False)
+    give_back_what_is_freed()
     pipe = Connection(int(sys.argv[1]))
     with Memory(sys.argv[2], read_only=True) as memory:
         pipe.send(READY)

@@ -22,6 +22,7 @@ from engram.models.prompt import SMALL
 from engram.serve import threads
 from engram.serve.access import Access, asked_namespace
 from engram.serve.errors import ServeError, bad_request
+from engram.serve.guard import form_of
 from engram.serve.logs import log
 from engram.serve.metrics import status_class
 from engram.serve.notes import without_notes
@@ -120,14 +121,17 @@ class Proxy:
             if error.code.startswith("upstream"):
                 self._services.metrics.failures.labels(error.code).inc()
             if not sender.started:
-                form = MESSAGES if scope["path"].startswith("/v1/messages") else wire or CHAT
-                await sender.whole(error.status, [("content-type", "application/json")], form.error(error))
+                body = form_of(scope["path"]).error(error)
+                await sender.whole(error.status, [("content-type", "application/json")], body)
         finally:
             face = wire.name if wire is not None else "passed"
             outcome = status_class(sender.status) if sender.ended else "broken"
             self._services.metrics.requests.labels(face, outcome).inc()
             taken = round((time.perf_counter() - begun) * 1000, 1)
-            log(logger, logging.INFO, "request", face=face, status=sender.status, outcome=outcome, ms=taken)
+            fields: dict[str, object] = {"face": face, "status": sender.status, "outcome": outcome, "ms": taken}
+            if sender.asked is not None:
+                fields["text"] = sender.asked
+            log(logger, logging.INFO, "request", **fields)
 
     async def drain(self) -> None:
         """Wait for what still goes on in the background."""
@@ -177,6 +181,8 @@ class Proxy:
             ]
         if reads or writes:
             request = await self._read(wire, body)
+            last = threads.last_user(request.messages)
+            sender.asked = None if last is None else request.messages[last].text
             namespace = namespace_of(access, asked_namespace(given), request.user)
             visit = Visit(wire, request, namespace, asked_session(given), reads, writes)
             await self._prepare(visit)
@@ -382,6 +388,8 @@ class Sender:
         self._send = send
         self.own: list[tuple[str, str]] = []
         """Headers that it has whatever it is: what memory did."""
+        self.asked: str | None = None
+        """The user's words that it answers, for the log."""
         self.status = 0
         self.ended = False
 

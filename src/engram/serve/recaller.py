@@ -14,7 +14,7 @@ from engram.memory import Memory
 from engram.recall.context import estimated_tokens
 from engram.recall.result import Hit
 from engram.serve.notes import Wording, as_said
-from engram.serve.threads import Thread
+from engram.serve.threads import Thread, last_user
 from engram.serve.wire import Said
 
 SHORT = 6
@@ -97,11 +97,6 @@ class Recaller:
             if text:
                 texts[place], kept[place] = text, ids_in_it
         return texts, kept
-
-
-def last_user(messages: Sequence[Said]) -> int | None:
-    """The place of the last message in the user's own words; None if there is none."""
-    return max((place for place, said in enumerate(messages) if said.role == "user" and said.text), default=None)
 
 
 def cue(messages: Sequence[Said], last: int) -> str:

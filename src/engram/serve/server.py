@@ -26,6 +26,7 @@ from engram.serve.app import make_app
 from engram.serve.helper import RecallProcess
 from engram.serve.ledger import Ledger, ledger_path
 from engram.serve.logs import log
+from engram.serve.malloc import give_back_what_is_freed
 from engram.serve.metrics import Metrics
 from engram.serve.notes import without_notes
 from engram.serve.recorder import Recorder
@@ -47,6 +48,7 @@ MEMORY_WAIT = 2.0
 
 def serve(settings: Settings) -> None:
     """Serve until told to stop (SIGTERM, SIGINT). Raises `EngramError` if it cannot begin."""
+    give_back_what_is_freed()
     with ExitStack() as opened:
         opened.enter_context(only_server(settings.memory))
         ledger = opened.enter_context(Ledger(ledger_path(settings.memory)))

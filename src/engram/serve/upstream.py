@@ -72,8 +72,12 @@ class Upstream:
 
     def __init__(self, base: str, *, key: str | None = None, seconds: float = 600.0, use_proxy: bool = True) -> None:
         """`base`: its URL, with or without the version. `key`: sent in the place of the caller's own."""
-        parts = urlsplit(base)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        try:
+            parts = urlsplit(base)
+            whole = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:
+            whole = False
+        if not whole:
             raise EngramError(f"{base!r} is no URL of a model's API; give one like https://api.openai.com/v1")
         self.base = base.rstrip("/")
         if not parts.path.strip("/"):
