@@ -39,6 +39,10 @@ stands behind `/v1` (the APIs of OpenAI and Anthropic) and `/mcp`.
 """
 
 
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
+"""Those that pass on to upstream."""
+
+
 def make_app(services: Services, upstream: Upstream, recalls: RecallProcess, model: LocalModel | None) -> ASGIApp:
     """The application over the parts of a server, which are let go of when it ends."""
     settings = services.settings
@@ -67,6 +71,8 @@ def make_app(services: Services, upstream: Upstream, recalls: RecallProcess, mod
     )
     app.include_router(rest.router(services))
     rest.add_error_handlers(app)
+    # Only for the methods that are not passed on, which it refuses.
+    app.router.routes.append(Route("/v1/{path:path}", endpoint=proxy, methods=METHODS, include_in_schema=False))
     app.router.routes.append(Route("/mcp", endpoint=mcp, include_in_schema=False))
     add_health(app, services)
     return guard.guarded(faces(app, proxy), settings)
@@ -85,7 +91,7 @@ def faces(app: ASGIApp, proxy: ASGIApp) -> ASGIApp:
         ):
             error = ServeError(501, "websockets are not served here; send plain HTTP requests", "websocket_not_served")
             await guard.answer(error, scope, send)
-        elif scope["type"] == "http" and scope["path"].startswith("/v1/"):
+        elif scope["type"] == "http" and scope["path"].startswith("/v1/") and scope["method"] in METHODS:
             await proxy(scope, receive, send)
         else:
             await app(scope, receive, send)

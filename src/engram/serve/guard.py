@@ -310,7 +310,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._refused is not None:
             return
         self._loose += len(data)
-        if self._head_timer is not None and b"h2c" in data:
+        if b"h2c" in data and (self.cycle is None or self.cycle.response_complete):
             # An offer to speak HTTP/2, which Java's client makes each time: the parser would take the body for that.
             head, end, body = data.partition(b"\r\n\r\n")
             data = OFFER.sub(b"", head) + end + body

@@ -393,6 +393,8 @@ class Recorder:
                     writing.reason = plan.reasons[0]
                 else:
                     writing.stored_at = now
+                # Whoever was waiting for it asks at once.
+                self._ledger.waiting.receipts[writing.receipt] = writing.as_receipt()
         for plan in plans:
             settle(plan.job.part.done)
             self._count("refused", len(plan.reasons))
