@@ -11,7 +11,6 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -31,6 +30,7 @@ from engram.serve.errors import ServeError
 from engram.serve.mcp import INSTRUCTIONS, make_server, mcp_app
 from engram.serve.metrics import Metrics
 from engram.serve.notes import CLOSE, OPEN, without_notes
+from engram.serve.services import Services
 from engram.serve.settings import Settings
 
 SOMETHING = "01890a5d-ac96-774b-bcce-b302099a8057"
@@ -338,7 +338,8 @@ class Gate:
 @contextmanager
 def serving(memory: Memory, keys: Mapping[str, Access]) -> Iterator[tuple[str, Metrics]]:
     """A server over `memory`, on a port of its own; its URL and its figures."""
-    services: Any = SimpleNamespace(memory=memory, gate=Gate(keys), metrics=Metrics(), settings=Settings(memory="x"))
+    parts: Any = {"ledger": None, "recorder": None, "threads": None}  # what these tools do without
+    services = Services(memory=memory, gate=Gate(keys), metrics=Metrics(), settings=Settings(memory="x"), **parts)
     mcp = mcp_app(services)
 
     @asynccontextmanager

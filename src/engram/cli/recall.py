@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from engram.cli.options import After, Before, Json, Kinds, MemoryPath, Namespace, OnlySession, opened
 from engram.cli.output import answer, note, one_line, safe, show, table
-from engram.transfer.records import to_record
-
-if TYPE_CHECKING:
-    from engram.recall.result import Explanation, Hit
+from engram.transfer.found import explanation_record, hit_record
 
 Query = Annotated[str, typer.Argument(help="What is asked, in any words.", show_default=False)]
 
@@ -102,28 +99,3 @@ def why(
         typer.echo(typer.style(f"\n{'word of the question':<24}{'counts':>9}{'matches':>10}", bold=True))
         for word, (weight, match) in found.words.items():
             typer.echo(f"{one_line(word):<24}{weight:>9.3f}{match:>10.3f}")
-
-
-def hit_record(hit: Hit) -> dict[str, object]:
-    """A hit as JSON values."""
-    return {"score": float(hit.score), "why": numbers(hit.why), "engram": to_record(hit.engram)}
-
-
-def explanation_record(found: Explanation) -> dict[str, object]:
-    """An explanation as JSON values."""
-    return {
-        "query": found.query,
-        "engram": to_record(found.engram),
-        "place": found.place,
-        "scored": found.scored,
-        "score": float(found.score),
-        "why": numbers(found.why),
-        "winner": None if found.winner is None else hit_record(found.winner),
-        "words": {word: [float(weight), float(match)] for word, (weight, match) in found.words.items()},
-        "reason": found.reason,
-    }
-
-
-def numbers(parts: Mapping[str, float]) -> dict[str, float]:
-    """Parts of a score as plain numbers."""
-    return {name: float(value) for name, value in parts.items()}

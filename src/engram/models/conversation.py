@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from engram.engram import Engram
 from engram.memory import Memory
 from engram.models.base import Message, Model
-from engram.models.prompt import Prompt, is_question, note_line, with_notes
+from engram.models.prompt import Prompt, as_said, is_question, note_line, with_notes
 from engram.recall.result import Hit
 
 SOURCE = "chat"
@@ -175,7 +175,7 @@ def choose(hits: Iterable[Hit], in_sight: set[str], prompt: Prompt) -> list[Hit]
         if len(chosen) >= prompt.notes:
             break
         engram = hit.engram
-        text = " ".join(engram.text.casefold().split())
+        text = as_said(engram.text)
         if engram.id in in_sight or text in texts or is_question(engram.text):
             continue
         if engram.role == "assistant" and not prompt.replies:

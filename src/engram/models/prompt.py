@@ -100,7 +100,7 @@ def with_notes(messages: Sequence[Message], notes: Sequence[Engram], prompt: Pro
     if not lines or last is None:
         return result
     own = result[last].content
-    result[last] = replace(result[last], content="\n".join([prompt.opening, *lines, "", f"{prompt.closing} {own}"]))
+    result[last] = replace(result[last], content=framed(lines, prompt) + own)
     return result
 
 
@@ -125,6 +125,16 @@ def neutral(text: str) -> str:
 def one_line(text: str) -> str:
     """`text` on one line, without control characters."""
     return " ".join("".join(" " if unicodedata.category(c) in _SEPARATING else c for c in text).split())
+
+
+def as_said(text: str) -> str:
+    """`text` as it is compared with what else was said: case and white space do not count."""
+    return " ".join(text.casefold().split())
+
+
+def framed(lines: Sequence[str], prompt: Prompt) -> str:
+    """Lines of notes with what stands around them; the user's own words come right behind."""
+    return "\n".join([prompt.opening, *lines, "", f"{prompt.closing} "])
 
 
 def is_question(text: str) -> bool:

@@ -29,6 +29,7 @@ MARK = "engram_"
 
 KEY_HEADER = "x-engram-key"
 NAMESPACE_HEADER = "x-engram-namespace"
+SESSION_HEADER = "x-engram-session"
 
 KNOWN_SECONDS = 1.0
 """How long what the ledger said of a key is believed: a revoked key works no longer than that."""
@@ -196,11 +197,16 @@ def is_engram_key(name: str, value: str) -> bool:
 
 
 def asked_namespace(headers: Mapping[str, str]) -> str | None:
-    """The namespace that `headers` (names in lower case) ask for; None if they do not.
+    """The namespace that `headers` (names in lower case) ask for; None if they do not."""
+    return text_of(headers, NAMESPACE_HEADER)
+
+
+def text_of(headers: Mapping[str, str], name: str) -> str | None:
+    """The value of a header whose text may be any; None if it is not there.
 
     Servers hand headers over as Latin-1; what is UTF-8 is read as UTF-8.
     """
-    value = headers.get(NAMESPACE_HEADER)
+    value = headers.get(name)
     if value is None or value.isascii():
         return value
     try:

@@ -261,13 +261,13 @@ class Watched:
         await answer(self.error, self._scope, self._send)
 
 
-async def answer(error: ServeError, scope: Scope, send: Send) -> None:
-    """Answer a request with an error, in the form of the API that was called.
+async def answer(error: ServeError, scope: Scope, send: Send, *more: tuple[bytes, bytes]) -> None:
+    """Answer a request with an error, in the form of the API that was called, and with `more` headers.
 
     The connection stays for a while: what a client is still sending is dropped, so that it comes to read the answer.
     """
     body = form_of(scope["path"]).error(error)
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), *more]
     await send({"type": "http.response.start", "status": error.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 

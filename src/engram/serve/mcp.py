@@ -42,11 +42,9 @@ from starlette.types import Message, Receive, Scope, Send
 from engram.errors import EngramError
 from engram.serve.access import Access, asked_namespace
 from engram.serve.errors import ServeError
-from engram.serve.logs import log
-from engram.serve.metrics import status_class
+from engram.serve.guard import answer
 from engram.serve.notes import harmless
 from engram.serve.tools import VERBS, Verb
-from engram.serve.wire import CHAT
 
 if TYPE_CHECKING:
     from engram.memory import Memory
@@ -190,11 +188,10 @@ class McpApp:
         except ServeError as error:
             if status:
                 raise
-            await answer_error(error, watched)
+            own = [OWN_HEADERS[error.status]] if error.status in OWN_HEADERS else []
+            await answer(error, scope, watched, *own)
         finally:
-            self._services.metrics.requests.labels("mcp", status_class(status or 500)).inc()
-            taken = round((time.perf_counter() - begun) * 1000, 1)
-            log(logger, logging.INFO, "request", face="mcp", status=status, ms=taken)
+            self._services.answered("mcp", status or 500, begun)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
@@ -221,16 +218,6 @@ OWN_HEADERS: Mapping[int, tuple[bytes, bytes]] = {
     401: (b"www-authenticate", b'Bearer realm="engram"'),
     405: (b"allow", b"POST"),
 }
-
-
-async def answer_error(error: ServeError, send: Send) -> None:
-    """Answer a request with an error in JSON."""
-    body = CHAT.error(error)
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    if error.status in OWN_HEADERS:
-        headers.append(OWN_HEADERS[error.status])
-    await send({"type": "http.response.start", "status": error.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
 
 
 # Over stdio.

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from engram.engram import Engram
 from engram.models.conversation import choose
-from engram.models.prompt import LARGE, SMALL, Prompt, neutral, note_line
+from engram.models.prompt import LARGE, SMALL, Prompt, as_said, framed, neutral, note_line
 from engram.recall.context import estimated_tokens, packed, rendered
 from engram.recall.result import Hit
 
@@ -77,7 +77,7 @@ class Wording:
 
     def _list(self, engrams: Sequence[Engram]) -> tuple[str, tuple[str, ...]]:
         lines: list[str] = []
-        left = self.budget - estimated_tokens(f"{self.prompt.opening}\n\n{self.prompt.closing} ")
+        left = self.budget - estimated_tokens(framed([], self.prompt))
         for engram in engrams:
             line = note_line(engram, self.prompt)
             left -= estimated_tokens(line) + 1
@@ -85,7 +85,7 @@ class Wording:
                 break
             lines.append(line)
         # The best stands last, beside the question (models.prompt).
-        text = "\n".join([self.prompt.opening, *reversed(lines), "", f"{self.prompt.closing} "]) if lines else ""
+        text = framed(lines[::-1], self.prompt) if lines else ""
         return text, tuple(engram.id for engram in engrams[: len(lines)])
 
 
@@ -111,8 +111,3 @@ def without_notes(text: str) -> str:
     if OPEN not in text.lower() and SMALL.opening not in text:
         return text
     return _LIST.sub("", _BLOCK.sub("", text)).strip()
-
-
-def as_said(text: str) -> str:
-    """`text` as it is compared with what else was said: case and white space do not count."""
-    return " ".join(text.casefold().split())

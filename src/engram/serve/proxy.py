@@ -18,13 +18,12 @@ from typing import Any, TypeVar
 from starlette.types import Message, Receive, Scope, Send
 
 from engram.errors import EngramError
-from engram.models.prompt import SMALL
+from engram.models.prompt import SMALL, one_line
 from engram.serve import threads
-from engram.serve.access import Access, asked_namespace
+from engram.serve.access import SESSION_HEADER, Access, asked_namespace, text_of
 from engram.serve.errors import ServeError, bad_request
 from engram.serve.guard import form_of
 from engram.serve.logs import log
-from engram.serve.metrics import status_class
 from engram.serve.notes import without_notes
 from engram.serve.recaller import NO_NOTES, Notes, Recaller
 from engram.serve.recorder import Writing
@@ -125,13 +124,8 @@ class Proxy:
                 await sender.whole(error.status, [("content-type", "application/json")], body)
         finally:
             face = wire.name if wire is not None else "passed"
-            outcome = status_class(sender.status) if sender.ended else "broken"
-            self._services.metrics.requests.labels(face, outcome).inc()
-            taken = round((time.perf_counter() - begun) * 1000, 1)
-            fields: dict[str, object] = {"face": face, "status": sender.status, "outcome": outcome, "ms": taken}
-            if sender.asked is not None:
-                fields["text"] = sender.asked
-            log(logger, logging.INFO, "request", **fields)
+            said = {} if sender.asked is None else {"text": sender.asked}
+            self._services.answered(face, sender.status, begun, broken=not sender.ended, **said)
 
     async def drain(self) -> None:
         """Wait for what still goes on in the background."""
@@ -176,15 +170,13 @@ class Proxy:
         visit = None
         if (reads or writes) and (packing := given.get("content-encoding", "identity")) != "identity":
             reads = writes = False
-            sender.own = [
-                ("x-engram-error", one_line(f"the request is packed ({packing}), which memory does not read"))
-            ]
+            sender.own = [("x-engram-error", shown(f"the request is packed ({packing}), which memory does not read"))]
         if reads or writes:
             request = await self._read(wire, body)
             last = threads.last_user(request.messages)
             sender.asked = None if last is None else request.messages[last].text
             namespace = namespace_of(access, asked_namespace(given), request.user)
-            visit = Visit(wire, request, namespace, asked_session(given), reads, writes)
+            visit = Visit(wire, request, namespace, text_of(given, SESSION_HEADER), reads, writes)
             await self._prepare(visit)
             if visit.notes.texts:
                 body = wire.with_notes(request, visit.notes.texts)
@@ -256,7 +248,7 @@ class Proxy:
         self._services.metrics.failures.labels("recall_error").inc()
         if isinstance(failure, EngramError):
             # Where it lies is for the log alone.
-            visit.error = one_line(str(failure).replace(self._services.memory.path, "the memory"))
+            visit.error = shown(str(failure).replace(self._services.memory.path, "the memory"))
             log(logger, logging.ERROR, "memory failed", error=str(failure), namespace=visit.namespace)
         else:
             visit.error = f"memory failed: {type(failure).__name__}"
@@ -532,17 +524,6 @@ def mode_of(headers: dict[str, str], access: Access) -> tuple[bool, bool]:
     return reads and access.read, writes and access.write
 
 
-def asked_session(headers: dict[str, str]) -> str | None:
-    """The session that a request names; None if it does not. What is UTF-8 is read as UTF-8."""
-    value = headers.get("x-engram-session")
-    if value is None:
-        return None
-    try:
-        return value.encode("latin-1").decode()
-    except UnicodeError:
-        return value
-
-
 def namespace_of(access: Access, asked: str | None, user: str | None) -> str:
     """Whose memory it is: by the header, else by the request's `user`, else by the key."""
     if asked is None and user is not None and access.allows(user):
@@ -550,9 +531,9 @@ def namespace_of(access: Access, asked: str | None, user: str | None) -> str:
     return access.namespace(asked)
 
 
-def one_line(text: str) -> str:
-    """`text` as the value of a header."""
-    return " ".join(text.split())[:300]
+def shown(text: str) -> str:
+    """`text` as it can stand in a header."""
+    return one_line(text)[:300]
 
 
 def header_value(value: str) -> bytes:

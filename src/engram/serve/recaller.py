@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from engram.encode import words
 from engram.engram import Engram
 from engram.memory import Memory
+from engram.models.prompt import as_said
 from engram.recall.context import estimated_tokens
 from engram.recall.result import Hit
-from engram.serve.notes import Wording, as_said
+from engram.serve.notes import Wording
 from engram.serve.threads import Thread, last_user
 from engram.serve.wire import Said
 

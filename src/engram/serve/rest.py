@@ -29,14 +29,12 @@ from starlette.routing import Match
 
 from engram.engram import Engram, draft
 from engram.errors import EngramError, InvalidEngram, NotFound
-from engram.recall.result import Explanation, Hit
 from engram.serve import rest_models as forms
 from engram.serve.access import Access, Right, asked_namespace
 from engram.serve.errors import ServeError
-from engram.serve.logs import log
-from engram.serve.metrics import status_class
 from engram.serve.services import Services
 from engram.serve.wire import CHAT
+from engram.transfer.found import explanation_record, hit_record
 from engram.transfer.records import to_json, to_record
 
 logger = logging.getLogger("engram.serve")
@@ -458,31 +456,6 @@ def json_lines(engrams: Iterator[Engram]) -> Iterator[bytes]:
         yield bytes(waiting)
 
 
-def hit_record(hit: Hit) -> dict[str, object]:
-    """A hit as JSON values."""
-    return {"score": float(hit.score), "why": numbers(hit.why), "engram": to_record(hit.engram)}
-
-
-def explanation_record(found: Explanation) -> dict[str, object]:
-    """An explanation as JSON values."""
-    return {
-        "query": found.query,
-        "engram": to_record(found.engram),
-        "place": found.place,
-        "scored": found.scored,
-        "score": float(found.score),
-        "why": numbers(found.why),
-        "winner": None if found.winner is None else hit_record(found.winner),
-        "words": {word: [float(weight), float(match)] for word, (weight, match) in found.words.items()},
-        "reason": found.reason,
-    }
-
-
-def numbers(parts: Mapping[str, float]) -> dict[str, float]:
-    """Parts of a score as plain numbers."""
-    return {name: float(value) for name, value in parts.items()}
-
-
 # The way of a request, and its errors.
 
 
@@ -516,9 +489,7 @@ def route_class(services: Services) -> type[APIRoute]:
                     status = refusal.status
                     raise refusal from error
                 finally:
-                    services.metrics.requests.labels("memory", status_class(status)).inc()
-                    taken = round((time.perf_counter() - begun) * 1000, 1)
-                    log(logger, logging.INFO, "request", face="memory", status=status, ms=taken)
+                    services.answered("memory", status, begun)
                 return response
 
             return handle

@@ -6,6 +6,8 @@ Owns nothing but the bundle: `app` makes it when the server starts, and lets go 
 from __future__ import annotations
 
 import asyncio
+import logging
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,9 +16,12 @@ from typing import ParamSpec, TypeVar
 from engram.memory import Memory
 from engram.serve.access import Gate
 from engram.serve.ledger import Ledger
-from engram.serve.metrics import Metrics
+from engram.serve.logs import log
+from engram.serve.metrics import Metrics, status_class
 from engram.serve.recorder import Recorder
 from engram.serve.settings import Settings
+
+logger = logging.getLogger("engram.serve")
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -34,6 +39,13 @@ class Services:
     metrics: Metrics
     threads: ThreadPoolExecutor
     """For calls of the memory: nothing of it may run on the event loop."""
+
+    def answered(self, face: str, status: int, begun: float, *, broken: bool = False, **fields: object) -> None:
+        """Count and log a request, `begun` at this `perf_counter`; broken: its answer did not come to its end."""
+        outcome = "broken" if broken else status_class(status)
+        self.metrics.requests.labels(face, outcome).inc()
+        taken = round((time.perf_counter() - begun) * 1000, 1)
+        log(logger, logging.INFO, "request", face=face, status=status, outcome=outcome, ms=taken, **fields)
 
     async def run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """What `function` returns, run in one of `threads`."""
