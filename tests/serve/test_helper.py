@@ -2,19 +2,83 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 
-from engram.errors import MemoryClosed
+from engram.errors import EngramError, MemoryClosed
 from engram.memory import Memory
 from engram.serve import helper
 from engram.serve.helper import RecallProcess
+from engram.serve.notes import wording_for
+from engram.serve.recaller import Asked, Notes, Recaller
 
 from .conftest import wait_until
+
+T = TypeVar("T")
+
+WORDING = wording_for(embedded=False, budget=512, notes=5, least_score=0.0)
+
+
+class Asker:
+    """Asks a `RecallProcess` from a loop of its own, as a server does."""
+
+    def __init__(self, memory: Memory) -> None:
+        self.here = Recaller(memory, WORDING)
+        self._threads = ThreadPoolExecutor(1)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self.recalls = RecallProcess(memory, WORDING, self._threads)
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+
+    def notes(self, question: Asked, seconds: float = 30.0) -> Notes:
+        return self.run(self.recalls.notes(question, time.monotonic() + seconds))
+
+    def text(self, cue: str, namespace: str) -> str:
+        return self.notes(asked(cue, namespace)).texts.get(0, "")
+
+    def at_once(self, questions: list[Asked], seconds: float = 30.0) -> list[Notes | BaseException]:
+        async def ask() -> list[Notes | BaseException]:
+            until = time.monotonic() + seconds
+            return await asyncio.gather(*(self.recalls.notes(q, until) for q in questions), return_exceptions=True)
+
+        return self.run(ask())
+
+    def written(self) -> None:
+        async def tell() -> None:
+            self.recalls.written()
+
+        self.run(tell())
+
+    def ready(self) -> bool:
+        """Whether the process answers; until then notes are found in this one."""
+        self.text("dog", "ana")
+        return self.recalls.ready
+
+    def close(self) -> None:
+        self.run(self.recalls.close())
+        self.run(self._loop.shutdown_default_executor())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+        self._threads.shutdown()
+
+
+def asked(cue: str | None, namespace: str, **fields: Any) -> Asked:
+    """The question of a request of one message."""
+    given: dict[str, Any] = {"wanted": {}, "own": {0: cue or ""}, "held": frozenset(), "said": []}
+    return Asked(namespace=namespace, last=0, cue=cue, **(given | fields))
 
 
 @pytest.fixture
@@ -26,79 +90,128 @@ def memory(tmp_path: Path) -> Iterator[Memory]:
 
 
 @pytest.fixture
-def recalls(memory: Memory) -> Iterator[RecallProcess]:
-    recalls = RecallProcess(memory)
-    yield recalls
-    recalls.close()
+def asker(memory: Memory) -> Iterator[Asker]:
+    asker = Asker(memory)
+    yield asker
+    asker.close()
 
 
-def ready(recalls: RecallProcess) -> bool:
-    """Whether the process answers; until then recall runs in this one."""
-    recalls.recall("dog", "ana", 1)
-    return recalls._ready
+def test_it_answers_as_the_memory_does_at_once_and_when_it_is_up(asker: Asker) -> None:
+    question = asked("What is my dog called?", "ana")
+    expected = asker.here.notes(question)
+    assert "Biscuit" in expected.texts[0]
+    assert expected.recalled
+    assert asker.notes(question) == expected
+    wait_until(asker.ready, "the process")
+    assert asker.notes(question) == expected
+    assert "Plum" in asker.text("What is my cat called?", "bo")
+    assert asker.text("xylophone", "ana") == ""
 
 
-def texts(recalls: RecallProcess, query: str, namespace: str) -> list[str]:
-    return [hit.engram.text for hit in recalls.recall(query, namespace, 5)]
+def test_notes_that_a_message_had_come_back(asker: Asker) -> None:
+    wait_until(asker.ready, "the process")
+    (id,) = asker.notes(asked("What is my dog called?", "ana")).recalled
+    again = asker.notes(asked(None, "ana", wanted={0: (id,)}))
+    assert again.recalled == (id,)
+    assert "Biscuit" in again.texts[0]
+    assert asker.notes(asked(None, "bo", wanted={0: (id,)})).texts == {}
 
 
-def test_it_answers_as_the_memory_does_at_once_and_when_it_is_up(memory: Memory, recalls: RecallProcess) -> None:
-    expected = list(memory.recall("What is my dog called?", namespace="ana", limit=5))
-    assert list(recalls.recall("What is my dog called?", "ana", 5)) == expected
-    wait_until(lambda: ready(recalls), "the process")
-    assert list(recalls.recall("What is my dog called?", "ana", 5)) == expected
-    assert texts(recalls, "What is my dog called?", "bo") == ["My cat is called Plum."]
-    assert texts(recalls, "xylophone", "ana") == []
+def test_many_at_once_each_get_their_own(asker: Asker) -> None:
+    wait_until(asker.ready, "the process")
+    questions = [asked(f"What is my {pet} called?", who) for pet, who in [("dog", "ana"), ("cat", "bo")] * 20]
+    expected = [asker.here.notes(question) for question in questions]
+    assert expected[0] != expected[1]
+    assert asker.at_once(questions) == expected
 
 
-def test_it_sees_what_is_remembered_and_forgotten_later(memory: Memory, recalls: RecallProcess) -> None:
-    wait_until(lambda: ready(recalls), "the process")
+def test_what_nobody_waits_for_any_more_is_not_looked_up(asker: Asker) -> None:
+    wait_until(asker.ready, "the process")
+    (late,) = asker.at_once([asked("dog", "ana")], seconds=-1.0)
+    assert isinstance(late, EngramError)
+    assert "Biscuit" in asker.text("dog", "ana")
+
+
+def test_it_sees_what_is_remembered_and_forgotten_later(memory: Memory, asker: Asker) -> None:
+    wait_until(asker.ready, "the process")
     engram = memory.remember("The vet of my dog is in Ghent.", namespace="ana")
-    assert engram.text in texts(recalls, "vet of the dog", "ana")
+    asker.written()
+    assert "Ghent" in asker.text("vet of the dog", "ana")
     memory.forget(id=engram.id)
-    assert engram.text not in texts(recalls, "vet of the dog", "ana")
+    assert "Ghent" not in asker.text("vet of the dog", "ana")
 
 
 def test_when_it_is_killed_recall_goes_on_and_it_is_started_again(
-    memory: Memory, recalls: RecallProcess, monkeypatch: pytest.MonkeyPatch
+    asker: Asker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(helper, "PAUSE", 0.0)
-    wait_until(lambda: ready(recalls), "the process")
-    first = recalls.pid
+    wait_until(asker.ready, "the process")
+    first = asker.recalls.pid
     assert first is not None
     os.kill(first, signal.SIGKILL)
-    assert texts(recalls, "dog", "ana") == ["My dog is called Biscuit."]
-    wait_until(lambda: ready(recalls), "the process")
-    assert recalls.pid not in (None, first)
+    assert "Biscuit" in asker.text("dog", "ana")
+    wait_until(asker.ready, "the process")
+    assert asker.recalls.pid not in (None, first)
 
 
-def test_its_errors_are_those_of_the_memory(memory: Memory, recalls: RecallProcess) -> None:
-    wait_until(lambda: ready(recalls), "the process")
-    with pytest.raises(ValueError, match="limit is 0"):
-        recalls.recall("dog", "ana", 0)
-    assert texts(recalls, "dog", "ana") == ["My dog is called Biscuit."]
-    recalls.close()
+def test_those_who_wait_when_it_is_killed_are_answered(asker: Asker) -> None:
+    wait_until(asker.ready, "the process")
+    process = asker.recalls.pid
+    assert process is not None
+    os.kill(process, signal.SIGSTOP)
+    threading.Timer(0.3, os.kill, (process, signal.SIGKILL)).start()
+    answers = asker.at_once([asked("dog", "ana")] * 5)
+    assert [isinstance(answer, Notes) and "Biscuit" in answer.texts[0] for answer in answers] == [True] * 5
+
+
+def test_when_it_hangs_it_is_given_up(asker: Asker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(helper, "PATIENCE", 0.3)
+    wait_until(asker.ready, "the process")
+    process = asker.recalls.pid
+    assert process is not None
+    os.kill(process, signal.SIGSTOP)
+
+    async def briefly() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asker.recalls.notes(asked("dog", "ana"), time.monotonic() + 0.1), 0.1)
+
+    asker.run(briefly())
+    time.sleep(0.3)
+    assert "Biscuit" in asker.text("dog", "ana")
+    wait_until(lambda: asker.recalls.pid != process, "its end")
+
+
+def test_its_errors_are_told_and_do_not_end_it(memory: Memory, asker: Asker) -> None:
+    wait_until(asker.ready, "the process")
+    process = asker.recalls.pid
+    no_text: Any = 5
+    with pytest.raises(EngramError, match="recall failed: AttributeError"):
+        asker.text(no_text, "ana")
+    assert asker.recalls.pid == process
+    assert "Biscuit" in asker.text("dog", "ana")
+    asker.run(asker.recalls.close())
     memory.close()
     with pytest.raises(MemoryClosed):
-        recalls.recall("dog", "ana", 1)
+        asker.text("dog", "ana")
 
 
-def test_it_ends_with_the_server(recalls: RecallProcess) -> None:
-    wait_until(lambda: ready(recalls), "the process")
-    process = recalls._process
+def test_it_ends_with_the_server(asker: Asker) -> None:
+    wait_until(asker.ready, "the process")
+    process = asker.recalls._process
     assert process is not None
     os.kill(process.pid, signal.SIGINT)
     os.kill(process.pid, signal.SIGTERM)
-    assert texts(recalls, "dog", "ana") == ["My dog is called Biscuit."]
-    recalls.close()
+    assert "Biscuit" in asker.text("dog", "ana")
+    assert asker.recalls.pid == process.pid
+    asker.run(asker.recalls.close())
     assert process.returncode == 0
-    recalls.close()
+    asker.run(asker.recalls.close())
 
 
 def test_a_memory_in_ram_is_asked_here() -> None:
     with Memory(":memory:") as memory:
         memory.remember("My dog is called Biscuit.", namespace="ana")
-        recalls = RecallProcess(memory)
-        assert texts(recalls, "dog", "ana") == ["My dog is called Biscuit."]
-        assert recalls.pid is None
-        recalls.close()
+        asker = Asker(memory)
+        assert "Biscuit" in asker.text("dog", "ana")
+        assert asker.recalls.pid is None
+        asker.close()

@@ -136,4 +136,5 @@ def usage(process: int) -> Usage:
     }
     # Behind the name in parentheses, which may hold spaces: fields 14 and 15 are ticks in user and system mode.
     ticks = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11:13]
-    return Usage(sizes["VmRSS"], sizes["RssAnon"], sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK"))
+    # One that has ended, and that nobody has asked about yet, takes none.
+    return Usage(sizes.get("VmRSS", 0), sizes.get("RssAnon", 0), sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK"))

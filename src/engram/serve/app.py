@@ -25,9 +25,7 @@ from engram.serve.errors import ServeError
 from engram.serve.helper import RecallProcess
 from engram.serve.logs import log
 from engram.serve.mcp import mcp_app
-from engram.serve.notes import wording_for
 from engram.serve.proxy import Proxy
-from engram.serve.recaller import Recaller
 from engram.serve.services import Services
 from engram.serve.upstream import Upstream
 
@@ -46,18 +44,13 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
 def make_app(services: Services, upstream: Upstream, recalls: RecallProcess, model: LocalModel | None) -> ASGIApp:
     """The application over the parts of a server, which are let go of when it ends."""
     settings = services.settings
-    wording = wording_for(
-        embedded=settings.upstream is None,
-        budget=settings.budget,
-        notes=settings.notes,
-        least_score=settings.least_score,
-    )
-    proxy = Proxy(services, upstream, Recaller(services.memory, recalls.recall, wording, sticky=settings.sticky))
+    proxy = Proxy(services, upstream, recalls)
     mcp = mcp_app(services)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         services.metrics.watch_queue(services.recorder.waiting)
+        recalls.start()
         # What is there now stays: the collector need not look at it again with every round.
         gc.collect()
         gc.freeze()
@@ -151,9 +144,9 @@ async def let_go(
     if left:
         log(logger, logging.ERROR, "turns were not written", turns=left)
     await upstream.close()
+    await recalls.close()
     services.threads.shutdown(wait=True, cancel_futures=True)
     await asyncio.to_thread(services.recorder.close)
-    await asyncio.to_thread(recalls.close)
     if model is not None:
         await asyncio.to_thread(model.close)
     services.memory.close()

@@ -23,9 +23,10 @@ from engram.serve import threads
 from engram.serve.access import SESSION_HEADER, Access, asked_namespace, text_of
 from engram.serve.errors import ServeError, bad_request
 from engram.serve.guard import form_of
+from engram.serve.helper import RecallProcess
 from engram.serve.logs import log
 from engram.serve.notes import without_notes
-from engram.serve.recaller import NO_NOTES, Notes, Recaller
+from engram.serve.recaller import NO_NOTES, Notes, asked
 from engram.serve.recorder import Writing
 from engram.serve.services import Services
 from engram.serve.threads import Thread
@@ -48,7 +49,7 @@ SOURCE = "serve"
 """What remembered turns of a conversation name as their source."""
 
 LARGE_BODY = 64 << 10
-"""Bytes from which on a body is read in a thread: the event loop must not wait for it."""
+"""Bytes from which on a body, or an answer, is read in a thread: the event loop must not wait for it."""
 
 TOO_MANY_MESSAGES = 10_000
 """A request with so many is refused: no model reads them, and each would be looked up."""
@@ -98,10 +99,10 @@ class Visit:
 class Proxy:
     """The ASGI application behind /v1."""
 
-    def __init__(self, services: Services, upstream: Upstream, recaller: Recaller) -> None:
+    def __init__(self, services: Services, upstream: Upstream, recalls: RecallProcess) -> None:
         self._services = services
         self._upstream = upstream
-        self._recaller = recaller
+        self._recalls = recalls
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -208,72 +209,69 @@ class Proxy:
     async def _prepare(self, visit: Visit) -> None:
         """Find the thread and the notes, within the deadline; begin to write."""
         services, begun = self._services, time.perf_counter()
-        call = asyncio.get_running_loop().run_in_executor(services.threads, self._look_up, visit)
-        done, _ = await asyncio.wait({call}, timeout=services.settings.deadline)
-        if not done:
-            # What waits for a thread does not begin; what runs goes on, and tells where the turn belongs.
-            call.cancel()
-            visit.error = f"memory took over {services.settings.deadline * 1000:.0f} ms"
-            services.metrics.failures.labels("recall_deadline").inc()
-            log(logger, logging.WARNING, "memory was too slow", namespace=visit.namespace)
-        else:
-            failure = call.exception()
-            if isinstance(failure, ServeError):
-                raise failure
-            if failure is not None:
-                self._note_failure(visit, failure)
-            elif (notes := call.result()) is not None:
-                visit.notes, visit.looked_up = notes, True
-        thread, visit.milliseconds = visit.thread, (time.perf_counter() - begun) * 1000
+        try:
+            # What waits for a thread of the pool then does not begin; what runs goes on, and tells where the turn
+            # belongs.
+            async with asyncio.timeout(services.settings.deadline) as limit:
+                await self._look_up(visit)
+        except ServeError:
+            raise
+        except Exception as error:  # memory's edge: whatever it is, the request must go on
+            if limit.expired():
+                visit.error = f"memory took over {services.settings.deadline * 1000:.0f} ms"
+                services.metrics.failures.labels("recall_deadline").inc()
+                log(logger, logging.WARNING, "memory was too slow", namespace=visit.namespace)
+            elif isinstance(error, EngramError | OSError):
+                # Where it lies is for the log alone.
+                visit.error = shown(str(error).replace(services.memory.path, "the memory"))
+                services.metrics.failures.labels("recall_error").inc()
+                log(logger, logging.ERROR, "memory failed", error=str(error), namespace=visit.namespace)
+            else:
+                visit.error = f"memory failed: {type(error).__name__}"
+                services.metrics.failures.labels("recall_error").inc()
+                logger.exception("memory failed")
+        visit.milliseconds = (time.perf_counter() - begun) * 1000
         if visit.reads and visit.error is None:
             services.metrics.note_tokens.inc(visit.notes.tokens)
         if not visit.writes:
             return
-        if thread is not None:
-            visit.writing = self._accept(visit, thread)
+        if visit.thread is not None:
+            visit.writing = self._accept(visit)
         else:
             visit.later = self._begin(self._accept_later(visit))
 
-    def _look_up(self, visit: Visit) -> Notes | None:
-        """Find the thread, then the notes: None if none are wanted. In a thread of the pool."""
-        request, ledger = visit.request, self._services.ledger
-        thread = threads.find(ledger, visit.namespace, request.messages, visit.session, request.previous)
-        visit.thread = thread
+    async def _look_up(self, visit: Visit) -> None:
+        """Find the thread, then the notes if they are wanted."""
+        services, until = self._services, time.monotonic() + self._services.settings.deadline
+        thread = await services.run(self._find, visit)
         if not visit.reads:
-            return None
-        with self._services.metrics.recall_seconds.time():
-            return self._recaller.notes(thread, request.messages)
+            return
+        wanted = asked(thread, visit.request.messages, sticky=services.settings.sticky)
+        if wanted is not None:
+            with services.metrics.recall_seconds.time():
+                visit.notes = await self._recalls.notes(wanted, until)
+        visit.looked_up = True
 
-    def _note_failure(self, visit: Visit, failure: BaseException) -> None:
-        self._services.metrics.failures.labels("recall_error").inc()
-        if isinstance(failure, EngramError):
-            # Where it lies is for the log alone.
-            visit.error = shown(str(failure).replace(self._services.memory.path, "the memory"))
-            log(logger, logging.ERROR, "memory failed", error=str(failure), namespace=visit.namespace)
-        else:
-            visit.error = f"memory failed: {type(failure).__name__}"
-            logger.error("memory failed", exc_info=failure)
+    def _find(self, visit: Visit) -> Thread:
+        """Find the thread. In one of the pool's."""
+        request, ledger = visit.request, self._services.ledger
+        visit.thread = threads.find(ledger, visit.namespace, request.messages, visit.session, request.previous)
+        return visit.thread
 
-    def _accept(self, visit: Visit, thread: Thread) -> Writing:
+    def _accept(self, visit: Visit) -> Writing:
+        assert visit.thread is not None
         recalled = visit.notes.recalled if visit.looked_up else None
         messages = visit.request.messages
-        return self._services.recorder.accept(thread, messages, visit.at, recalled, SOURCE)
+        return self._services.recorder.accept(visit.thread, messages, visit.at, recalled, SOURCE)
 
     async def _accept_later(self, visit: Visit) -> Writing | None:
         """Begin to write as soon as the thread can be found."""
-        request, services, pause = visit.request, self._services, 0.2
+        services, pause = self._services, 0.2
         for _ in range(RETRIES):
             try:
                 if visit.thread is None:
-                    visit.thread = await services.run(
-                        threads.find,
-                        services.ledger,
-                        visit.namespace,
-                        request.messages,
-                        visit.session,
-                        request.previous,
-                    )
-                return self._accept(visit, visit.thread)
+                    await services.run(self._find, visit)
+                return self._accept(visit)
             except ServeError as error:
                 log(logger, logging.ERROR, "a turn was not remembered", error=error.message)
                 return None
@@ -348,11 +346,13 @@ class Proxy:
         if writing is None:
             return
         await self._record(writing, collector)
-        waits = {asyncio.wrap_future(future) for future in writing.futures()}
-        if waits:
-            _, late = await asyncio.wait(waits, timeout=self._services.settings.deadline)
+        # They are written in order.
+        for last in writing.futures()[-1:]:
+            _, late = await asyncio.wait({asyncio.wrap_future(last)}, timeout=self._services.settings.deadline)
             if late:
                 self._services.metrics.failures.labels("record_deadline").inc()
+            else:
+                self._recalls.written()
 
     async def _keep_late(self, later: asyncio.Task[Writing | None], collector: Collector) -> None:
         if (writing := await later) is not None:
@@ -360,7 +360,10 @@ class Proxy:
 
     async def _record(self, writing: Writing, collector: Collector) -> None:
         try:
-            await asyncio.to_thread(self._hand_over, writing, collector)
+            if collector.size > LARGE_BODY:
+                await asyncio.to_thread(self._hand_over, writing, collector)
+            else:
+                self._hand_over(writing, collector)
         except Exception:  # a worker's edge: whatever it is, the reply must go on
             self._services.metrics.failures.labels("record_error").inc()
             logger.exception("a reply was not remembered")

@@ -1,19 +1,19 @@
-"""What a request gets from memory: its thread, and the notes that go into it.
+"""What a request gets from memory: the notes that go into it.
 
-Owns the cue and the choice of messages that get notes. Runs in a thread of its own; the deadline is its caller's.
+Owns the cue and the choice of messages that get notes. What a request asks (`asked`) is plain data, so that it can be
+answered (`Recaller`) in another process. Knows nothing of where that is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from engram.encode import words
 from engram.engram import Engram
 from engram.memory import Memory
 from engram.models.prompt import as_said
 from engram.recall.context import estimated_tokens
-from engram.recall.result import Hit
 from engram.serve.notes import Wording
 from engram.serve.threads import Thread, last_user
 from engram.serve.wire import Said
@@ -25,12 +25,25 @@ BEFORE = 240
 """Characters of the message before that are looked up with a short one: its end, where it asks or names something."""
 
 
-Recall = Callable[[str, str, int], Sequence[Hit]]
-"""From a query, a namespace and a limit to hits."""
+class Asked(NamedTuple):
+    """What a request wants of memory."""
+
+    namespace: str
+    last: int
+    """The place of the last message in the user's own words."""
+    cue: str | None
+    """What is looked up for it; None where it has had its notes already."""
+    wanted: Mapping[int, tuple[str, ...]]
+    """By the place of a message: the ids of the notes that it had, and gets again."""
+    own: Mapping[int, str]
+    """By place: the words of each message that may get notes."""
+    held: frozenset[str]
+    """The ids of the engrams that the request holds already."""
+    said: Sequence[str]
+    """The texts that it holds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Notes:
+class Notes(NamedTuple):
     """The notes for one request."""
 
     texts: Mapping[int, str]
@@ -44,44 +57,57 @@ class Notes:
 NO_NOTES = Notes({}, (), 0)
 
 
+def asked(thread: Thread, messages: Sequence[Said], *, sticky: bool) -> Asked | None:
+    """What a request's messages, which belong to `thread`, want of memory; None for nothing.
+
+    sticky: whether earlier messages get back the notes that they had.
+    """
+    last = last_user(messages)
+    if last is None:
+        return None
+    wanted = {place: ids for place, ids in thread.notes.items() if ids and (sticky or place == last)}
+    # A message keeps the notes that it was given: while tools are called for it, and when it is asked again.
+    new = last not in thread.notes
+    if not new and not wanted:
+        return None
+    return Asked(
+        namespace=thread.namespace,
+        last=last,
+        cue=cue(messages, last) if new else None,
+        wanted=wanted,
+        own={place: messages[place].text for place in (*wanted, last)},
+        # What earlier messages get back is in the request, too.
+        held=thread.held.union(*wanted.values()),
+        said=[piece.text for said in messages for piece in said.pieces] if new else [],
+    )
+
+
 class Recaller:
     """Finds the notes for requests. Safe to call from several threads."""
 
-    def __init__(self, memory: Memory, recall: Recall, wording: Wording, *, sticky: bool) -> None:
-        """`recall`: as `Memory.recall`, wherever it runs."""
+    def __init__(self, memory: Memory, wording: Wording) -> None:
         self._memory = memory
-        self._recall = recall
         self._wording = wording
-        self._sticky = sticky
 
-    def notes(self, thread: Thread, messages: Sequence[Said]) -> Notes:
-        """The notes for a request's messages, which belong to `thread`."""
-        last = last_user(messages)
-        if last is None:
-            return NO_NOTES
+    def notes(self, asked: Asked) -> Notes:
+        """What is asked for. Raises as `Memory.recall`."""
         found: dict[str, Engram] = {}
-        wanted = {place: ids for place, ids in thread.notes.items() if ids and (self._sticky or place == last)}
-        # A message keeps the notes that it was given: while tools are called for it, and when it is asked again.
-        if last not in thread.notes:
-            # What earlier messages get back is in the request, too.
-            held = thread.held.union(*wanted.values())
-            found = self._recalled(thread.namespace, messages, last, held)
-            wanted[last] = tuple(found)
-        texts, recalled = self._worded(thread.namespace, messages, wanted, found)
-        return Notes(texts, recalled.get(last, ()), sum(map(estimated_tokens, texts.values())))
+        wanted = dict(asked.wanted)
+        if asked.cue is not None:
+            found = self._recalled(asked.cue, asked)
+            wanted[asked.last] = tuple(found)
+        texts, recalled = self._worded(asked, wanted, found)
+        return Notes(texts, recalled.get(asked.last, ()), sum(map(estimated_tokens, texts.values())))
 
-    def _recalled(self, namespace: str, messages: Sequence[Said], last: int, held: frozenset[str]) -> dict[str, Engram]:
+    def _recalled(self, cue: str, asked: Asked) -> dict[str, Engram]:
         """What becomes a note for the last user message, by id, best first."""
-        hits = self._recall(cue(messages, last), namespace, self._wording.looked_at(len(held)))
-        texts = {as_said(piece.text) for said in messages for piece in said.pieces}
-        return {engram.id: engram for engram in self._wording.chosen(hits, held, texts)}
+        limit = self._wording.looked_at(len(asked.held))
+        hits = self._memory.recall(cue, namespace=asked.namespace, limit=limit)
+        chosen = self._wording.chosen(hits, asked.held, set(map(as_said, asked.said)))
+        return {engram.id: engram for engram in chosen}
 
     def _worded(
-        self,
-        namespace: str,
-        messages: Sequence[Said],
-        wanted: Mapping[int, tuple[str, ...]],
-        there: Mapping[str, Engram],
+        self, asked: Asked, wanted: Mapping[int, tuple[str, ...]], there: Mapping[str, Engram]
     ) -> tuple[dict[int, str], dict[int, tuple[str, ...]]]:
         """The notes of each message as text, and the ids of those that are still there and fit.
 
@@ -89,12 +115,12 @@ class Recaller:
         """
         missing = [id for ids in wanted.values() for id in ids if id not in there]
         if missing:
-            there = {**there, **self._memory.get_many(missing, namespace=namespace)}
+            there = {**there, **self._memory.get_many(missing, namespace=asked.namespace)}
         texts: dict[int, str] = {}
         kept: dict[int, tuple[str, ...]] = {}
         for place, ids in wanted.items():
             engrams = [there[id] for id in ids if id in there]
-            text, ids_in_it = self._wording.put(engrams, messages[place].text)
+            text, ids_in_it = self._wording.put(engrams, asked.own[place])
             if text:
                 texts[place], kept[place] = text, ids_in_it
         return texts, kept

@@ -12,7 +12,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 
 import uvicorn
 from filelock import FileLock, Timeout
@@ -28,7 +28,7 @@ from engram.serve.ledger import Ledger, ledger_path
 from engram.serve.logs import log
 from engram.serve.malloc import give_back_what_is_freed
 from engram.serve.metrics import Metrics
-from engram.serve.notes import without_notes
+from engram.serve.notes import without_notes, wording_for
 from engram.serve.recorder import Recorder
 from engram.serve.services import Services
 from engram.serve.settings import Settings
@@ -70,7 +70,13 @@ def serve(settings: Settings) -> None:
             threads=ThreadPoolExecutor(THREADS, "engram-serve"),
         )
         upstream = open_upstream(settings, model)
-        recalls = opened.enter_context(closing(RecallProcess(memory)))
+        wording = wording_for(
+            embedded=settings.upstream is None,
+            budget=settings.budget,
+            notes=settings.notes,
+            least_score=settings.least_score,
+        )
+        recalls = RecallProcess(memory, wording, services.threads)
         app = make_app(services, upstream, recalls, model)
         config = uvicorn.Config(
             app,

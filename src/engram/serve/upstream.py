@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from yarl import URL
@@ -99,7 +100,9 @@ class Upstream:
                 skip_auto_headers=("accept", "accept-encoding", "content-type", "user-agent"),
                 max_line_size=MOST_HEADER,
                 max_field_size=MOST_HEADER,
-                trust_env=self._use_proxy,
+                # Not aiohttp's own look at the environment: it takes two threads' time for each request, and would add
+                # a password of ~/.netrc to requests that are the caller's.
+                proxy=proxy_for(self.base) if self._use_proxy else None,
             )
         return self._session
 
@@ -165,6 +168,12 @@ class Upstream:
         """Close the connections."""
         if self._session is not None:
             await self._session.close()
+
+
+def proxy_for(url: str) -> str | None:
+    """The proxy that the environment (HTTP_PROXY, HTTPS_PROXY, NO_PROXY) names for a URL, None for none."""
+    parts = urlsplit(url)
+    return None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
 
 
 def open_upstream(settings: Settings, model: LocalModel | None) -> Upstream:

@@ -74,6 +74,10 @@ class Reply:
 class Collector(Protocol):
     """Gathers the body of one answer. To be used by one thread at a time."""
 
+    @property
+    def size(self) -> int:
+        """Bytes that have come."""
+
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes of the body, cut anywhere. Cheap: they are kept, and understood later."""
 

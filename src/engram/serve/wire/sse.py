@@ -42,10 +42,12 @@ class Gathered:
     def __init__(self, content_type: str) -> None:
         self._is_stream = EVENT_STREAM in content_type.lower()
         self._chunks: list[bytes] = []
+        self.size = 0
 
     def feed(self, chunk: bytes) -> None:
         """Keep the next bytes of the body."""
         self._chunks.append(chunk)
+        self.size += len(chunk)
 
     def replies(self) -> list[Reply]:
         """What has come so far; [] if nothing has, or nothing that can be understood."""
