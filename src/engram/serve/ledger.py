@@ -35,6 +35,9 @@ IN_MEMORY = ":memory:"
 RECEIPTS_KEPT = 200_000
 """Receipts that can be asked about; older ones go."""
 
+READ_WAIT = 0.1
+"""Seconds that reading waits for others: they hardly ever keep it waiting, and an event loop may be what reads."""
+
 IDLE_READERS = 8
 """Connections for reading that are kept open when nobody reads."""
 
@@ -227,7 +230,7 @@ class Ledger:
         self._closed = False
         with self._translated("open"):
             self._make_file()
-            self._writer = self._connect()
+            self._writer = self._connect(self._wait)
             try:
                 self._prepare()
                 row = self._writer.execute("SELECT value FROM meta WHERE name = 'secret'").fetchone()
@@ -247,9 +250,9 @@ class Ledger:
             os.makedirs(os.path.dirname(os.path.abspath(self.path)), exist_ok=True)
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, wait: float) -> sqlite3.Connection:
         return sqlite3.connect(
-            self.path, timeout=self._wait, isolation_level=None, check_same_thread=False, cached_statements=256
+            self.path, timeout=wait, isolation_level=None, check_same_thread=False, cached_statements=256
         )
 
     def _prepare(self) -> None:
@@ -306,7 +309,7 @@ class Ledger:
             try:
                 db = self._idle.pop()
             except IndexError:
-                db = self._connect()
+                db = self._connect(min(self._wait, READ_WAIT))
             try:
                 yield db
             finally:

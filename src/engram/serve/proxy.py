@@ -54,6 +54,9 @@ LARGE_BODY = 64 << 10
 TOO_MANY_MESSAGES = 10_000
 """A request with so many is refused: no model reads them, and each would be looked up."""
 
+SLOW, CAREFUL = 0.025, 5.0
+"""Where finding a thread took this long, it is done in another for so many seconds: the event loop must not wait."""
+
 RETRIES = 8
 """How often the thread of a request is looked for again, in the background, when the ledger could not be asked."""
 
@@ -104,6 +107,7 @@ class Proxy:
         self._upstream = upstream
         self._recalls = recalls
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._careful_until = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -242,18 +246,24 @@ class Proxy:
 
     async def _look_up(self, visit: Visit) -> None:
         """Find the thread, then the notes if they are wanted."""
-        services, until = self._services, time.monotonic() + self._services.settings.deadline
-        thread = await services.run(self._find, visit)
+        services, begun = self._services, time.monotonic()
+        if begun < self._careful_until or len(visit.request.text) > LARGE_BODY:
+            thread = await services.run(self._find, visit)
+        else:
+            # A few look-ups by a key: to have a thread do them, and wait for it, takes longer than they do.
+            thread = self._find(visit)
+            if time.monotonic() > begun + SLOW:
+                self._careful_until = time.monotonic() + CAREFUL
         if not visit.reads:
             return
         wanted = asked(thread, visit.request.messages, sticky=services.settings.sticky)
         if wanted is not None:
             with services.metrics.recall_seconds.time():
-                visit.notes = await self._recalls.notes(wanted, until)
+                visit.notes = await self._recalls.notes(wanted, begun + services.settings.deadline)
         visit.looked_up = True
 
     def _find(self, visit: Visit) -> Thread:
-        """Find the thread. In one of the pool's."""
+        """Find the thread: on the event loop, or in one of the pool's threads."""
         request, ledger = visit.request, self._services.ledger
         visit.thread = threads.find(ledger, visit.namespace, request.messages, visit.session, request.previous)
         return visit.thread

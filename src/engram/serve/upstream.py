@@ -6,8 +6,10 @@ HTTP is aiohttp's: the same streams cost httpx two to three times the processor 
 
 from __future__ import annotations
 
+import asyncio
+import math
 import os
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -62,6 +64,33 @@ class Answer:
     content_type: str
     pieces: AsyncIterator[bytes]
     """The body as it comes, unpacked. Raises `UpstreamBroken` where it breaks off."""
+
+
+class Watch:
+    """Sees to it that nobody waits for longer than so many seconds; one timer for many waits."""
+
+    def __init__(self, seconds: float, too_late: Callable[[], None]) -> None:
+        """Begin to wait. `too_late` is called once, if it comes to that."""
+        loop = asyncio.get_running_loop()
+        self.now = loop.time
+        self.since = self.now()
+        """Since when somebody waits, by `now`; infinite while nobody does."""
+        self.over = False
+        self._seconds = seconds
+        self._too_late = too_late
+        self._timer = loop.call_later(seconds, self._look)
+
+    def _look(self) -> None:
+        left = self.since + self._seconds - self.now()
+        if left > 0:
+            self._timer = asyncio.get_running_loop().call_later(min(left, self._seconds), self._look)
+        else:
+            self.over = True
+            self._too_late()
+
+    def end(self) -> None:
+        """Nobody will wait any more."""
+        self._timer.cancel()
 
 
 class UpstreamBroken(ServeError):
@@ -157,12 +186,28 @@ class Upstream:
             response.close() if not response.content.at_eof() else response.release()
 
     async def _pieces(self, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+        if (connection := response.connection) is not None and connection.protocol is not None:
+            # aiohttp would set a timer anew for each piece: a tenth of what a stream costs.
+            connection.protocol.read_timeout = None
+        watch = Watch(self._seconds, response.close)
+        said = f"nothing came for {self._seconds:g} s"
         try:
             async for piece in response.content.iter_any():
+                # While the piece goes on to the client, nobody waits for upstream.
+                watch.since = math.inf
                 yield piece
+                watch.since = watch.now()
         except (aiohttp.ClientError, TimeoutError) as error:
-            said = str(error) or type(error).__name__
-            raise UpstreamBroken(502, f"{self.shown} broke off its answer: {said}", "upstream_broken") from None
+            if not watch.over:
+                said = str(error) or type(error).__name__
+            raise self._broken(said) from None
+        finally:
+            watch.end()
+        if watch.over:
+            raise self._broken(said)
+
+    def _broken(self, said: str) -> UpstreamBroken:
+        return UpstreamBroken(502, f"{self.shown} broke off its answer: {said}", "upstream_broken")
 
     async def close(self) -> None:
         """Close the connections."""

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engram.serve.wire import CHAT, MESSAGES, RESPONSES, Wire
-from engram.serve.wire.sse import events
+from engram.serve.wire.sse import events, parsed, quickly_parsed
 
 from .forms import JSON, STREAM, VALUES, collected, end_seen_at, pieces, stream
 
@@ -38,20 +38,28 @@ STREAMS = [(CHAT, CHAT_STREAM), (MESSAGES, MESSAGES_STREAM), (RESPONSES, RESPONS
 @pytest.mark.parametrize(
     ("whole", "expected"),
     [
-        (b"data: a\n\ndata:b\n\n", [("", "a"), ("", "b")]),
-        (b"data: a\r\n\r\ndata: b\r\rdata: c\n\n", [("", "a"), ("", "b"), ("", "c")]),
-        (b"event: x\ndata: 1\ndata:  2\n\n", [("x", "1\n 2")]),
-        (b": comment\nid: 3\nretry: 5\ndata: a\n\n: more\n\n", [("", "a")]),
-        (b"\xef\xbb\xbfdata: a\n\n", [("", "a")]),
-        (b"data\n\n", [("", "")]),
-        (b"data: whole\n\ndata: la", [("", "whole"), ("", "la")]),
-        ("data: a\u2028b\x85c\x0bd\n\n".encode(), [("", "a\u2028b\x85c\x0bd")]),
-        (b"data: \xc3", [("", "\ufffd")]),
+        (b"data: a\n\ndata:b\n\n", [("", b"a"), ("", b"b")]),
+        (b"data: a\r\n\r\ndata: b\r\rdata: c\n\n", [("", b"a"), ("", b"b"), ("", b"c")]),
+        (b"event: x\ndata: 1\ndata:  2\n\n", [("x", b"1\n 2")]),
+        (b": comment\nid: 3\nretry: 5\ndata: a\n\n: more\n\n", [("", b"a")]),
+        (b"\xef\xbb\xbfdata: a\n\n", [("", b"a")]),
+        (b"data\n\n", [("", b"")]),
+        (b"data: whole\n\ndata: la", [("", b"whole"), ("", b"la")]),
+        ("data: a\u2028b\x85c\x0bd\n\n".encode(), [("", "a\u2028b\x85c\x0bd".encode())]),
+        (b"event: \xc3\ndata: \xc3", [("\ufffd", b"\xc3")]),
         (b"", []),
     ],
 )
-def test_events(whole: bytes, expected: list[tuple[str, str]]) -> None:
+def test_events(whole: bytes, expected: list[tuple[str, bytes]]) -> None:
     assert list(events(whole)) == expected
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b'{"choices": [{"index": 0}]}', b'{"a": "\xc3"}', b'{"a": "\\ud83d"}', b"[" * 5000, b"[1]", b"", b"{"],
+)
+def test_read_quickly_is_read_alike(data: bytes) -> None:
+    assert quickly_parsed(data) == parsed(data)
 
 
 @pytest.mark.parametrize(("wire", "whole"), STREAMS, ids=["chat", "messages", "responses"])

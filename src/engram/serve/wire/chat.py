@@ -15,7 +15,7 @@ from engram.serve.wire.content import Content, parted, plain
 from engram.serve.wire.fields import check_content, messages_of, places_of, role_of, speaker_of, string, too_deep
 from engram.serve.wire.openai_error import openai_error
 from engram.serve.wire.spans import Span, read_body, spliced
-from engram.serve.wire.sse import Gathered, as_index, as_object, as_objects, as_text
+from engram.serve.wire.sse import Gathered, as_index, as_object, as_objects, as_text, quickly_parsed
 
 ROLES = {
     "system": "system",
@@ -128,14 +128,19 @@ class _Choice:
 
     def add(self, choice: Mapping[str, object]) -> None:
         delta = as_object(choice.get("delta"))
-        self.words += parted(delta.get("content"))[0]
+        self.ended = self.ended or choice.get("finish_reason") is not None
+        if isinstance(word := delta.get("content"), str):
+            self.words.append(word)
+            if len(delta) == 1:
+                return
+        else:
+            self.words += parted(word)[0]
         if refused := as_text(delta.get("refusal")):
             self.refusal.append(refused)
         for call in as_objects(delta.get("tool_calls")):
             self._add_call(call)
         if function := as_object(delta.get("function_call")):
             self._add_call({"index": 0, "function": function})
-        self.ended = self.ended or choice.get("finish_reason") is not None
 
     def _add_call(self, call: Mapping[str, object]) -> None:
         index = call.get("index")
@@ -152,6 +157,9 @@ class _Choice:
 
 class ChatCollector(Gathered):
     """Gathers a chat completion."""
+
+    # In its events the arguments of calls are text.
+    _parsed = staticmethod(quickly_parsed)
 
     def _streamed(self, stream: Iterable[tuple[str, dict[str, object]]]) -> list[Reply]:
         choices: dict[int, _Choice] = {}

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from pydantic_core import from_json
+
 from engram.serve.wire.base import Reply
 from engram.serve.wire.spans import loads
 
@@ -14,7 +16,7 @@ EVENT_STREAM = "text/event-stream"
 BOM = b"\xef\xbb\xbf"
 
 
-def events(body: bytes) -> Iterator[tuple[str, str]]:
+def events(body: bytes) -> Iterator[tuple[str, bytes]]:
     """The events of a stream: the type that its `event` line gives ("" without one), and its data.
 
     The last one counts though the stream ends without an empty line behind it; what it holds may have been cut off.
@@ -23,21 +25,40 @@ def events(body: bytes) -> Iterator[tuple[str, str]]:
     for line in body.removeprefix(BOM).splitlines():
         if not line:
             if event or data:
-                yield event.decode(errors="replace"), b"\n".join(data).decode(errors="replace")
-            event, data = b"", []
+                yield event.decode(errors="replace"), b"\n".join(data)
+                event, data = b"", []
             continue
         name, _, value = line.partition(b":")
-        value = value.removeprefix(b" ")
         if name == b"data":
-            data.append(value)
+            data.append(value.removeprefix(b" "))
         elif name == b"event":
-            event = value
+            event = value.removeprefix(b" ")
     if event or data:
-        yield event.decode(errors="replace"), b"\n".join(data).decode(errors="replace")
+        yield event.decode(errors="replace"), b"\n".join(data)
+
+
+def parsed(body: bytes) -> dict[str, object]:
+    """The object in a JSON text; {} if there is none."""
+    try:
+        return as_object(loads(body.decode(errors="replace")))
+    except (ValueError, RecursionError):
+        return {}
+
+
+def quickly_parsed(body: bytes) -> dict[str, object]:
+    """The same where no number counts: in one that is written as 1.0 the form stays."""
+    try:
+        return as_object(from_json(body))
+    except ValueError:
+        # What that one is strict about: bytes that are no UTF-8, lone surrogates, how deeply values are nested.
+        return parsed(body)
 
 
 class Gathered:
     """A body as it comes. Each API's collector says what is in it: `_whole`, `_streamed`."""
+
+    _parsed = staticmethod(parsed)
+    """How an event's data is read."""
 
     def __init__(self, content_type: str) -> None:
         self._is_stream = EVENT_STREAM in content_type.lower()
@@ -64,24 +85,16 @@ class Gathered:
     def _events(self) -> Iterator[tuple[str, dict[str, object]]]:
         """The events' types and objects; {} for one that holds no object."""
         for event, data in events(b"".join(self._chunks)):
-            yield event, parsed(data)
+            yield event, self._parsed(data)
 
     def _body(self) -> dict[str, object]:
-        return parsed(b"".join(self._chunks).decode(errors="replace"))
+        return parsed(b"".join(self._chunks))
 
     def _streamed(self, stream: Iterable[tuple[str, dict[str, object]]]) -> list[Reply]:
         raise NotImplementedError
 
     def _whole(self, body: dict[str, object]) -> list[Reply]:
         raise NotImplementedError
-
-
-def parsed(text: str) -> dict[str, object]:
-    """The object in a JSON text; {} if there is none."""
-    try:
-        return as_object(loads(text))
-    except (ValueError, RecursionError):
-        return {}
 
 
 # What stands in an answer is not ours to check: whatever is not as it should be counts as not there.
