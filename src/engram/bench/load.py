@@ -158,7 +158,15 @@ class Client:
 
     async def _post(self, body: Json) -> Answer:
         request = self._request("POST", PATH, json.dumps(body).encode())
-        head, got, sent, first, ended = await (await self._connected()).ask(request)
+        kept = self._line is not None
+        try:
+            head, got, sent, first, ended = await (await self._connected()).ask(request)
+        except ConnectionError:
+            # One that was kept open may be closed at the very moment at which it is used again.
+            if not kept or self._line is None or self._line.head:
+                raise
+            self.hang_up()
+            head, got, sent, first, ended = await (await self._connected()).ask(request)
         status = status_of(head)
         said = [json.loads(word) for word in _WORD.findall(got)] if status == 200 else [got.decode("latin-1")]
         return Answer(status, memory_headers(head), "".join(said), len(said), sent, first, ended)

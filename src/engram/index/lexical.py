@@ -28,6 +28,9 @@ WRITER_HEAP = 64 << 20
 DROPPED_AT_ONCE = 10_000
 """Engrams taken out by one query."""
 
+COUNTS_KNOWN = 10_000
+"""Terms of which a reader keeps in mind how many engrams hold them."""
+
 TERMS = "terms"
 SEQ = "seq"
 EVERY = ""
@@ -145,6 +148,8 @@ class LexicalReader:
     def __init__(self, schema: tantivy.Schema, searcher: tantivy.Searcher) -> None:
         self._schema = schema
         self._searcher = searcher
+        self._counts: dict[str, int] = {}
+        """How many engrams hold a term, as far as that was asked: what is asked of one memory has words in common."""
 
     def last_seq(self) -> int:
         """The highest seq that is searchable; 0 for none."""
@@ -154,14 +159,21 @@ class LexicalReader:
 
     def size(self, namespace: int) -> int:
         """How many engrams of a namespace there are; dropped ones count until their segment is merged."""
-        with damage_noticed():
-            return self._searcher.doc_freq(TERMS, f"{namespace:x}:")
+        return self._count(f"{namespace:x}:{EVERY}")
 
     def frequencies(self, namespace: int, terms: Sequence[str]) -> npt.NDArray[np.int64]:
         """For each term, how many engrams of the namespace hold it: shape (len(terms),)."""
-        with damage_noticed():
-            counts = [self._searcher.doc_freq(TERMS, f"{namespace:x}:{term}") for term in terms]
-        return np.array(counts, dtype=np.int64)
+        return np.array([self._count(f"{namespace:x}:{term}") for term in terms], dtype=np.int64)
+
+    def _count(self, term: str) -> int:
+        count = self._counts.get(term)
+        if count is None:
+            with damage_noticed():
+                count = self._searcher.doc_freq(TERMS, term)
+            if len(self._counts) >= COUNTS_KNOWN:
+                self._counts = {}
+            self._counts[term] = count
+        return count
 
     def search(self, namespace: int, terms: Sequence[str], limit: int) -> npt.NDArray[np.int64]:
         """Seqs of the `limit` engrams that BM25 ranks highest for any of `terms`, best first."""

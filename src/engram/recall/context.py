@@ -88,7 +88,7 @@ def rendered(passages: Sequence[Passage]) -> str:
     lines = [HEADING]
     last: tuple[str, str] | None = None
     for _, engram, text in sorted(passages, key=lambda p: (p[1].at, p[0])):
-        day = f"{engram.at:%Y-%m-%d}"
+        day = engram.at.date().isoformat()
         if (day, engram.session) != last:
             lines.append(f"[{day}]")
             last = (day, engram.session)

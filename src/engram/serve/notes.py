@@ -6,6 +6,7 @@ and what stands between them is never remembered as if it had been said. Knows n
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -51,10 +52,11 @@ class Wording:
 
         Never what the request holds already: `held` are the ids of its messages, `texts` what they say (`as_said`).
         """
-        new = [hit for hit in hits if hit.engram.id not in held and as_said(hit.engram.text) not in texts]
-        if not new or new[0].score < self.least_score:
+        new = (hit for hit in hits if hit.engram.id not in held and as_said(hit.engram.text) not in texts)
+        best = next(new, None)
+        if best is None or best.score < self.least_score:
             return []
-        sure = [hit for hit in new if hit.score >= self.least_score / 2]
+        sure = itertools.chain([best], (hit for hit in new if hit.score >= self.least_score / 2))
         return [hit.engram for hit in choose(sure, set(held), replace(self.prompt, notes=self.count))]
 
     def put(self, engrams: Sequence[Engram], query: str) -> tuple[str, tuple[str, ...]]:
@@ -63,10 +65,7 @@ class Wording:
         "" if none fits the budget. The same for the same engrams and words, at any time, and for those of them alone
         that fitted: a provider's prompt cache goes by it.
         """
-        safe = [
-            replace(engram, text=harmless(engram.text), speaker=engram.speaker and harmless(engram.speaker))
-            for engram in engrams
-        ]
+        safe = [made_harmless(engram) for engram in engrams]
         return self._passages(safe, query) if self.tagged else self._list(safe)
 
     def _passages(self, engrams: Sequence[Engram], query: str) -> tuple[str, tuple[str, ...]]:
@@ -104,6 +103,14 @@ def marked(notes: str) -> str:
 def harmless(text: str) -> str:
     """`text` in which neither the marks of notes nor those of a chat template stand, readable as before."""
     return _MARK.sub("‹", neutral(text))
+
+
+def made_harmless(engram: Engram) -> Engram:
+    """`engram` with harmless words."""
+    text, speaker = harmless(engram.text), engram.speaker and harmless(engram.speaker)
+    if text == engram.text and speaker == engram.speaker:
+        return engram
+    return replace(engram, text=text, speaker=speaker)
 
 
 def without_notes(text: str) -> str:
