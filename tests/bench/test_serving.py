@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +15,7 @@ from engram.bench import serving
 from engram.bench.figures import silent
 from engram.bench.load import STRAIGHT, THROUGH, unchunked
 from engram.bench.processes import WorkerFailed, run_task
-from engram.bench.servers import Server, scripted
+from engram.bench.servers import Host, Server, scripted, taken
 from engram.bench.upstream import Replies, chunk, pace, read_pace
 from engram.bench.worker import MEMORY
 
@@ -77,7 +78,8 @@ def test_many_streams(load):
     found = load("together", streams=4, rounds=2, replies=2, tokens=10, per_second=200, delay=0.01)
     for way in (STRAIGHT, THROUGH):
         assert len(found[way]["first"]) == 4 * 2 * 2
-        assert 0 < found[way]["tokens_per_second"] < 4 * 200
+        assert len(found[way]["tokens_per_second"]) == 2
+        assert all(0 < rate < 4 * 200 for rate in found[way]["tokens_per_second"])
 
 
 def test_many_requests(load):
@@ -130,3 +132,19 @@ def test_nothing_is_measured_without_its_packages(tmp_path, monkeypatch):
     part = serving.measure(serving.SMALL, tmp_path, 0, silent)
     assert part.figures == []
     assert part.notes == [serving.MISSING.format("no_such_package")]
+
+
+def test_what_the_host_takes():
+    share = Host().share
+    assert math.isnan(share) or 0 <= share <= 1
+    stolen, busy = taken()
+    assert 0 <= stolen <= busy
+
+
+def test_the_figure_is_the_median_of_the_rounds():
+    found = {STRAIGHT: {"first": [10.0] * 6}, THROUGH: {"first": [11.0, 12.0, 500.0, 900.0, 13.0, 14.0]}}
+    figure = serving.first_token_figure("key", "one stream", found, 3, 0.25)
+    assert 3.5 < figure.value <= 4.0
+    beside = {reference.name: reference.value for reference in figure.references}
+    assert beside["p95 of all"] > 400
+    assert beside["share of the processors that the host took"] == 0.25

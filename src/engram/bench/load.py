@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import json
 import random
 import re
@@ -279,8 +280,12 @@ async def alone(load: Load, count: int, warm: int, tokens: int, per_second: floa
 async def together(
     load: Load, streams: int, rounds: int, replies: int, tokens: int, per_second: float, delay: float
 ) -> Result:
-    """So many clients at once, each of which asks again as soon as it has its reply; straight and through in turn."""
-    tallies, rates = {STRAIGHT: Tally(), THROUGH: Tally()}, {STRAIGHT: 0.0, THROUGH: 0.0}
+    """So many clients at once, each of which asks again as soon as it has its reply; straight and through in turn.
+
+    Tokens a second are those of each round, and the times in the order of the rounds.
+    """
+    tallies = {STRAIGHT: Tally(), THROUGH: Tally()}
+    rates: dict[str, list[float]] = {STRAIGHT: [], THROUGH: []}
     clients = {way: [load.client(way, number) for number in range(streams)] for way in tallies}
     model, spread = pace(tokens, per_second, delay), tokens / per_second
 
@@ -299,10 +304,11 @@ async def together(
             answered = await asyncio.gather(*(one(way, number, begin) for number in range(streams)))
             if round < 0:
                 continue
-            for answers in answered:
-                rates[way] += sum(answer.tokens for answer in answers) / (answers[-1].ended - answers[0].sent) / rounds
-                for answer in answers:
-                    tallies[way].add(answer)
+            took = [answers[-1].ended - answers[0].sent for answers in answered]
+            tokens_of = [sum(answer.tokens for answer in answers) for answers in answered]
+            rates[way].append(sum(count / seconds for count, seconds in zip(tokens_of, took, strict=True)))
+            for answer in itertools.chain.from_iterable(answered):
+                tallies[way].add(answer)
     return {way: tally.result() | {"tokens_per_second": rates[way]} for way, tally in tallies.items()}
 
 

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from engram.bench.processes import WorkerFailed, environment
@@ -108,6 +108,28 @@ def scripted(seed: int) -> Iterator[str]:
             raise WorkerFailed("the scripted model does not listen")
         yield f"http://127.0.0.1:{int(port)}"
         process.stdin.close()
+
+
+@dataclass(slots=True)
+class Host:
+    """What the machine under a virtual one took of its processors, since this was made."""
+
+    _before: tuple[int, int] = field(default_factory=lambda: taken())
+
+    @property
+    def share(self) -> float:
+        """Of the time of all processors that was not idle, 0 to 1; not a number where the system does not say."""
+        stolen, busy = (now - before for now, before in zip(taken(), self._before, strict=True))
+        return stolen / busy if busy else float("nan")
+
+
+def taken() -> tuple[int, int]:
+    """Ticks that the host took away, and all that were not idle, those among them; (0, 0) where nobody says."""
+    stat = Path("/proc/stat")
+    if not stat.exists():
+        return 0, 0
+    user, nice, system, _, _, irq, softirq, steal = map(int, stat.read_text().split()[1:9])
+    return steal, user + nice + system + irq + softirq + steal
 
 
 def children(process: int) -> list[int]:
