@@ -258,8 +258,11 @@ class Proxy:
             return
         wanted = asked(thread, visit.request.messages, sticky=services.settings.sticky)
         if wanted is not None:
+            until = begun + services.settings.deadline
             with services.metrics.recall_seconds.time():
-                visit.notes = await self._recalls.notes(wanted, begun + services.settings.deadline)
+                for part in wanted.parts():
+                    # What earlier messages get back stays if what is new comes too late.
+                    visit.notes = visit.notes.joined(await self._recalls.notes(part, until))
         visit.looked_up = True
 
     def _find(self, visit: Visit) -> Thread:

@@ -42,6 +42,12 @@ class Asked(NamedTuple):
     said: Sequence[str]
     """The texts that it holds."""
 
+    def parts(self) -> list[Asked]:
+        """The same in turn: what earlier messages get back, which is quick, and what is new."""
+        if self.cue is None or not self.wanted:
+            return [self]
+        return [self._replace(cue=None, said=[]), self._replace(wanted={})]
+
 
 class Notes(NamedTuple):
     """The notes for one request."""
@@ -52,6 +58,10 @@ class Notes(NamedTuple):
     """The ids of the engrams that went into the last user message, best first."""
     tokens: int
     """What all of them take: an estimate."""
+
+    def joined(self, more: Notes) -> Notes:
+        """These and `more`, for other messages."""
+        return Notes({**self.texts, **more.texts}, self.recalled + more.recalled, self.tokens + more.tokens)
 
 
 NO_NOTES = Notes({}, (), 0)
