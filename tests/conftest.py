@@ -8,8 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from engram import Memory
+
+# Tests do not time: a machine whose host has other things to do is slow for seconds at a time.
+settings.register_profile("engram", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("engram")
 
 
 @pytest.fixture(autouse=True)
