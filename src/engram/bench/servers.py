@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from engram.bench.processes import WorkerFailed, environment
@@ -110,11 +110,11 @@ def scripted(seed: int) -> Iterator[str]:
         process.stdin.close()
 
 
-@dataclass(slots=True)
 class Host:
     """What the machine under a virtual one took of its processors, since this was made."""
 
-    _before: tuple[int, int] = field(default_factory=lambda: taken())
+    def __init__(self) -> None:
+        self._before = taken()
 
     @property
     def share(self) -> float:

@@ -221,18 +221,16 @@ class Proxy:
         except ServeError:
             raise
         except Exception as error:  # memory's edge: whatever it is, the request must go on
+            services.metrics.failures.labels("recall_deadline" if limit.expired() else "recall_error").inc()
             if limit.expired():
                 visit.error = f"memory took over {services.settings.deadline * 1000:.0f} ms"
-                services.metrics.failures.labels("recall_deadline").inc()
                 log(logger, logging.WARNING, "memory was too slow", namespace=visit.namespace)
             elif isinstance(error, EngramError | OSError):
                 # Where it lies is for the log alone.
                 visit.error = shown(str(error).replace(services.memory.path, "the memory"))
-                services.metrics.failures.labels("recall_error").inc()
                 log(logger, logging.ERROR, "memory failed", error=str(error), namespace=visit.namespace)
             else:
                 visit.error = f"memory failed: {type(error).__name__}"
-                services.metrics.failures.labels("recall_error").inc()
                 logger.exception("memory failed")
         visit.milliseconds = (time.perf_counter() - begun) * 1000
         if visit.reads and visit.error is None:

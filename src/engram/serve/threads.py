@@ -155,7 +155,8 @@ def new_session(hashes: Hashes, at: datetime) -> str:
 
 def last_user(messages: Sequence[Said]) -> int | None:
     """The place of the last message in the user's own words; None if there is none."""
-    return max((place for place, said in enumerate(messages) if said.role == "user" and said.text), default=None)
+    places = reversed(range(len(messages)))
+    return next((place for place in places if messages[place].role == "user" and messages[place].text), None)
 
 
 def next_node(hashes: Hashes, said: Said, before: Node | None, marks: Sequence[Mark], session: str, place: int) -> Node:
