@@ -11,8 +11,9 @@ import pytest
 pytest.importorskip("aiohttp", reason="aiohttp is not installed: pip install 'engram[serve]'")
 
 from engram.serve.errors import ServeError
+from engram.serve.tap import Flow
+from engram.serve.upstream import Heap, UpstreamBroken, proxy_for
 from engram.serve.upstream import Upstream as Client
-from engram.serve.upstream import UpstreamBroken, proxy_for
 
 from .upstream import Upstream
 
@@ -22,18 +23,37 @@ HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
 CHUNKED = HEAD + b"transfer-encoding: chunked\r\n\r\n"
 
 
+class Slow(Heap):
+    """A sink that, once it has something, has no room for so many seconds."""
+
+    def __init__(self, pause: float) -> None:
+        super().__init__()
+        self._pause = pause
+        self._flow: Flow | None = None
+
+    def put(self, piece: bytes) -> None:
+        super().put(piece)
+        if self._pause and self._flow is not None:
+            self._flow.pause()
+            asyncio.get_running_loop().call_later(self._pause, self._flow.go_on)
+
+    async def room(self) -> None:
+        await asyncio.sleep(self._pause)
+
+    def attach(self, flow: Flow | None) -> None:
+        self._flow = flow
+
+
 async def asked(url: str, seconds: float, pause: float) -> bytes:
     """What comes of a stream; a pause is made behind each piece."""
-    client, got = Client(url, seconds=seconds, use_proxy=False), b""
+    client, sink = Client(url, seconds=seconds, use_proxy=False), Slow(pause)
     try:
         body = json.dumps({"model": "plain", "stream": True, "messages": [{"role": "user", "content": "Hi"}]}).encode()
         async with client.asked("POST", "/v1/chat/completions", "", [], body) as answer:
-            async for piece in answer.pieces:
-                got += piece
-                await asyncio.sleep(pause)
+            await answer.pour(sink)
     finally:
         await client.close()
-    return got
+    return b"".join(sink.pieces)
 
 
 async def from_one_who(steps: Steps, seconds: float, pause: float = 0.0) -> bytes:
@@ -116,7 +136,7 @@ def test_it_goes_through_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
             client = Client("http://api.example.com/v1")
             try:
                 async with client.asked("GET", "/v1/models", "", [("authorization", "Bearer mine")], b"") as answer:
-                    return b"".join([piece async for piece in answer.pieces])
+                    return await answer.whole()
             finally:
                 await client.close()
 

@@ -24,6 +24,7 @@ from uvicorn.server import ServerState
 from engram.errors import EngramError
 from engram.serve.errors import ServeError
 from engram.serve.settings import LOOPBACK, Settings
+from engram.serve.tap import Flow
 from engram.serve.wire import CHAT, MESSAGES, Wire
 
 MOST_HEADERS = 64 << 10
@@ -45,6 +46,12 @@ AT_ONCE = struct.pack("ii", 1, 0)
 
 OFFER = re.compile(rb"\r\nupgrade:[ \t]*h2c[ \t]*(?=\r\n|\Z)", re.IGNORECASE)
 """A header that offers HTTP/2."""
+
+OUTLET = "engram.outlet"
+"""The extension of a request's scope by which the pieces of a stream go out: a `Sink`, its "sink".
+
+By ASGI's own way each piece is a message that passes every layer; what that costs is most of what a stream does.
+"""
 
 LINGER_SECONDS = 2.0
 """How long a connection that is refused stays open for its client to read why."""
@@ -297,6 +304,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._head = 0
         """Bytes of the request's line and headers, as parsed."""
         self._refused: ServeError | None = None
+        self._flow: Flow | None = None
 
     # What comes.
 
@@ -326,6 +334,7 @@ class GuardedProtocol(HttpToolsProtocol):
         """The first byte of a request."""
         super().on_message_begin()
         self._head = 0
+        self.scope["extensions"] = {OUTLET: {"sink": self}}
 
     def on_url(self, url: bytes) -> None:
         """A piece of the request's line."""
@@ -399,14 +408,33 @@ class GuardedProtocol(HttpToolsProtocol):
 
     # What goes.
 
+    def put(self, piece: bytes) -> None:
+        """Send a piece of an answer whose head is gone and whose length was not told (`OUTLET`)."""
+        if piece and not self.transport.is_closing():
+            self.transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+
+    async def room(self) -> None:
+        """Wait until the client has read enough (`OUTLET`)."""
+        await self.flow.drain()
+
+    def attach(self, flow: Flow | None) -> None:
+        """Let `flow` wait while the client does not read (`OUTLET`)."""
+        self._flow = flow
+        if flow is not None and self.flow.write_paused:
+            flow.pause()
+
     def pause_writing(self) -> None:
         """The client reads more slowly than is written."""
         super().pause_writing()
         self._await_reader()
+        if self._flow is not None:
+            self._flow.pause()
 
     def resume_writing(self) -> None:
         """The client has read on."""
         super().resume_writing()
+        if self._flow is not None:
+            self._flow.go_on()
         if self._send_timer is not None:
             self._send_timer.cancel()
             self._send_timer = None

@@ -10,7 +10,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -22,13 +22,14 @@ from engram.models.prompt import SMALL, one_line
 from engram.serve import threads
 from engram.serve.access import SESSION_HEADER, Access, asked_namespace, text_of
 from engram.serve.errors import ServeError, bad_request
-from engram.serve.guard import form_of
+from engram.serve.guard import OUTLET, form_of
 from engram.serve.helper import RecallProcess
 from engram.serve.logs import log
 from engram.serve.notes import without_notes
 from engram.serve.recaller import NO_NOTES, Notes, asked
 from engram.serve.recorder import Writing
 from engram.serve.services import Services
+from engram.serve.tap import Flow, Sink
 from engram.serve.threads import Thread
 from engram.serve.upstream import Answer, Upstream
 from engram.serve.wire import CHAT, MESSAGES, RESPONSES, Collector, Request, Said, Wire
@@ -113,7 +114,7 @@ class Proxy:
         """Answer one request."""
         begun = time.perf_counter()
         wire = WIRES.get(scope["path"]) if scope["method"] == "POST" else None
-        sender = Sender(send)
+        sender = Sender(send, scope["extensions"][OUTLET]["sink"])
         try:
             headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
             access = self._services.gate.access(dict(headers))
@@ -314,39 +315,36 @@ class Proxy:
     async def _keep(self, visit: Visit, answer: Answer, sender: Sender) -> None:
         """Hand a reply through, and keep it: before its end is sent if memory is quick enough for that."""
         collector = visit.wire.collector(answer.content_type)
-        streamed = "text/event-stream" in answer.content_type
-        keeping: asyncio.Task[None] | None = None
+        kept: asyncio.Task[None] | None = None
 
-        async def keep() -> None:
-            nonlocal keeping
-            if keeping is None:
+        def keep() -> asyncio.Task[None]:
+            nonlocal kept
+            if kept is None:
                 # Once begun it goes on, though the client goes away at this moment, or memory is slow.
-                keeping = self._begin(self._keep_reply(visit, collector))
-                await asyncio.wait({keeping}, timeout=self._services.settings.deadline)
+                kept = self._begin(self._keep_in_time(visit, collector))
+            return kept
 
         try:
-            if not streamed:
-                body = []
-                async for piece in answer.pieces:
-                    collector.feed(piece)
-                    body.append(piece)
-                await keep()
-                await sender.whole(answer.status, answer.headers, b"".join(body))
+            if "text/event-stream" not in answer.content_type:
+                body = await answer.whole()
+                collector.feed(body)
+                await asyncio.shield(keep())
+                await sender.whole(answer.status, answer.headers, body)
                 return
             await sender.start(answer.status, answer.headers)
-            tail = b""
-            async for piece in answer.pieces:
-                collector.feed(piece)
-                # However the end of a stream is cut into pieces: its last byte waits until the reply is kept.
-                if visit.wire.ends(tail + piece):
-                    await keep()
-                tail = piece[-32:] if len(piece) >= 32 else (tail + piece)[-32:]
-                await sender.piece(piece)
-            await keep()
+            until_kept = UntilKept(sender, collector, visit.wire, keep)
+            await answer.pour(until_kept)
+            await asyncio.shield(keep())
+            until_kept.let_go()
             await sender.end()
         finally:
             # Where it broke off, on either side, what came is kept, though nobody waits for it.
-            await keep()
+            keep()
+
+    async def _keep_in_time(self, visit: Visit, collector: Collector) -> None:
+        """Keep a reply, and wait for that no longer than memory may take."""
+        keeping = self._begin(self._keep_reply(visit, collector))
+        await asyncio.wait({keeping}, timeout=self._services.settings.deadline)
 
     async def _keep_reply(self, visit: Visit, collector: Collector) -> None:
         """Hand the reply to the recorder, and wait until it is durable: a deadline long, the rest comes about later."""
@@ -387,11 +385,65 @@ class Proxy:
             self._services.recorder.failed(writing)
 
 
+class UntilKept:
+    """A sink for a reply's stream, which gathers it, and holds its end back until that is kept."""
+
+    def __init__(
+        self, sender: Sender, collector: Collector, wire: Wire, keep: Callable[[], asyncio.Task[None]]
+    ) -> None:
+        self._sender = sender
+        self._put = sender.put
+        self._feed = collector.feed
+        self._ends: Callable[[bytes], bool] = wire.ends
+        self._keep = keep
+        self._tail = b""
+        """The last bytes: the mark of the end may be cut into pieces anyhow."""
+        self._held: list[bytes] | None = None
+
+    def put(self, piece: bytes) -> None:
+        """Take a piece."""
+        self._feed(piece)
+        if self._held is not None:
+            self._held.append(piece)
+            return
+        with_tail = self._tail + piece
+        if self._ends(with_tail):
+            self._held = [piece]
+            self._keep().add_done_callback(self.let_go)
+        else:
+            self._tail = with_tail[-32:]
+            self._put(piece)
+
+    def let_go(self, _: object = None) -> None:
+        """Send on what was held back, and whatever comes from now on."""
+        held, self._held = self._held or (), None
+        self._ends = never
+        for piece in held:
+            self._put(piece)
+
+    async def room(self) -> None:
+        """Wait until the client has read enough."""
+        await self._sender.room()
+
+    def attach(self, flow: Flow | None) -> None:
+        """Let `flow` wait while the client does not read."""
+        self._sender.attach(flow)
+
+
+def never(_: bytes) -> bool:
+    """False."""
+    return False
+
+
 class Sender:
     """The answer to one request, on its way to the client."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, outlet: Sink) -> None:
+        """`outlet`: where the pieces of its body go, once its head is gone."""
         self._send = send
+        self.put = outlet.put
+        self.room = outlet.room
+        self.attach = outlet.attach
         self.own: list[tuple[str, str]] = []
         """Headers that it has whatever it is: what memory did."""
         self.asked: str | None = None
@@ -409,10 +461,6 @@ class Sender:
         self.status = status
         raw = [(name.encode("latin-1"), header_value(value)) for name, value in (*headers, *self.own)]
         await self._send({"type": "http.response.start", "status": status, "headers": raw})
-
-    async def piece(self, body: bytes) -> None:
-        """Send a piece of the body."""
-        await self._send({"type": "http.response.body", "body": body, "more_body": True})
 
     async def end(self, body: bytes = b"") -> None:
         """Send the last piece."""
@@ -465,8 +513,7 @@ class Incoming:
 async def relay(answer: Answer, sender: Sender) -> None:
     """Hand an answer through that nothing is kept of."""
     await sender.start(answer.status, answer.headers)
-    async for piece in answer.pieces:
-        await sender.piece(piece)
+    await answer.pour(sender)
     await sender.end()
 
 

@@ -1,17 +1,15 @@
 """The model's API that stands behind this server, over HTTP.
 
 Owns the connections to it, where a path leads, and which headers pass, either way. Knows nothing of what bodies say.
-HTTP is aiohttp's: the same streams cost httpx two to three times the processor (docs/LOG.md).
+HTTP is aiohttp's: the same streams cost httpx two to three times the processor (docs/LOG.md). What comes of a stream is
+taken off its connection (`tap`).
 """
 
 from __future__ import annotations
 
-import asyncio
-import math
 import os
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -23,6 +21,7 @@ from engram.models.local import LocalModel
 from engram.serve.access import is_engram_key
 from engram.serve.errors import ServeError
 from engram.serve.settings import Settings
+from engram.serve.tap import Connector, Flow, Sink, Tap, Watch
 
 PREFIX = "/v1"
 
@@ -54,45 +53,6 @@ CORS = "access-control-"
 Headers = list[tuple[str, str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What upstream answers, its body still to come."""
-
-    status: int
-    headers: Headers
-    """Those that pass on to the client."""
-    content_type: str
-    pieces: AsyncIterator[bytes]
-    """The body as it comes, unpacked. Raises `UpstreamBroken` where it breaks off."""
-
-
-class Watch:
-    """Sees to it that nobody waits for longer than so many seconds; one timer for many waits."""
-
-    def __init__(self, seconds: float, too_late: Callable[[], None]) -> None:
-        """Begin to wait. `too_late` is called once, if it comes to that."""
-        loop = asyncio.get_running_loop()
-        self.now = loop.time
-        self.since = self.now()
-        """Since when somebody waits, by `now`; infinite while nobody does."""
-        self.over = False
-        self._seconds = seconds
-        self._too_late = too_late
-        self._timer = loop.call_later(seconds, self._look)
-
-    def _look(self) -> None:
-        left = self.since + self._seconds - self.now()
-        if left > 0:
-            self._timer = asyncio.get_running_loop().call_later(min(left, self._seconds), self._look)
-        else:
-            self.over = True
-            self._too_late()
-
-    def end(self) -> None:
-        """Nobody will wait any more."""
-        self._timer.cancel()
-
-
 class UpstreamBroken(ServeError):
     """Upstream broke off in the middle of its answer."""
 
@@ -122,7 +82,7 @@ class Upstream:
     def _client(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
+                connector=Connector(limit=0, keepalive_timeout=30),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=self._seconds),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 # Everything that is sent comes from the caller: nothing of this client's own is added.
@@ -174,45 +134,85 @@ class Upstream:
             said = str(error) or type(error).__name__
             raise ServeError(502, f"{self.shown} cannot be reached: {said}", "upstream_unreachable") from None
         try:
-            returned = [
-                (name, value)
-                for name, value in ((n.decode("latin-1").lower(), v.decode("latin-1")) for n, v in response.raw_headers)
-                if name not in NOT_RETURNED and not name.startswith((CORS, OWN))
-            ]
-            content_type = response.headers.get("content-type", "")
-            yield Answer(response.status, returned, content_type, self._pieces(response))
+            yield Answer(response, self.shown, self._seconds)
         finally:
             # Read to its end, the connection goes back to the others; else it is closed, and upstream stops.
             response.close() if not response.content.at_eof() else response.release()
-
-    async def _pieces(self, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-        if (connection := response.connection) is not None and connection.protocol is not None:
-            # aiohttp would set a timer anew for each piece: a tenth of what a stream costs.
-            connection.protocol.read_timeout = None
-        watch = Watch(self._seconds, response.close)
-        said = f"nothing came for {self._seconds:g} s"
-        try:
-            async for piece in response.content.iter_any():
-                # While the piece goes on to the client, nobody waits for upstream.
-                watch.since = math.inf
-                yield piece
-                watch.since = watch.now()
-        except (aiohttp.ClientError, TimeoutError) as error:
-            if not watch.over:
-                said = str(error) or type(error).__name__
-            raise self._broken(said) from None
-        finally:
-            watch.end()
-        if watch.over:
-            raise self._broken(said)
-
-    def _broken(self, said: str) -> UpstreamBroken:
-        return UpstreamBroken(502, f"{self.shown} broke off its answer: {said}", "upstream_broken")
 
     async def close(self) -> None:
         """Close the connections."""
         if self._session is not None:
             await self._session.close()
+
+
+class Answer:
+    """What upstream answers, its body still to come."""
+
+    def __init__(self, response: aiohttp.ClientResponse, upstream: str, seconds: float) -> None:
+        """upstream: how errors call it. seconds: how long it may be silent."""
+        self.status = response.status
+        self.headers = [
+            (name, value)
+            for name, value in ((n.decode("latin-1").lower(), v.decode("latin-1")) for n, v in response.raw_headers)
+            if name not in NOT_RETURNED and not name.startswith((CORS, OWN))
+        ]
+        """Those that pass on to the client."""
+        self.content_type = response.headers.get("content-type", "")
+        self._response = response
+        self._tap = Tap.of(response)
+        self._upstream = upstream
+        self._seconds = seconds
+
+    async def pour(self, sink: Sink) -> None:
+        """Give all of the body to `sink` as it comes, unpacked. Raises `UpstreamBroken` where it breaks off."""
+        watch, why = Watch(self._seconds, self._response.close), None
+        try:
+            if self._tap is not None:
+                await self._tap.pour(sink, watch)
+            else:
+                await self._read(sink, watch)
+        except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:
+            why = str(error) or type(error).__name__
+        finally:
+            watch.end()
+        if watch.over:
+            why = f"nothing came for {self._seconds:g} s"
+        if why is not None:
+            raise UpstreamBroken(502, f"{self._upstream} broke off its answer: {why}", "upstream_broken")
+
+    async def _read(self, sink: Sink, watch: Watch) -> None:
+        if (connection := self._response.connection) is not None and connection.protocol is not None:
+            # aiohttp would set a timer anew for each piece.
+            connection.protocol.read_timeout = None
+        async for piece in self._response.content.iter_any():
+            # While the piece goes on to the client, nobody waits for upstream.
+            watch.pause()
+            sink.put(piece)
+            await sink.room()
+            watch.go_on()
+
+    async def whole(self) -> bytes:
+        """All of the body. Raises `UpstreamBroken` as `pour` does."""
+        heap = Heap()
+        await self.pour(heap)
+        return b"".join(heap.pieces)
+
+
+class Heap:
+    """A sink that has room for everything."""
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+
+    def put(self, piece: bytes) -> None:
+        """Take a piece."""
+        self.pieces.append(piece)
+
+    async def room(self) -> None:
+        """There always is."""
+
+    def attach(self, flow: Flow | None) -> None:
+        """It never has to wait."""
 
 
 def proxy_for(url: str) -> str | None:
