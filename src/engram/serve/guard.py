@@ -12,8 +12,8 @@ import os
 import re
 import socket
 import struct
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
 
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -24,7 +24,7 @@ from uvicorn.server import ServerState
 from engram.errors import EngramError
 from engram.serve.errors import ServeError
 from engram.serve.settings import LOOPBACK, Settings
-from engram.serve.tap import Flow
+from engram.serve.tap import Flow, Sink
 from engram.serve.wire import CHAT, MESSAGES, Wire
 
 MOST_HEADERS = 64 << 10
@@ -48,10 +48,7 @@ OFFER = re.compile(rb"\r\nupgrade:[ \t]*h2c[ \t]*(?=\r\n|\Z)", re.IGNORECASE)
 """A header that offers HTTP/2."""
 
 OUTLET = "engram.outlet"
-"""The extension of a request's scope by which the pieces of a stream go out: a `Sink`, its "sink".
-
-By ASGI's own way each piece is a message that passes every layer; what that costs is most of what a stream does.
-"""
+"""The extension of a request's scope that gives its connection: an `Outlet`, named "self"."""
 
 LINGER_SECONDS = 2.0
 """How long a connection that is refused stays open for its client to read why."""
@@ -284,6 +281,16 @@ def form_of(path: str) -> Wire:
     return MESSAGES if path.startswith("/v1/messages") else CHAT
 
 
+class Outlet(Sink, Protocol):
+    """Where the pieces of a stream go out, once the head of the answer is gone.
+
+    By ASGI's own way each piece is a message that passes every layer, and that would be most of what a stream costs.
+    """
+
+    def on_gone(self, tell: Callable[[], None] | None) -> None:
+        """Call `tell` when the client goes away."""
+
+
 class GuardedProtocol(HttpToolsProtocol):
     """HTTP/1.1 by uvicorn, with the limits that it lacks: for headers without end, and for a client that does not read.
 
@@ -305,6 +312,7 @@ class GuardedProtocol(HttpToolsProtocol):
         """Bytes of the request's line and headers, as parsed."""
         self._refused: ServeError | None = None
         self._flow: Flow | None = None
+        self._tell: Callable[[], None] | None = None
 
     # What comes.
 
@@ -334,7 +342,7 @@ class GuardedProtocol(HttpToolsProtocol):
         """The first byte of a request."""
         super().on_message_begin()
         self._head = 0
-        self.scope["extensions"] = {OUTLET: {"sink": self}}
+        self.scope["extensions"] = {OUTLET: {"self": self}}
 
     def on_url(self, url: bytes) -> None:
         """A piece of the request's line."""
@@ -409,16 +417,16 @@ class GuardedProtocol(HttpToolsProtocol):
     # What goes.
 
     def put(self, piece: bytes) -> None:
-        """Send a piece of an answer whose head is gone and whose length was not told (`OUTLET`)."""
+        """Send a piece of an answer whose head is gone and whose length was not told (`Outlet`)."""
         if piece and not self.transport.is_closing():
             self.transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
 
     async def room(self) -> None:
-        """Wait until the client has read enough (`OUTLET`)."""
+        """Wait until the client has read enough (`Outlet`)."""
         await self.flow.drain()
 
     def attach(self, flow: Flow | None) -> None:
-        """Let `flow` wait while the client does not read (`OUTLET`)."""
+        """Let `flow` wait while the client does not read (`Outlet`)."""
         self._flow = flow
         if flow is not None and self.flow.write_paused:
             flow.pause()
@@ -462,10 +470,18 @@ class GuardedProtocol(HttpToolsProtocol):
                 same.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
         self.transport.abort()
 
+    def on_gone(self, tell: Callable[[], None] | None) -> None:
+        """Call `tell` when the client goes away (`Outlet`)."""
+        self._tell = tell
+        if tell is not None and self.transport.is_closing():
+            tell()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone."""
         self._stop_timers()
         super().connection_lost(exc)
+        if self._tell is not None:
+            self._tell()
 
     def _stop_timers(self) -> None:
         for timer in (self._head_timer, self._send_timer):

@@ -22,14 +22,14 @@ from engram.models.prompt import SMALL, one_line
 from engram.serve import threads
 from engram.serve.access import SESSION_HEADER, Access, asked_namespace, text_of
 from engram.serve.errors import ServeError, bad_request
-from engram.serve.guard import OUTLET, form_of
+from engram.serve.guard import OUTLET, Outlet, form_of
 from engram.serve.helper import RecallProcess
 from engram.serve.logs import log
 from engram.serve.notes import without_notes
 from engram.serve.recaller import NO_NOTES, Notes, asked
 from engram.serve.recorder import Writing
 from engram.serve.services import Services
-from engram.serve.tap import Flow, Sink
+from engram.serve.tap import Flow
 from engram.serve.threads import Thread
 from engram.serve.upstream import Answer, Upstream
 from engram.serve.wire import CHAT, MESSAGES, RESPONSES, Collector, Request, Said, Wire
@@ -114,7 +114,7 @@ class Proxy:
         """Answer one request."""
         begun = time.perf_counter()
         wire = WIRES.get(scope["path"]) if scope["method"] == "POST" else None
-        sender = Sender(send, scope["extensions"][OUTLET]["sink"])
+        sender = Sender(send, scope["extensions"][OUTLET]["self"])
         try:
             headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
             access = self._services.gate.access(dict(headers))
@@ -149,14 +149,13 @@ class Proxy:
 
     async def _pass(self, scope: Scope, headers: list[tuple[str, str]], receive: Receive, sender: Sender) -> None:
         """Hand a request through as it is, and the answer."""
-        coming = Incoming(receive)
-        body = coming.pieces() if has_body(headers) else b""
+        body = pieces_of(receive) if has_body(headers) else b""
 
         async def hand_through() -> None:
             async with self._upstream.asked(scope["method"], *target_of(scope), headers, body) as answer:
                 await relay(answer, sender)
 
-        await unless_gone(hand_through(), coming)
+        await unless_gone(hand_through(), sender.outlet)
 
     # What is one.
 
@@ -171,8 +170,7 @@ class Proxy:
     ) -> None:
         given = dict(headers)
         reads, writes = mode_of(given, access)
-        coming = Incoming(receive)
-        body = b"".join([piece async for piece in coming.pieces()])
+        body = b"".join([piece async for piece in pieces_of(receive)])
         visit = None
         if (reads or writes) and (packing := given.get("content-encoding", "identity")) != "identity":
             reads = writes = False
@@ -199,7 +197,7 @@ class Proxy:
                     await self._keep(visit, answer, sender)
 
         try:
-            await unless_gone(hand_through(), coming)
+            await unless_gone(hand_through(), sender.outlet)
         except ServeError:
             self._failed(visit)
             raise
@@ -321,7 +319,7 @@ class Proxy:
             nonlocal kept
             if kept is None:
                 # Once begun it goes on, though the client goes away at this moment, or memory is slow.
-                kept = self._begin(self._keep_in_time(visit, collector))
+                kept = self._begin(self._keep_reply(visit, collector))
             return kept
 
         try:
@@ -341,11 +339,6 @@ class Proxy:
             # Where it broke off, on either side, what came is kept, though nobody waits for it.
             keep()
 
-    async def _keep_in_time(self, visit: Visit, collector: Collector) -> None:
-        """Keep a reply, and wait for that no longer than memory may take."""
-        keeping = self._begin(self._keep_reply(visit, collector))
-        await asyncio.wait({keeping}, timeout=self._services.settings.deadline)
-
     async def _keep_reply(self, visit: Visit, collector: Collector) -> None:
         """Hand the reply to the recorder, and wait until it is durable: a deadline long, the rest comes about later."""
         if visit.later is not None and not visit.later.done():
@@ -354,10 +347,15 @@ class Proxy:
         writing = visit.writing if visit.later is None else visit.later.result()
         if writing is None:
             return
-        await self._record(writing, collector)
+        deadline = self._services.settings.deadline
+        recording = self._begin(self._record(writing, collector)) if collector.size > LARGE_BODY else None
+        if recording is None:
+            self._hand_over(writing, collector)
+        elif (await asyncio.wait({recording}, timeout=deadline))[1]:
+            return
         # They are written in order.
         for last in writing.futures()[-1:]:
-            _, late = await asyncio.wait({asyncio.wrap_future(last)}, timeout=self._services.settings.deadline)
+            _, late = await asyncio.wait({asyncio.wrap_future(last)}, timeout=deadline)
             if late:
                 self._services.metrics.failures.labels("record_deadline").inc()
             else:
@@ -368,21 +366,19 @@ class Proxy:
             await self._record(writing, collector)
 
     async def _record(self, writing: Writing, collector: Collector) -> None:
+        """Hand a large reply to the recorder: not in a thread of the memory's, which may all wait for it."""
+        await asyncio.to_thread(self._hand_over, writing, collector)
+
+    def _hand_over(self, writing: Writing, collector: Collector) -> None:
         try:
-            if collector.size > LARGE_BODY:
-                await asyncio.to_thread(self._hand_over, writing, collector)
+            replies = [replace(reply, said=cleaned(reply.said)) for reply in collector.replies()]
+            if replies:
+                self._services.recorder.reply(writing, replies, collector.response_id)
             else:
-                self._hand_over(writing, collector)
+                self._services.recorder.failed(writing)
         except Exception:  # a worker's edge: whatever it is, the reply must go on
             self._services.metrics.failures.labels("record_error").inc()
             logger.exception("a reply was not remembered")
-
-    def _hand_over(self, writing: Writing, collector: Collector) -> None:
-        replies = [replace(reply, said=cleaned(reply.said)) for reply in collector.replies()]
-        if replies:
-            self._services.recorder.reply(writing, replies, collector.response_id)
-        else:
-            self._services.recorder.failed(writing)
 
 
 class UntilKept:
@@ -438,9 +434,10 @@ def never(_: bytes) -> bool:
 class Sender:
     """The answer to one request, on its way to the client."""
 
-    def __init__(self, send: Send, outlet: Sink) -> None:
+    def __init__(self, send: Send, outlet: Outlet) -> None:
         """`outlet`: where the pieces of its body go, once its head is gone."""
         self._send = send
+        self.outlet = outlet
         self.put = outlet.put
         self.room = outlet.room
         self.attach = outlet.attach
@@ -477,37 +474,16 @@ class ClientGone(ServeError):
     """Nobody is there to read the answer."""
 
 
-class Incoming:
-    """What comes from the client: the body of its request, and that it goes away."""
-
-    def __init__(self, receive: Receive) -> None:
-        self._receive = receive
-        self._read = asyncio.Event()
-        """Nobody reads the body, or it has come to its end."""
-        self._read.set()
-
-    def pieces(self) -> AsyncIterator[bytes]:
-        """The body as it comes. Raises `ClientGone` if it does not come to an end."""
-        self._read.clear()
-        return self._pieces()
-
-    async def _pieces(self) -> AsyncIterator[bytes]:
-        while True:
-            message: Message = await self._receive()
-            if message["type"] == "http.disconnect":
-                raise ClientGone(499, "the client went away", "client_gone")
-            if body := message.get("body", b""):
-                yield body
-            if not message.get("more_body", False):
-                self._read.set()
-                return
-
-    async def gone(self) -> None:
-        """Wait until the client goes away."""
-        # What comes can be taken by one at a time.
-        await self._read.wait()
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
+async def pieces_of(receive: Receive) -> AsyncIterator[bytes]:
+    """The body of a request as it comes. Raises `ClientGone` if it does not come to an end."""
+    while True:
+        message: Message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone(499, "the client went away", "client_gone")
+        if body := message.get("body", b""):
+            yield body
+        if not message.get("more_body", False):
+            return
 
 
 async def relay(answer: Answer, sender: Sender) -> None:
@@ -517,19 +493,24 @@ async def relay(answer: Answer, sender: Sender) -> None:
     await sender.end()
 
 
-async def unless_gone(work: Coroutine[Any, Any, None], coming: Incoming) -> None:
+async def unless_gone(work: Coroutine[Any, Any, None], outlet: Outlet) -> None:
     """Do `work` to its end, unless the client goes away first: then stop it and raise `ClientGone`."""
-    task, gone = asyncio.ensure_future(work), asyncio.ensure_future(coming.gone())
+    task, gone = asyncio.ensure_future(work), False
+
+    def stop() -> None:
+        nonlocal gone
+        gone = True
+        task.cancel()
+
+    outlet.on_gone(stop)
     try:
-        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            return task.result()
-        raise ClientGone(499, "the client went away", "client_gone")
+        await task
+    except asyncio.CancelledError:
+        if gone:
+            raise ClientGone(499, "the client went away", "client_gone") from None
+        raise
     finally:
-        for one in (task, gone):
-            one.cancel()
-        # Upstream must be let go before this request is over.
-        await asyncio.gather(task, gone, return_exceptions=True)
+        outlet.on_gone(None)
 
 
 def target_of(scope: Scope) -> tuple[str, str]:

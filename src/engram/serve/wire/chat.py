@@ -6,7 +6,7 @@ Owns what stands where in them. Knows nothing of the other APIs.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from engram.serve.errors import ServeError
@@ -15,7 +15,16 @@ from engram.serve.wire.content import Content, parted, plain
 from engram.serve.wire.fields import check_content, messages_of, places_of, role_of, speaker_of, string, too_deep
 from engram.serve.wire.openai_error import openai_error
 from engram.serve.wire.spans import Span, read_body, spliced
-from engram.serve.wire.sse import Gathered, as_index, as_object, as_objects, as_text, quickly_parsed
+from engram.serve.wire.sse import (
+    Gathered,
+    as_index,
+    as_object,
+    as_objects,
+    as_text,
+    events,
+    parsed_at_once,
+    quickly_parsed,
+)
 
 ROLES = {
     "system": "system",
@@ -158,14 +167,22 @@ class _Choice:
 class ChatCollector(Gathered):
     """Gathers a chat completion."""
 
-    # In its events the arguments of calls are text.
-    _parsed = staticmethod(quickly_parsed)
+    def _events(self) -> Iterator[tuple[str, dict[str, object]]]:
+        # No number in them counts: the arguments of calls are text.
+        body = self._came()
+        if (values := parsed_at_once(body)) is not None:
+            return (("", as_object(value)) for value in values)
+        return ((event, quickly_parsed(data)) for event, data in events(body))
 
     def _streamed(self, stream: Iterable[tuple[str, dict[str, object]]]) -> list[Reply]:
         choices: dict[int, _Choice] = {}
         for _, data in stream:
             for delta in as_objects(data.get("choices")):
-                choices.setdefault(as_index(delta, "index"), _Choice()).add(delta)
+                index = as_index(delta, "index")
+                choice = choices.get(index)
+                if choice is None:
+                    choice = choices[index] = _Choice()
+                choice.add(delta)
         replies = []
         for index, choice in sorted(choices.items()):
             said = choice.content().said("assistant")

@@ -54,11 +54,25 @@ def quickly_parsed(body: bytes) -> dict[str, object]:
         return parsed(body)
 
 
+def parsed_at_once(body: bytes) -> list[object] | None:
+    """The data of a stream's events, read in one go as `quickly_parsed` does: one by one it takes three times as long.
+
+    None unless each event is one line of JSON behind "data: ", the last one perhaps [DONE].
+    """
+    lines = body.removesuffix(b"\n\n").removesuffix(b"\n\ndata: [DONE]")
+    listed = lines.replace(b"\n\ndata: ", b",")
+    if not listed.startswith(b"data: ") or b"\n" in listed or b"\r" in listed:
+        return None
+    try:
+        values: list[object] = from_json(b"[%b]" % listed[6:])
+    except ValueError:
+        return None
+    # What is no JSON by itself may be some between brackets.
+    return values if len(values) == lines.count(b"\n\ndata: ") + 1 else None
+
+
 class Gathered:
     """A body as it comes. Each API's collector says what is in it: `_whole`, `_streamed`."""
-
-    _parsed = staticmethod(parsed)
-    """How an event's data is read."""
 
     def __init__(self, content_type: str) -> None:
         self._is_stream = EVENT_STREAM in content_type.lower()
@@ -84,11 +98,13 @@ class Gathered:
 
     def _events(self) -> Iterator[tuple[str, dict[str, object]]]:
         """The events' types and objects; {} for one that holds no object."""
-        for event, data in events(b"".join(self._chunks)):
-            yield event, self._parsed(data)
+        return ((event, parsed(data)) for event, data in events(self._came()))
 
     def _body(self) -> dict[str, object]:
-        return parsed(b"".join(self._chunks))
+        return parsed(self._came())
+
+    def _came(self) -> bytes:
+        return b"".join(self._chunks)
 
     def _streamed(self, stream: Iterable[tuple[str, dict[str, object]]]) -> list[Reply]:
         raise NotImplementedError
