@@ -27,8 +27,8 @@ _STREAM = re.compile(rb"^content-type:[ \t]*text/event-stream", re.IGNORECASE | 
 _CHUNKED = re.compile(rb"^transfer-encoding:[ \t]*chunked[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 _PACKED = re.compile(rb"^content-encoding:[ \t]*(?!identity)\S", re.IGNORECASE | re.MULTILINE)
 
-CHUNKED_HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
-"""For a parser that is to read what follows such a head."""
+CHUNKED_HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n"
+"""For a parser that is to read what follows such a head, and nothing behind that."""
 NO_CHUNKS = b"0\r\n\r\n"
 """For aiohttp in the place of a body that was taken: its connection can be used again."""
 
@@ -174,7 +174,6 @@ class Body(Behind):
         """Called by the parser."""
         self._paused = False
         self._over = False
-        self._more = False
         self._parser = httptools.HttpResponseParser(self)
         # As much as aiohttp bears with.
         self._parser.set_dangerous_leniencies(
@@ -200,10 +199,6 @@ class Body(Behind):
         """Called by the parser."""
         self._over = True
 
-    def on_message_begin(self) -> None:
-        """Called by the parser."""
-        self._more = self._over
-
     def data_received(self, data: bytes) -> None:
         """A piece, or several."""
         try:
@@ -214,8 +209,8 @@ class Body(Behind):
         except httptools.HttpParserError as error:
             if not self._over:
                 self._fail(f"its chunks cannot be read: {error}")
+            # What nobody has asked for would pass for the answer to what is asked next.
             self._transport.close()
-            return
         if self._over:
             self._end()
         elif not self._paused:
@@ -225,10 +220,7 @@ class Body(Behind):
         # It knows this object, too: the two would stay until the collector comes.
         del self._parser
         self.go_on()
-        if self._more:
-            # What nobody has asked for would pass for the answer to what is asked next.
-            self._transport.close()
-        else:
+        if not self._transport.is_closing():
             self.step_aside()
             self._handler.data_received(NO_CHUNKS)
         if not self.done.done():
