@@ -132,6 +132,29 @@ def test_while_another_process_holds_the_memory(running: Running):
     assert server.logged("memory cannot be written, what is new waits")
 
 
+@pytest.mark.parametrize("way", ["rest", "mcp"])
+def test_what_waits_to_be_written_is_forgotten_too(running: Running, way: str):
+    server, _ = running
+    session = f"regretted-{way}"
+
+    def forget() -> int:
+        if way == "rest":
+            return server.http.post("/memory/forget", json={"session": session}).json()["forgotten"]
+        call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call"}
+        call["params"] = {"name": "forget", "arguments": {"session": session}}
+        answer = server.http.post("/mcp", json=call, headers={"Accept": "application/json"}).json()
+        return answer["result"]["structuredContent"]["forgotten"]
+
+    body = {"model": "slow=1", "stream": True, "messages": [{"role": "user", "content": "I never liked Orust."}]}
+    with server.http.stream("POST", "/v1/chat/completions", json=body, headers={"X-Engram-Session": session}) as answer:
+        # The turn is accepted, and waits a moment for the reply to be written with it.
+        assert forget() == 1
+        answer.read()
+    server.settled(answer.headers["x-engram-receipt"])
+    kept = server.http.get("/memory/engrams", params={"session": session}).json()["engrams"]
+    assert [engram["role"] for engram in kept] == ["assistant"]
+
+
 def test_while_the_memory_is_broken(running: Running):
     server, upstream = running
     said = "Which lighthouse stands on Vinga?"

@@ -37,6 +37,7 @@ from mcp_types import (
     Tool,
     ToolAnnotations,
 )
+from pydantic import BaseModel
 from starlette.types import Message, Receive, Scope, Send
 
 from engram.errors import EngramError
@@ -70,17 +71,31 @@ def nothing_asked() -> str | None:
     return None
 
 
+def nothing_waits() -> None:
+    """Nothing but the tools writes to the memory here."""
+
+
 def make_server(
-    memory: Memory, *, access: Callable[[], Access], asked: Callable[[], str | None] = nothing_asked
+    memory: Memory,
+    *,
+    access: Callable[[], Access],
+    asked: Callable[[], str | None] = nothing_asked,
+    settle: Callable[[], None] = nothing_waits,
 ) -> Server[Any]:
     """The server with the four tools.
 
     access: what the caller of this moment may do, asked for each call. asked: the namespace that the caller's
-    connection names, for calls that name none. A `ServeError` that they raise is the tool's answer.
+    connection names, for calls that name none. A `ServeError` that they raise is the tool's answer. settle: called in a
+    thread before anything is forgotten: has in the memory what waits to be written.
     """
     tools = list(map(tool, VERBS.values()))
     limiter = anyio.CapacityLimiter(THREADS)
     schemas = {one.name: one.input_schema for one in tools}
+
+    def run(verb: Verb[Any], namespace: str, arguments: Any) -> tuple[BaseModel, str]:
+        if verb.destroys:
+            settle()
+        return verb.run(memory, namespace, arguments)
 
     async def list_tools(_: ServerRequestContext[Any], __: PaginatedRequestParams | None) -> ListToolsResult:
         return ListToolsResult(tools=tools)
@@ -94,7 +109,7 @@ def make_server(
             caller = access()
             caller.need(verb.right)
             namespace = caller.namespace(asked() if arguments.namespace is None else arguments.namespace)
-            answer, text = await anyio.to_thread.run_sync(verb.run, memory, namespace, arguments, limiter=limiter)
+            answer, text = await anyio.to_thread.run_sync(run, verb, namespace, arguments, limiter=limiter)
         except EngramError as error:
             return failed(str(error))
         except Exception:
@@ -157,7 +172,10 @@ class McpApp:
     def __init__(self, services: Services) -> None:
         self._services = services
         server = make_server(
-            services.memory, access=lambda: _caller.get().access, asked=lambda: _caller.get().namespace
+            services.memory,
+            access=lambda: _caller.get().access,
+            asked=lambda: _caller.get().namespace,
+            settle=services.settle,
         )
         self._sessions = StreamableHTTPSessionManager(
             server,

@@ -39,9 +39,6 @@ from engram.transfer.records import to_json, to_record
 
 logger = logging.getLogger("engram.serve")
 
-DRAIN_SECONDS = 2.0
-"""How long a forget waits for writes that wait."""
-
 LARGE_BODY = 256 << 10
 """Bytes from which on a body is parsed in a thread: the event loop must not wait for it."""
 
@@ -411,8 +408,7 @@ class Rest:
         """Forget, and say how many; 404 where `param` names something that must be there."""
 
         def forgotten() -> object:
-            # What was said and waits to be written is forgotten, too.
-            self._services.recorder.drain(DRAIN_SECONDS)
+            self._services.settle()
             count = self._memory.forget(id=id, namespace=namespace, session=session, before=before)
             if not count and param is not None:
                 raise ServeError(404, f"this namespace holds nothing with this {param}", "not_found", param)

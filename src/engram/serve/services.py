@@ -23,6 +23,9 @@ from engram.serve.settings import Settings
 
 logger = logging.getLogger("engram.serve")
 
+SETTLE_SECONDS = 2.0
+"""How long what is about to be forgotten waits for what is still to be written."""
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -46,6 +49,10 @@ class Services:
         self.metrics.requests.labels(face, outcome).inc()
         taken = round((time.perf_counter() - begun) * 1000, 1)
         log(logger, logging.INFO, "request", face=face, status=status, outcome=outcome, ms=taken, **fields)
+
+    def settle(self) -> None:
+        """Have what was said and waits in the memory, so that it can be forgotten like the rest. Not on the loop."""
+        self.recorder.drain(SETTLE_SECONDS)
 
     async def run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """What `function` returns, run in one of `threads`."""
