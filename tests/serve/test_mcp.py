@@ -27,9 +27,11 @@ from starlette.routing import Route
 from engram import Memory
 from engram.serve.access import Access
 from engram.serve.errors import ServeError
+from engram.serve.ledger import Ledger
 from engram.serve.mcp import INSTRUCTIONS, make_server, mcp_app
 from engram.serve.metrics import Metrics
 from engram.serve.notes import CLOSE, OPEN, without_notes
+from engram.serve.recorder import Recorder
 from engram.serve.services import Services
 from engram.serve.settings import Settings
 
@@ -338,7 +340,9 @@ class Gate:
 @contextmanager
 def serving(memory: Memory, keys: Mapping[str, Access]) -> Iterator[tuple[str, Metrics]]:
     """A server over `memory`, on a port of its own; its URL and its figures."""
-    parts: Any = {"ledger": None, "recorder": None, "threads": None}  # what these tools do without
+    ledger = Ledger(":memory:")
+    recorder = Recorder(memory, ledger, on_event=lambda event: None)
+    parts: Any = {"ledger": ledger, "recorder": recorder, "threads": None}  # what these tools do without
     services = Services(memory=memory, gate=Gate(keys), metrics=Metrics(), settings=Settings(memory="x"), **parts)
     mcp = mcp_app(services)
 
@@ -359,6 +363,8 @@ def serving(memory: Memory, keys: Mapping[str, Access]) -> Iterator[tuple[str, M
         server.should_exit = True
         thread.join(30)
         bound.close()
+        recorder.close()
+        ledger.close()
 
 
 @asynccontextmanager
