@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from engram.index import Index, IndexDamaged, Tail
 from engram.index.index import FORMAT
+from engram.index.lexical import MERGES
 
 from .helpers import entry, no_previous
 
@@ -168,3 +170,20 @@ def test_the_tail_without_its_beginning_and_the_forgotten() -> None:
     rest = tail.rest(11, no_previous, {12, 14})
     assert (rest.after, rest.through, rest.seqs(1).tolist(), len(rest)) == (11, 15, [12, 14], 2)
     assert rest.columns.take(np.array([14])).rows["previous"].tolist() == [0]
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="this system does not tell a process's threads apart")
+def test_merging_yields_to_others(tmp_path: Path) -> None:
+    index = make(tmp_path / "index")
+    assert index.start_writing()
+    index.begin(0)
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    niceness = {
+        (task / "comm").read_text().strip(): os.getpriority(os.PRIO_PROCESS, int(task.name))
+        for task in Path("/proc/self/task").iterdir()
+    }
+    merging = [nice for name, nice in niceness.items() if name.startswith(MERGES)]
+    assert merging
+    assert all(nice > own for nice in merging)
+    assert os.getpriority(os.PRIO_PROCESS, 0) == own
+    index.stop_writing()

@@ -12,6 +12,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,9 @@ log = logging.getLogger("engram")
 
 WRITER_HEAP = 64 << 20
 """Bytes that Tantivy gathers before it writes a segment."""
+
+MERGES, MERGE_NICENESS = "merge_thread", 10
+"""How the names of the threads begin in which Tantivy merges segments, and how nice they are to others."""
 
 DROPPED_AT_ONCE = 10_000
 """Engrams taken out by one query."""
@@ -90,6 +94,7 @@ class Lexical:
         """Become the one writer; the caller holds the lock that says who may."""
         if self._writer is None:
             self._writer = self._index.writer(WRITER_HEAP, 1)
+            let_merges_wait()
 
     def add(self, documents: Iterable[tuple[int, int, Sequence[str]]]) -> None:
         """Add (seq, namespace, terms) each; searchable after `commit` and `refresh`."""
@@ -140,6 +145,19 @@ class Lexical:
             self._link()
             self._index.reload()
             return LexicalReader(self._schema, self._index.searcher())
+
+
+def let_merges_wait() -> None:
+    """Have Tantivy's merging of segments yield to whatever else wants the processor, where threads can be told apart.
+
+    A merge may take a second of it, in the midst of recalls; nothing waits for one.
+    """
+    tasks = Path("/proc/self/task")
+    for task in tasks.iterdir() if tasks.is_dir() else ():
+        # A thread may end meanwhile.
+        with suppress(OSError):
+            if (task / "comm").read_text().startswith(MERGES):
+                os.setpriority(os.PRIO_PROCESS, int(task.name), MERGE_NICENESS)
 
 
 class LexicalReader:
