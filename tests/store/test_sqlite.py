@@ -296,6 +296,33 @@ sys.exit(os.waitstatus_to_exitcode(status))
     assert subprocess.run([sys.executable, "-c", code]).returncode == 7
 
 
+def test_a_child_forked_during_a_write_does_not_wait_for_it(path: Path) -> None:
+    code = f"""
+import os, signal, sqlite3, sys, threading, time
+from engram.engram import draft
+from engram.errors import MemoryClosed
+from engram.store import SqliteStore
+store = SqliteStore({str(path)!r})
+other = sqlite3.connect({str(path)!r}, isolation_level=None)
+other.execute("BEGIN IMMEDIATE")
+thread = threading.Thread(target=store.append, args=([draft("x")],))
+thread.start()
+time.sleep(0.3)
+if os.fork() == 0:
+    signal.alarm(5)
+    try:
+        store.append([draft("y")])
+    except MemoryClosed as error:
+        os._exit(7 if "fork" in str(error) else 1)
+    os._exit(2)
+_, status = os.wait()
+other.execute("COMMIT")
+thread.join()
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 7
+
+
 def test_many_processes_may_make_one_file_at_once(path: Path) -> None:
     code = f"""
 from engram.engram import draft

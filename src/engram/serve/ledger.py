@@ -11,7 +11,6 @@ import os
 import secrets
 import sqlite3
 import threading
-import time
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,14 +22,13 @@ from typing import Literal
 from weakref import WeakValueDictionary
 
 from engram.engram import uuid7
-from engram.errors import EngramError, MemoryClosed, MemoryDamaged, MemoryTooNew
-from engram.store.failures import no_file, translate
+from engram.errors import EngramError, MemoryClosed, MemoryDamaged
+from engram.store.database import Database
 
 APPLICATION_ID = 0x456E6773
 """Marks a SQLite file as a server's ledger ("Engs")."""
 
 VERSION = 1
-IN_MEMORY = ":memory:"
 
 RECEIPTS_KEPT = 200_000
 """Receipts that can be asked about; older ones go."""
@@ -210,6 +208,61 @@ def ledger_path(memory: str | Path) -> str:
     return os.path.abspath(memory) + ".serve"
 
 
+class LedgerFile(Database):
+    """The file of a ledger, or what stands for it in RAM."""
+
+    called = "ledger"
+    foreign = "not the ledger of an Engram server; move it away, or give the memory another name"
+    application_id = APPLICATION_ID
+    version = VERSION
+    idle_readers = IDLE_READERS
+
+    def __init__(self, path: str, wait: float) -> None:
+        super().__init__(path, wait=wait, read_wait=min(wait, READ_WAIT))
+        self.secret = b""
+        self.open()
+
+    def open(self) -> None:
+        """Nobody but the owner reads the file: SQLite gives its log the same rights."""
+        if not self.in_memory:
+            with self.translated("open"):
+                os.makedirs(os.path.dirname(os.path.abspath(self.path)), exist_ok=True)
+                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+        super().open()
+
+    def ready(self, version: int) -> None:
+        """Make the tables if there are none yet, and read the secret."""
+        self.use_log()
+        # After a power cut the last moments may be missing here, never in the memory: that one syncs every commit.
+        self.writer.execute("PRAGMA synchronous=NORMAL")
+        # Begun for a file that has its tables, too: whether it can be written shows now, and not at the first request.
+        self.migrate(0, create_tables)
+        row = self.writer.execute("SELECT value FROM meta WHERE name = 'secret'").fetchone()
+        if row is None or not isinstance(row[0], bytes) or len(row[0]) != 32:
+            raise sqlite3.DatabaseError("its secret is missing")
+        self.secret = row[0]
+
+    def told(self, error: sqlite3.Error | OSError, doing: str) -> EngramError:
+        """A damaged ledger can be moved away: the doctor, who heals memories, is not for it."""
+        told = super().told(error, doing)
+        if isinstance(told, MemoryClosed):
+            # A server that ends; there is nothing for it to open again.
+            return MemoryClosed(f"the ledger {self.path} was closed during a {doing}")
+        if isinstance(told, MemoryDamaged) or type(error) is sqlite3.DatabaseError:
+            return MemoryDamaged(
+                f"{self.path} is no ledger of an Engram server, or damaged ({error}); move it away and a new one is"
+                " made: the memory is not in it, but keys must be made again"
+            )
+        return told
+
+
+def create_tables(db: sqlite3.Connection) -> None:
+    """Version 1, with a secret of its own."""
+    for table in TABLES:
+        db.execute(table)
+    db.execute("INSERT INTO meta VALUES ('secret', ?)", (secrets.token_bytes(32),))
+
+
 class Ledger:
     """The book of one server. Safe to use from threads; other processes may add keys meanwhile."""
 
@@ -223,159 +276,19 @@ class Ledger:
         self.waiting = Waiting()
         self.is_indexed: Callable[[Sequence[str]], bool] = lambda ids: False
         """Whether engrams are in the index; set by whoever has the memory."""
-        self._in_memory = self.path == IN_MEMORY
-        self._wait = wait
-        self._lock = threading.RLock()
-        self._idle: list[sqlite3.Connection] = []
-        self._closed = False
-        with self._translated("open"):
-            self._make_file()
-            self._writer = self._connect(self._wait)
-            try:
-                self._prepare()
-                row = self._writer.execute("SELECT value FROM meta WHERE name = 'secret'").fetchone()
-                if row is None or not isinstance(row[0], bytes) or len(row[0]) != 32:
-                    raise sqlite3.DatabaseError("its secret is missing")
-            except BaseException:
-                self._writer.close()
-                raise
-        self.secret: bytes = row[0]
+        self._file = LedgerFile(self.path, wait)
+        self.secret = self._file.secret
         """32 bytes, made with the file: the key of every hash in it."""
-
-    # Opening.
-
-    def _make_file(self) -> None:
-        """Nobody but the owner reads it: SQLite gives its log the same rights."""
-        if not self._in_memory:
-            os.makedirs(os.path.dirname(os.path.abspath(self.path)), exist_ok=True)
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
-
-    def _connect(self, wait: float) -> sqlite3.Connection:
-        return sqlite3.connect(
-            self.path, timeout=wait, isolation_level=None, check_same_thread=False, cached_statements=256
-        )
-
-    def _prepare(self) -> None:
-        db = self._writer
-        version = int(db.execute("PRAGMA user_version").fetchone()[0])
-        marked = int(db.execute("PRAGMA application_id").fetchone()[0])
-        used = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if (used or version) and marked != APPLICATION_ID:
-            raise MemoryDamaged(
-                f"{self.path} is a SQLite file but not the ledger of an Engram server; move it away, or give the"
-                " memory another name"
-            )
-        if version > VERSION:
-            raise MemoryTooNew(
-                f"{self.path} has format {version}, this Engram knows up to {VERSION}; upgrade: pip install -U engram"
-            )
-        self._use_log()
-        # After a power cut the last moments may be missing here, never in the memory: that one syncs every commit.
-        db.execute("PRAGMA synchronous=NORMAL")
-        with self._transaction():
-            # Another process may have made them since.
-            if int(db.execute("PRAGMA user_version").fetchone()[0]) == 0:
-                for table in TABLES:
-                    db.execute(table)
-                db.execute("INSERT INTO meta VALUES ('secret', ?)", (secrets.token_bytes(32),))
-                db.execute(f"PRAGMA application_id={APPLICATION_ID}")
-                db.execute(f"PRAGMA user_version={VERSION}")
-
-    def _use_log(self) -> None:
-        """Switch to a write-ahead log. SQLite itself does not wait for others here."""
-        deadline = time.monotonic() + self._wait
-        while True:
-            try:
-                self._writer.execute("PRAGMA journal_mode=WAL")
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                    raise
-                time.sleep(0.01)
-            else:
-                return
-
-    # Connections, transactions and errors.
-
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        """A connection for reading, nobody else's for so long; in memory the only one, under the lock."""
-        with self._translated("read"):
-            if self._in_memory:
-                with self._lock:
-                    self._check_open()
-                    yield self._writer
-                return
-            self._check_open()
-            try:
-                db = self._idle.pop()
-            except IndexError:
-                db = self._connect(min(self._wait, READ_WAIT))
-            try:
-                yield db
-            finally:
-                # Closed only here, or when idle: never under somebody who reads.
-                self._idle.append(db)
-                self._close_idle(0 if self._closed else IDLE_READERS)
-
-    def _close_idle(self, most: int) -> None:
-        while len(self._idle) > most:
-            try:
-                self._idle.pop(0).close()
-            except IndexError:
-                return
 
     @contextmanager
     def writing(self) -> Iterator[Page]:
         """One transaction: all that is written on the page comes into the file, or nothing."""
-        with self._translated("write"), self._lock:
-            self._check_open()
-            with self._transaction() as db:
-                yield Page(db)
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        db = self._writer
-        db.execute("BEGIN IMMEDIATE")
-        try:
-            yield db
-            db.execute("COMMIT")
-        except BaseException:
-            # A failed COMMIT on a full disk has already rolled back.
-            if db.in_transaction:
-                db.execute("ROLLBACK")
-            raise
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise MemoryClosed(f"the ledger {self.path} is closed; open it again")
-
-    @contextmanager
-    def _translated(self, doing: str) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            if self._closed:
-                raise MemoryClosed(f"the ledger {self.path} was closed during a {doing}") from error
-            told = translate(error, self.path, doing, self._wait)
-            if isinstance(told, MemoryDamaged) or type(error) is sqlite3.DatabaseError:
-                told = self._damaged(error)
-            raise told from error
-        except OSError as error:
-            raise no_file(error, self.path, doing) from error
-
-    def _damaged(self, error: Exception) -> EngramError:
-        return MemoryDamaged(
-            f"{self.path} is no ledger of an Engram server, or damaged ({error}); move it away and a new one is made:"
-            " the memory is not in it, but keys must be made again"
-        )
+        with self._file.writing() as db:
+            yield Page(db)
 
     def close(self) -> None:
         """Let go of the file. Closing twice is allowed."""
-        with self._lock:
-            if not self._closed:
-                self._closed = True
-                self._close_idle(0)
-                self._writer.close()
+        self._file.close()
 
     def __enter__(self) -> Ledger:
         return self
@@ -406,17 +319,17 @@ class Ledger:
 
     def keys(self) -> list[KeyRow]:
         """All keys, the revoked ones too; the oldest first."""
-        with self._reading() as db:
+        with self._file.reading() as db:
             return [key_row(row) for row in db.execute(f"{KEY} ORDER BY number").fetchall()]
 
     def has_keys(self) -> bool:
         """Whether a key was ever made."""
-        with self._reading() as db:
+        with self._file.reading() as db:
             return db.execute("SELECT 1 FROM keys LIMIT 1").fetchone() is not None
 
     def find_key(self, digest: bytes) -> KeyRow | None:
         """The key with this digest, revoked or not."""
-        with self._reading() as db:
+        with self._file.reading() as db:
             row = db.execute(f"{KEY} WHERE digest = ?", (digest,)).fetchone()
         return None if row is None else key_row(row)
 
@@ -436,7 +349,7 @@ class Ledger:
             key = uuid.UUID(id).bytes
         except ValueError:
             key = bytes(16)
-        with self._reading() as db:
+        with self._file.reading() as db:
             row = db.execute(
                 "SELECT id, namespace, session, state, reason, engrams, accepted, stored FROM receipts WHERE id = ?",
                 (key,),
@@ -460,7 +373,7 @@ class Ledger:
         within = "" if place is None else " AND place = ?"
         query = f"WITH asked(d) AS (VALUES {values}) SELECT d FROM asked WHERE EXISTS"
         query += f" (SELECT 1 FROM nodes WHERE {kind} = d{within})"
-        with self._reading() as db:
+        with self._file.reading() as db:
             rows = db.execute(query, (*digests, *([] if place is None else [place]))).fetchall()
         return {row[0] for row in rows}
 
@@ -468,7 +381,7 @@ class Ledger:
         """The newest node with this digest."""
         within = "" if place is None else " AND n.place = ?"
         query = f"{NODE} WHERE n.id = (SELECT max(id) FROM nodes n WHERE n.{kind} = ?{within})"
-        with self._reading() as db:
+        with self._file.reading() as db:
             row = db.execute(query, (digest, *([] if place is None else [place]))).fetchone()
         return None if row is None else node_of(row)
 
@@ -476,7 +389,7 @@ class Ledger:
         """The newest node with this chain that nothing follows and whose id `passes`."""
         within = "" if place is None else " AND place = ?"
         query = f"SELECT id FROM nodes WHERE chain = ? AND leaf = 1{within} ORDER BY id DESC"
-        with self._reading() as db:
+        with self._file.reading() as db:
             rows = db.execute(query, (chain, *([] if place is None else [place])))
             id = next((row[0] for row in rows if passes(row[0])), None)
             rows.close()
@@ -491,26 +404,26 @@ class Ledger:
             " UNION ALL SELECT n.id, n.parent FROM path p JOIN nodes n ON n.id = p.parent LIMIT ?)"
             f" {NODE.replace('FROM nodes n', 'FROM path p CROSS JOIN nodes n ON n.id = p.id')}"
         )
-        with self._reading() as db:
+        with self._file.reading() as db:
             return [node_of(row) for row in db.execute(query, (id, most)).fetchall()]
 
     def response(self, id: bytes) -> Node | None:
         """The node of the reply with this (hashed) response id."""
         query = f"{NODE} WHERE n.id = (SELECT coalesce(r.same, r.id) FROM responses JOIN nodes r ON r.id = node"
-        with self._reading() as db:
+        with self._file.reading() as db:
             row = db.execute(f"{query} WHERE responses.id = ?)", (id,)).fetchone()
         return None if row is None else node_of(row)
 
     def unfinished(self) -> list[tuple[bytes, tuple[str, ...]]]:
         """Nodes that were accepted and are not known to be stored, with their engrams."""
-        with self._reading() as db:
+        with self._file.reading() as db:
             rows = db.execute("SELECT id, engrams FROM nodes WHERE state = 0").fetchall()
         return [(row[0], unpacked(row[1])) for row in rows]
 
     def open_receipts(self) -> list[Receipt]:
         """Receipts for what was accepted and is not known to be stored."""
         query = "SELECT id, namespace, session, state, reason, engrams, accepted, stored FROM receipts WHERE state = 0"
-        with self._reading() as db:
+        with self._file.reading() as db:
             return [receipt_of(row) for row in db.execute(query).fetchall()]
 
 

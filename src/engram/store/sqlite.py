@@ -1,15 +1,14 @@
 """The store in one SQLite file: WAL, `synchronous=FULL`, so an acknowledged engram survives a power cut.
 
-Owns the SQL, the connections and the transactions. One connection writes, under a lock; readers borrow one each from
-a pool. A memory of ":memory:" has one connection for both. No connection may pass a fork: a child process opens the
-memory itself.
+Owns the SQL, and what a memory's file is among SQLite files (`MemoryFile`): how it is found, migrated, and opened for
+reading only. No connection may pass a fork: a child process opens the memory itself. Knows nothing of the pool of
+connections, nor of how errors are told (`database`).
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
-import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,17 +16,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 from engram.engram import MAX_NAME_BYTES, Engram, canonical_id
-from engram.errors import (
-    InvalidEngram,
-    MemoryClosed,
-    MemoryDamaged,
-    MemoryLocked,
-    MemoryReadOnly,
-    MemoryTooNew,
-    NotFound,
-)
+from engram.errors import InvalidEngram, MemoryClosed, MemoryLocked, MemoryReadOnly, NotFound
 from engram.store.base import Filter, Record, StoreStats
-from engram.store.failures import damaged, no_file, translate
+from engram.store.database import IN_MEMORY, Database
+from engram.store.failures import damaged
 from engram.store.rows import (
     COLUMNS,
     INSERT,
@@ -44,7 +36,6 @@ from engram.store.schema import APPLICATION_ID, MIGRATIONS, VERSION
 
 __all__ = ["IN_MEMORY", "SqliteStore", "engram_of", "microseconds"]
 
-IN_MEMORY = ":memory:"
 PAGE = 500
 """Rows read at a time where many are listed."""
 
@@ -58,6 +49,75 @@ RECORD_CHARACTERS = 16 << 20
 """Characters of text after which `records` gives no more at a time."""
 
 
+class MemoryFile(Database):
+    """The file of a memory, or what stands for it in RAM: written so that a commit survives a power cut."""
+
+    called = "memory"
+    foreign = "not an Engram memory; give another path"
+    application_id = APPLICATION_ID
+    version = VERSION
+    idle_readers = IDLE_READERS
+
+    def __init__(self, path: str, read_only: bool, wait: float) -> None:
+        if path != IN_MEMORY:
+            check_path(path, read_only)
+        self.read_only = read_only or must_read_only(path)
+        super().__init__(path, wait=wait, read_wait=wait, uri=uri_of(path, self.read_only))
+        self.names = Names()
+        """Here, and not the store's: it must hear of every transaction that is taken back."""
+        self.identity = ""
+        self._process = os.getpid()
+        self.open()
+
+    def connect(self, wait: float) -> sqlite3.Connection:
+        """A new connection, which syncs every commit."""
+        if not self.in_memory and not self.read_only:
+            os.makedirs(folder_of(self.path), exist_ok=True)
+        db = super().connect(wait)
+        try:
+            db.execute("PRAGMA synchronous=FULL")
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def ready(self, version: int) -> None:
+        """Migrate the file, or refuse to where it can only be read; learn which memory it is."""
+        if not self.read_only:
+            self.use_log()
+            for number in range(version, VERSION):
+                self.migrate(number, MIGRATIONS[number])
+        elif version < VERSION:
+            raise MemoryReadOnly(
+                f"{self.path} has format {version} and must be migrated to {VERSION}; open it once with write access"
+            )
+        row = self.writer.execute("SELECT value FROM counters WHERE name = 'identity'").fetchone()
+        self.identity = f"{row[0] if row else 0:016x}"
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """A durable transaction."""
+        if self.read_only:
+            raise MemoryReadOnly(f"{self.path} is open for reading only; open it without read_only to write")
+        with super().writing() as db:
+            yield db
+
+    def taken_back(self) -> None:
+        """Numbers that were given to names are not valid."""
+        self.names.forget()
+
+    def check_open(self) -> None:
+        """No connection may pass a fork, either."""
+        super().check_open()
+        if self._process != os.getpid():
+            raise MemoryClosed(f"the memory {self.path} was opened before a fork; a child process must open it itself")
+
+    def close(self) -> None:
+        """Let go of the file; what a fork has carried here is the parent's to close."""
+        if self._process == os.getpid():
+            super().close()
+
+
 class SqliteStore:
     """A `Store` in one SQLite file (see `store.base` for what the methods promise)."""
 
@@ -69,184 +129,10 @@ class SqliteStore:
         `NotFound` if there is none to be read.
         """
         self.path = str(path)
-        self._in_memory = self.path == IN_MEMORY
-        self._wait = wait
-        self._process = os.getpid()
-        self._lock = threading.RLock()
-        self._idle: list[sqlite3.Connection] = []
-        self._names = Names()
-        self._closed = False
-        self._check_path(read_only)
-        self.read_only = read_only or self._must_read_only()
-        self._uri = self._make_uri()
-        with self._translated("open"):
-            self._writer = self._connect()
-            try:
-                self._prepare()
-                row = self._writer.execute("SELECT value FROM counters WHERE name = 'identity'").fetchone()
-                self.identity = f"{row[0] if row else 0:016x}"
-            except BaseException:
-                self._writer.close()
-                raise
-
-    # Opening.
-
-    def _check_path(self, read_only: bool) -> None:
-        if self._in_memory:
-            return
-        if os.path.isdir(self.path):
-            raise MemoryReadOnly(f"cannot open {self.path}: it is a folder; give the path of a file")
-        if read_only and not os.path.exists(self.path):
-            raise NotFound(f"there is no memory at {self.path}; open it without read_only to make one")
-
-    def _must_read_only(self) -> bool:
-        """Whether the file is there and it, or the folder that the log must stand in, cannot be written."""
-        if self._in_memory or not os.path.exists(self.path):
-            return False
-        return not (os.access(self.path, os.W_OK) and os.access(self._folder(), os.W_OK))
-
-    def _folder(self) -> str:
-        return os.path.dirname(os.path.abspath(self.path))
-
-    def _make_uri(self) -> str:
-        if self._in_memory:
-            return IN_MEMORY
-        uri = f"file:{quote(os.path.abspath(self.path))}"
-        if not self.read_only:
-            return uri
-        # Without write access to its folder SQLite cannot share a WAL; where there is none, nothing is missed.
-        alone = not os.path.exists(self.path + "-wal") and not os.access(self._folder(), os.W_OK)
-        return f"{uri}?mode=ro" + ("&immutable=1" if alone else "")
-
-    def _connect(self) -> sqlite3.Connection:
-        if not self._in_memory and not self.read_only:
-            os.makedirs(self._folder(), exist_ok=True)
-        db = sqlite3.connect(
-            self._uri,
-            uri=not self._in_memory,
-            timeout=self._wait,
-            isolation_level=None,
-            check_same_thread=False,
-            cached_statements=256,
-        )
-        try:
-            db.execute("PRAGMA synchronous=FULL")
-        except BaseException:
-            db.close()
-            raise
-        return db
-
-    def _prepare(self) -> None:
-        db = self._writer
-        version = int(db.execute("PRAGMA user_version").fetchone()[0])
-        marked = int(db.execute("PRAGMA application_id").fetchone()[0])
-        used = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if (used or version) and marked != APPLICATION_ID:
-            raise MemoryDamaged(f"{self.path} is a SQLite file but not an Engram memory; give another path")
-        if version > VERSION:
-            raise MemoryTooNew(
-                f"{self.path} has format {version}, this Engram knows up to {VERSION}; upgrade: pip install -U engram"
-            )
-        if self.read_only:
-            if version < VERSION:
-                raise MemoryReadOnly(
-                    f"{self.path} has format {version} and must be migrated to {VERSION};"
-                    " open it once with write access"
-                )
-            return
-        self._use_log()
-        for number in range(version, VERSION):
-            with self._transaction() as db:
-                # Another process may have done it since.
-                if int(db.execute("PRAGMA user_version").fetchone()[0]) == number:
-                    MIGRATIONS[number](db)
-                    db.execute(f"PRAGMA application_id={APPLICATION_ID}")
-                    db.execute(f"PRAGMA user_version={number + 1}")
-
-    def _use_log(self) -> None:
-        """Switch to a write-ahead log. SQLite itself does not wait for others here."""
-        deadline = time.monotonic() + self._wait
-        while True:
-            try:
-                if self._writer.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-                    self._writer.execute("PRAGMA journal_mode=WAL")
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                    raise
-                time.sleep(0.01)
-            else:
-                return
-
-    # Connections, transactions and errors.
-
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        """A connection for reading, nobody else's for so long; in memory the only one, under the lock."""
-        with self._translated("read"):
-            self._check_open()
-            if self._in_memory:
-                with self._lock:
-                    self._check_open()
-                    yield self._writer
-                return
-            try:
-                db = self._idle.pop()
-            except IndexError:
-                db = self._connect()
-            try:
-                yield db
-            finally:
-                # Closed only here, or when idle: never under somebody who reads.
-                self._idle.append(db)
-                self._close_idle(0 if self._closed else IDLE_READERS)
-
-    def _close_idle(self, most: int) -> None:
-        while len(self._idle) > most:
-            try:
-                self._idle.pop(0).close()
-            except IndexError:
-                return
-
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        """A durable transaction on the writing connection."""
-        if self.read_only:
-            raise MemoryReadOnly(f"{self.path} is open for reading only; open it without read_only to write")
-        with self._translated("write"), self._lock:
-            self._check_open()
-            with self._transaction() as db:
-                yield db
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        db = self._writer
-        db.execute("BEGIN IMMEDIATE")
-        try:
-            yield db
-            db.execute("COMMIT")
-        except BaseException:
-            self._names.forget()
-            # A failed COMMIT on a full disk has already rolled back.
-            if db.in_transaction:
-                db.execute("ROLLBACK")
-            raise
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise MemoryClosed(f"the memory {self.path} is closed; open it again")
-        if self._process != os.getpid():
-            raise MemoryClosed(f"the memory {self.path} was opened before a fork; a child process must open it itself")
-
-    @contextmanager
-    def _translated(self, doing: str) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            if self._closed:
-                raise MemoryClosed(f"the memory {self.path} was closed during a {doing}; open it again") from error
-            raise translate(error, self.path, doing, self._wait) from error
-        except OSError as error:
-            raise no_file(error, self.path, doing) from error
+        self._file = MemoryFile(self.path, read_only, wait)
+        self._names = self._file.names
+        self.read_only = self._file.read_only
+        self.identity = self._file.identity
 
     def _engram(self, row: Row) -> Engram:
         try:
@@ -260,7 +146,7 @@ class SqliteStore:
         """Write all in one durable commit; False for one that was there already, word for word."""
         if not engrams:
             return []
-        with self._writing() as db:
+        with self._file.writing() as db:
             self._names.begin(db)
             rows = [self._names.row(db, engram) for engram in engrams]
             if len(rows) > 1:
@@ -283,7 +169,7 @@ class SqliteStore:
         if id is not None:
             condition += " AND id = ?"
             values.append(key_of(canonical_id(id)))
-        with self._writing() as db:
+        with self._file.writing() as db:
             names = db.execute(f"SELECT DISTINCT namespace, session, speaker FROM engrams WHERE {condition}", values)
             used = names.fetchall()
             db.execute(f"INSERT INTO forgotten SELECT seq FROM engrams WHERE {condition}", values)
@@ -296,7 +182,7 @@ class SqliteStore:
 
     def clear_forgotten(self, seqs: Iterable[int]) -> None:
         """The index has dropped these."""
-        with self._writing() as db:
+        with self._file.writing() as db:
             db.executemany("DELETE FROM forgotten WHERE seq = ?", ((seq,) for seq in seqs))
 
     # Reading.
@@ -307,7 +193,7 @@ class SqliteStore:
 
     def get(self, id: str) -> Engram | None:
         """The engram with this id, or None."""
-        with self._reading() as db:
+        with self._file.reading() as db:
             return self._get(db, key_of(canonical_id(id)))
 
     def by_id(self, ids: Sequence[str], namespace: str | None = None) -> dict[str, Engram]:
@@ -316,7 +202,7 @@ class SqliteStore:
         # With the plus SQLite goes by the ids: by the namespace it would read all that it holds.
         inside = "" if namespace is None else " AND +e.namespace = (SELECT number FROM namespaces WHERE name = ?)"
         found: dict[str, Engram] = {}
-        with self._reading() as db:
+        with self._file.reading() as db:
             for start in range(0, len(keys), PAGE):
                 part = keys[start : start + PAGE]
                 query = f"SELECT {COLUMNS} WHERE e.id IN ({', '.join('?' * len(part))}){inside}"
@@ -326,14 +212,14 @@ class SqliteStore:
 
     def seq_of(self, id: str) -> int | None:
         """Where the engram with this id stands in the order of appending, or None."""
-        with self._reading() as db:
+        with self._file.reading() as db:
             row = db.execute("SELECT seq FROM engrams WHERE id = ?", (key_of(canonical_id(id)),)).fetchone()
         return None if row is None else int(row[0])
 
     def by_seq(self, seqs: Sequence[int]) -> dict[int, Engram]:
         """The engrams that are still there among `seqs`, by seq."""
         found: dict[int, Engram] = {}
-        with self._reading() as db:
+        with self._file.reading() as db:
             for start in range(0, len(seqs), PAGE):
                 part = list(map(int, seqs[start : start + PAGE]))
                 rows = db.execute(f"SELECT {COLUMNS} WHERE e.seq IN (SELECT value FROM json_each(?))", (str(part),))
@@ -359,7 +245,7 @@ class SqliteStore:
         left = -1 if limit is None else limit
         while left:
             page = PAGE if left < 0 else min(left, PAGE)
-            with self._reading() as db:
+            with self._file.reading() as db:
                 rows = db.execute(query, (*values, at, page)).fetchall()
             yield from map(self._engram, rows)
             if len(rows) < page:
@@ -370,12 +256,12 @@ class SqliteStore:
     def count(self, where: Filter) -> int:
         """How many engrams there are."""
         condition, values = conditions(where, "")
-        with self._reading() as db:
+        with self._file.reading() as db:
             return int(db.execute(f"SELECT count(*) FROM engrams WHERE {condition}", values).fetchone()[0])
 
     def version(self) -> tuple[int, int]:
         """The highest seq ever given out (0 for none), and how often something was forgotten."""
-        with self._reading() as db:
+        with self._file.reading() as db:
             row = db.execute(
                 "SELECT (SELECT seq FROM sqlite_sequence WHERE name = 'engrams'),"
                 " (SELECT value FROM counters WHERE name = 'forgets')"
@@ -386,7 +272,7 @@ class SqliteStore:
         """Up to `limit` records with a seq over `after_seq`, the lowest first; fewer where their texts are long."""
         found: list[Record] = []
         room = RECORD_CHARACTERS
-        with self._reading() as db:
+        with self._file.reading() as db:
             rows = db.execute(f"{RECORD} WHERE seq > ? ORDER BY seq LIMIT ?", (after_seq, limit))
             for row in rows:
                 found.append(Record._make(row))
@@ -398,41 +284,41 @@ class SqliteStore:
 
     def seqs(self, after_seq: int) -> list[int]:
         """The seqs over `after_seq` that name an engram, lowest first."""
-        with self._reading() as db:
+        with self._file.reading() as db:
             return [int(row[0]) for row in db.execute("SELECT seq FROM engrams WHERE seq > ?", (after_seq,))]
 
     def session_seqs(self, namespace: str, session: str, limit: int) -> list[int]:
         """The last `limit` seqs of one session, lowest first."""
         condition, values = conditions(Filter(namespace, session), "")
-        with self._reading() as db:
+        with self._file.reading() as db:
             rows = db.execute(f"SELECT seq FROM engrams WHERE {condition} ORDER BY seq DESC LIMIT ?", (*values, limit))
             return [int(row[0]) for row in rows][::-1]
 
     def previous_in_session(self, session: int, seq: int) -> int:
         """The highest seq under `seq` in a session, by its number; 0 for none."""
-        with self._reading() as db:
+        with self._file.reading() as db:
             row = db.execute("SELECT max(seq) FROM engrams WHERE session = ? AND seq < ?", (session, seq)).fetchone()
         return int(row[0] or 0)
 
     def forgotten(self) -> list[int]:
         """Seqs that were forgotten and that no index has yet been told to drop."""
-        with self._reading() as db:
+        with self._file.reading() as db:
             return [int(row[0]) for row in db.execute("SELECT seq FROM forgotten ORDER BY seq")]
 
     def namespace_number(self, namespace: str) -> int | None:
         """The number that stands for a namespace in records; None if it holds nothing."""
-        with self._reading() as db:
+        with self._file.reading() as db:
             row = db.execute("SELECT number FROM namespaces WHERE name = ?", (namespace,)).fetchone()
         return None if row is None else int(row[0])
 
     def speakers(self, namespace: int) -> dict[str, int]:
         """The names that speak in a namespace, each with the number that stands for it in records."""
-        with self._reading() as db:
+        with self._file.reading() as db:
             return dict(db.execute("SELECT name, number FROM speakers WHERE namespace = ?", (namespace,)).fetchall())
 
     def namespaces(self, prefix: str = "") -> list[tuple[str, int]]:
         """Every namespace whose name begins so, with its number of engrams, by name; no other is looked at."""
-        with self._reading() as db:
+        with self._file.reading() as db:
             query = (
                 "SELECT name, (SELECT count(*) FROM engrams WHERE namespace = number) FROM namespaces"
                 " WHERE name >= ? AND name < ? ORDER BY name"
@@ -442,7 +328,7 @@ class SqliteStore:
 
     def sessions(self, namespace: str) -> list[tuple[str, int]]:
         """Every session of a namespace with its number of engrams, in the order in which they began."""
-        with self._reading() as db:
+        with self._file.reading() as db:
             query = (
                 "SELECT s.name, (SELECT count(*) FROM engrams e WHERE e.session = s.number) FROM sessions s"
                 " JOIN namespaces n ON n.number = s.namespace WHERE n.name = ? ORDER BY s.number"
@@ -452,11 +338,11 @@ class SqliteStore:
     def stats(self) -> StoreStats:
         """Counts over the whole store."""
         tables = ("engrams", "namespaces", "sessions")
-        with self._reading() as db:
+        with self._file.reading() as db:
             engrams, namespaces, sessions = (
                 int(db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]) for table in tables
             )
-        files = [] if self._in_memory else [self.path, self.path + "-wal", self.path + "-shm"]
+        files = [] if self._file.in_memory else [self.path, self.path + "-wal", self.path + "-shm"]
         return StoreStats(engrams, namespaces, sessions, sum(map(size_of, files)))
 
     # Keeping.
@@ -465,34 +351,60 @@ class SqliteStore:
         """Rewrite the file without what was forgotten, and empty the log: needs every other reader to be still."""
         if self.read_only:
             raise MemoryReadOnly(f"{self.path} is open for reading only; open it without read_only to compact")
-        with self._translated("compact"), self._lock:
-            self._check_open()
-            self._writer.execute("VACUUM")
-            self._empty_log()
+        with self._file.holding("compact") as db:
+            db.execute("VACUUM")
+            self._empty_log(db)
 
-    def _empty_log(self) -> None:
+    def _empty_log(self, db: sqlite3.Connection) -> None:
         """Move the log into the file and cut it to nothing; a reader of another process can hold it up for a while."""
-        deadline = time.monotonic() + self._wait
-        while not self._in_memory:
-            busy, _, _ = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        wait = self._file.wait
+        deadline = time.monotonic() + wait
+        while not self._file.in_memory:
+            busy, _, _ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             if not busy:
                 return
             if time.monotonic() > deadline:
                 raise MemoryLocked(
-                    f"{self.path}: another process kept reading for {self._wait:g} s, so the log could not be emptied;"
+                    f"{self.path}: another process kept reading for {wait:g} s, so the log could not be emptied;"
                     " what was forgotten may still stand in it: compact again when the other is done"
                 )
             time.sleep(0.05)
 
     def close(self) -> None:
         """Let go of the file. Closing twice is allowed."""
-        with self._lock:
-            # What a fork has carried here is the parent's to close.
-            if self._closed or self._process != os.getpid():
-                return
-            self._closed = True
-            self._close_idle(0)
-            self._writer.close()
+        self._file.close()
+
+
+def check_path(path: str, read_only: bool) -> None:
+    """Refuse a path that can be no memory, or that has none where one is to be read."""
+    if os.path.isdir(path):
+        raise MemoryReadOnly(f"cannot open {path}: it is a folder; give the path of a file")
+    if read_only and not os.path.exists(path):
+        raise NotFound(f"there is no memory at {path}; open it without read_only to make one")
+
+
+def must_read_only(path: str) -> bool:
+    """Whether the file is there and it, or the folder that the log must stand in, cannot be written."""
+    if path == IN_MEMORY or not os.path.exists(path):
+        return False
+    return not (os.access(path, os.W_OK) and os.access(folder_of(path), os.W_OK))
+
+
+def uri_of(path: str, read_only: bool) -> str | None:
+    """What SQLite is to open; None for memory."""
+    if path == IN_MEMORY:
+        return None
+    uri = f"file:{quote(os.path.abspath(path))}"
+    if not read_only:
+        return uri
+    # Without write access to its folder SQLite cannot share a WAL; where there is none, nothing is missed.
+    alone = not os.path.exists(path + "-wal") and not os.access(folder_of(path), os.W_OK)
+    return f"{uri}?mode=ro" + ("&immutable=1" if alone else "")
+
+
+def folder_of(path: str) -> str:
+    """Where a file lies, or is to lie."""
+    return os.path.dirname(os.path.abspath(path))
 
 
 def size_of(path: str) -> int:
