@@ -108,6 +108,13 @@ def test_a_namespace_in_a_header_is_utf_8():
     assert asked_namespace({"x-engram-namespace": "jos\u00e9"}) == "jos\u00e9"
 
 
+@pytest.mark.parametrize("name", ["{{USER_ID}}", "webui-{{USER_ID}}", "{{ chat_id }}"])
+def test_a_placeholder_that_was_not_filled_in_is_nobodys_namespace(name: str):
+    with pytest.raises(ServeError, match="did not fill that in") as raised:
+        asked_namespace({"x-engram-namespace": name})
+    assert (raised.value.status, raised.value.param) == (400, "x-engram-namespace")
+
+
 def test_without_keys_every_caller_may_do_all(ledger: Ledger):
     assert Gate(ledger, "home").access({}) == Access(None, "home", read=True, write=True, erase=True, admin=True)
     assert Gate(ledger).access({"x-engram-key": "engram_of_another"}).admin

@@ -594,6 +594,12 @@ def test_modes(ana: Caller) -> None:
     assert "x-engram-recalled" not in ana.answer
     ana.settle()
     assert len(ana.kept()) == 3
+    # What a front end asks in the background is no conversation; a placeholder that nobody filled in says nothing.
+    ana.chat(QUESTION, X_Engram_Task="title_generation")
+    assert ana.last.body == ana.sent[-1]
+    assert not any(name.startswith("x-engram") for name in ana.answer)
+    for task in ("", "{{TASK}}"):
+        assert recalled(ana.chat(QUESTION, X_Engram_Task=task).headers)
     refused = ana.chat(QUESTION, X_Engram="sometimes")
     assert refused.status_code == 400
     assert "off, read or write" in refused.json()["error"]["message"]

@@ -39,6 +39,9 @@ KNOWN_KEYS = 10_000
 
 CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f]")
 
+PLACEHOLDER = re.compile(r"\{\{\s*\w+\s*\}\}")
+"""What Open WebUI, and others, put the user's or the chat's id in the place of."""
+
 Right = Literal["read", "write", "erase"]
 
 
@@ -204,9 +207,16 @@ def asked_namespace(headers: Mapping[str, str]) -> str | None:
 def text_of(headers: Mapping[str, str], name: str) -> str | None:
     """The value of a header whose text may be any; None if it is not there.
 
-    Servers hand headers over as Latin-1; what is UTF-8 is read as UTF-8.
+    Servers hand headers over as Latin-1; what is UTF-8 is read as UTF-8. Raises `ServeError` 400 for a placeholder that
+    the client has not filled in: all its users would share what bears that name.
     """
     value = headers.get(name)
+    if value is not None and PLACEHOLDER.search(value):
+        raise bad_request(
+            f"{name} is {value[:80]!r}: the client did not fill that in; let it send a value, or leave the header out",
+            name,
+            "placeholder",
+        )
     if value is None or value.isascii():
         return value
     try:

@@ -20,7 +20,7 @@ from starlette.types import Message, Receive, Scope, Send
 from engram.errors import EngramError
 from engram.models.prompt import SMALL, one_line
 from engram.serve import threads
-from engram.serve.access import SESSION_HEADER, Access, asked_namespace, text_of
+from engram.serve.access import PLACEHOLDER, SESSION_HEADER, Access, asked_namespace, text_of
 from engram.serve.errors import ServeError, bad_request
 from engram.serve.guard import OUTLET, Outlet, form_of
 from engram.serve.helper import RecallProcess
@@ -45,6 +45,9 @@ WIRES: dict[str, Wire] = {
 }
 MODES = {"": (True, True), "off": (False, False), "read": (True, False), "write": (False, True)}
 """What `X-Engram` allows: to read, to write."""
+
+TASK_HEADER = "x-engram-task"
+"""Names what a front end asks in the background, as for a title: that is no conversation. Empty where it is one."""
 
 SOURCE = "serve"
 """What remembered turns of a conversation name as their source."""
@@ -558,7 +561,10 @@ def cleaned(said: Said) -> Said:
 
 
 def mode_of(headers: dict[str, str], access: Access) -> tuple[bool, bool]:
-    """Whether a request reads memory and whether it writes, by its header and the rights of its key."""
+    """Whether a request reads memory and whether it writes, by its headers and the rights of its key."""
+    task = headers.get(TASK_HEADER, "").strip()
+    if task and not PLACEHOLDER.search(task):
+        return False, False
     asked = headers.get("x-engram", "").strip().lower()
     if asked not in MODES:
         raise bad_request(f"X-Engram is {asked[:40]!r}; it can be off, read or write", "X-Engram")

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engram.serve.errors import ServeError
-from engram.serve.wire import MESSAGES, Piece
+from engram.serve.wire import MESSAGES, Piece, Said
 
 from .forms import JSON, OBJECTS, TEXT, body, collected, stream
 
@@ -113,6 +113,29 @@ def test_notes_stand_behind_the_results_of_tools() -> None:
     request = MESSAGES.read(body(messages=[{"role": "user", "content": content}]))
     sent = json.loads(MESSAGES.with_notes(request, {0: "notes\n"}))
     assert sent["messages"][0]["content"] == [RESULT, {"type": "text", "text": "notes\n"}, content[1]]
+
+
+def test_what_a_client_reminds_the_model_of_is_not_the_users() -> None:
+    reminder = {"type": "text", "text": "<system-reminder>\nUse tabs.\n</system-reminder>\n"}
+    other = {"type": "text", "text": "<system-reminder>Today is Monday.</system-reminder>"}
+    words = {"type": "text", "text": "My ocelot is called Wigglesworth."}
+
+    def read(*content: dict[str, Any]) -> Said:
+        return MESSAGES.read(body(messages=[{"role": "user", "content": list(content)}])).messages[0]
+
+    plain = read(words)
+    assert [piece.text for piece in plain.pieces] == [words["text"]]
+    for said in (read(reminder, words), read(words, other), read(reminder, other, words)):
+        # Known again, whatever it is reminded of this time.
+        assert (said.pieces, said.text, said.key) == (plain.pieces, plain.text, plain.key)
+    assert read(RESULT, reminder).role == "tool"
+    assert (read(reminder).text, read(reminder).pieces) == ("", ())
+    # Who only speaks of one says so.
+    quoted = {"type": "text", "text": "What is <system-reminder>x</system-reminder> for?"}
+    assert read(quoted).text == quoted["text"]
+    request = MESSAGES.read(body(messages=[{"role": "user", "content": [reminder, words]}]))
+    sent = json.loads(MESSAGES.with_notes(request, {0: "notes\n"}))
+    assert sent["messages"][0]["content"] == [reminder, {"type": "text", "text": "notes\n"}, words]
 
 
 def test_where_a_client_marks_what_to_cache_does_not_matter() -> None:

@@ -13,7 +13,7 @@ from engram.serve.errors import ServeError
 from engram.serve.wire.base import Collector, Reply, Request, Said
 from engram.serve.wire.content import Content, plain
 from engram.serve.wire.fields import check_content, messages_of, places_of, role_of, string, too_deep
-from engram.serve.wire.spans import Span, read_body, spliced, text_of
+from engram.serve.wire.spans import Span, is_aside, read_body, spliced, text_of
 from engram.serve.wire.sse import Gathered, as_index, as_object, as_objects, as_text
 
 ROLES = {"user": "user", "assistant": "assistant", "system": "system"}
@@ -78,17 +78,20 @@ def _said(message: dict[str, object], span: Span, where: str) -> Said:
         return _assistant(parts).said(role, span)
     content = Content()
     texts: list[str] = []
-    results = 0
+    results = asides = 0
     for part in parts:
         if (text := text_of(part)) is not None:
-            texts.append(text)
+            if is_aside(text):
+                asides += 1
+            else:
+                texts.append(text)
         elif isinstance(part, dict) and part.get("type") == "tool_result":
             results += 1
             content.result(part.get("content"))
         else:
             content.other([part])
     content.say(role, texts)
-    return content.said("tool" if results and results == len(parts) else role, span)
+    return content.said("tool" if results and results + asides == len(parts) else role, span)
 
 
 def _assistant(parts: Sequence[object]) -> Content:

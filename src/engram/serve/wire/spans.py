@@ -70,6 +70,14 @@ def text_of(part: object) -> str | None:
     return part if isinstance(part, str) else None
 
 
+_ASIDE = re.compile(r"\s*<system-reminder>.*</system-reminder>\s*", re.DOTALL)
+
+
+def is_aside(text: str) -> bool:
+    """Whether a part of a user's message is not the user's: Claude Code puts what it reminds the model of in such."""
+    return _ASIDE.fullmatch(text) is not None
+
+
 # Reading.
 
 
@@ -211,9 +219,10 @@ def _content(text: str, message: Span) -> Span:
 
 
 def _first_text(text: str, at: int) -> tuple[int, bool]:
-    """Where the first part that is text begins in the list at `at`, else the first part; and whether there is one."""
+    """Where the first part in somebody's words begins in the list at `at`, else the first; and whether there is one."""
     parts, end = _list(text, at)
     if not parts.values:
         return end - 1, False
-    first = next((place for place, part in enumerate(parts.values) if text_of(part) is not None), 0)
+    texts = ((place, text_of(part)) for place, part in enumerate(parts.values))
+    first = next((place for place, text in texts if text is not None and not is_aside(text)), 0)
     return parts.spans[first][0], True
