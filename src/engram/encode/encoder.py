@@ -89,7 +89,8 @@ class Encoder:
         self.tokens = 1 << 16 if size <= 1 << 15 else size + (1 << 20)
         """Token ids run from 0 to tokens - 1; those from len(table.stems) on are hashes."""
         self._time_stems = frozenset(map(stem_of, TIME_WORDS))
-        self._centroids = self._weighted_vectors()
+        self.vectors = self._weighted_vectors()
+        """What each stem adds to a centroid, and a last row of zeros for all other tokens."""
         self._numbers = {stem: number for number, stem in enumerate(table.stems)}
         self._known: dict[str, tuple[str, int]] = {}
         self._near_terms: dict[tuple[int, float, int], list[str]] = {}
@@ -131,15 +132,16 @@ class Encoder:
 
         None for a word so common that a word near it says nothing, and for one that has no near stems.
         """
-        table = self.table
-        if id >= len(table.stems) or table.probability[id] >= TOO_COMMON:
-            return None
-        return table.near[id], table.similarity[id]
+        return (self.table.near[id], self.table.similarity[id]) if self.has_near(id) else None
+
+    def has_near(self, id: int) -> bool:
+        """Whether `near` knows any."""
+        return id < len(self.table.stems) and bool(self.table.probability[id] < TOO_COMMON)
 
     # Centroids: the sum of a text's vectors, each by how rare its word is.
 
     def _weighted_vectors(self) -> npt.NDArray[np.float32]:
-        """Each stem's vector times its weight in a centroid, and a last row of zeros for all other tokens."""
+        """Each stem's vector times its weight in a centroid: shape (stems + 1, CENTROID_DIMENSIONS)."""
         vectors = self.table.vectors.astype(np.float32)
         lengths = np.maximum(np.linalg.norm(vectors, axis=1), 1e-9)
         weights = COMMON_SHARE / (COMMON_SHARE + self.table.probability) / lengths
@@ -161,14 +163,14 @@ class Encoder:
                 continue
             ids = np.concatenate([np.asarray(part[place]) for place in held])
             starts = np.cumsum([0] + [len(part[place]) for place in held[:-1]])
-            sums = np.add.reduceat(self._centroids[np.minimum(ids, len(self._centroids) - 1)], starts)
+            sums = np.add.reduceat(self.vectors[np.minimum(ids, len(self.vectors) - 1)], starts)
             lengths = np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-9)
             result[start + np.array(held)] = np.round(127 * sums / lengths)
         return result
 
     def centroid(self, ids: Sequence[int]) -> npt.NDArray[np.float32]:
         """The direction of one text's centroid, of length 1: shape (CENTROID_DIMENSIONS,); all 0 as in `centroids`."""
-        total = self._centroids.take(np.minimum(ids, len(self._centroids) - 1), axis=0).sum(axis=0)
+        total = self.vectors.take(np.minimum(ids, len(self.vectors) - 1), axis=0).sum(axis=0)
         return np.asarray(total / max(math.sqrt(float(np.square(total).sum())), 1e-9), np.float32)
 
     def near_terms(self, id: int, least: float, most: int) -> list[str]:

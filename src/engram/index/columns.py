@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from engram import kernel
 from engram.encode import CENTROID_DIMENSIONS, Analysis
 from engram.index.damage import IndexDamaged, damage_noticed
 
@@ -46,6 +47,7 @@ GONE = -1
 CHANGING = ("previous", "next", "upto", "check")
 """The fields, of 4 bytes each, that the checksum does not cover: all but the last can change after it was taken."""
 TOKEN_FACTOR = 0x9E3779B97F4A7C15
+"""The factor of the sum of a row's tokens."""
 
 
 def row_factors() -> npt.NDArray[np.uint64]:
@@ -98,8 +100,6 @@ class Turns:
     @staticmethod
     def joined(parts: Sequence[Turns]) -> Turns:
         """Several as one, in the order given."""
-        if len(parts) == 1:
-            return parts[0]
         rows = np.concatenate([part.rows.view(RAW) for part in parts]).view(ROW)
         seqs, tokens, lengths = (
             np.concatenate([getattr(part, name) for part in parts]) for name in ("seqs", "tokens", "lengths")
@@ -314,27 +314,14 @@ class Columns:
 
         Raises `IndexDamaged` if what is read is not what was written.
         """
-        # One view for all: a writer may be appending.
-        view = self.rows.view()
+        # One view for all, and that of the rows first: a writer may be appending.
+        rows, tokens = self.rows.view(), self.tokens.view()
+        gather = kernel.gathered if kernel.available else gathered
         with damage_noticed():
-            places = seqs - self.first
-            inside = (places >= 0) & (places < len(view))
-            if not inside.all():
-                seqs, places = seqs[inside], places[inside]
-            rows = view.take(places)
-            lengths = rows["length"].astype(np.int64)
-            here = lengths != GONE
-            if not here.all():
-                rows, seqs, lengths = rows[here], seqs[here], lengths[here]
-            starts = rows["start"]
-            tokens = self.tokens.view()
-            if (lengths < 0).any() or (starts < 0).any() or (starts > len(tokens) - lengths).any():
-                raise ValueError(f"{self.rows.path} does not fit {self.tokens.path}")
-            offsets = lengths.cumsum() - lengths
-            taken = tokens.take(np.arange(lengths.sum()) + (starts - offsets).repeat(lengths))
-            if not np.array_equal(checksums(rows, taken, lengths), rows["check"]):
-                raise ValueError(f"{self.rows.path} or {self.tokens.path} is not as it was written")
-        return Turns(seqs, rows, taken, lengths)
+            *turns, wrong = gather(rows, tokens, seqs, self.first, FACTORS, TOKEN_FACTOR)
+            if wrong:
+                raise ValueError(wrong.format(rows=self.rows.path, tokens=self.tokens.path))
+        return Turns(*turns)
 
     def beside(self, seqs: Ints) -> Ints:
         """The seqs of the turns right before and right after these in their sessions, as far as there are any.
@@ -344,8 +331,7 @@ class Columns:
         rows = self.rows.view()
         places = seqs - self.first
         places = places[(places >= 0) & (places < len(rows))]
-        beside = rows.take(places)
-        found = np.concatenate((beside["previous"], beside["next"])).astype(np.int64)
+        found = np.concatenate((rows["previous"][places], rows["next"][places])).astype(np.int64)
         return np.asarray(found[found > 0])
 
     def drop(self, seqs: Iterable[int]) -> None:
@@ -404,19 +390,46 @@ class Columns:
                     place = int(rows["previous"][place]) - first
                 places[late] = place
             here = np.flatnonzero((places >= 0) & (places < len(rows)))
-            ending = rows.take(places.take(here))
-            if not np.array_equal(ending["session"], sessions.take(here)):
+            ending = places.take(here)
+            if not np.array_equal(rows["session"][ending], sessions.take(here)):
                 raise ValueError(f"{self.ends.path} is not as it was written")
             found = np.zeros(len(sessions), np.int64)
-            found[here] = ending["upto"]
+            found[here] = rows["upto"][ending]
         return found
 
 
-def checksums(rows: Array, tokens: Array, lengths: Ints) -> npt.NDArray[np.uint32]:
+def gathered(
+    rows: Array, tokens: Array, seqs: Ints, first: int, factors: npt.NDArray[np.uint64], token_factor: int
+) -> tuple[Ints, Array, Array, Ints, str]:
+    """The fields of the `Turns` of those of `seqs` that are there, in that order, and what is wrong: "" for nothing.
+
+    first: the seq of the first of `rows`. The last two: as `checksums` takes them.
+    """
+    places = seqs - first
+    inside = (places >= 0) & (places < len(rows))
+    if not inside.all():
+        seqs, places = seqs[inside], places[inside]
+    rows = rows.take(places)
+    lengths = rows["length"].astype(np.int64)
+    here = lengths != GONE
+    if not here.all():
+        rows, seqs, lengths = rows[here], seqs[here], lengths[here]
+    starts = rows["start"]
+    if (lengths < 0).any() or (starts < 0).any() or (starts > len(tokens) - lengths).any():
+        return seqs[:0], rows[:0], tokens[:0], lengths[:0], kernel.UNFIT
+    offsets = lengths.cumsum() - lengths
+    taken = tokens.take(np.arange(lengths.sum()) + (starts - offsets).repeat(lengths))
+    right = np.array_equal(checksums(rows, taken, lengths, factors, token_factor), rows["check"])
+    return seqs, rows, taken, lengths, "" if right else kernel.CHANGED
+
+
+def checksums(
+    rows: Array, tokens: Array, lengths: Ints, factors: Array = FACTORS, token_factor: int = TOKEN_FACTOR
+) -> npt.NDArray[np.uint32]:
     """One number an engram over its tokens and the fields that never change: shape (n,)."""
-    words = rows.view("<u4").reshape(len(rows), len(FACTORS))
-    fixed = np.einsum("nw,w->n", words, FACTORS, dtype=np.uint64)
-    total = fixed + segment_sums(tokens.astype(np.int64), lengths).astype(np.uint64) * np.uint64(TOKEN_FACTOR)
+    words = rows.view("<u4").reshape(len(rows), len(factors))
+    fixed = np.einsum("nw,w->n", words, factors, dtype=np.uint64)
+    total = fixed + segment_sums(tokens.astype(np.int64), lengths).astype(np.uint64) * np.uint64(token_factor)
     return np.asarray(total ^ (total >> np.uint64(32)), np.uint64).astype(np.uint32)
 
 

@@ -30,11 +30,11 @@ class View:
         if len(self.forgotten):
             seqs = seqs[~np.isin(seqs, self.forgotten)]
         through = self.index.through
-        parts = [self.index.columns.take(seqs[seqs <= through])]
+        early = self.index.columns.take(seqs[seqs <= through])
+        if self.tail_through <= through:
+            return early
         late = seqs[(seqs > max(self.tail.after, through)) & (seqs <= self.tail_through)]
-        if len(late):
-            parts.append(self.tail.columns.take(late))
-        return Turns.joined(parts)
+        return Turns.joined([early, self.tail.columns.take(late)]) if len(late) else early
 
     def tail_seqs(self, namespace: int) -> Ints:
         """The engrams of a namespace that the index does not hold."""

@@ -8,18 +8,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from engram import kernel
 from engram.encode import Encoder
 from engram.engram import Engram
-from engram.index import Ints, View
+from engram.index import Ints, Turns, View
 from engram.index.columns import kind_code
 from engram.recall.candidates import Reach, find
+from engram.recall.compiled import Compiled
 from engram.recall.confidence import FLOOR, confidence
 from engram.recall.cue import Cue
-from engram.recall.pool import Pool, Probe, Surroundings, make_pool, surroundings
+from engram.recall.pool import Floats, Pool, Probe, Surroundings, make_pool, surroundings
 from engram.recall.result import Explanation, Hit
 from engram.recall.score import Scores, Statistics, Weight, score, token_weights
+from engram.recall.weights import DEFAULT, Weights
 from engram.store import Filter
 from engram.store.sqlite import microseconds
 
@@ -37,7 +39,7 @@ class Ranking:
     weight: Weight
     """How much each token of the cue counts: shape (q,)."""
     scores: Scores
-    confidence: npt.NDArray[np.float32]
+    confidence: Floats
     """Each turn's score from 0 to 1, in the same order as `scores.total`: shape (n,)."""
     exhausted: bool
     """Whether a wider reach would find no more."""
@@ -88,15 +90,28 @@ def rank(view: View, namespace: int, cue: Cue, encoder: Encoder, reach: Reach, a
     found = find(view, namespace, cue, encoder, reach, also)
     if not len(found.turns.seqs):
         return None
-    pool = make_pool(found.turns, Probe.of(cue.ids, encoder))
+    work = (Compiled if kernel.available else InNumpy)(found.turns, cue, encoder)
+    pool, beside = work.pool, work.beside
     frequencies = np.count_nonzero(pool.counts, axis=1) if found.frequencies is None else found.frequencies
     statistics = Statistics(found.size + found.tail, frequencies)
     weight = token_weights(cue, statistics)
-    beside = surroundings(pool.turns)
     session_tokens = view.session_tokens(beside.sessions)
-    scores = score(cue, pool, beside, session_tokens, weight)
-    sure = confidence(cue, pool, beside, weight, scores)
+    scores, sure = work.scored(session_tokens, weight)
     return Ranking(cue, pool, beside, session_tokens, statistics, weight, scores, sure, found.exhausted)
+
+
+class InNumpy:
+    """The scoring of some turns, sorted by seq, for a cue: `Compiled` does the same where there is a kernel."""
+
+    def __init__(self, turns: Turns, cue: Cue, encoder: Encoder) -> None:
+        self._cue = cue
+        self.pool = make_pool(turns, Probe.of(cue.ids, encoder))
+        self.beside = surroundings(turns)
+
+    def scored(self, session_tokens: Ints, weight: Weight, weights: Weights = DEFAULT) -> tuple[Scores, Floats]:
+        """The scores, and the confidence."""
+        scores = score(self._cue, self.pool, self.beside, session_tokens, weight, weights)
+        return scores, confidence(self._cue, self.pool, self.beside, weight, scores, weights)
 
 
 def what_kept_it_down(rank: int, hit: Hit, winner: Hit | None, words: dict[str, tuple[float, float]]) -> str:

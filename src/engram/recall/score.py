@@ -21,6 +21,9 @@ from engram.recall.when import closeness
 Weight = npt.NDArray[np.float64]
 """How much each token of a cue counts: shape (q,)."""
 
+PARTS = ("words", "likeness", "next", "previous", "session", "speaker", "question", "time")
+"""What a score is the sum of, in the order of the sum."""
+
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
