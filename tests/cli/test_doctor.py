@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engram import Engram, Memory
+from engram import Engram, Memory, kernel
 from engram.doctor import examine, salvage
 from engram.engram import draft
 from engram.errors import EngramError, NotFound
@@ -64,6 +64,7 @@ def test_a_memory_in_good_health(run, path: Path):
         "store_bytes": 0,
         "index_bytes": 0,
         "healthy": True,
+        "compiled": kernel.available,
     }
     assert "database  good" in run("doctor").out
 

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import engram
+from engram import kernel
 
 GIGABYTE = 1 << 30
 
@@ -24,7 +25,7 @@ def describe(folder: Path) -> list[tuple[str, str]]:
         ("system", f"{platform.system()} {platform.release()}"),
         ("files on", file_system(folder)),
         ("versions", f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {packages}"),
-        ("Engram", f"{engram.__version__}, commit {commit()}"),
+        ("Engram", f"{engram.__version__}, commit {commit()}, recall {'compiled' if kernel.available else 'in numpy'}"),
         ("load before", " ".join(f"{load:.2f}" for load in os.getloadavg())),
     ]
 
