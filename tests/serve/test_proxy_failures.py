@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+import socket
 import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -343,6 +344,23 @@ def test_a_client_that_goes_away_before_there_is_an_answer(ana: Caller, path: st
     assert asked.outcome == "gone"
     if path == CHAT:
         wait_until(lambda: ana.said() == [("user", DOG)], "the user's turn")
+
+
+def test_a_client_that_goes_away_with_two_requests_on_one_connection(ana: Caller) -> None:
+    host, port = ana.server.url.removeprefix("http://").split(":")
+    asked = len(ana.upstream.asked)
+
+    def request(script: str) -> bytes:
+        body = json.dumps(asking(DOG, script, stream=True)).encode()
+        head = f"POST {CHAT} HTTP/1.1\r\nhost: {host}\r\nx-engram: off\r\n"
+        return f"{head}content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
+
+    with socket.create_connection((host, int(port)), PATIENCE) as line:
+        # Both at once: the second is answered when the first has been.
+        line.sendall(request("text=first") + request("slow=600"))
+        wait_until(lambda: len(ana.upstream.asked) == asked + 2, "the second request")
+    assert ana.last.ended.wait(PATIENCE)
+    assert [one.outcome for one in ana.upstream.asked[asked:]] == ["answered", "gone"]
 
 
 def test_a_client_that_goes_away_before_its_request_is_whole(ana: Caller) -> None:

@@ -287,8 +287,11 @@ class Outlet(Sink, Protocol):
     By ASGI's own way each piece is a message that passes every layer, and that would be most of what a stream costs.
     """
 
-    def on_gone(self, tell: Callable[[], None] | None) -> None:
+    def on_gone(self, tell: Callable[[], None]) -> None:
         """Call `tell` when the client goes away."""
+
+    def forget(self, tell: Callable[[], None]) -> None:
+        """Do not call `tell` any more."""
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -470,11 +473,17 @@ class GuardedProtocol(HttpToolsProtocol):
                 same.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
         self.transport.abort()
 
-    def on_gone(self, tell: Callable[[], None] | None) -> None:
+    def on_gone(self, tell: Callable[[], None]) -> None:
         """Call `tell` when the client goes away (`Outlet`)."""
         self._tell = tell
-        if tell is not None and self.transport.is_closing():
+        if self.transport.is_closing():
             tell()
+
+    def forget(self, tell: Callable[[], None]) -> None:
+        """Do not call `tell` any more (`Outlet`)."""
+        # The next request on this connection may have begun.
+        if self._tell is tell:
+            self._tell = None
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone."""

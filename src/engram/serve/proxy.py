@@ -513,7 +513,7 @@ async def unless_gone(work: Coroutine[Any, Any, None], outlet: Outlet) -> None:
             raise ClientGone(499, "the client went away", "client_gone") from None
         raise
     finally:
-        outlet.on_gone(None)
+        outlet.forget(stop)
 
 
 def target_of(scope: Scope) -> tuple[str, str]:
