@@ -33,6 +33,7 @@ from engram.serve.tap import Flow
 from engram.serve.threads import Thread
 from engram.serve.upstream import Answer, Upstream
 from engram.serve.wire import CHAT, MESSAGES, RESPONSES, Collector, Request, Said, Wire
+from engram.serve.wire.sse import EVENT_STREAM
 
 logger = logging.getLogger("engram.serve")
 
@@ -326,16 +327,16 @@ class Proxy:
             return kept
 
         try:
-            if "text/event-stream" not in answer.content_type:
+            if EVENT_STREAM not in answer.content_type.lower():
                 body = await answer.whole()
                 collector.feed(body)
-                await asyncio.shield(keep())
+                await asyncio.wait({keep()})
                 await sender.whole(answer.status, answer.headers, body)
                 return
             await sender.start(answer.status, answer.headers)
             until_kept = UntilKept(sender, collector, visit.wire, keep)
             await answer.pour(until_kept)
-            await asyncio.shield(keep())
+            await asyncio.wait({keep()})
             until_kept.let_go()
             await sender.end()
         finally:
