@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from collections.abc import AsyncIterator, Sequence
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
 pytest.importorskip("aiohttp", reason="aiohttp is not installed: pip install 'engram[serve]'")
 
+import uvloop
+
 from engram.serve.errors import ServeError
 from engram.serve.tap import MOST_HEAD, Flow, is_stream
 from engram.serve.upstream import Heap, Upstream, UpstreamBroken
+
+Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n"
 EVENTS = [b"data: one\n\n", b"data: two\n\n", "data: dr\u00fc\n\n".encode(), b"data: [DONE]\n\n"]
@@ -77,53 +85,86 @@ class Model:
             writer.close()
 
 
+@pytest.fixture(params=["uvloop", "asyncio"])
+def run(request: pytest.FixtureRequest) -> Run:
+    """Runs something on an event loop: the server's own, or Python's."""
+    factory = uvloop.new_event_loop if request.param == "uvloop" else None
+
+    def on_loop(work: Coroutine[Any, Any, Any]) -> Any:
+        with asyncio.Runner(loop_factory=factory) as runner:
+            return runner.run(work)
+
+    return on_loop
+
+
 async def said(client: Upstream) -> bytes:
     """What is answered to a question."""
     async with client.asked("POST", "/v1/chat/completions", "", [], b"ask") as answer:
         return await answer.whole()
 
 
-def answers(*given: list[bytes]) -> tuple[list[bytes | str], int]:
+async def answers(*given: list[bytes]) -> tuple[list[bytes | str], int]:
     """What is answered to one question after the other, or how that failed; and over how many connections."""
-
-    async def ask() -> tuple[list[bytes | str], int]:
-        model = Model(list(given))
-        got: list[bytes | str] = []
-        async with model.running() as client:
-            for _ in given:
-                try:
-                    got.append(await said(client))
-                except ServeError as error:
-                    got.append(error.message)
-        return got, model.connections
-
-    return asyncio.run(ask())
+    model = Model(list(given))
+    got: list[bytes | str] = []
+    async with model.running() as client:
+        for _ in given:
+            try:
+                got.append(await said(client))
+            except ServeError as error:
+                got.append(error.message)
+    return got, model.connections
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 64, 10_000])
-def test_it_comes_whole_however_it_is_cut_and_the_connection_is_used_again(size: int) -> None:
+def test_it_comes_whole_however_it_is_cut_and_the_connection_is_used_again(run: Run, size: int) -> None:
     whole = HEAD + chunked(EVENTS)
-    assert answers(cut(whole, size), cut(whole, size), cut(whole, size)) == ([ALL] * 3, 1)
+    assert run(answers(cut(whole, size), cut(whole, size), cut(whole, size))) == ([ALL] * 3, 1)
 
 
-def test_what_comes_before_the_head_and_behind_the_body_is_borne_with() -> None:
+def test_what_comes_before_the_head_and_behind_the_body_is_borne_with(run: Run) -> None:
     early = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </style.css>\r\n\r\n"
     trailers = b"0\r\nx-usage: 12\r\n\r\n"
-    assert answers(cut(early + HEAD + chunked(EVENTS, trailers), 5), [HEAD + chunked(EVENTS)]) == ([ALL, ALL], 1)
+    assert run(answers(cut(early + HEAD + chunked(EVENTS, trailers), 5), [HEAD + chunked(EVENTS)])) == ([ALL, ALL], 1)
 
 
 @pytest.mark.parametrize("size", [1, 10_000])
-def test_lines_may_end_without_a_carriage_return(size: int) -> None:
-    assert answers(cut(HEAD.replace(b"\r\n", b"\n") + chunked(EVENTS), size)) == ([ALL], 1)
+def test_lines_may_end_without_a_carriage_return(run: Run, size: int) -> None:
+    assert run(answers(cut(HEAD.replace(b"\r\n", b"\n") + chunked(EVENTS), size))) == ([ALL], 1)
 
 
-def test_extensions_of_chunks_say_nothing() -> None:
-    assert answers([HEAD + b"5;a=b\r\nhello\r\n0\r\n\r\n"]) == ([b"hello"], 1)
+def test_one_that_is_over_before_anybody_has_looked_is_whole(run: Run) -> None:
+    closing = HEAD.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n") + chunked(EVENTS)
+
+    def answer(listening: socket.socket) -> None:
+        line, _ = listening.accept()
+        with line:
+            line.recv(1 << 16)
+            time.sleep(0.1)
+            line.sendall(closing)
+
+    async def ask(port: int) -> bytes:
+        client = Upstream(f"http://127.0.0.1:{port}", seconds=5.0, use_proxy=False)
+        # While it all comes, and the end of the connection, the event loop has something else to do.
+        asyncio.get_running_loop().call_later(0.05, time.sleep, 0.3)
+        try:
+            return await said(client)
+        finally:
+            await client.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as pool:
+        answering = pool.submit(answer, listening)
+        assert run(ask(listening.getsockname()[1])) == ALL
+        answering.result()
 
 
-def test_what_nobody_asked_for_is_not_taken_for_the_next_answer() -> None:
+def test_extensions_of_chunks_say_nothing(run: Run) -> None:
+    assert run(answers([HEAD + b"5;a=b\r\nhello\r\n0\r\n\r\n"])) == ([b"hello"], 1)
+
+
+def test_what_nobody_asked_for_is_not_taken_for_the_next_answer(run: Run) -> None:
     stray = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nstray"
-    assert answers([HEAD + chunked(EVENTS) + stray], [HEAD + chunked([b"mine"])]) == ([ALL, b"mine"], 2)
+    assert run(answers([HEAD + chunked(EVENTS) + stray], [HEAD + chunked([b"mine"])])) == ([ALL, b"mine"], 2)
 
 
 @pytest.mark.parametrize(
@@ -136,15 +177,17 @@ def test_what_nobody_asked_for_is_not_taken_for_the_next_answer() -> None:
         ([HEAD + b"5\r\nhello world\r\n0\r\n\r\n"], "chunks cannot be read"),
     ],
 )
-def test_one_that_breaks_off_is_said_to_and_its_connection_is_not_used_again(parts: list[bytes], why: str) -> None:
-    (broken, whole), connections = answers(parts, [HEAD + chunked(EVENTS)])
+def test_one_that_breaks_off_is_said_to_and_its_connection_is_not_used_again(
+    run: Run, parts: list[bytes], why: str
+) -> None:
+    (broken, whole), connections = run(answers(parts, [HEAD + chunked(EVENTS)]))
     assert isinstance(broken, str)
     assert "broke off its answer" in broken
     assert why in broken
     assert (whole, connections) == (ALL, 2)
 
 
-def test_what_came_before_it_broke_off_has_gone_on() -> None:
+def test_what_came_before_it_broke_off_has_gone_on(run: Run) -> None:
     async def ask() -> bytes:
         heap = Heap()
         async with Model([[HEAD + chunked(EVENTS[:2], end=b""), b"close"]]).running() as client:
@@ -153,10 +196,10 @@ def test_what_came_before_it_broke_off_has_gone_on() -> None:
                     await answer.pour(heap)
         return b"".join(heap.pieces)
 
-    assert asyncio.run(ask()) == b"".join(EVENTS[:2])
+    assert run(ask()) == b"".join(EVENTS[:2])
 
 
-def test_other_answers_are_none_of_its_business() -> None:
+def test_other_answers_are_none_of_its_business(run: Run) -> None:
     plain = HEAD.replace(b"text/event-stream", b"application/json")
     packed = HEAD[:-2] + b"content-encoding: gzip\r\n\r\n"
     until_closed = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n"
@@ -168,12 +211,12 @@ def test_other_answers_are_none_of_its_business() -> None:
         cut(told + ALL, 9),
         [*cut(until_closed + ALL, 9), b"close"],
     )
-    assert found == ([ALL] * 4, 1)
+    assert run(found) == ([ALL] * 4, 1)
 
 
-def test_a_head_without_end_is_refused() -> None:
+def test_a_head_without_end_is_refused(run: Run) -> None:
     endless = b"HTTP/1.1 200 OK\r\n" + b"x-much: " + b"a" * (2 * MOST_HEAD)
-    (refused,), _ = answers(cut(endless, 10_000))
+    (refused,), _ = run(answers(cut(endless, 10_000)))
     assert isinstance(refused, str)
     assert "cannot be reached" in refused
 
@@ -196,7 +239,7 @@ class Full(Heap):
         self.flow = flow
 
 
-def test_upstream_waits_while_there_is_no_room() -> None:
+def test_upstream_waits_while_there_is_no_room(run: Run) -> None:
     much = [b"x" * 50_000] * 400
 
     async def ask() -> tuple[int, int, int, int]:
@@ -213,14 +256,14 @@ def test_upstream_waits_while_there_is_no_room() -> None:
             await pouring
         return waited, sent, sink.size, sum(map(len, much))
 
-    waited, sent, got, size = asyncio.run(ask())
+    waited, sent, got, size = run(ask())
     # What had come when it was paused is there; the rest stands in the system's buffers, or is not sent yet.
     assert waited < 1_000_000
     assert sent < size
     assert got == size
 
 
-def test_one_that_ends_while_there_is_no_room_leaves_a_connection_that_can_be_used() -> None:
+def test_one_that_ends_while_there_is_no_room_leaves_a_connection_that_can_be_used(run: Run) -> None:
     async def ask() -> tuple[bytes, bytes, int]:
         model, sink = Model([[HEAD + chunked(EVENTS)], [HEAD + chunked(EVENTS)]]), Full()
         async with model.running() as client:
@@ -228,4 +271,4 @@ def test_one_that_ends_while_there_is_no_room_leaves_a_connection_that_can_be_us
                 await answer.pour(sink)
             return b"".join(sink.pieces), await said(client), model.connections
 
-    assert asyncio.run(ask()) == (ALL, ALL, 1)
+    assert run(ask()) == (ALL, ALL, 1)
