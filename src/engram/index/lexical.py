@@ -94,7 +94,6 @@ class Lexical:
         """Become the one writer; the caller holds the lock that says who may."""
         if self._writer is None:
             self._writer = self._index.writer(WRITER_HEAP, 1)
-            let_merges_wait()
 
     def add(self, documents: Iterable[tuple[int, int, Sequence[str]]]) -> None:
         """Add (seq, namespace, terms) each; searchable after `commit` and `refresh`."""
@@ -117,6 +116,8 @@ class Lexical:
 
     def commit(self) -> None:
         """Make what was added and dropped durable."""
+        # Each time: a thread has no name yet when it has just begun.
+        let_merges_wait()
         self._writing().commit()
 
     def stop_writing(self) -> None:
