@@ -96,6 +96,11 @@ def test_one_that_is_slow_is_not() -> None:
     assert asyncio.run(from_one_who(steps, 0.6)) == b"hi" * 6
 
 
+def test_nor_is_one_that_does_not_come_in_chunks() -> None:
+    steps = [(0.0, HEAD + b"content-length: 12\r\n\r\n"), *((0.2, b"hi") for _ in range(6))]
+    assert asyncio.run(from_one_who(steps, 0.6)) == b"hi" * 6
+
+
 def test_nor_one_whose_pieces_take_long_to_go_on() -> None:
     steps = [(0.0, CHUNKED + b"2\r\nhi\r\n"), (0.1, b"2\r\nho\r\n0\r\n\r\n")]
     assert asyncio.run(from_one_who(steps, 0.3, pause=0.7)) == b"hiho"

@@ -29,7 +29,6 @@ from engram.serve.notes import without_notes
 from engram.serve.recaller import NO_NOTES, Notes, asked
 from engram.serve.recorder import Writing
 from engram.serve.services import Services
-from engram.serve.tap import Flow
 from engram.serve.threads import Thread
 from engram.serve.upstream import Answer, Upstream
 from engram.serve.wire import CHAT, MESSAGES, RESPONSES, Collector, Request, Said, Wire
@@ -391,7 +390,8 @@ class UntilKept:
     def __init__(
         self, sender: Sender, collector: Collector, wire: Wire, keep: Callable[[], asyncio.Task[None]]
     ) -> None:
-        self._sender = sender
+        self.room = sender.room
+        self.attach = sender.attach
         self._put = sender.put
         self._feed = collector.feed
         self._ends: Callable[[bytes], bool] = wire.ends
@@ -420,14 +420,6 @@ class UntilKept:
         self._ends = never
         for piece in held:
             self._put(piece)
-
-    async def room(self) -> None:
-        """Wait until the client has read enough."""
-        await self._sender.room()
-
-    def attach(self, flow: Flow | None) -> None:
-        """Let `flow` wait while the client does not read."""
-        self._sender.attach(flow)
 
 
 def never(_: bytes) -> bool:

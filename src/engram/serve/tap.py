@@ -147,9 +147,6 @@ class Tap(Behind):
     async def pour(self, sink: Sink, watch: Watch) -> None:
         """Give all of the body to `sink` as it comes; `watch` sees whether it does. Raises ConnectionError if not."""
         held, self._held = self._held, None
-        # aiohttp waits for nothing any more.
-        self._handler.read_timeout = None
-        self._handler.start_timeout()
         body = Body(self._handler, self._transport, sink, watch)
         self._transport.set_protocol(body)
         sink.attach(body)

@@ -166,6 +166,10 @@ class Answer:
     async def pour(self, sink: Sink) -> None:
         """Give all of the body to `sink` as it comes, unpacked. Raises `UpstreamBroken` where it breaks off."""
         watch, why = Watch(self._seconds, self._response.close), None
+        if (connection := self._response.connection) is not None and connection.protocol is not None:
+            # aiohttp would set a timer of its own, anew for each piece.
+            connection.protocol.read_timeout = None
+            connection.protocol.start_timeout()
         try:
             if self._tap is not None:
                 await self._tap.pour(sink, watch)
@@ -181,9 +185,6 @@ class Answer:
             raise UpstreamBroken(502, f"{self._upstream} broke off its answer: {why}", "upstream_broken")
 
     async def _read(self, sink: Sink, watch: Watch) -> None:
-        if (connection := self._response.connection) is not None and connection.protocol is not None:
-            # aiohttp would set a timer anew for each piece.
-            connection.protocol.read_timeout = None
         async for piece in self._response.content.iter_any():
             # While the piece goes on to the client, nobody waits for upstream.
             watch.pause()
