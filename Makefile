@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 LOCOMO ?= $(firstword $(wildcard ../shared/data/locomo10.json))
-KERNEL := src/engram/kernel/kernel
+KERNEL := src/engram/accel/kernel
 BENCH ?= --scale full --report docs/BENCHMARK.md
 
 .PHONY: chat serve test bench lint lock table clean
@@ -17,7 +17,7 @@ test: .venv/test
 	.venv/bin/python -m pytest $(TEST)
 
 bench: .venv/test
-	.venv/bin/engram bench $(BENCH) $(if $(LOCOMO),--locomo $(LOCOMO))
+	.venv/bin/python -m bench $(BENCH) $(if $(LOCOMO),--locomo $(LOCOMO))
 
 lint: .venv/test
 	.venv/bin/ruff check .
@@ -56,7 +56,7 @@ lock:
 table: .venv/test
 	.venv/bin/python -m pip install --quiet --require-hashes --no-deps -r requirements/encoder.txt
 	.venv/bin/python -m pip install --quiet torch==2.13.0 "transformers>=5"
-	.venv/bin/python tools/distill.py src/engram/encode/data/english.npz
+	.venv/bin/python tools/distill.py src/engram/text/data/english.npz
 
 clean:
 	rm -rf $(KERNEL).so .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -2,7 +2,7 @@
 
     python hatch_build.py      compile it in place
 
-Owns how it is compiled. What it does is said in src/engram/kernel/.
+Owns how it is compiled. What it does is said in src/engram/accel/.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-FOLDER = Path("src", "engram", "kernel")
+FOLDER = Path("src", "engram", "accel")
 # Nothing of the machine at hand, and nothing that lets sums differ: results are the same wherever it is compiled.
 FLAGS = "-std=c11 -O3 -fPIC -shared -ffp-contract=off".split()
 
@@ -31,7 +31,7 @@ def compiler() -> list[str] | None:
 
 
 def compile_kernel(root: Path) -> Path | None:
-    """Compile src/engram/kernel/kernel.c in the checkout at `root`; the library beside it, or None, having said why."""
+    """Compile src/engram/accel/kernel.c in the checkout at `root`; the library beside it, or None, having said why."""
     source, library = root / FOLDER / "kernel.c", root / FOLDER / "kernel.so"
     command = compiler()
     if command is None:
@@ -83,7 +83,7 @@ else:
             tag = next(t for t in sys_tags() if "manylinux" not in t.platform and "musllinux" not in t.platform)
             build_data["pure_python"] = False
             build_data["tag"] = f"py3-none-{tag.platform}"
-            build_data["force_include"][str(library)] = "engram/kernel/kernel.so"
+            build_data["force_include"][str(library)] = "engram/accel/kernel.so"
 
 
 if __name__ == "__main__":

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from engram import Memory
+from engram.memory import Memory
 
 # Tests do not time: a machine whose host has other things to do is slow for seconds at a time.
 settings.register_profile("engram", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("engram")
+
+collect_ignore_glob = [] if find_spec("fastapi") else ["serve/*", "bench/*"]
+"""Tests of the server run where the extra `serve` is installed."""
 
 
 @pytest.fixture(autouse=True)

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from engram.engram import MAX_METADATA_BYTES, MAX_NAME_BYTES, MAX_TEXT_BYTES, draft, uuid7, uuid7_of
+from engram.engram import MAX_METADATA_BYTES, MAX_NAME_BYTES, MAX_TEXT_BYTES, draft
 from engram.errors import EngramError, InvalidEngram
+from engram.ids import uuid7, uuid7_of
 
 
 def test_the_defaults() -> None:

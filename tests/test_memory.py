@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from engram import Memory
-from engram.engram import draft, uuid7
+from engram.engram import draft
 from engram.errors import InvalidEngram, MemoryClosed, MemoryDamaged, MemoryReadOnly, MemoryTooNew, NotFound
-from engram.memory import default_path
+from engram.ids import uuid7
+from engram.memory import Memory, default_path
 
 OpenMemory = Callable[..., Memory]
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engram import Memory
-from engram.encode import Encoder, default_table
+from engram.memory import Memory
+from engram.text.analyzer import Analyzer
+from engram.text.vectors import default_table
 
 settings.register_profile("engram", deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
 settings.load_profile("engram")
@@ -163,7 +164,7 @@ SECRETS = [
     st.sampled_from(["tail", "index", "both"]),
 )
 def test_forgetting_forgets(secrets: list[str], how: str, where: str) -> None:
-    encoder = Encoder(default_table())
+    encoder = Analyzer(default_table())
     stems = {term for secret in SECRETS for term in encoder.analyse(secret).terms}
     with fresh() as (memory, folder):
         memory.remember_many({"text": f"{word} stays here", "session": "kept"} for word in WORDS * 3)

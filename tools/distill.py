@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engram.encode.encoder import stem_of
-from engram.encode.table import Table
-from engram.encode.words import words
+from engram.text.analyzer import stem_of
+from engram.text.tokenizer import words
+from engram.text.vectors import VectorTable
 
 Matrix = npt.NDArray[np.float32]
 
@@ -128,7 +128,7 @@ def as_bytes(vectors: Matrix) -> npt.NDArray[np.int8]:
 
 
 def nearest(vectors: npt.NDArray[np.int8]) -> tuple[npt.NDArray[Any], npt.NDArray[np.uint8]]:
-    """For each vector the NEAR nearest others and their cosines in steps of 1/255, as `Table` keeps them."""
+    """For each vector the NEAR nearest others and their cosines in steps of 1/255, as `VectorTable` keeps them."""
     whole = unit(vectors.astype(np.float32))
     near = np.repeat(
         np.arange(len(whole), dtype=np.uint16 if len(whole) < 1 << 16 else np.uint32)[:, None], NEAR, axis=1
@@ -160,7 +160,7 @@ def make(path: Path) -> None:
     probability = np.array([share[numbers].sum() for numbers in stems.values()], np.float32)
     # The mean and the axes are not needed to use the table, but to check a part of it against the encoder.
     made = {"vectors": vectors, "near": near, "similarity": similarity, "probability": probability}
-    Table.save(path, list(stems), **made, mean=mean, axes=axes)
+    VectorTable.save(path, list(stems), **made, mean=mean, axes=axes)
     print(f"{path}: {len(stems):,} stems, {path.stat().st_size / 1e6:.1f} MB")
 
 

@@ -22,18 +22,19 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from engram.bench.datasets import Conversation, chats_path, read_chats, read_locomo
-from engram.corpus import Corpus
-from engram.encode import Encoder, default_table
+from bench.datasets import Conversation, chats_path, read_chats, read_locomo
 from engram.engram import draft
-from engram.index import Index
-from engram.recall.candidates import REACH
-from engram.recall.cue import read_cue, speaker_names
-from engram.recall.pool import Floats
-from engram.recall.ranking import Ranking, rank
+from engram.recall.candidates import DEFAULT_LIMITS
+from engram.recall.features import Floats
+from engram.recall.query import parse_query, speaker_names
+from engram.recall.rank import Ranking, rank
 from engram.recall.score import score, token_weights
 from engram.recall.weights import DEFAULT, Weights
-from engram.store import SqliteStore
+from engram.search.local.folder import IndexFolder
+from engram.search.local.index import LocalIndex
+from engram.store.sqlite.store import SqliteStore
+from engram.text.analyzer import Analyzer
+from engram.text.vectors import default_table
 
 TEMPERATURE = 8.0
 COLD = Weights(
@@ -64,9 +65,9 @@ class Case:
 
 def looked_up(conversations: Sequence[Conversation], together: bool = False) -> list[Case]:
     """Every question, asked of its own conversation's namespace, or of one that holds them all (`together`)."""
-    encoder = Encoder(default_table())
+    encoder = Analyzer(default_table())
     store = SqliteStore(":memory:")
-    corpus = Corpus(store, Index(None, encoder.fingerprint, encoder.token_type), encoder)
+    corpus = LocalIndex(store, IndexFolder(None, encoder.fingerprint, encoder.token_type), encoder)
     seqs: dict[tuple[str, str], int] = {}
     for conversation in conversations:
         space = "all" if together else conversation.name
@@ -84,8 +85,8 @@ def looked_up(conversations: Sequence[Conversation], together: bool = False) -> 
         assert number is not None
         for question in conversation.questions:
             names = speaker_names(encoder, store.speakers(number))
-            cue = read_cue(question.text, encoder, names, datetime.now(UTC))
-            ranking = rank(view, number, cue, encoder, REACH.times(2), None)
+            cue = parse_query(question.text, encoder, names, datetime.now(UTC))
+            ranking = rank(view, number, cue, encoder, DEFAULT_LIMITS.times(2), None)
             wanted = [seqs[conversation.name, key] for key in question.evidence]
             if ranking is not None:
                 places = np.flatnonzero(np.isin(ranking.pool.turns.seqs, wanted))

@@ -5,16 +5,17 @@ Owns what a trace is, its limits and its identity. Knows nothing of where traces
 
 from __future__ import annotations
 
+import dataclasses
 import json
-import os
-import threading
-import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from engram.errors import InvalidEngram
+from engram.ids import uuid7
+from engram.times import as_utc
 
 MAX_TEXT_BYTES = 1 << 20
 """Longest text of one engram, in bytes of UTF-8 (1 MiB)."""
@@ -59,6 +60,9 @@ class Engram:
     """Where it came from: chat, import:chatgpt, ..."""
     metadata: Mapping[str, object] = field(default_factory=dict, hash=False)
     """Whatever else the caller wants kept: a JSON object, up to 64 KiB."""
+
+
+FIELD_NAMES = frozenset(item.name for item in dataclasses.fields(Engram))
 
 
 def draft(
@@ -162,16 +166,6 @@ def metadata_json(metadata: Mapping[str, object]) -> str:
     return text
 
 
-def as_utc(field_name: str, value: object) -> datetime:
-    """`value` in UTC; a naive time is taken as UTC."""
-    if not isinstance(value, datetime):
-        raise InvalidEngram(f"{field_name} is {type(value).__name__}; it must be datetime")
-    try:
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-    except OverflowError:
-        raise InvalidEngram(f"{field_name} is {value}, which has no time in UTC between the years 1 and 9999") from None
-
-
 def canonical_id(value: str | uuid.UUID) -> str:
     """The canonical text of a UUID; raises `InvalidEngram` if it is none."""
     try:
@@ -180,50 +174,16 @@ def canonical_id(value: str | uuid.UUID) -> str:
         raise InvalidEngram(f"id is {value!r}; it must be a UUID") from None
 
 
-RANDOM_BLOCK = 2048
-"""Random bytes drawn at a time: the system call costs more than all else in making an id."""
-
-_last_id = 0
-_random = b""
-_id_lock = threading.Lock()
-
-
-def uuid7() -> str:
-    """A new UUIDv7 (RFC 9562): later calls in a process give larger ids, also within a millisecond.
-
-    The 12 bits after the version hold the fraction of the millisecond (the RFC's method 3), the rest is random.
-    """
-    global _last_id, _random
-    nanoseconds = time.time_ns()
-    milliseconds, rest = divmod(nanoseconds, 1_000_000)
-    stamp = milliseconds << 12 | (rest << 12) // 1_000_000
-    with _id_lock:
-        stamp = max(stamp, _last_id + 1)
-        _last_id = stamp
-        if not _random:
-            _random = os.urandom(RANDOM_BLOCK)
-        tail, _random = _random[:8], _random[8:]
-    return _uuid7_from(stamp, int.from_bytes(tail))
-
-
-def _forget_random() -> None:
-    """Let a forked process draw its own random bytes."""
-    global _random
-    _random = b""
-
-
-os.register_at_fork(after_in_child=_forget_random)
-
-
-def uuid7_of(at: datetime, key: bytes) -> str:
-    """The UUIDv7 of something said at `at` that `key` (16 bytes or more of a hash) names: the same for the same key."""
-    milliseconds = max(0, int(at.timestamp() * 1000)) & (1 << 48) - 1
-    stamp = milliseconds << 12 | int.from_bytes(key[:2]) & 0xFFF
-    return _uuid7_from(stamp, int.from_bytes(key[2:10]))
-
-
-def _uuid7_from(stamp: int, tail: int) -> str:
-    value = (stamp >> 12 & (1 << 48) - 1) << 80 | 0x7 << 76 | (stamp & 0xFFF) << 64
-    value |= 0b10 << 62 | tail & (1 << 62) - 1
-    text = f"{value:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+def checked(item: Engram | Mapping[str, Any]) -> Engram:
+    """An engram from the fields of `remember`, or an engram made elsewhere, with every limit checked."""
+    if isinstance(item, Engram):
+        fields = {field.name: getattr(item, field.name) for field in dataclasses.fields(item)}
+    elif isinstance(item, Mapping):
+        fields = dict(item)
+    else:
+        raise InvalidEngram(f"it is {type(item).__name__}; it must be an Engram or a mapping of remember's fields")
+    unknown = fields.keys() - FIELD_NAMES
+    if unknown or "text" not in fields:
+        wrong = f"unknown field {sorted(map(str, unknown))[0]!r}" if unknown else "the field 'text' is missing"
+        raise InvalidEngram(f"{wrong}; the fields are {', '.join(sorted(FIELD_NAMES))}")
+    return draft(**fields)

@@ -6,7 +6,6 @@ it is acknowledged; everything else is derived from there.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,22 +18,27 @@ from typing import Any, NamedTuple
 import numpy as np
 import platformdirs
 
-from engram.corpus import Corpus
-from engram.encode import Encoder, Table, default_table
-from engram.engram import DEFAULT_NAMESPACE, DEFAULT_SESSION, Engram, as_utc, canonical_id, draft
+from engram.engram import DEFAULT_NAMESPACE, DEFAULT_SESSION, Engram, canonical_id, checked, draft
 from engram.errors import InvalidEngram, NotFound
-from engram.index import Index, IndexDamaged, Ints, View
-from engram.recall.candidates import REACH
-from engram.recall.cue import Names, read_cue, speaker_names
-from engram.recall.ranking import Ranking, rank
+from engram.recall.candidates import DEFAULT_LIMITS
+from engram.recall.query import SpeakerTokens, parse_query, speaker_names
+from engram.recall.rank import Ranking, rank
 from engram.recall.result import Explanation, Hit, Recall
-from engram.store import Filter, SqliteStore
-from engram.store.sqlite import IN_MEMORY
+from engram.search.local.damage import IndexDamaged
+from engram.search.local.folder import IndexFolder
+from engram.search.local.forward import Ints
+from engram.search.local.index import LocalIndex
+from engram.search.local.reader import IndexReader
+from engram.store.base import Filter
+from engram.store.sqlite.connections import IN_MEMORY
+from engram.store.sqlite.store import SqliteStore
+from engram.text.analyzer import Analyzer
+from engram.text.vectors import VectorTable, default_table
+from engram.times import as_utc
 
 BATCH = 4_000
 """Engrams that `remember_many` commits at a time."""
 
-FIELDS = frozenset(field.name for field in dataclasses.fields(Engram))
 
 NAMESPACES_KNOWN = 10_000
 """Namespaces whose speakers are kept in mind."""
@@ -66,7 +70,7 @@ class Speakers(NamedTuple):
 
     through: int
     speakers: dict[str, int]
-    names: Names
+    names: SpeakerTokens
 
 
 class Memory:
@@ -80,7 +84,7 @@ class Memory:
         path: str | os.PathLike[str] | None = None,
         *,
         read_only: bool = False,
-        table: Table | None = None,
+        table: VectorTable | None = None,
         wait: float = 10.0,
     ) -> None:
         """Open the memory at `path`, made if it is not there; None is the user's default, ":memory:" keeps it in RAM.
@@ -90,11 +94,11 @@ class Memory:
         the disk is full.
         """
         where = str(default_path() if path is None else path)
-        self._encoder = Encoder(default_table() if table is None else table)
+        self._encoder = Analyzer(default_table() if table is None else table)
         self._store = SqliteStore(where, read_only=read_only, wait=wait)
         folder = None if where == IN_MEMORY else Path(os.path.abspath(where) + ".index")
-        self._index = Index(folder, self._encoder.fingerprint, self._encoder.token_type, self._store.identity)
-        self._corpus = Corpus(self._store, self._index, self._encoder)
+        self._index = IndexFolder(folder, self._encoder.fingerprint, self._encoder.token_type, self._store.identity)
+        self._corpus = LocalIndex(self._store, self._index, self._encoder)
         # Also when the process ends: a thread that the interpreter leaves behind inside a library would crash it.
         self._let_go = weakref.finalize(self, let_go, self._corpus, self._store, os.getpid())
         self._speakers: dict[int, Speakers] = {}
@@ -207,7 +211,7 @@ class Memory:
         hits = tuple(self._hits(ranking, ranking.order(where), where, limit))
         return Recall(query, namespace, hits, view.unsearched)
 
-    def _ranked(self, query: str, where: Filter, limit: int, now: datetime) -> tuple[View, Ranking | None]:
+    def _ranked(self, query: str, where: Filter, limit: int, now: datetime) -> tuple[IndexReader, Ranking | None]:
         """Everything scored for a query, from a view of this moment; None if there is nothing to score."""
         for attempt in (1, 2):
             view = self._corpus.view()
@@ -223,8 +227,10 @@ class Memory:
                 self._corpus.damaged(view, error)
         raise AssertionError("unreachable")
 
-    def _rank(self, view: View, number: int, query: str, where: Filter, limit: int, now: datetime) -> Ranking | None:
-        cue = read_cue(query, self._encoder, self._names(number, view.tail_through), now)
+    def _rank(
+        self, view: IndexReader, number: int, query: str, where: Filter, limit: int, now: datetime
+    ) -> Ranking | None:
+        cue = parse_query(query, self._encoder, self._names(number, view.tail_through), now)
         if not cue.ids:
             return None
         also = None
@@ -233,14 +239,14 @@ class Memory:
             also = np.array(self._store.session_seqs(where.namespace, where.session, 5_000), dtype=np.int64)
         factor = max(1, limit // 100)
         while True:
-            ranking = rank(view, number, cue, self._encoder, REACH.times(factor), also)
+            ranking = rank(view, number, cue, self._encoder, DEFAULT_LIMITS.times(factor), also)
             # A filter can leave nothing of the usual candidates: look further until it does not.
             enough = not is_narrow(where) or factor >= WIDEST
             if ranking is None or enough or ranking.exhausted or len(ranking.order(where)) >= limit:
                 return ranking
             factor *= 4
 
-    def _names(self, namespace: int, through: int) -> Names:
+    def _names(self, namespace: int, through: int) -> SpeakerTokens:
         """The names that speak in a namespace, read again when something has been remembered since."""
         known = self._speakers.get(namespace)
         if known is None or known.through != through:
@@ -429,7 +435,7 @@ class Memory:
         )
 
 
-def let_go(corpus: Corpus, store: SqliteStore, process: int) -> None:
+def let_go(corpus: LocalIndex, store: SqliteStore, process: int) -> None:
     """Close what a `Memory` that was not closed has left behind. Nothing is lost: what was remembered is durable."""
     # In a forked child the thread is not there and the files are the parent's.
     if os.getpid() == process:
@@ -440,21 +446,6 @@ def let_go(corpus: Corpus, store: SqliteStore, process: int) -> None:
 def default_path() -> Path:
     """Where the user's own memory lies: in the data folder that their system has for applications."""
     return Path(platformdirs.user_data_dir("engram", appauthor=False)) / "memory.db"
-
-
-def checked(item: Engram | Mapping[str, Any]) -> Engram:
-    """An engram from the fields of `remember`, or an engram made elsewhere, with every limit checked."""
-    if isinstance(item, Engram):
-        fields = {field.name: getattr(item, field.name) for field in dataclasses.fields(item)}
-    elif isinstance(item, Mapping):
-        fields = dict(item)
-    else:
-        raise InvalidEngram(f"it is {type(item).__name__}; it must be an Engram or a mapping of remember's fields")
-    unknown = fields.keys() - FIELDS
-    if unknown or "text" not in fields:
-        wrong = f"unknown field {sorted(map(str, unknown))[0]!r}" if unknown else "the field 'text' is missing"
-        raise InvalidEngram(f"{wrong}; the fields are {', '.join(sorted(FIELDS))}")
-    return draft(**fields)
 
 
 def is_narrow(where: Filter) -> bool:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from engram.bench import datasets
+from bench import datasets
 
 
 def written(path, value):

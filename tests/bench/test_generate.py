@@ -6,7 +6,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from engram.bench import generate
+from bench import generate
 
 COUNT = 4_000
 

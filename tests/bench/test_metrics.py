@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engram.bench import metrics
+from bench import metrics
 
 RANKED = ["c", "a", "x", "b", "y"]
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from engram.bench import datasets, quality
-from engram.bench.quality import Found
+from bench import datasets, quality
+from bench.quality import Found
 
 
 @pytest.fixture

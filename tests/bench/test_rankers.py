@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from engram.bench import rankers
+from bench import rankers
 
 TEXTS = ["the dog barks", "a dog and another dog", "rain in the north", ""]
 

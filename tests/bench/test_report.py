@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from engram.bench import report
-from engram.bench.figures import BARS, MILLISECONDS, PER_SECOND, SHARE, Bar, Figure, Part, Reference, Table
+from bench import report
+from bench.figures import BARS, MILLISECONDS, PER_SECOND, SHARE, Bar, Figure, Part, Reference, Table
 
 WHEN = datetime(2026, 3, 4, 5, 6, tzinfo=UTC)
 PARTS = [

@@ -8,10 +8,10 @@ import pytest
 from typer import Typer
 from typer.testing import CliRunner
 
-from engram.bench import main, run, serving, speed
-from engram.bench.datasets import LOCOMO_VARIABLE
-from engram.bench.figures import silent
-from engram.bench.processes import WorkerFailed, run_python, run_task
+from bench import main, run, serving, speed
+from bench.datasets import LOCOMO_VARIABLE
+from bench.figures import silent
+from bench.processes import WorkerFailed, run_python, run_task
 
 TINY = speed.Plan(
     (600,), (600, 5), warm=2, timed=8, opens=1, singles=10, singles_warm=5, imports=1, reference_seconds=2
@@ -94,7 +94,7 @@ def test_command(tmp_path, monkeypatch, locomo_form):
     assert result.exit_code == 0, result.output
     assert "LoCoMo, turn-level R@10" in result.output
     report = (tmp_path / "r.md").read_text()
-    assert "engram bench --scale small --only import --only locomo --locomo locomo.json --report r.md" in report
+    assert "python -m bench --scale small --only import --only locomo --locomo locomo.json --report r.md" in report
     assert str(tmp_path) not in report
     assert len(json.loads((tmp_path / "r.json").read_text())["figures"]) == 5
     assert os.listdir(tmp_path / "f") == []

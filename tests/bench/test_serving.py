@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from engram import Memory
-from engram.bench import serving
-from engram.bench.figures import silent
-from engram.bench.load import STRAIGHT, THROUGH, unchunked
-from engram.bench.processes import WorkerFailed, run_task
-from engram.bench.servers import Host, Server, scripted, taken
-from engram.bench.upstream import Replies, chunk, pace, read_pace
-from engram.bench.worker import MEMORY
+from bench import serving
+from bench.figures import silent
+from bench.load import STRAIGHT, THROUGH, unchunked
+from bench.processes import WorkerFailed, run_task
+from bench.servers import Host, Server, scripted, taken
+from bench.upstream import Replies, chunk, pace, read_pace
+from bench.worker import MEMORY
+from engram.memory import Memory
 
 QUESTIONS = [f"What about number {number}?" for number in range(40)]
 

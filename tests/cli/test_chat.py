@@ -12,11 +12,12 @@ import pytest
 
 pytest.importorskip("typer", reason="typer is not installed: pip install 'engram[cli]'")
 
-from engram import Memory
+from engram.chat import Conversation
 from engram.cli.chat import Chat, cleaned, shown
 from engram.errors import ModelUnavailable
-from engram.models import SMALL, Message
-from engram.models.conversation import Conversation
+from engram.memory import Memory
+from engram.models.base import Message
+from engram.notes.wording import SMALL
 
 COMMAND = [sys.executable, "-m", "engram", "chat"]
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from engram import Memory
+from engram.memory import Memory
 
 ID = "018f1111-2222-7333-8444-555566667777"
 

@@ -27,7 +27,7 @@ def test_every_command_shows_an_example_and_is_in_the_docs(name: str):
 
 
 def test_the_issues_commands_are_there():
-    wanted = "remember recall memories forget import export stats doctor reindex bench compact why chat serve mcp keys"
+    wanted = "remember recall memories forget import export stats doctor reindex compact why chat serve mcp keys"
     assert set(wanted.split()) == {name for name in HELP if " " not in name}
 
 

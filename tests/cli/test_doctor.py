@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from engram import Engram, Memory, kernel
+from engram import accel
 from engram.doctor import examine, salvage
-from engram.engram import draft
+from engram.engram import Engram, draft
 from engram.errors import EngramError, NotFound
-from engram.store import Filter, SqliteStore
-from engram.store.schema import VERSION
+from engram.memory import Memory
+from engram.store.base import Filter
+from engram.store.sqlite.migrations import VERSION
+from engram.store.sqlite.store import SqliteStore
 
 COUNT = 3_000
 PAGE = 4096
@@ -64,7 +66,7 @@ def test_a_memory_in_good_health(run, path: Path):
         "store_bytes": 0,
         "index_bytes": 0,
         "healthy": True,
-        "compiled": kernel.available,
+        "compiled": accel.available,
     }
     assert "database  good" in run("doctor").out
 

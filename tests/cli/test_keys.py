@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from engram.errors import InvalidEngram
-from engram.serve.access import Gate, Keys
-from engram.serve.errors import ServeError
-from engram.serve.ledger import Ledger
+from engram.serve.auth.access import Gate, Keys
+from engram.serve.conversations.log import ServerDatabase
+from engram.serve.http.errors import ServeError
 
 KEY = re.compile(r"engram_([0-9a-f]{12})_[A-Za-z0-9_-]{43}")
 
@@ -18,7 +18,7 @@ def test_a_key_is_printed_once_and_opens_its_namespace(run, path: Path):
     key = ran.out.strip()
     assert KEY.fullmatch(key)
     assert "shown only now" in ran.err
-    with Ledger(f"{path}.serve") as ledger:
+    with ServerDatabase(f"{path}.serve") as ledger:
         access = Gate(ledger).access({"authorization": f"Bearer {key}"})
         with pytest.raises(ServeError):
             Gate(ledger).access({})
@@ -104,7 +104,7 @@ def test_help(run):
 
 
 def test_keys_of_the_library(tmp_path: Path):
-    with Ledger(tmp_path / "ledger") as ledger:
+    with ServerDatabase(tmp_path / "ledger") as ledger:
         keys = Keys(ledger)
         with pytest.raises(InvalidEngram):
             keys.create()

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from engram.errors import MissingExtra, ModelUnavailable
-from engram.models import SMALL, Message, open_model, with_notes
+from engram.models import open_model
+from engram.models.base import Message
 from engram.models.local import LOOP, LocalModel, smollm2_path, until_it_loops
+from engram.notes.wording import SMALL, with_notes
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,8 @@ import pytest
 pytest.importorskip("httpx", reason="httpx is not installed: pip install 'engram[chat]'")
 
 from engram.errors import ModelUnavailable
-from engram.models import Message, open_model
+from engram.models import open_model
+from engram.models.base import Message
 from engram.models.openai import OpenAIModel, key_from_environment
 
 HELLO = [Message("system", "Be brief."), Message("user", "Hello.")]

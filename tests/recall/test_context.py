@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engram import Memory
+from engram.memory import Memory
 from engram.recall.context import HEADING, cut, estimated_tokens, excerpt
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from engram import Memory
+from engram.memory import Memory
 
 # Language: six things said, then questions, each with the place of what answers it.
 SAID: dict[str, tuple[list[str], list[tuple[str, int]]]] = {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engram import Memory
+from engram.memory import Memory
 
 
 @pytest.fixture

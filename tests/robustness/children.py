@@ -12,8 +12,8 @@ import sys
 import time
 from collections.abc import Callable
 
-from engram import Memory
 from engram.errors import MemoryFull
+from engram.memory import Memory
 
 
 def say(text: str) -> None:

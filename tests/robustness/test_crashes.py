@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from engram import Memory
+from engram.memory import Memory
 
 from .conftest import Start, rest
 

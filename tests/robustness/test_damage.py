@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from engram import Memory
 from engram.errors import MemoryReadOnly
+from engram.memory import Memory
 
 OpenMemory = Callable[..., Memory]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from engram import Memory
+from engram.memory import Memory
 
 from .conftest import Start, rest
 

@@ -14,11 +14,8 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import IO, Any
 
-import pytest
-
-pytest.importorskip("httpx", reason="httpx is not installed: pip install 'engram[serve]'")
-
 import httpx
+import pytest
 
 from .upstream import Upstream
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from engram.serve.logs import set_up
+from engram.serve.http.logs import set_up
 from engram.serve.server import serve
 from engram.serve.settings import Settings
 

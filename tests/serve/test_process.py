@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import httpx
 
-from engram import Memory
+from engram.memory import Memory
 
 from .conftest import wait_until
 

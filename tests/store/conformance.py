@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from engram.engram import Engram, draft, uuid7
+from engram.engram import Engram, draft
 from engram.errors import InvalidEngram, MemoryClosed, NotFound
-from engram.store import Filter, Store
+from engram.ids import uuid7
+from engram.store.base import Filter, Store
 
 T0 = datetime(2026, 3, 2, 12, tzinfo=UTC)
 

@@ -8,7 +8,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from engram.encode import default_table
+from engram.text.vectors import default_table
 
 TOOLS = Path(__file__).parents[2] / "tools"
 

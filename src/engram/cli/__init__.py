@@ -65,7 +65,7 @@ def _hint(error: object) -> str:
 def _failed(kind: str, message: str, code: int, wants_json: bool, hint: str = "") -> int:
     """One line on stderr for people; with --json also an object on stdout, where a program looks for its answer."""
     from engram.cli.output import one_line
-    from engram.transfer.records import to_json
+    from engram.records import to_json
 
     if wants_json:
         sys.stdout.write(to_json({"error": {"type": kind, "message": message, "exit_code": code}}) + "\n")

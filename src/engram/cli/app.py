@@ -21,7 +21,6 @@ LATER = {
     "chat": ("engram.cli.chat", "chat", "Talk with a language model that remembers.", "chat"),
     "serve": ("engram.cli.serve", "serve", "Serve a memory: put it in front of any model's API.", "serve"),
     "mcp": ("engram.cli.mcp", "mcp", "Offer a memory to an agent as MCP tools, over stdio.", "serve"),
-    "bench": ("engram.bench.main", "bench", "Measure how good and how fast recall is, against others.", "serve"),
 }
 """Commands by name: module, function, first line of the help, the extra that installs what it needs."""
 

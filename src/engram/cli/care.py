@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engram import kernel
+from engram import accel
 from engram.cli.options import Json, MemoryPath, opened
 from engram.cli.output import answer, note, one_line, size, table
 from engram.errors import EngramError, MemoryDamaged
@@ -41,7 +41,7 @@ def doctor(
     if save is None:
         report = examine(where)
         if as_json:
-            answer(dataclasses.asdict(report) | {"healthy": report.healthy, "compiled": kernel.available})
+            answer(dataclasses.asdict(report) | {"healthy": report.healthy, "compiled": accel.available})
         else:
             _show_report(report)
         if not report.healthy:
@@ -65,7 +65,7 @@ def _show_report(report: Report) -> None:
             "lost": "unknown" if report.lost is None else f"{report.lost:,}",
             "index": report.index + (f" ({report.unindexed:,} memories not in it)" if report.unindexed else ""),
             "size": f"{size(report.store_bytes)}, index {size(report.index_bytes)}",
-            "recall": "compiled" if kernel.available else "in numpy: install engram where there is a C compiler",
+            "recall": "compiled" if accel.available else "in numpy: install engram where there is a C compiler",
         }
     )
     for problem in report.problems:

@@ -17,12 +17,13 @@ from typing import Annotated
 
 import typer
 
+from engram.chat import Conversation
 from engram.cli.options import MemoryPath, Namespace
 from engram.engram import DEFAULT_NAMESPACE, Engram
 from engram.errors import EngramError, InvalidEngram, NotFound
 from engram.memory import Memory
-from engram.models import open_model, prompt_for
-from engram.models.conversation import Conversation
+from engram.models import open_model
+from engram.notes.wording import prompt_for
 
 PROMPT = "you › "
 LISTED = 15

@@ -18,8 +18,8 @@ from engram.cli.output import answer, note, one_line
 from engram.errors import NotFound
 
 if TYPE_CHECKING:
-    from engram.serve.access import Keys
-    from engram.serve.ledger import KeyRow
+    from engram.serve.auth.access import Keys
+    from engram.serve.conversations.log import KeyRow
 
 
 def create(
@@ -113,19 +113,19 @@ def revoke(
 @contextmanager
 def opened(memory: Path | None) -> Iterator[Keys]:
     """The keys of a memory; the file that holds them is made if it is not there."""
-    from engram.serve.access import Keys
-    from engram.serve.ledger import Ledger
+    from engram.serve.auth.access import Keys
+    from engram.serve.conversations.log import ServerDatabase
 
-    with Ledger(book_path(memory)) as ledger:
+    with ServerDatabase(book_path(memory)) as ledger:
         yield Keys(ledger)
 
 
 def book_path(memory: Path | None) -> str:
     """Where the keys of a memory lie."""
     from engram.memory import default_path
-    from engram.serve.ledger import ledger_path
+    from engram.serve.conversations.log import server_database_path
 
-    return ledger_path(default_path() if memory is None else memory)
+    return server_database_path(default_path() if memory is None else memory)
 
 
 def record(row: KeyRow) -> dict[str, object]:

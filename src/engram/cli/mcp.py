@@ -20,8 +20,8 @@ def mcp(namespace: Namespace = DEFAULT_NAMESPACE, memory: MemoryPath = None) -> 
     """
     import anyio
 
-    from engram.serve.access import Access, check_namespace
-    from engram.serve.mcp import make_server, serve_stdio
+    from engram.serve.api.mcp import make_server, serve_stdio
+    from engram.serve.auth.access import Access, check_namespace
 
     check_namespace(namespace)
     own = Access(key_id=None, default=namespace, read=True, write=True, erase=True, admin=False)

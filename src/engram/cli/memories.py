@@ -10,7 +10,7 @@ import typer
 from engram.cli.options import After, AnyNamespace, Before, Json, Kinds, MemoryPath, OnlySession, opened
 from engram.cli.output import answer, note, one_line, show, size, table
 from engram.engram import DEFAULT_NAMESPACE
-from engram.transfer.records import to_record
+from engram.records import to_record
 
 
 def memories(

@@ -29,13 +29,12 @@ class UsageError(typer.TyperException):
 
 def parse_time(text: str | datetime) -> datetime:
     """A time from ISO 8601; one without a zone is taken as UTC."""
-    from engram.engram import as_utc
-    from engram.transfer.records import moment
+    from engram.times import as_utc, parse_time
 
     if isinstance(text, datetime):
         return text
     try:
-        return as_utc("the time", moment("the time", text))
+        return as_utc("the time", parse_time("the time", text))
     except InvalidEngram as error:
         raise typer.BadParameter(str(error)) from None
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from engram.transfer.records import to_json
+from engram.records import to_json
 
 if TYPE_CHECKING:
     from engram.engram import Engram

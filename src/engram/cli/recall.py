@@ -9,7 +9,7 @@ import typer
 
 from engram.cli.options import After, Before, Json, Kinds, MemoryPath, Namespace, OnlySession, opened
 from engram.cli.output import answer, note, one_line, safe, show, table
-from engram.transfer.found import explanation_record, hit_record
+from engram.formats.results import explanation_record, hit_record
 
 Query = Annotated[str, typer.Argument(help="What is asked, in any words.", show_default=False)]
 

@@ -12,7 +12,7 @@ import typer
 from engram.cli.options import Json, MemoryPath, Namespace, UsageError, opened, parse_time
 from engram.cli.output import answer, one_line
 from engram.errors import InvalidEngram
-from engram.transfer.records import to_record
+from engram.records import to_record
 
 
 def remember(

@@ -11,7 +11,7 @@ import typer
 
 from engram.cli.options import MemoryPath
 from engram.memory import default_path
-from engram.serve.logs import set_up
+from engram.serve.http.logs import set_up
 from engram.serve.server import serve as run
 from engram.serve.settings import Settings
 

@@ -17,8 +17,10 @@ from engram.cli.output import answer, note, one_line
 from engram.errors import EngramError
 
 if TYPE_CHECKING:
+    from engram.formats.items import Item
+    from engram.formats.loading import Outcome
+    from engram.formats.reading import Reading
     from engram.memory import Memory
-    from engram.transfer import Item, Outcome, Reading
 
 SHOWN_PROBLEMS = 50
 """Problems that are named on a terminal; --json names all."""
@@ -61,7 +63,9 @@ def import_files(
 def _import(
     files: list[str], namespace: str, branches: bool, kept: Memory | None, *, quiet: bool
 ) -> tuple[Outcome, Counter[str]]:
-    from engram.transfer import Outcome, Reading, Settings, load
+    from engram.formats.items import Settings
+    from engram.formats.loading import Outcome, load
+    from engram.formats.reading import Reading
 
     settings = Settings(datetime.now(UTC), namespace, branches)
     total, formats = Outcome(), Counter[str]()
@@ -164,7 +168,7 @@ def export_file(
       engram export backup.jsonl
       engram export - --namespace ana | gzip > ana.jsonl.gz
     """
-    from engram.transfer import export, write
+    from engram.formats.writing import export, write
 
     with opened(memory) as kept:
         engrams = kept.engrams(namespace=namespace, session=session, before=before, after=after, kinds=kind)

@@ -1,7 +1,6 @@
 """Language models behind one small interface: a local one, and any OpenAI-compatible endpoint.
 
-Owns how a model is named on a command line, how notes are worded for one (`prompt`), and a conversation that remembers
-(`conversation`). Knows nothing of terminals, nor of how memories are found.
+Owns how a model is named on a command line. Knows nothing of terminals, memories or notes.
 """
 
 from __future__ import annotations
@@ -10,9 +9,8 @@ from pathlib import Path
 
 from engram.errors import ModelUnavailable
 from engram.models.base import Message, Model
-from engram.models.prompt import LARGE, SMALL, Prompt, with_notes
 
-__all__ = ["LARGE", "SMALL", "Message", "Model", "Prompt", "open_model", "prompt_for", "with_notes"]
+__all__ = ["SMOLLM2", "Message", "Model", "open_model"]
 
 SMOLLM2 = "smollm2"
 
@@ -42,8 +40,3 @@ def open_model(spec: str | None = None) -> Model:
 
         return LocalModel(Path(spec).expanduser())
     raise ModelUnavailable(f"{spec!r} names no model; give smollm2, the path of a .gguf file, or {_EXAMPLE}")
-
-
-def prompt_for(spec: str | None = None) -> Prompt:
-    """The wording that suits the model that `spec` names."""
-    return SMALL if spec is None or spec == SMOLLM2 else LARGE

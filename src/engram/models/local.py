@@ -16,7 +16,7 @@ from typing import Any
 from engram.errors import MissingExtra, ModelUnavailable
 from engram.models.base import Message
 from engram.models.openai import OpenAIModel
-from engram.models.prompt import neutral
+from engram.text.markup import neutral
 
 DEFAULT_CONTEXT = 2048
 """Tokens; what SmolLM2-135M was trained on, and as many as two cores read in reasonable time."""

@@ -11,14 +11,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from engram.encode import Encoder
-from engram.index import EVERY, Ints, Turns, View
-from engram.recall.cue import Cue
-from engram.recall.pool import changes
+from engram.recall.features import changes
+from engram.recall.query import ParsedQuery
+from engram.search.local.forward import Ints, Turns
+from engram.search.local.inverted import EVERY
+from engram.search.local.reader import IndexReader
+from engram.text.analyzer import Analyzer
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class RetrievalLimits:
     """How far recall looks. More costs time and finds little: see docs/LOG.md."""
 
     exact: int = 100
@@ -38,18 +40,18 @@ class Reach:
     common: float = 0.05
     """The share of a namespace's engrams from which on a word is too common to fetch them, if there are others."""
 
-    def times(self, factor: int) -> Reach:
+    def times(self, factor: int) -> RetrievalLimits:
         """The same with more candidates."""
         wider = {name: getattr(self, name) * factor for name in ("exact", "near", "surrounded")}
         return replace(self, **wider)
 
 
-REACH = Reach()
+DEFAULT_LIMITS = RetrievalLimits()
 NONE: Ints = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Candidates:
     """Candidates with the turns beside them, sorted by seq, and what the index knows of the cue."""
 
     turns: Turns
@@ -63,16 +65,21 @@ class Found:
     """Whether every engram that the words can fetch is here: more reach would find no more."""
 
 
-def find(
-    view: View, namespace: int, cue: Cue, encoder: Encoder, reach: Reach = REACH, also: Ints | None = None
-) -> Found:
+def find_candidates(
+    view: IndexReader,
+    namespace: int,
+    cue: ParsedQuery,
+    encoder: Analyzer,
+    reach: RetrievalLimits = DEFAULT_LIMITS,
+    also: Ints | None = None,
+) -> Candidates:
     """The candidates of a namespace for a cue; `also`: seqs that are candidates in any case."""
     reader = view.index.reader
     size, tail = reader.size(namespace), len(view.tail_seqs(namespace))
     if size + tail <= reach.whole:
         every = np.concatenate((reader.search(namespace, [EVERY], reach.whole), view.tail_seqs(namespace)))
         turns = of_namespace(view.take(each_once(every)), namespace)
-        return Found(turns, size, tail, None, exhausted=True)
+        return Candidates(turns, size, tail, None, exhausted=True)
     frequencies = reader.frequencies(namespace, cue.terms)
     if tail:
         frequencies += np.array([len(seqs) for seqs in view.tail_holding(namespace, cue.terms)])
@@ -94,7 +101,7 @@ def find(
     beside = view.beside(np.concatenate(surrounded))
     parts += [beside, view.beside(each_once(beside))]
     turns = of_namespace(view.take(each_once(np.concatenate(parts))), namespace)
-    return Found(turns, size, tail, frequencies, len(exact) < reach.exact and len(near) < reach.near)
+    return Candidates(turns, size, tail, frequencies, len(exact) < reach.exact and len(near) < reach.near)
 
 
 def foremost(holding: list[Ints], frequencies: Ints, size: int, most: int) -> Ints:
@@ -105,14 +112,14 @@ def foremost(holding: list[Ints], frequencies: Ints, size: int, most: int) -> In
     return np.asarray(seqs.take((-worth).argsort(kind="stable")[:most]))
 
 
-def asking_words(cue: Cue, size: int, frequencies: Ints, reach: Reach) -> list[int]:
+def asking_words(cue: ParsedQuery, size: int, frequencies: Ints, reach: RetrievalLimits) -> list[int]:
     """Places in the cue of the words that fetch candidates: those that are there and not common, the rarest first."""
     here = [i for i in np.argsort(frequencies, kind="stable").tolist() if frequencies[i]]
     rare = [i for i in here if frequencies[i] <= max(reach.common * size, reach.exact)]
     return (rare or here[:3])[: reach.asking]
 
 
-def near_words(cue: Cue, asking: list[int], encoder: Encoder, reach: Reach) -> list[str]:
+def near_words(cue: ParsedQuery, asking: list[int], encoder: Analyzer, reach: RetrievalLimits) -> list[str]:
     """The words near those that ask, and near those that the namespace does not hold at all; each once."""
     places = [i for i in range(len(cue.ids)) if i in asking or cue.probabilities[i] < 1e-3]
     rarest = sorted(places, key=lambda i: cue.probabilities[i])[: reach.asking]
@@ -121,7 +128,7 @@ def near_words(cue: Cue, asking: list[int], encoder: Encoder, reach: Reach) -> l
     return [word for word in dict.fromkeys(words) if word not in own]
 
 
-def uncommon(words: list[str], frequencies: Ints, size: int, reach: Reach) -> list[str]:
+def uncommon(words: list[str], frequencies: Ints, size: int, reach: RetrievalLimits) -> list[str]:
     """Those of some near words that are not so common that ranking them costs more than they find."""
     most = max(reach.common * size, reach.near)
     return [word for word, count in zip(words, frequencies.tolist(), strict=True) if count <= most]

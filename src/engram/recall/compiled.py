@@ -10,15 +10,15 @@ from dataclasses import astuple
 import numpy as np
 import numpy.typing as npt
 
-from engram import kernel
-from engram.encode import Encoder
-from engram.index import Ints, Turns
+from engram import accel
 from engram.recall.confidence import HEAD
-from engram.recall.cue import Cue
-from engram.recall.pool import LONGEST_PAUSE, Floats, Pool, Surroundings
+from engram.recall.dates.parse import closeness
+from engram.recall.features import LONGEST_PAUSE, Features, Floats, Neighbours
+from engram.recall.query import ParsedQuery
 from engram.recall.score import PARTS, Scores, Weight, near_worth
 from engram.recall.weights import DEFAULT, Weights
-from engram.recall.when import closeness
+from engram.search.local.forward import Ints, Turns
+from engram.text.analyzer import Analyzer
 
 
 def prepared(weights: Weights) -> tuple[npt.NDArray[np.float64], Floats]:
@@ -32,19 +32,19 @@ PREPARED = prepared(DEFAULT)
 class Compiled:
     """The scoring of some turns for a cue, as `ranking.InNumpy` does it."""
 
-    def __init__(self, turns: Turns, cue: Cue, encoder: Encoder) -> None:
+    def __init__(self, turns: Turns, cue: ParsedQuery, encoder: Analyzer) -> None:
         table, has_near = encoder.table, encoder.has_near
-        language = kernel.Language(table.near, table.similarity, encoder.vectors)
+        language = accel.Language(table.near, table.similarity, encoder.vectors)
         self._cue = cue
-        self._work = kernel.Work(
+        self._work = accel.Work(
             (turns.seqs, turns.rows, turns.tokens, turns.lengths),
             cue.ids,
             [has_near(id) for id in cue.ids],
             language,
             LONGEST_PAUSE,
         )
-        self.pool = Pool(turns, self._work.counts, self._work.nearness, self._work.likeness)
-        self.beside = Surroundings(*self._work.beside)
+        self.pool = Features(turns, self._work.counts, self._work.nearness, self._work.likeness)
+        self.beside = Neighbours(*self._work.beside)
 
     def scored(self, session_tokens: Ints, weight: Weight, weights: Weights = DEFAULT) -> tuple[Scores, Floats]:
         """The scores, and the confidence."""

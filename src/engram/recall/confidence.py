@@ -10,11 +10,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from engram.index import Ints
-from engram.recall.cue import Cue
-from engram.recall.pool import Floats, Pool, Surroundings, with_none
+from engram.recall.features import Features, Floats, Neighbours, with_none
+from engram.recall.query import ParsedQuery
 from engram.recall.score import Scores, Weight
 from engram.recall.weights import DEFAULT, Weights
+from engram.search.local.forward import Ints
 
 FLOOR = 0.03
 """Where the best hit is under this, nothing is given back: it covers about a sixth of the query's information."""
@@ -25,7 +25,7 @@ HEAD = 64
 
 
 def confidence(
-    cue: Cue, pool: Pool, beside: Surroundings, weight: Weight, scores: Scores, weights: Weights = DEFAULT
+    cue: ParsedQuery, pool: Features, beside: Neighbours, weight: Weight, scores: Scores, weights: Weights = DEFAULT
 ) -> Floats:
     """Each turn's score from 0 to 1: shape (n,); `weight` as from `token_weights`."""
     order = (-scores.total).argsort(kind="stable")
@@ -44,9 +44,9 @@ def confidence(
 
 
 def coverage(
-    cue: Cue,
-    pool: Pool,
-    beside: Surroundings,
+    cue: ParsedQuery,
+    pool: Features,
+    beside: Neighbours,
     weight: Weight,
     scores: Scores,
     places: Ints,

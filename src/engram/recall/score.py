@@ -10,13 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from engram.encode.encoder import ASKS, QUESTION, TIME
-from engram.encode.table import SIMILARITY_STEP
-from engram.index import Ints
-from engram.recall.cue import Cue
-from engram.recall.pool import Floats, Pool, Surroundings, with_none
+from engram.recall.dates.parse import closeness
+from engram.recall.features import Features, Floats, Neighbours, with_none
+from engram.recall.query import ParsedQuery
 from engram.recall.weights import DEFAULT, Weights
-from engram.recall.when import closeness
+from engram.search.local.forward import Ints
+from engram.text.analyzer import ASKS, QUESTION, TIME
+from engram.text.vectors import SIMILARITY_STEP
 
 Weight = npt.NDArray[np.float64]
 """How much each token of a cue counts: shape (q,)."""
@@ -49,7 +49,7 @@ class Scores:
     """How near each turn is to a time that the query means, 0 to 1: shape (n,)."""
 
 
-def token_weights(cue: Cue, statistics: Statistics, weights: Weights = DEFAULT) -> Weight:
+def token_weights(cue: ParsedQuery, statistics: Statistics, weights: Weights = DEFAULT) -> Weight:
     """How much each token of the cue counts, by how rare it is here and in plain language: shape (q,)."""
     in_a_turn = 1 - (1 - cue.probabilities) ** weights.typical_length
     expected = statistics.frequencies + weights.prior * in_a_turn + 0.5
@@ -57,7 +57,7 @@ def token_weights(cue: Cue, statistics: Statistics, weights: Weights = DEFAULT) 
     return np.maximum(rarity, 0.02) ** weights.rarity_power
 
 
-def match(pool: Pool, weights: Weights = DEFAULT) -> Floats:
+def match(pool: Features, weights: Weights = DEFAULT) -> Floats:
     """How well each turn answers each token, exactly or by a near word, from 0 to about 1.2: shape (q, n)."""
     k1, b = np.float32(weights.saturation), np.float32(weights.length)
     length = pool.turns.lengths.astype(np.float32) * np.float32(1 / weights.typical_length)
@@ -74,13 +74,13 @@ def near_worth(weights: Weights) -> Floats:
     return np.asarray(weights.near * over**weights.near_power, np.float32)
 
 
-def best_of_session(own: Floats, beside: Surroundings) -> Floats:
+def best_of_session(own: Floats, beside: Neighbours) -> Floats:
     """The best of `own` among the turns of each turn's session: shape (n,)."""
     best = np.maximum.reduceat(own.take(beside.by_session), beside.starts)
     return np.asarray(best.take(beside.session))
 
 
-def said_in_sessions(matched: Floats, session_tokens: Ints, beside: Surroundings, weights: Weights) -> Floats:
+def said_in_sessions(matched: Floats, session_tokens: Ints, beside: Neighbours, weights: Weights) -> Floats:
     """How well each session answers each token, by its best match, less in a long one: shape (q, s)."""
     best = np.maximum.reduceat(matched.take(beside.by_session, axis=1), beside.starts, axis=1)
     k, b = weights.session_saturation, weights.session_length
@@ -88,7 +88,7 @@ def said_in_sessions(matched: Floats, session_tokens: Ints, beside: Surroundings
     return np.asarray(best * np.float32(1 + k) / (best + k * (1 - b + b * length)), np.float32)
 
 
-def said_by_asked(cue: Cue, pool: Pool, weights: Weights) -> npt.NDArray[np.float64]:
+def said_by_asked(cue: ParsedQuery, pool: Features, weights: Weights) -> npt.NDArray[np.float64]:
     """What each turn gains if it was said by who is asked about, by name or else by role: shape (n,)."""
     rows = pool.turns.rows
     values, wanted, worth = rows["role"], cue.roles, weights.role
@@ -100,7 +100,7 @@ def said_by_asked(cue: Cue, pool: Pool, weights: Weights) -> npt.NDArray[np.floa
     return np.where(said, worth, 0.0)
 
 
-def summed(cue: Cue, matched: Floats, weight: Weight, weights: Weights = DEFAULT) -> Floats:
+def summed(cue: ParsedQuery, matched: Floats, weight: Weight, weights: Weights = DEFAULT) -> Floats:
     """What each turn's matches add up to, as a share of the cue's whole weight: shape (n,); `matched`: (q, n)."""
     counted = weight * np.where(cue.names, weights.name, 1.0)
     scale = max(float(weight.sum()), 0.1) ** -weights.total_power
@@ -109,7 +109,12 @@ def summed(cue: Cue, matched: Floats, weight: Weight, weights: Weights = DEFAULT
 
 
 def score(
-    cue: Cue, pool: Pool, beside: Surroundings, session_tokens: Ints, weight: Weight, weights: Weights = DEFAULT
+    cue: ParsedQuery,
+    pool: Features,
+    beside: Neighbours,
+    session_tokens: Ints,
+    weight: Weight,
+    weights: Weights = DEFAULT,
 ) -> Scores:
     """Rank a pool of at least one turn for a cue; `weight` as from `token_weights`.
 

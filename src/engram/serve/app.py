@@ -20,14 +20,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engram.errors import EngramError
 from engram.models.local import LocalModel
-from engram.serve import guard, rest
-from engram.serve.errors import ServeError
-from engram.serve.helper import RecallProcess
-from engram.serve.logs import log
-from engram.serve.mcp import mcp_app
-from engram.serve.proxy import Proxy
+from engram.serve.api import rest
+from engram.serve.api.mcp import mcp_app
+from engram.serve.http import limits
+from engram.serve.http.errors import ServeError
+from engram.serve.http.logs import log
+from engram.serve.proxy.handler import Proxy
+from engram.serve.proxy.recall_worker import RecallProcess
+from engram.serve.proxy.upstream import Upstream
 from engram.serve.services import Services
-from engram.serve.upstream import Upstream
 
 logger = logging.getLogger("engram.serve")
 
@@ -68,7 +69,7 @@ def make_app(services: Services, upstream: Upstream, recalls: RecallProcess, mod
     app.router.routes.append(Route("/v1/{path:path}", endpoint=proxy, methods=METHODS, include_in_schema=False))
     app.router.routes.append(Route("/mcp", endpoint=mcp, include_in_schema=False))
     add_health(app, services)
-    return guard.guarded(faces(app, proxy), settings)
+    return limits.guarded(faces(app, proxy), settings)
 
 
 def faces(app: ASGIApp, proxy: ASGIApp) -> ASGIApp:
@@ -83,7 +84,7 @@ def faces(app: ASGIApp, proxy: ASGIApp) -> ASGIApp:
             (name, value.strip().lower()) for name, value in scope["headers"]
         ):
             error = ServeError(501, "websockets are not served here; send plain HTTP requests", "websocket_not_served")
-            await guard.answer(error, scope, send)
+            await limits.answer(error, scope, send)
         elif scope["type"] == "http" and scope["path"].startswith("/v1/") and scope["method"] in METHODS:
             await proxy(scope, receive, send)
         else:

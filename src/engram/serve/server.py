@@ -20,19 +20,19 @@ from filelock import FileLock, Timeout
 from engram.errors import EngramError, MemoryLocked, MemoryReadOnly
 from engram.memory import Memory
 from engram.models.local import LocalModel, smollm2_path
-from engram.serve import guard
-from engram.serve.access import Gate
+from engram.notes.injection import without_notes, wording_for
 from engram.serve.app import make_app
-from engram.serve.helper import RecallProcess
-from engram.serve.ledger import Ledger, ledger_path
-from engram.serve.logs import log
+from engram.serve.auth.access import Gate
+from engram.serve.conversations.log import ServerDatabase, server_database_path
+from engram.serve.conversations.recorder import Recorder
+from engram.serve.http import limits
+from engram.serve.http.logs import log
+from engram.serve.http.metrics import Metrics
 from engram.serve.malloc import give_back_what_is_freed
-from engram.serve.metrics import Metrics
-from engram.serve.notes import without_notes, wording_for
-from engram.serve.recorder import Recorder
+from engram.serve.proxy.recall_worker import RecallProcess
+from engram.serve.proxy.upstream import open_upstream
 from engram.serve.services import Services
 from engram.serve.settings import Settings
-from engram.serve.upstream import open_upstream
 
 logger = logging.getLogger("engram.serve")
 
@@ -51,8 +51,8 @@ def serve(settings: Settings) -> None:
     give_back_what_is_freed()
     with ExitStack() as opened:
         opened.enter_context(only_server(settings.memory))
-        ledger = opened.enter_context(Ledger(ledger_path(settings.memory)))
-        guard.check_bind(settings, ledger.has_keys())
+        ledger = opened.enter_context(ServerDatabase(server_database_path(settings.memory)))
+        limits.check_bind(settings, ledger.has_keys())
         bound = opened.enter_context(bind(settings))
         memory = opened.enter_context(Memory(settings.memory, wait=MEMORY_WAIT))
         model = LocalModel(smollm2_path(), name="SmolLM2-135M-Instruct") if settings.upstream is None else None
@@ -80,7 +80,7 @@ def serve(settings: Settings) -> None:
         app = make_app(services, upstream, recalls, model)
         config = uvicorn.Config(
             app,
-            http=guard.protocol(settings),
+            http=limits.protocol(settings),
             loop="uvloop",
             ws="none",
             lifespan="on",
@@ -106,7 +106,7 @@ def serve(settings: Settings) -> None:
 @contextmanager
 def only_server(memory: str) -> Iterator[None]:
     """Be the one server of a memory: what waits to be written is in the keeping of one process."""
-    path = ledger_path(memory) + ".lock"
+    path = server_database_path(memory) + ".lock"
     lock = FileLock(path, fallback_to_soft=False)
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
 from engram.memory import Memory
-from engram.serve.access import Gate
-from engram.serve.ledger import Ledger
-from engram.serve.logs import log
-from engram.serve.metrics import Metrics, status_class
-from engram.serve.recorder import Recorder
+from engram.serve.auth.access import Gate
+from engram.serve.conversations.log import ServerDatabase
+from engram.serve.conversations.recorder import Recorder
+from engram.serve.http.logs import log
+from engram.serve.http.metrics import Metrics, status_class
 from engram.serve.settings import Settings
 
 logger = logging.getLogger("engram.serve")
@@ -36,7 +36,7 @@ class Services:
 
     settings: Settings
     memory: Memory
-    ledger: Ledger
+    ledger: ServerDatabase
     recorder: Recorder
     gate: Gate
     metrics: Metrics

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from engram.serve.wire import Reply, Wire
+from engram.serve.wire.base import Reply, Wire
 
 settings.register_profile("wire", deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
 settings.load_profile("wire")

@@ -9,7 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engram.serve.wire import CHAT, MESSAGES, RESPONSES, Wire
+from engram.serve.wire.anthropic_messages import MESSAGES
+from engram.serve.wire.base import Wire
+from engram.serve.wire.openai_chat import CHAT
+from engram.serve.wire.openai_responses import RESPONSES
 from engram.serve.wire.sse import events, parsed, quickly_parsed
 
 from .forms import JSON, STREAM, VALUES, collected, end_seen_at, pieces, stream

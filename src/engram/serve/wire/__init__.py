@@ -3,9 +3,9 @@
 Knows nothing of memory, of connections, nor of where a body comes from: bytes in, data out, and bytes again.
 """
 
-from engram.serve.wire.base import Collector, Piece, Reply, Request, Said, Wire
-from engram.serve.wire.chat import CHAT
-from engram.serve.wire.messages import MESSAGES
-from engram.serve.wire.responses import RESPONSES
+from engram.serve.wire.anthropic_messages import MESSAGES
+from engram.serve.wire.base import ChatMessage, Collector, MessagePart, Reply, Request, Wire
+from engram.serve.wire.openai_chat import CHAT
+from engram.serve.wire.openai_responses import RESPONSES
 
-__all__ = ["CHAT", "MESSAGES", "RESPONSES", "Collector", "Piece", "Reply", "Request", "Said", "Wire"]
+__all__ = ["CHAT", "MESSAGES", "RESPONSES", "ChatMessage", "Collector", "MessagePart", "Reply", "Request", "Wire"]

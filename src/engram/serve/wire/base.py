@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from engram.serve.errors import ServeError
+from engram.serve.http.errors import ServeError
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class MessagePart:
     """Something that is remembered: one engram."""
 
     role: str
@@ -23,12 +23,12 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ChatMessage:
     """One message of a request, or a reply."""
 
     role: str
     """user, assistant, system (developer, too) or tool."""
-    pieces: tuple[Piece, ...]
+    pieces: tuple[MessagePart, ...]
     """What of it is remembered; () for nothing: an image alone, a system message."""
     key: str
     """Its content in a canonical form, by which it is known again when it is resent.
@@ -50,7 +50,7 @@ class Request:
 
     text: str
     """Its body."""
-    messages: tuple[Said, ...]
+    messages: tuple[ChatMessage, ...]
     """In order, system messages among them."""
     user: str | None
     """Whom the caller names as its end user."""
@@ -64,7 +64,7 @@ class Request:
 class Reply:
     """What a model answered."""
 
-    said: Said
+    said: ChatMessage
     complete: bool
     """Whether it ended as the API says that a reply ends."""
     index: int

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from engram.serve.wire.base import Piece, Said
+from engram.serve.wire.base import ChatMessage, MessagePart
 from engram.serve.wire.spans import Span, loads, text_of
 
 NOT_SAID = ("cache_control", "id", "status")
@@ -25,20 +25,20 @@ class Content:
     words: list[str] = field(default_factory=list)
     marks: list[str] = field(default_factory=list)
     """What is not words, a line each."""
-    pieces: list[Piece] = field(default_factory=list)
+    pieces: list[MessagePart] = field(default_factory=list)
 
     def say(self, role: str, texts: Iterable[str]) -> None:
         """Add words, in one piece."""
         text = plain("\n".join(filter(None, texts)))
         if text.strip():
             self.words.append(text)
-            self.pieces.append(Piece(role, text))
+            self.pieces.append(MessagePart(role, text))
 
     def call(self, name: object, arguments: object) -> None:
         """Add a tool call; its arguments are an object, or the JSON of one."""
         name = plain(name) if isinstance(name, str) else ""
         shown, canonical = call_forms(arguments)
-        self.pieces.append(Piece("tool", f"{name}({shown})"))
+        self.pieces.append(MessagePart("tool", f"{name}({shown})"))
         self.marks.append(f"call {collapsed(name)} {canonical}")
 
     def result(self, content: object) -> None:
@@ -46,7 +46,7 @@ class Content:
         texts, others = parted(content)
         text = plain("\n".join(texts))
         if text.strip():
-            self.pieces.append(Piece("tool", text))
+            self.pieces.append(MessagePart("tool", text))
         self.marks.append(f"result {collapsed(text)}")
         self.other(others)
 
@@ -59,13 +59,13 @@ class Content:
         if name is not None:
             self.marks.append(f"name {collapsed(name)}")
 
-    def said(self, role: str, span: Span | None = None, speaker: str | None = None) -> Said:
+    def said(self, role: str, span: Span | None = None, speaker: str | None = None) -> ChatMessage:
         """The message."""
         text = "\n".join(self.words)
         key = "\n".join([collapsed(text), *self.marks])
         if role == "system":
-            return Said(role, (), key, "", span, speaker)
-        return Said(role, tuple(self.pieces), key, text, span, speaker)
+            return ChatMessage(role, (), key, "", span, speaker)
+        return ChatMessage(role, tuple(self.pieces), key, text, span, speaker)
 
 
 def plain(text: str) -> str:

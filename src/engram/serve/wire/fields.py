@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 
 from engram.engram import check_name
 from engram.errors import InvalidEngram
-from engram.serve.errors import ServeError, bad_request
-from engram.serve.wire.base import Request, Said
+from engram.serve.http.errors import ServeError, bad_request
+from engram.serve.wire.base import ChatMessage, Request
 from engram.serve.wire.content import plain
 from engram.serve.wire.spans import Items, Span, kind
 
@@ -75,7 +75,9 @@ def found_kind(fields: Mapping[str, object], name: str) -> str:
     return kind(fields[name]) if name in fields else "missing"
 
 
-def messages_of(fields: Mapping[str, object], said: Callable[[dict[str, object], Span, str], Said]) -> tuple[Said, ...]:
+def messages_of(
+    fields: Mapping[str, object], said: Callable[[dict[str, object], Span, str], ChatMessage]
+) -> tuple[ChatMessage, ...]:
     """The messages of a request: what `said` makes of each. Raises `ServeError` (400)."""
     items = fields.get("messages")
     if not isinstance(items, Items):

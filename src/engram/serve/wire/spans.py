@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from engram.serve.errors import bad_request
+from engram.serve.http.errors import bad_request
 
 Span = tuple[int, int]
 Scan = Callable[[str, int], tuple[object, int]]

@@ -1,0 +1,132 @@
+"""References for speed: the least that the same text costs in SQLite, in SQLite's FTS5 and in Tantivy, each alone.
+
+Owns their schemas and queries. They keep and find text, and do nothing else of what a memory does.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+import tantivy
+
+from bench.generate import Asked, Turn
+
+HITS = 10
+COMMIT = 1_000
+"""Rows that the tables commit at a time, as many as `Memory.remember_many` does."""
+HEAP = 64 << 20
+
+WORD = re.compile(r"[a-z0-9]+")
+T = TypeVar("T")
+
+
+class Bare:
+    """One table in one SQLite file, with the settings of Engram's store: what durability alone costs."""
+
+    def __init__(self, path: Path) -> None:
+        self._db = sqlite3.connect(path, isolation_level=None)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=FULL")
+        self._db.execute("CREATE TABLE turns (number INTEGER PRIMARY KEY, text TEXT NOT NULL)")
+
+    def insert(self, text: str) -> None:
+        """One row, durable."""
+        self._db.execute("INSERT INTO turns (text) VALUES (?)", (text,))
+
+    def insert_many(self, texts: Iterable[str]) -> None:
+        """Many rows, one durable commit for each `COMMIT` of them."""
+        for part in batches(texts, COMMIT):
+            self._db.execute("BEGIN")
+            self._db.executemany("INSERT INTO turns (text) VALUES (?)", [(text,) for text in part])
+            self._db.execute("COMMIT")
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+
+class Fts5:
+    """SQLite's own full-text index: stemmed, ranked by its BM25, any word of the question."""
+
+    def __init__(self, path: Path, spread: bool = False) -> None:
+        """`spread`: a question is asked of its namespace only, which is one more indexed word of each row."""
+        self._db = sqlite3.connect(path, isolation_level=None)
+        self._spread = spread
+
+    def build(self, turns: Iterable[Turn]) -> None:
+        """Make the table, one commit for all."""
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("CREATE VIRTUAL TABLE turns USING fts5 (text, space, tokenize = 'porter unicode61')")
+        self._db.execute("BEGIN")
+        rows = ((turn.text, one_word(turn.namespace)) for turn in turns)
+        self._db.executemany("INSERT INTO turns (text, space) VALUES (?, ?)", rows)
+        self._db.execute("COMMIT")
+
+    def search(self, asked: Asked) -> list[str]:
+        """The texts of the best rows."""
+        query = "text : (" + " OR ".join(f'"{word}"' for word in WORD.findall(asked.text.lower())) + ")"
+        if self._spread:
+            query = f'space : "{one_word(asked.namespace)}" AND ({query})'
+        rows = self._db.execute("SELECT text FROM turns WHERE turns MATCH ? ORDER BY rank LIMIT ?", (query, HITS))
+        return [str(row[0]) for row in rows]
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+
+class Tantivy:
+    """Tantivy alone: stemmed, ranked by its BM25, any word of the question, the text kept in it."""
+
+    def __init__(self, folder: Path, spread: bool = False) -> None:
+        """`spread`: a question is asked of its namespace only, which each document must hold."""
+        builder = tantivy.SchemaBuilder()
+        builder.add_text_field("text", stored=True, tokenizer_name="en_stem", index_option="freq")
+        builder.add_text_field("space", stored=False, tokenizer_name="raw", index_option="basic")
+        self._schema = builder.build()
+        folder.mkdir(exist_ok=True)
+        self._index = tantivy.Index(self._schema, str(folder))
+        self._searcher = self._index.searcher()
+        self._spread = spread
+
+    def build(self, turns: Iterable[Turn]) -> None:
+        """Make the index, one commit for all, and wait until its parts are merged."""
+        writer = self._index.writer(HEAP, 1)
+        for turn in turns:
+            document = tantivy.Document()
+            document.add_text("text", turn.text)
+            document.add_text("space", turn.namespace)
+            writer.add_document(document)
+        writer.commit()
+        writer.wait_merging_threads()
+        self._index.reload()
+        self._searcher = self._index.searcher()
+
+    def search(self, asked: Asked) -> list[str]:
+        """The texts of the best documents."""
+        query = self._index.parse_query(" ".join(WORD.findall(asked.text.lower())), ["text"])
+        if self._spread:
+            space = tantivy.Query.term_query(self._schema, "space", asked.namespace)
+            query = tantivy.Query.boolean_query([(tantivy.Occur.Must, space), (tantivy.Occur.Must, query)])
+        hits = self._searcher.search(query, HITS, count=False).hits
+        return [str(self._searcher.doc(address).get_first("text")) for _, address in hits]
+
+    def close(self) -> None:
+        """Nothing to let go of: the files are mapped, and go with the object."""
+
+
+def one_word(namespace: str) -> str:
+    """A namespace as a single word of FTS5's tokenizer."""
+    return namespace.replace("-", "")
+
+
+def batches(items: Iterable[T], size: int) -> Iterator[Sequence[T]]:
+    """`items` in lists of `size`, the last one shorter."""
+    left = iter(items)
+    while part := list(islice(left, size)):
+        yield part

@@ -1,0 +1,149 @@
+"""Conversations with questions about them, read from the files they are published in.
+
+Owns two forms: LoCoMo's JSON (which is not ours to ship: its path is given) and the chats that this package carries.
+Knows nothing of how questions are answered or judged.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from engram.formats import locomo
+from engram.formats.items import Place, Problem, Settings
+from engram.formats.items import Turn as Imported
+
+LOCOMO_VARIABLE = "ENGRAM_LOCOMO"
+"""The environment variable that may hold the path of LoCoMo's JSON."""
+
+LOCOMO_CATEGORIES = {1: "multi-hop", 2: "temporal", 3: "open-domain", 4: "single-hop", 5: "adversarial"}
+
+EVIDENCE = re.compile(r"D\d+:\d+")
+
+
+class DatasetError(ValueError):
+    """A file of conversations is missing or is not of its form; the message names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One turn of a conversation; `key` names it in the conversation's questions."""
+
+    key: str
+    session: str
+    speaker: str
+    role: str
+    text: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question, the keys of the turns that answer it (at least one), and its kind."""
+
+    text: str
+    evidence: tuple[str, ...]
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """Turns in their order and the questions about them. Every evidence key is the key of a turn."""
+
+    name: str
+    turns: tuple[Turn, ...]
+    questions: tuple[Question, ...]
+
+    def speakers(self) -> tuple[str, ...]:
+        """Who speaks in it, in the order of their first turns."""
+        return tuple(dict.fromkeys(turn.speaker for turn in self.turns))
+
+
+def locomo_path(given: Path | None) -> Path | None:
+    """Where LoCoMo's JSON is: as given, else as the environment says, else None."""
+    if given is not None:
+        return given
+    value = os.environ.get(LOCOMO_VARIABLE)
+    return Path(value) if value else None
+
+
+def read_locomo(path: Path) -> list[Conversation]:
+    """LoCoMo's conversations. Questions without a valid evidence id are left out, as are invalid ids of others.
+
+    A turn's text is its `text`, with ` [shared <caption>]` behind it where it came with an image.
+    """
+    samples = read_json(path)
+    if not isinstance(samples, list):
+        raise DatasetError(f"{path} is not LoCoMo's JSON: it holds {type(samples).__name__}, not a list of samples")
+    try:
+        return [locomo_conversation(sample, str(path)) for sample in samples]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DatasetError(f"{path} is not LoCoMo's JSON: {error!r}") from error
+
+
+def locomo_conversation(sample: Mapping[str, Any], file: str) -> Conversation:
+    """One sample of LoCoMo; its turns are read as `engram import` reads them."""
+    turns = []
+    for item in locomo.read(sample, Place(file), Settings(datetime.now(UTC))):
+        if isinstance(item, Problem):
+            raise DatasetError(str(item))
+        if isinstance(item, Imported):
+            e = item.engram
+            turns.append(Turn(str(e.metadata["dia_id"]), e.session, e.speaker or "", e.role, e.text, e.at))
+    known = {turn.key for turn in turns}
+    asked = []
+    for question in sample["qa"]:
+        found = (key for entry in question["evidence"] for key in EVIDENCE.findall(entry))
+        kind = LOCOMO_CATEGORIES.get(question["category"], str(question["category"]))
+        asked.append(Question(question["question"], valid(found, known), kind))
+    return Conversation(str(sample["sample_id"]), tuple(turns), tuple(q for q in asked if q.evidence))
+
+
+def chats_path() -> Path | None:
+    """The chats that this package carries; None if this copy of it has none."""
+    path = Path(str(files("bench") / "data" / "chats.json"))
+    return path if path.exists() else None
+
+
+def read_chats(path: Path) -> list[Conversation]:
+    """The conversations in a file of our own form: users, each with sessions of turns and questions (docs/bench.md)."""
+    try:
+        return [chats_conversation(user) for user in read_json(path)["users"]]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DatasetError(f"{path} is not a file of chats: {error!r}") from error
+
+
+def chats_conversation(user: Mapping[str, Any]) -> Conversation:
+    """One user of a file of chats. Turns alternate, the user's first; evidence is "session:turn", both from 1."""
+    turns = []
+    for number, session in enumerate(user["sessions"], 1):
+        at = datetime.fromisoformat(session["at"])
+        at = at if at.tzinfo else at.replace(tzinfo=UTC)
+        for place, text in enumerate(session["turns"]):
+            speaker, role = ("Assistant", "assistant") if place % 2 else (user["name"], "user")
+            turns.append(Turn(f"{number}:{place + 1}", f"session_{number}", speaker, role, text, at))
+    known = {turn.key for turn in turns}
+    asked = [Question(q["question"], valid(q["evidence"], known), q["kind"]) for q in user["questions"]]
+    return Conversation(user["name"], tuple(turns), tuple(q for q in asked if q.evidence))
+
+
+def valid(keys: Iterable[str], known: set[str]) -> tuple[str, ...]:
+    """Those of `keys` that name a turn, each once."""
+    return tuple(dict.fromkeys(key for key in keys if key in known))
+
+
+def read_json(path: Path) -> Any:
+    """What the JSON file at `path` holds."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise DatasetError(f"{path} is not JSON: {error}") from error

@@ -1,0 +1,286 @@
+"""Chats out of a seed: any number of turns whose words are as common, and as rare, as those of real speech.
+
+Owns the distributions: words (Zipf-Mandelbrot over the package's English stems, plus invented names and numbers without
+end, so that the vocabulary keeps growing), lengths, sessions with topics, dates, and questions about a known turn.
+The first n turns of a longer run are the same as a run of n. Knows nothing of memories.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from engram.text.vectors import default_table
+
+Ints = npt.NDArray[np.int64]
+Strings = npt.NDArray[np.object_]
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text."""
+    return text.split()
+
+
+# What is said most, roughly in order: the table's own order is that of books and encyclopaedias, not of talk.
+SPOKEN = words_of(
+    "i you the a to and it that of in is my was for have so do we on but me like just with not what are be this know"
+    " they he at all your if she about can get go one there or think up out really will as now then well yes no had"
+    " when how from time would good been want some see did her his who them him us because could after back more"
+)
+ZIPF_EXPONENT = 1.1
+ZIPF_SHIFT = 2.7
+DRAWS = 1 << 20
+COMMON = 150
+"""Words before this rank carry no topic and make no content of a question."""
+
+MEAN_LENGTH = 30
+LENGTH_SHAPE = 2.2
+"""Of the gamma distribution that lengths in words follow: many short turns, a few long ones."""
+SHORTEST, LONGEST = 3, 200
+SENTENCE = 11
+"""Words in a sentence, on average."""
+
+TOPIC_SEEDS, TOPIC_NEAR = 3, 12
+"""A session's topic: so many words, each with so many that are near in meaning."""
+TOPIC_SHARE = 0.3
+"""Of a session's less common words that are of its topic."""
+INVENTED_SHARE = 0.02
+SESSION_INVENTED = 3
+"""Invented words that a session comes back to, half of the times that it says one."""
+INVENTED_EXPONENT = 0.15
+"""An invented word's number exceeds k with the chance k ** -this: few are said often, most once."""
+INVENTED = 40_000_000
+NUMBERS = 5
+"""Every so-manieth invented word is a number."""
+
+CHUNK = 400
+"""Sessions made at once; each chunk has a random stream of its own."""
+FEWEST_TURNS, MOST_TURNS = 20, 40
+ASKS = 0.15
+"""Turns that end in a question."""
+FRIENDS = 8
+FIRST_DAY = datetime(2023, 1, 2, 7, tzinfo=UTC)
+DAYS = 1000
+"""Sessions fall on so many days."""
+
+NAMES = words_of(
+    "Ana Ben Clara David Elif Farid Grace Hugo Ines Jonas Kofi Lena Mateo Nadia Oscar Priya Quentin Rosa Samir Tara"
+    " Umar Vera Wanda Xavier Yuki Zoe Amara Bruno Chloe Dmitri Esther Felix"
+)
+CONSONANTS = words_of("b br c ch d dr f g gr h j k kr l m n p r s sh st t tr v w z")
+VOWELS = words_of("a e i o u ai ea ou")
+
+SHORTEST_QUESTION, LONGEST_QUESTION = 6, 12
+LEAST_CONTENT, MOST_CONTENT = 2, 4
+OTHER_WORD = 0.15
+"""How often a question says a word in another one that is near in meaning."""
+
+OPENERS = (
+    "what did {name} say about the",
+    "when did {name} talk about the",
+    "do you remember what i said about",
+    "where was the",
+    "which",
+    "who told me about",
+    "how did it go with the",
+    "why was {name} so worried about",
+    "what is my",
+    "when was the",
+    "have we ever talked about",
+    "what happened after the",
+)
+FILLERS = words_of("and the with my in that of for when about on to our a after from before at")
+
+
+class Turn(NamedTuple):
+    """One generated turn; its fields are those of `Memory.remember`."""
+
+    text: str
+    namespace: str
+    session: str
+    speaker: str
+    role: str
+    at: datetime
+
+
+class Asked(NamedTuple):
+    """A question about one turn of a namespace: whoever answers it should bring the turn whose text is `target`."""
+
+    text: str
+    namespace: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Words by rank, the commonest first."""
+
+    words: Strings
+    rank: dict[str, int]
+    draw: Ints
+    """Ranks, each as often as its word is said: shape (DRAWS,)."""
+    near: Ints
+    """Ranks of words near each in meaning, none of them common: shape (words, TOPIC_NEAR)."""
+
+
+@cache
+def vocabulary() -> Vocabulary:
+    """The words of talk, then the table's stems by how common they are."""
+    table = default_table()
+    place = {stem: number for number, stem in enumerate(table.stems)}
+    order = np.argsort(-table.probability, kind="stable")
+    words = list(dict.fromkeys([*SPOKEN, *(table.stems[i] for i in order if len(table.stems[i]) > 1)]))
+    rank = {word: number for number, word in enumerate(words)}
+    near = np.empty((len(words), TOPIC_NEAR), dtype=np.int64)
+    for number, word in enumerate(words):
+        found = (rank.get(table.stems[n], 0) for n in table.near[place[word]]) if word in place else ()
+        ranks = [r for r in found if r >= COMMON][:TOPIC_NEAR]
+        near[number] = ranks + [number] * (TOPIC_NEAR - len(ranks))
+    share = (np.arange(len(words)) + 1 + ZIPF_SHIFT) ** -ZIPF_EXPONENT
+    # Looking a rank up is faster than searching the sums for each word; even the rarest is in the list a few times.
+    draw = np.searchsorted(np.cumsum(share) / share.sum(), (np.arange(DRAWS) + 0.5) / DRAWS)
+    return Vocabulary(np.array(words, dtype=object), rank, np.minimum(draw, len(words) - 1), near)
+
+
+def turns(count: int, seed: int = 0, namespaces: int = 1) -> Iterator[Turn]:
+    """The first `count` turns; the n-th session belongs to the namespace n modulo `namespaces`."""
+    left, chunk = count, 0
+    while left > 0:
+        made = chunk_of_turns(seed, chunk, namespaces)
+        yield from made[:left]
+        left -= len(made)
+        chunk += 1
+
+
+def chunk_of_turns(seed: int, chunk: int, namespaces: int) -> list[Turn]:
+    """The turns of `CHUNK` sessions, in their order."""
+    rng = np.random.default_rng([seed, chunk])
+    turns_in = rng.integers(FEWEST_TURNS, MOST_TURNS + 1, CHUNK)
+    mean = (MEAN_LENGTH - SHORTEST) / LENGTH_SHAPE
+    # Half a word is lost on average where a length is cut to whole words.
+    drawn_lengths = SHORTEST + 0.5 + rng.gamma(LENGTH_SHAPE, mean, int(turns_in.sum()))
+    lengths = np.minimum(drawn_lengths, LONGEST).astype(np.int64)
+    session_of = np.repeat(np.repeat(np.arange(CHUNK), turns_in), lengths)
+    said = vocabulary().words[drawn(rng, session_of)]
+    with_invented(rng, said, session_of)
+    texts = written(rng, said, np.cumsum(lengths))
+    heads = headers(rng, chunk, turns_in, namespaces)
+    return [Turn(text, *head) for text, head in zip(texts, heads, strict=True)]
+
+
+def drawn(rng: np.random.Generator, session_of: Ints) -> Ints:
+    """A rank for each word, some of them of its session's topic: shape as `session_of`, the session of each word."""
+    talk, size = vocabulary(), len(session_of)
+    ranks = talk.draw[rng.integers(0, DRAWS, size)]
+    # Topics are of words of every rarity alike, so their ranks are spread evenly over the logarithm.
+    seeds = np.exp(rng.uniform(np.log(COMMON), np.log(len(talk.words) - 1), (CHUNK, TOPIC_SEEDS))).astype(np.int64)
+    topics = np.concatenate([seeds[:, :, None], talk.near[seeds]], axis=2).reshape(CHUNK, -1)
+    place = (topics.shape[1] * rng.random(size) ** 2).astype(np.int64)
+    of_topic = (ranks >= COMMON) & (rng.random(size) < TOPIC_SHARE)
+    return np.asarray(np.where(of_topic, topics[session_of, place], ranks))
+
+
+def with_invented(rng: np.random.Generator, said: Strings, session_of: Ints) -> None:
+    """Put invented words in the place of some of `said`, half of them ones that their session comes back to."""
+    places = np.flatnonzero(rng.random(len(said)) < INVENTED_SHARE)
+    own = invented_numbers(rng, (CHUNK, SESSION_INVENTED))
+    numbers = invented_numbers(rng, (len(places),))
+    again = rng.random(len(places)) < 0.5
+    chosen = own[session_of[places], rng.integers(0, SESSION_INVENTED, len(places))]
+    distinct, which = np.unique(np.where(again, chosen, numbers), return_inverse=True)
+    said[places] = np.array([invented(int(number)) for number in distinct], dtype=object)[which]
+
+
+def invented_numbers(rng: np.random.Generator, shape: tuple[int, ...]) -> Ints:
+    """Numbers of invented words."""
+    return np.minimum((1 - rng.random(shape)) ** (-1 / INVENTED_EXPONENT), INVENTED).astype(np.int64)
+
+
+def invented(number: int) -> str:
+    """The invented word of this number: a name or a place, or a number."""
+    if number % NUMBERS == 0:
+        return str(number // NUMBERS % 10_000)
+    syllables, left = [], number + len(CONSONANTS) * len(VOWELS)
+    while left:
+        left, vowel = divmod(left, len(VOWELS))
+        left, consonant = divmod(left, len(CONSONANTS))
+        syllables.append(CONSONANTS[consonant] + VOWELS[vowel])
+    return "".join(syllables).capitalize()
+
+
+def written(rng: np.random.Generator, said: Strings, ends: Ints) -> list[str]:
+    """The texts of turns, each of which ends before the word at its place in `ends`, as sentences."""
+    starts = np.concatenate([[0], ends[:-1]])
+    last = rng.random(len(said)) < 1 / SENTENCE
+    last[ends - 1] = False
+    first = np.zeros(len(said), dtype=bool)
+    first[1:] = last[:-1]
+    first[starts] = True
+    said[first] = [word[0].upper() + word[1:] for word in said[first]]
+    said[last] = said[last] + "."
+    said[ends - 1] = said[ends - 1] + np.where(rng.random(len(ends)) < ASKS, "?", ".").astype(object)
+    parts = said.tolist()
+    return [" ".join(parts[start:end]) for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
+
+
+def headers(
+    rng: np.random.Generator, chunk: int, turns_in: Ints, namespaces: int
+) -> Iterator[tuple[str, str, str, str, datetime]]:
+    """Namespace, session, speaker, role and time of each turn."""
+    days = np.sort(rng.integers(0, DAYS, CHUNK)).tolist()
+    minutes, friends = rng.integers(0, 840, CHUNK).tolist(), rng.integers(1, FRIENDS + 1, CHUNK).tolist()
+    gaps = rng.integers(5, 120, (CHUNK, MOST_TURNS)).tolist()
+    for place, count in enumerate(turns_in.tolist()):
+        number = chunk * CHUNK + place
+        owner = number % namespaces
+        speakers = (NAMES[owner % len(NAMES)], NAMES[(owner + friends[place]) % len(NAMES)])
+        at = FIRST_DAY + timedelta(days=days[place], minutes=minutes[place])
+        for turn in range(count):
+            at += timedelta(seconds=gaps[place][turn])
+            role = "assistant" if turn % 2 else "user"
+            yield f"user-{owner}", f"session-{number}", speakers[turn % 2], role, at
+
+
+def questions(asked_about: Sequence[Turn], count: int, seed: int = 0) -> list[Asked]:
+    """Questions of 6 to 12 words, each made of words of one of the turns and of common ones; fewer if those run out."""
+    rng = np.random.default_rng([seed, 1 << 32])
+    made: list[Asked] = []
+    for number in rng.permutation(len(asked_about)):
+        if len(made) == count:
+            break
+        turn = asked_about[int(number)]
+        words = content(turn.text)
+        if len(words) >= LEAST_CONTENT:
+            made.append(Asked(question(rng, turn.speaker, words), turn.namespace, turn.text))
+    return made
+
+
+def content(text: str) -> list[str]:
+    """The distinct words of a text that are not common, in lower case."""
+    rank = vocabulary().rank
+    found = dict.fromkeys(word.strip(".?").lower() for word in text.split())
+    return [word for word in found if rank.get(word, COMMON) >= COMMON]
+
+
+def question(rng: np.random.Generator, speaker: str, words: Sequence[str]) -> str:
+    """A question with two to four of `words`, one or the other said in another word that is near in meaning."""
+    talk = vocabulary()
+    chosen = [words[i] for i in rng.permutation(len(words))[: rng.integers(LEAST_CONTENT, MOST_CONTENT + 1)]]
+    for place in range(1, len(chosen)):
+        rank = talk.rank.get(chosen[place])
+        if rank is not None and rng.random() < OTHER_WORD:
+            chosen[place] = talk.words[talk.near[rank, 0]]
+    said = OPENERS[rng.integers(len(OPENERS))].format(name=speaker).split()
+    for word in chosen:
+        said += [word, FILLERS[rng.integers(len(FILLERS))]]
+    while len(said) <= SHORTEST_QUESTION:
+        said += ["the", FILLERS[rng.integers(len(FILLERS))]]
+    # What ends it is one of the words that count.
+    said = said[:-1][:LONGEST_QUESTION]
+    return " ".join(said)[:1].upper() + " ".join(said)[1:] + "?"

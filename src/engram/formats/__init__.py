@@ -1,0 +1,1 @@
+"""Import and export: other applications' formats and Engram's own."""

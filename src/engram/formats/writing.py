@@ -1,0 +1,48 @@
+"""Engrams as JSON Lines, to a file or a stream. Loses nothing: see docs/formats.md.
+
+Owns how a file appears: whole or not at all, readable by its owner only, because it holds what was said.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TextIO
+
+from engram.engram import Engram
+from engram.records import to_json, to_record
+
+
+def write(engrams: Iterable[Engram], stream: TextIO) -> int:
+    """Write one line an engram; returns how many."""
+    count = 0
+    for engram in engrams:
+        stream.write(to_json(to_record(engram)) + "\n")
+        count += 1
+    return count
+
+
+def export(engrams: Iterable[Engram], path: str | Path) -> int:
+    """Write `engrams` to the file at `path`, which appears, or is replaced, when it is whole; returns how many."""
+    target = Path(path)
+    if target.exists() and not target.is_file():
+        # A device or a pipe: there is nothing to replace.
+        with open(target, "w", encoding="utf-8", newline="\n") as stream:
+            return write(engrams, stream)
+    # Through a link, so that the link stays and its file is replaced.
+    target = target.resolve()
+    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
+    try:
+        with open(descriptor, "w", encoding="utf-8", newline="\n") as stream:
+            count = write(engrams, stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(name, target)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name)
+        raise
+    return count

@@ -1,0 +1,1 @@
+"""The index of a memory in a local folder, or in RAM."""

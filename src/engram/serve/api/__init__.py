@@ -1,0 +1,1 @@
+"""The memory's own API: REST and MCP."""

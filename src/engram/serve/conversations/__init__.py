@@ -1,0 +1,1 @@
+"""Conversations: which one a request continues, and how its messages are stored."""

@@ -1,0 +1,1 @@
+"""HTTP: limits, connections, errors, logs and metrics, independent of what a request means."""

@@ -1,0 +1,137 @@
+"""How an engram stands in the tables: rows to engrams and back, names to numbers, filters to SQL."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+from engram.engram import ROLES, Engram, metadata_json
+from engram.ids import id_from_bytes, id_to_bytes
+from engram.store.base import Filter
+from engram.times import from_microseconds, microseconds
+
+COLUMNS = (
+    "e.seq, e.id, n.name, s.name, e.role, p.name, e.text, e.at, e.recorded, e.kind, e.source, e.metadata"
+    " FROM engrams e JOIN namespaces n ON n.number = e.namespace JOIN sessions s ON s.number = e.session"
+    " LEFT JOIN speakers p ON p.number = e.speaker"
+)
+RECORD = "SELECT seq, namespace, session, ifnull(speaker, 0), role, ifnull(kind, 'turn'), at, text FROM engrams"
+INSERT = (
+    "INSERT INTO engrams (id, namespace, session, speaker, role, at, recorded, kind, source, metadata, text)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"
+)
+
+NAMES_REMEMBERED = 100_000
+"""Names whose numbers are kept in RAM before they are looked up again."""
+
+Row = tuple[Any, ...]
+
+
+class Names:
+    """The numbers of namespaces, sessions and speakers, each given one when it is first used.
+
+    Remembers them from one transaction to the next for as long as nothing is forgotten: then names go, too.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, int, str], int] = {}
+        self._forgets = -1
+
+    def begin(self, db: sqlite3.Connection) -> None:
+        """Call first in a transaction."""
+        (forgets,) = db.execute("SELECT value FROM counters WHERE name = 'forgets'").fetchone()
+        if forgets != self._forgets or len(self._known) > NAMES_REMEMBERED:
+            self._known = {}
+            self._forgets = forgets
+
+    def forget(self) -> None:
+        """Call when a transaction has been taken back: numbers that it gave are not valid."""
+        self._known = {}
+
+    def number(self, db: sqlite3.Connection, table: str, namespace: int, name: str) -> int:
+        """The number of a name in `table`, given one if it is new; `namespace` is 0 for a namespace itself."""
+        key = (table, namespace, name)
+        number = self._known.get(key)
+        if number is None:
+            columns = {"name": name} if table == "namespaces" else {"namespace": namespace, "name": name}
+            condition = " AND ".join(f"{column} = ?" for column in columns)
+            values = tuple(columns.values())
+            row = db.execute(f"SELECT number FROM {table} WHERE {condition}", values).fetchone()
+            if row is None:
+                marks = ", ".join("?" * len(values))
+                db.execute(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", values)
+                row = db.execute("SELECT last_insert_rowid()").fetchone()
+            number = self._known[key] = int(row[0])
+        return number
+
+    def row(self, db: sqlite3.Connection, engram: Engram) -> Row:
+        """The values of `INSERT` for an engram."""
+        namespace = self.number(db, "namespaces", 0, engram.namespace)
+        at = microseconds(engram.at)
+        return (
+            id_to_bytes(engram.id),
+            namespace,
+            self.number(db, "sessions", namespace, engram.session),
+            None if engram.speaker is None else self.number(db, "speakers", namespace, engram.speaker),
+            ROLES.index(engram.role),
+            at,
+            microseconds(engram.recorded_at) - at,
+            None if engram.kind == "turn" else engram.kind,
+            engram.source,
+            metadata_json(engram.metadata) if engram.metadata else None,
+            engram.text,
+        )
+
+
+def engram_of(row: Row) -> Engram:
+    """An engram from a row of `COLUMNS`."""
+    _, key, namespace, session, role, speaker, text, at, recorded, kind, source, metadata = row
+    return Engram(
+        id=id_from_bytes(key),
+        namespace=namespace,
+        session=session,
+        role=ROLES[role],
+        speaker=speaker,
+        text=text,
+        at=from_microseconds(at),
+        recorded_at=from_microseconds(at + recorded),
+        kind="turn" if kind is None else kind,
+        source=source,
+        metadata={} if metadata is None else json.loads(metadata),
+    )
+
+
+def conditions(where: Filter, prefix: str) -> tuple[str, list[object]]:
+    """A filter as SQL over the engrams, their columns under `prefix`."""
+    parts, values = ["1"], list[object]()
+    space = "(SELECT number FROM namespaces WHERE name = ?)"
+    if where.session is not None:
+        numbers, names = "SELECT number FROM sessions WHERE name = ?", [where.session]
+        if where.namespace is not None:
+            numbers, names = f"{numbers} AND namespace = {space}", [where.session, where.namespace]
+        parts.append(f"{prefix}session IN ({numbers})")
+        values += names
+    elif where.namespace is not None:
+        parts.append(f"{prefix}namespace = {space}")
+        values.append(where.namespace)
+    for sign, moment in (("<", where.before), (">=", where.after)):
+        if moment is not None:
+            parts.append(f"{prefix}at {sign} ?")
+            values.append(microseconds(moment))
+    if where.kinds is not None:
+        parts.append(f"ifnull({prefix}kind, 'turn') IN ({', '.join('?' * len(where.kinds))})")
+        values += where.kinds
+    return " AND ".join(parts), values
+
+
+def drop_unused_names(db: sqlite3.Connection, used: Sequence[tuple[int, int, int | None]]) -> None:
+    """A name that nothing bears any more is text of what was forgotten, too; `used`: what bore the forgotten."""
+    spaces, sessions, speakers = (set(numbers) for numbers in zip(*used, strict=True)) if used else ((), (), ())
+    gone = "DELETE FROM {} WHERE number = ? AND NOT EXISTS (SELECT 1 FROM engrams e WHERE {})"
+    # A speaker is looked for within their namespace, the index that there is.
+    speaker = "e.namespace = speakers.namespace AND e.speaker = number"
+    db.executemany(gone.format("speakers", speaker), ((n,) for n in speakers if n is not None))
+    db.executemany(gone.format("sessions", "e.session = number"), ((n,) for n in sessions))
+    db.executemany(gone.format("namespaces", "e.namespace = number"), ((n,) for n in spaces))

@@ -1,0 +1,1 @@
+"""Text analysis: words and their stems, static word vectors, and what a text is like."""

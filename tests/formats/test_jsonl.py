@@ -1,0 +1,230 @@
+import gzip
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from engram.engram import draft
+from engram.formats import sources
+
+FULL = {
+    "id": "018f1111-2222-7333-8444-555566667777",
+    "namespace": "ana",
+    "session": "s1",
+    "role": "assistant",
+    "speaker": "Bo",
+    "text": "Füße 犬 🐕\u2028\x00",
+    "at": "2026-03-01T10:00:00+02:00",
+    "recorded_at": "2026-03-01T09:00:00.123456Z",
+    "kind": "fact",
+    "source": "chat",
+    "metadata": {"a": [1, None, {"b": "c"}]},
+}
+
+
+def test_every_field_is_read(read, write):
+    found = read(write(json.dumps(FULL)))
+    times = {
+        "at": datetime(2026, 3, 1, 8, tzinfo=UTC),
+        "recorded_at": datetime(2026, 3, 1, 9, 0, 0, 123456, tzinfo=UTC),
+    }
+    assert found.engrams == [draft(**(FULL | times))]
+
+
+def test_text_alone_is_enough(read, write):
+    (engram,) = read(write('{"text": "hello"}\n'), namespace="bo").engrams
+    assert (engram.namespace, engram.session, engram.role, engram.at) == (
+        "bo",
+        "default",
+        "user",
+        datetime(2026, 3, 2, 12, tzinfo=UTC),
+    )
+
+
+def test_what_is_wrong_is_named_with_its_line_and_the_rest_is_kept(read, write):
+    path = write(
+        "\n".join(
+            (
+                '{"text": "one"}',
+                '{"text": "broken',
+                "",
+                '{"text": 5}',
+                '{"role": "user"}',
+                '{"text": "x", "role": "boss"}',
+                '{"text": "x", "colour": "red"}',
+                '{"text": "x", "at": "yesterday"}',
+                '{"text": "x", "at": 5}',
+                '{"text": "x", "id": 7}',
+                '{"text": "x", "id": "seven"}',
+                '{"text": "x", "metadata": [1]}',
+                '{"text": "x", "metadata": {"a": NaN}}',
+                '{"text": "\\ud83d"}',
+                '["text"]',
+                '{"text": ""}',
+                '{"text": "two", "speaker": null}',
+            )
+        )
+    )
+    found = read(path)
+    assert found.texts == ["one", "two"]
+    assert found.problems == [
+        f"{path}:2: is not JSON: unterminated string starting at column 10",
+        f"{path}:4: text is int; it must be str",
+        f"{path}:5: has no text; the field 'text' must hold what was said",
+        f"{path}:6: role is 'boss'; it must be one of user, assistant, system, tool",
+        f"{path}:7: has an unknown field 'colour'; the fields are id, namespace, session, role, speaker, text, at,"
+        " recorded_at, kind, source, metadata",
+        f"{path}:8: at is 'yesterday'; it must be ISO 8601, such as 2026-03-02T14:05:00Z",
+        f"{path}:9: at is int; it must be a time as ISO 8601 text",
+        f"{path}:10: id is int; it must be a UUID in text form",
+        f"{path}:11: id is 'seven'; it must be a UUID",
+        f"{path}:12: metadata is list; it must be a mapping of str to JSON values",
+        f"{path}:13: metadata is not JSON: Out of range float values are not JSON compliant",
+        f"{path}:14: text holds a lone surrogate at character 0; it must be valid Unicode",
+        f"{path}:15: is a list; it must be an object",
+        f"{path}:16: text is empty; it must hold at least one character",
+    ]
+
+
+def test_a_line_that_is_not_utf8_spoils_no_other(read, tmp_path: Path):
+    path = tmp_path / "x.jsonl"
+    path.write_bytes(b'{"text": "one"}\n{"text": "\xff\xfe"}\n{"text": "two"}\n')
+    found = read(path)
+    assert found.texts == ["one", "two"]
+    assert found.problems == [f"{path}:2: is not UTF-8: invalid start byte at byte 11"]
+
+
+def test_nesting_that_is_too_deep_is_a_problem(read, write):
+    found = read(write('{"text": "one"}\n' + "[" * 100_000 + "\n"))
+    assert found.texts == ["one"]
+    assert "nested too deep" in found.problems[0]
+
+
+def test_a_line_that_is_too_long_is_skipped_without_being_held(read, write, monkeypatch):
+    monkeypatch.setattr(sources, "MAX_LINE", 1 << 20)
+    path = write('{"text": "one"}\n{"text": "' + "x" * (3 << 20) + '"}\n{"text": "two"}\n')
+    found = read(path)
+    assert found.texts == ["one", "two"]
+    assert found.problems == [f"{path}:2: is longer than 1 MiB, more than any engram takes"]
+
+
+def test_a_text_over_the_limit_is_a_problem(read, write):
+    found = read(write(json.dumps({"text": "x" * ((1 << 20) + 1)}) + '\n{"text": "y"}'))
+    assert found.texts == ["y"]
+    assert "the limit is 1,048,576" in found.problems[0]
+
+
+LINES = '{"text": "één"}\r\n\r\n{"text": "two"}\r\n'
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_encodings_and_line_ends(read, tmp_path: Path, encoding: str):
+    path = tmp_path / "x"
+    path.write_bytes(LINES.encode(encoding))
+    found = read(path)
+    assert (found.texts, found.problems) == (["één", "two"], [])
+
+
+def test_a_utf16_file_that_is_cut_off_keeps_what_stands_before(read, tmp_path: Path):
+    path = tmp_path / "x"
+    path.write_bytes(LINES.encode("utf-16")[:-21])
+    found = read(path)
+    assert found.texts == ["één"]
+    assert found.problems[0].startswith(f"{path}:3: ")
+
+
+def test_gzip(read, tmp_path: Path):
+    path = tmp_path / "x.jsonl.gz"
+    path.write_bytes(gzip.compress(LINES.encode()))
+    assert read(path).texts == ["één", "two"]
+
+
+def test_gzip_that_is_cut_off(read, tmp_path: Path):
+    lines = "".join(f'{{"text": "number {n * 7919}"}}\n' for n in range(20_000))
+    path = tmp_path / "x.jsonl.gz"
+    path.write_bytes(gzip.compress(lines.encode())[:-30_000])
+    found = read(path)
+    assert found.texts[0] == "number 0"
+    assert found.problems == [
+        f"{path}:{len(found.texts) + 1}: cannot be read from here on: Compressed file ended before the end-of-stream"
+        " marker was reached"
+    ]
+
+
+@pytest.mark.parametrize("content", ["", "\n\n", " \t"])
+def test_an_empty_file_is_an_empty_memory(read, write, content: str):
+    found = read(write(content))
+    assert (found.turns, found.problems) == ([], [])
+
+
+def test_a_file_that_holds_no_json(read, write):
+    path = write("Dear diary, today\nnothing happened.\n")
+    assert read(path).problems == [
+        f"{path}: holds no JSON; it must be JSON Lines, a ChatGPT or Claude export, or LoCoMo's JSON"
+    ]
+
+
+def test_a_first_line_that_is_broken_is_one_bad_line(read, write):
+    path = write('# a comment\n{"text": "one"}\n')
+    found = read(path)
+    assert found.texts == ["one"]
+    assert found.problems[0].startswith(f"{path}:1: is not JSON")
+
+
+def test_files_that_cannot_be_opened(read, tmp_path: Path):
+    assert read(tmp_path / "no").problems == [f"{tmp_path / 'no'}: cannot be read: No such file or directory"]
+    assert read(tmp_path).problems == [f"{tmp_path}: cannot be read: Is a directory"]
+
+
+def test_a_list_of_records_is_read_too(read, write):
+    found = read(write([{"text": "one"}, 7, {"text": "two"}]))
+    assert found.texts == ["one", "two"]
+    assert found.problems[0].endswith("conversations.json [1]: is a number; it must be an object")
+
+
+def test_ids_depend_on_what_is_said_and_not_on_where(read, write):
+    first = read(write('{"text": "a"}\n{"text": "b", "at": "2026-01-01"}\n{"text": "a"}\n')).engrams
+    moved = read(write('{"text": "new"}\n{"text": "a"}\n{"at": "2026-01-01", "text": "b"}\n{"text": "a"}\n')).engrams
+    assert [e.id for e in moved[1:]] == [first[0].id, first[1].id, first[2].id]
+    assert len({e.id for e in moved}) == 4
+
+
+def test_importing_twice_doubles_nothing(bring, write, memory):
+    path = write('{"text": "a"}\n{"text": "a"}\n{"text": "b", "at": "2026-01-01"}\n' + json.dumps(FULL))
+    first, second = bring(path), bring(path)
+    assert (first.read, first.remembered, first.already_there, first.problems) == (4, 4, 0, [])
+    assert (second.read, second.remembered, second.already_there, second.problems) == (4, 0, 4, [])
+    assert len(list(memory.engrams())) == 4
+
+
+def test_a_longer_file_adds_what_is_new(bring, write):
+    bring(write('{"text": "a"}\n{"text": "b"}\n'))
+    again = bring(write('{"text": "0"}\n{"text": "a"}\n{"text": "b"}\n{"text": "b"}\n'))
+    assert (again.remembered, again.already_there, again.problems) == (2, 2, [])
+
+
+def test_another_namespace_is_another_memory(bring, write):
+    path = write('{"text": "a"}')
+    assert bring(path, namespace="ana").remembered == 1
+    assert bring(path, namespace="bo").remembered == 1
+
+
+def test_an_id_with_other_content_is_a_problem_and_the_rest_is_kept(bring, write, memory):
+    bring(write(json.dumps(FULL)))
+    path = write(json.dumps(FULL | {"text": "other", "speaker": "Ana"}) + '\n{"text": "new"}\n' + json.dumps(FULL))
+    outcome = bring(path)
+    assert (outcome.read, outcome.remembered, outcome.already_there) == (3, 1, 1)
+    assert list(map(str, outcome.problems)) == [
+        f"{path}:1: id {FULL['id']} is in the memory with other content (speaker, text); what is there stays"
+    ]
+    assert memory.get(FULL["id"]).text == FULL["text"]
+
+
+def test_two_with_one_id_in_one_file(bring, write):
+    path = write(
+        "\n".join(json.dumps({"id": FULL["id"], "text": text, "at": "2026-01-01"}) for text in ("a", "b", "a"))
+    )
+    outcome = bring(path)
+    assert (outcome.remembered, outcome.already_there, len(outcome.problems)) == (1, 1, 1)
+    assert ":2: id" in str(outcome.problems[0])

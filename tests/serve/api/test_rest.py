@@ -1,0 +1,584 @@
+"""REST over a real memory and a real ledger, by HTTP."""
+
+import asyncio
+import io
+import json
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import fastapi
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+
+from engram.errors import MemoryDamaged, MemoryFull, MemoryLocked
+from engram.formats.writing import write
+from engram.memory import Memory
+from engram.serve.api import rest
+from engram.serve.auth.access import Gate, Keys
+from engram.serve.conversations.log import Receipt, ServerDatabase
+from engram.serve.conversations.recorder import Recorder
+from engram.serve.http import limits
+from engram.serve.http.metrics import Metrics
+from engram.serve.services import Services
+from engram.serve.settings import Settings
+
+ERROR_FIELDS = {"message", "type", "param", "code"}
+NOBODYS = "019c2f7e-5c1a-7d70-8a3b-0f5d7e9a1c22"
+NOW = datetime(2026, 3, 2, 14, 5, tzinfo=UTC)
+
+
+class Face:
+    """The routes over a memory, asked as a client asks."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self.memory = stack.enter_context(Memory(folder / "memory.db"))
+        self.ledger = stack.enter_context(ServerDatabase(folder / "memory.db.serve"))
+        self.keys = Keys(self.ledger)
+        self.metrics = Metrics()
+        self.settings = Settings(memory=str(folder / "memory.db"), namespace="home")
+        recorder = Recorder(self.memory, self.ledger, on_event=lambda _: None, clean=lambda text: text)
+        stack.callback(recorder.close)
+        threads = ThreadPoolExecutor(2)
+        stack.callback(threads.shutdown)
+        services = Services(
+            settings=self.settings,
+            memory=self.memory,
+            ledger=self.ledger,
+            recorder=recorder,
+            gate=Gate(self.ledger, self.settings.namespace),
+            metrics=self.metrics,
+            threads=threads,
+        )
+        self.app = fastapi.FastAPI()
+        self.app.include_router(rest.router(services))
+        rest.add_error_handlers(self.app)
+        self.guarded = limits.guarded(self.app, self.settings)
+
+    def ask(self, method: str, path: str, *, key: str | None = None, namespace: str | None = None, **more):
+        headers = dict(more.pop("headers", {}))
+        if key is not None:
+            headers["X-Engram-Key"] = key
+        if namespace is not None:
+            headers["X-Engram-Namespace"] = namespace.encode()
+
+        async def one():
+            # An error of ours is answered, and then raised again for the server's log.
+            transport = httpx.ASGITransport(self.guarded, raise_app_exceptions=False)
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8100") as client:
+                return await client.request(method, f"/memory{path}", headers=headers, **more)
+
+        return asyncio.run(one())
+
+    def get(self, path: str, **more):
+        return self.ask("GET", path, **more)
+
+    def post(self, path: str, json=None, **more):
+        return self.ask("POST", path, json=json, **more)
+
+    def delete(self, path: str, **more):
+        return self.ask("DELETE", path, **more)
+
+
+@pytest.fixture
+def face(tmp_path: Path) -> Iterator[Face]:
+    with ExitStack() as stack:
+        yield Face(tmp_path, stack)
+
+
+def error_of(answer, status: int) -> dict:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/json"
+    assert set(answer.json()) == {"error"}
+    error = answer.json()["error"]
+    assert set(error) == ERROR_FIELDS
+    assert error["message"]
+    return error
+
+
+# Remember and recall.
+
+
+def test_remember_one_and_recall_it(face: Face):
+    answer = face.post(
+        "/remember",
+        {
+            "text": "My dog is called Biscuit.",
+            "session": "walk",
+            "speaker": "Ana",
+            "at": "2026-03-02T15:05:00+01:00",
+            "source": "test",
+            "metadata": {"page": 3},
+        },
+    )
+    assert answer.status_code == 201
+    (engram,) = answer.json()["engrams"]
+    kept = face.memory.get(engram["id"])
+    assert (kept.namespace, kept.session, kept.speaker, kept.at) == ("home", "walk", "Ana", NOW)
+    assert (engram["at"], engram["metadata"]) == ("2026-03-02T14:05:00+00:00", {"page": 3})
+    found = face.post("/recall", {"query": "What is my dog called?"}).json()
+    assert [hit["engram"] for hit in found["hits"]] == [engram]
+    assert 0 < found["hits"][0]["score"] <= 1
+    assert found["context"] is None
+    assert (found["namespace"], found["unsearched"]) == ("home", 0)
+    assert "Biscuit" in face.post("/recall", {"query": "dog", "budget": 200}).json()["context"]
+
+
+def test_remember_many_in_one_commit_or_not_at_all(face: Face):
+    items = [{"text": f"Number {number}", "session": "count", "at": NOW.isoformat()} for number in range(1_000)]
+    answer = face.post("/remember", {"items": items})
+    assert answer.status_code == 201
+    assert [engram["text"] for engram in answer.json()["engrams"]] == [item["text"] for item in items]
+    assert face.memory.stats().engrams == 1_000
+    for wrong, param in (
+        ({"text": ""}, "items[1].text"),
+        ({"text": "x" * (1 << 20) + "x"}, "items[1].text"),
+        ({"text": "\u00e9" * (1 << 20)}, "items[1].text"),
+        ({"text": "x", "role": "boss"}, "items[1].role"),
+        ({"text": "x", "at": "yesterday"}, "items[1].at"),
+        ({"text": "x", "at": 7}, "items[1].at"),
+        ({"text": "x", "session": "\u00e9" * 512}, "items[1].session"),
+        ({"text": "x", "metadata": {"x": "y" * 70_000}}, "items[1].metadata"),
+        ({"text": "x", "id": NOBODYS}, "items[1].id"),
+        ({"text": 5}, "items[1].text"),
+    ):
+        assert error_of(face.post("/remember", {"items": [{"text": "fine"}, wrong]}), 422)["param"] == param
+    assert error_of(face.post("/remember", {"items": []}), 422)["param"] == "items"
+    assert error_of(face.post("/remember", {"items": items + items}), 422)["param"] == "items"
+    assert face.memory.stats().engrams == 1_000
+
+
+def test_recall_looks_where_it_is_told_to(face: Face):
+    for days, session, kind in ((0, "a", "turn"), (1, "b", "turn"), (2, "a", "fact")):
+        face.memory.remember(
+            f"tea number {days}", namespace="home", session=session, kind=kind, at=NOW + timedelta(days=days)
+        )
+
+    def found(**how) -> set[str]:
+        hits = face.post("/recall", {"query": "tea"} | how).json()["hits"]
+        return {hit["engram"]["text"][-1] for hit in hits}
+
+    assert found() == {"0", "1", "2"}
+    assert found(session="a") == {"0", "2"}
+    assert found(kinds=["fact"]) == {"2"}
+    assert found(before="2026-03-03T14:05:00Z") == {"0"}
+    assert found(after="2026-03-03T14:05:00Z") == {"1", "2"}
+    assert found(namespace="other") == set()
+    assert found(session=None, before=None, kinds=None) == {"0", "1", "2"}
+    assert len(face.post("/recall", {"query": "tea", "limit": 1}).json()["hits"]) == 1
+
+
+def test_why(face: Face):
+    engram = face.memory.remember("My dog is called Biscuit.", namespace="home")
+    found = face.post("/why", {"query": "dog", "id": engram.id}).json()
+    assert (found["place"], found["engram"]["id"], found["winner"]["engram"]["id"]) == (1, engram.id, engram.id)
+    assert face.post("/why", {"query": "zebra", "id": engram.id}).json()["reason"]
+
+
+# Look.
+
+
+def test_listing_goes_page_by_page(face: Face):
+    engrams = [face.memory.remember(f"n {n}", namespace="home", session="s" if n % 2 else "t") for n in range(7)]
+    face.memory.remember("elsewhere", namespace="other")
+    listed, after = [], {}
+    for _ in range(3):
+        page = face.get("/engrams", params={"limit": 3} | after).json()
+        listed += [engram["id"] for engram in page["engrams"]]
+        after = {"after_id": page["next"]}
+    assert page["next"] is None
+    assert listed == [engram.id for engram in engrams]
+    assert [e["text"] for e in face.get("/engrams?session=s").json()["engrams"]] == ["n 1", "n 3", "n 5"]
+    assert face.get("/engrams?session=nobody").json() == {"engrams": [], "next": None}
+    assert face.get(f"/engrams/{engrams[2].id}").json()["text"] == "n 2"
+    assert face.get("/sessions").json() == {
+        "namespace": "home",
+        "sessions": [{"session": "t", "engrams": 4}, {"session": "s", "engrams": 3}],
+    }
+
+
+def test_a_page_of_long_texts_ends_early(face: Face):
+    face.memory.remember_many({"text": "x" * 1_000_000, "namespace": "home"} for _ in range(9))
+    sizes, after = [], {}
+    while True:
+        page = face.get("/engrams", params=after).json()
+        sizes.append(len(page["engrams"]))
+        if page["next"] is None:
+            break
+        after = {"after_id": page["next"]}
+    assert sizes == [5, 4]
+
+
+def test_an_export_is_the_one_of_the_command_line(face: Face):
+    said = ({"text": f"line {n}\n\u2028 \U0001f436", "namespace": "home", "session": str(n % 3)} for n in range(2_000))
+    face.memory.remember_many(said)
+    face.memory.remember("elsewhere", namespace="other")
+    expected = io.StringIO()
+    write(face.memory.engrams(namespace="home"), expected)
+    answer = face.get("/export")
+    assert answer.content == expected.getvalue().encode()
+    assert answer.headers["content-type"] == "application/x-ndjson"
+    assert len(face.get("/export?session=1").content.splitlines()) == 667
+    assert face.get("/export?namespace=nobody").content == b""
+
+
+def test_an_export_is_read_as_it_is_sent(face: Face, monkeypatch):
+    monkeypatch.setattr(rest, "PIECE_BYTES", 1)
+    face.memory.remember_many({"text": str(number), "namespace": "home"} for number in range(5))
+    assert len(face.get("/export").content.splitlines()) == 5
+
+
+def test_numbers(face: Face):
+    face.memory.remember("one", namespace="home")
+    face.memory.remember("two", namespace="other")
+    whole = face.get("/stats").json()
+    assert (whole["engrams"], whole["namespaces"], whole["index_trouble"]) == (2, 2, None)
+    assert face.get("/stats", namespace="other").json() == {"namespace": "other", "engrams": 1, "sessions": 1}
+    assert face.get("/stats?namespace=nobody").json() == {"namespace": "nobody", "engrams": 0, "sessions": 0}
+
+
+# Forget.
+
+
+def test_forgetting(face: Face):
+    first, second = (face.memory.remember(text, namespace="home", session="s").id for text in ("one", "two"))
+    face.memory.remember("old", namespace="home", session="old", at=NOW)
+    face.memory.remember("other", namespace="other", session="s")
+    assert face.delete(f"/engrams/{first}").json() == {"forgotten": 1}
+    error_of(face.delete(f"/engrams/{first}"), 404)
+    error_of(face.get(f"/engrams/{first}"), 404)
+    assert error_of(face.post("/forget", {"id": second, "session": "t"}), 404)["param"] == "id"
+    assert face.post("/forget", {"before": "2026-04-01T00:00:00Z"}).json() == {"forgotten": 1}
+    assert face.post("/forget", {"before": "2026-04-01T00:00:00Z"}).json() == {"forgotten": 0}
+    assert face.post("/forget", {"session": "s"}).json() == {"forgotten": 1}
+    assert error_of(face.post("/forget", {"session": "s"}), 404)["param"] == "session"
+    assert [engram.text for engram in face.memory.engrams()] == ["other"]
+
+
+def test_nothing_is_forgotten_by_mistake(face: Face):
+    face.memory.remember("one", namespace="home")
+    for meant in ({}, {"namespace": "home"}, {"id": None}, {"sesion": "x"}, {"id": "x"}, {"before": "soon"}, []):
+        error_of(face.post("/forget", meant), 422)
+    error_of(face.delete(""), 422)
+    for confirm in ("Home", "default", "home "):
+        assert error_of(face.delete("", params={"confirm": confirm}), 409)["param"] == "confirm"
+    error_of(face.delete("", params={"confirm": "home"}, namespace="other"), 409)
+    error_of(face.delete("", params={"confirm": "home", "nmespace": "other"}), 422)
+    assert face.memory.stats().engrams == 1
+
+
+def test_erasing_a_namespace(face: Face):
+    face.memory.remember_many({"text": str(number), "namespace": "home"} for number in range(5))
+    face.memory.remember("other", namespace="other")
+    assert face.delete("?confirm=home").json() == {"forgotten": 5}
+    assert face.delete("?confirm=home").json() == {"forgotten": 0}
+    assert face.delete("?confirm=other&namespace=other").json() == {"forgotten": 1}
+
+
+# Whose memory, and what a key may do.
+
+
+def test_the_namespace_of_a_request(face: Face):
+    for said, header, status in (("ana", None, 201), (None, "bo", 201), ("cy", "cy", 201), ("ana", "bo", 409)):
+        answer = face.post("/remember", {"text": "x", "namespace": said}, namespace=header)
+        assert answer.status_code == status
+    assert face.post("/remember", {"text": "x"}, namespace="jos\u00e9").json()["engrams"][0]["namespace"] == "jos\u00e9"
+    assert [name for name, _ in face.memory.namespaces()] == ["ana", "bo", "cy", "jos\u00e9"]
+    for wrong in ("a\x01b", "", "x" * 513):
+        error_of(face.post("/remember", {"text": "x", "namespace": wrong}), 400 if wrong == "a\x01b" else 422)
+        assert face.get("/sessions", params={"namespace": wrong}).status_code in (400, 422)
+        if "\x01" not in wrong:
+            assert face.get("/sessions", namespace=wrong).status_code in (400, 422)
+    assert face.memory.stats().engrams == 4
+
+
+EVERYTHING: list[tuple[str, str, object, str]] = [
+    ("POST", "/remember", {"text": "x"}, "write"),
+    ("POST", "/recall", {"query": "x"}, "read"),
+    ("POST", "/why", {"query": "x", "id": NOBODYS}, "read"),
+    ("POST", "/forget", {"session": "x"}, "erase"),
+    ("GET", "/engrams", None, "read"),
+    ("GET", f"/engrams/{NOBODYS}", None, "read"),
+    ("DELETE", f"/engrams/{NOBODYS}", None, "erase"),
+    ("GET", "/sessions", None, "read"),
+    ("GET", "/namespaces", None, "read"),
+    ("GET", "/export", None, "read"),
+    ("DELETE", "?confirm=ana", None, "erase"),
+    ("GET", "/stats", None, "read"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body", "right"), EVERYTHING)
+def test_every_path_needs_a_key_its_right_and_its_namespace(face: Face, method, path, body, right):
+    def ask(**rights):
+        _, key = face.keys.create(namespace="ana", **{"read": False, "write": False, "erase": False} | rights)
+        return face.ask(method, path, json=body, key=key)
+
+    allowed = ask(**{right: True})
+    assert allowed.status_code in (200, 201, 404), allowed.text
+    others = {"read": True, "write": True, "erase": True} | {right: False}
+    assert error_of(ask(**others), 403)["code"] == "right_missing"
+    missing = face.ask(method, path, json=body)
+    error_of(missing, 401)
+    assert missing.headers["www-authenticate"].startswith("Bearer")
+    _, key = face.keys.create(namespace="ana", erase=True)
+    assert error_of(face.ask(method, path, json=body, key=key, namespace="bo"), 403)["code"] == "namespace_forbidden"
+    _, key = face.keys.create(prefix="ana-", erase=True)
+    if path != "/namespaces":
+        assert error_of(face.ask(method, path, json=body, key=key), 400)["code"] == "namespace_missing"
+    error_of(face.ask(method, path, json=body, key=key, namespace="ana"), 403)
+    error_of(face.ask(method, path, json=body, key="engram_wrong"), 401)
+
+
+def test_a_caller_without_a_key_is_told_before_the_body_is_looked_at(face: Face):
+    face.keys.create(admin=True)
+    error_of(face.ask("POST", "/remember", content=b"{", headers={"Content-Type": "application/json"}), 401)
+    error_of(face.ask("POST", "/remember", content=b"x"), 401)
+
+
+def test_not_yours_is_not_there(face: Face):
+    theirs = face.memory.remember("theirs", namespace="bo", session="secret").id
+    face.memory.remember("mine", namespace="ana")
+    _, key = face.keys.create(namespace="ana", erase=True)
+    receipt = Receipt(theirs, "bo", "secret", "stored", None, (theirs,), NOW, NOW)
+    with face.ledger.writing() as page:
+        page.set_receipt(receipt)
+    for method, path, body in (
+        ("GET", "/engrams/{}", None),
+        ("DELETE", "/engrams/{}", None),
+        ("GET", "/engrams?after_id={}", None),
+        ("GET", "/receipts/{}", None),
+        ("POST", "/why", {"query": "theirs", "id": "{}"}),
+        ("POST", "/forget", {"id": "{}"}),
+    ):
+        answers = []
+        for id in (theirs, NOBODYS):
+            given = None if body is None else json.loads(json.dumps(body).replace("{}", id))
+            answers.append(face.ask(method, path.format(id), json=given, key=key))
+        error_of(answers[0], 404)
+        assert answers[0].content == answers[1].content
+        assert dict(answers[0].headers) == dict(answers[1].headers)
+    same = [face.post("/forget", {"session": name}, key=key) for name in ("secret", "nobody's")]
+    error_of(same[0], 404)
+    assert same[0].content == same[1].content
+    for path in ("/engrams?session=secret", "/export?session=secret"):
+        assert b"theirs" not in face.get(path, key=key).content
+    assert face.get("/namespaces", key=key).json() == {"namespaces": [{"namespace": "ana", "engrams": 1}]}
+    assert face.get("/stats", key=key).json() == {"namespace": "ana", "engrams": 1, "sessions": 1}
+    assert face.memory.get(theirs).text == "theirs"
+    _, admin = face.keys.create(admin=True)
+    assert face.get(f"/receipts/{theirs}", key=admin).json()["namespace"] == "bo"
+    error_of(face.get(f"/receipts/{theirs}", key=admin, namespace="ana"), 404)
+
+
+def test_what_a_key_for_a_prefix_sees(face: Face):
+    for name in ("team-a", "team-b", "teams", "ana"):
+        face.memory.remember("x", namespace=name)
+    _, key = face.keys.create(prefix="team-")
+    names = [one["namespace"] for one in face.get("/namespaces", key=key).json()["namespaces"]]
+    assert names == ["team-a", "team-b"]
+    assert face.get("/stats", key=key, namespace="team-a").json()["engrams"] == 1
+    _, admin = face.keys.create(admin=True)
+    assert len(face.get("/namespaces", key=admin).json()["namespaces"]) == 4
+    assert face.get("/stats", key=admin).json()["namespaces"] == 4
+
+
+def test_a_receipt(face: Face):
+    receipt = Receipt(NOBODYS, "ana", "s", "refused", "too long", (), NOW, None)
+    with face.ledger.writing() as page:
+        page.set_receipt(receipt)
+    assert face.get(f"/receipts/{NOBODYS}").json() == {
+        "id": NOBODYS,
+        "namespace": "ana",
+        "session": "s",
+        "state": "refused",
+        "reason": "too long",
+        "engrams": [],
+        "accepted_at": "2026-03-02T14:05:00+00:00",
+        "stored_at": None,
+    }
+
+
+def test_who_may_ask_for_a_receipt(face: Face):
+    with face.ledger.writing() as page:
+        page.set_receipt(Receipt(NOBODYS, "ana", "s", "stored", None, (), NOW, NOW))
+    for rights, status in (({"write": False}, 200), ({"read": False}, 200), ({"read": False, "write": False}, 403)):
+        _, key = face.keys.create(namespace="ana", erase=True, **rights)
+        assert face.get(f"/receipts/{NOBODYS}", key=key).status_code == status
+
+
+# What is wrong with a request.
+
+
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [
+        (b"{", 400),
+        (b"\xff", 400),
+        (b"[" * 100_000, 400),
+        (b'{"query": ' + b"9" * 5_000 + b"}", 400),
+        (b"", 422),
+        (b"null", 422),
+        (b"[]", 422),
+        (b'"x"', 422),
+        (b"{}", 422),
+        (b'{"query": "x", "limt": 1}', 422),
+        (b'{"query": "\\ud800"}', 422),
+        (b'{"query": "x", "\\ud800": 1}', 422),
+        (b'{"query": "x", "limit": "1"}', 422),
+        (b'{"query": "x", "limit": true}', 422),
+        (b'{"query": "x", "limit": NaN}', 422),
+        (b'{"query": "x", "before": "0001-01-01T00:00:00+23:00"}', 422),
+        (b'{"query": "x", "limit": 10.0}', 200),
+        (b'{"query": "\\u0000 \xf0\x9f\x90\xb6"}', 200),
+    ],
+)
+def test_bodies(face: Face, content: bytes, status: int):
+    answer = face.ask("POST", "/recall", content=content, headers={"Content-Type": "application/json; charset=utf-8"})
+    assert answer.status_code == status, answer.text
+    if status != 200:
+        error_of(answer, status)
+
+
+def test_what_is_not_said_to_be_json(face: Face):
+    for kind in ("text/plain", "application/x-www-form-urlencoded", "", "application/jsonx"):
+        error_of(face.ask("POST", "/remember", content=b'{"text": "x"}', headers={"Content-Type": kind}), 415)
+    error_of(face.ask("POST", "/remember", content=b'{"text": "x"}'), 415)
+    assert face.memory.stats().engrams == 0
+    kept = face.ask("POST", "/remember", content=b'{"text": "x"}', headers={"Content-Type": "application/vnd.x+json"})
+    assert kept.status_code == 201
+
+
+def test_a_large_body_is_parsed_beside_the_loop(face: Face, monkeypatch):
+    seen = []
+    loads = json.loads
+
+    def watched(text, **options):
+        if isinstance(text, bytes):
+            seen.append(threading.current_thread().name)
+        return loads(text, **options)
+
+    monkeypatch.setattr(rest.json, "loads", watched)
+    face.post("/remember", {"text": "x" * (rest.LARGE_BODY + 1)})
+    face.post("/remember", {"text": "x"})
+    assert seen[0].startswith("ThreadPoolExecutor")
+    assert not seen[1].startswith("ThreadPoolExecutor")
+
+
+def test_the_memory_is_never_called_on_the_loop(face: Face, monkeypatch):
+    loop_calls = []
+    for name in ("add", "recall", "get", "explain", "engrams", "sessions", "namespaces", "stats", "forget"):
+        own = getattr(face.memory, name)
+
+        def watched(*args, own=own, name=name, **options):
+            try:
+                asyncio.get_running_loop()
+            except RuntimeError:
+                return own(*args, **options)
+            loop_calls.append(name)
+            return own(*args, **options)
+
+        monkeypatch.setattr(face.memory, name, watched)
+    for method, path, body, _ in EVERYTHING:
+        face.ask(method, path, json=body)
+    assert loop_calls == []
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (MemoryLocked("{} is locked"), 503, "memory_locked"),
+        (MemoryFull("no room for {}"), 507, "memory_full"),
+        (MemoryDamaged("{} is damaged"), 500, "memory_damaged"),
+        (ZeroDivisionError("oh, {}"), 500, "internal_error"),
+    ],
+)
+def test_what_goes_wrong_with_the_memory(face: Face, monkeypatch, error, status, code):
+    error.args = (str(error).format(face.memory.path),)
+
+    def broken(*_, **__):
+        raise error
+
+    for name in ("add", "engrams"):
+        monkeypatch.setattr(face.memory, name, broken)
+    for answer in (face.post("/remember", {"text": "x"}), face.get("/export"), face.get("/engrams")):
+        told = error_of(answer, status)
+        assert told["code"] == code
+        assert face.memory.path not in told["message"]
+    if status == 503:
+        assert answer.headers["retry-after"] == "1"
+
+
+def test_paths_and_methods_that_are_not_there(face: Face):
+    error_of(face.get("/nothing"), 404)
+    error_of(face.get("/engrams/x/y"), 404)
+    for method, path, allowed in (
+        ("PUT", f"/engrams/{NOBODYS}", "DELETE, GET"),
+        ("GET", "/recall", "POST"),
+        ("GET", "", "DELETE"),
+        ("HEAD", "/stats", "GET"),
+    ):
+        answer = face.ask(method, path)
+        assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+    error_of(face.get("/engrams/not-an-id"), 422)
+    assert error_of(face.get("/engrams?limit=1001"), 422)["param"] == "limit"
+    assert error_of(face.get("/engrams?kind=turn"), 422)["param"] == "kind"
+
+
+def test_requests_are_counted(face: Face):
+    face.get("/stats")
+    face.get(f"/engrams/{NOBODYS}")
+    face.post("/recall", {})
+    counted = face.metrics.text().decode()
+    assert 'engram_requests_total{face="memory",status="2xx"} 1.0' in counted
+    assert 'engram_requests_total{face="memory",status="4xx"} 2.0' in counted
+
+
+# The document.
+
+
+def test_the_document_is_complete(face: Face):
+    document = face.app.openapi()
+    paths = {(method, path) for path, methods in document["paths"].items() for method in methods}
+    assert len(paths) == 13
+    for method, path in paths:
+        operation = document["paths"][path][method]
+        assert operation["summary"]
+        assert not operation["summary"].endswith(".")
+        assert operation["description"]
+        assert {"400", "401", "403", "422", "500", "503"} <= set(operation["responses"])
+        for status, response in operation["responses"].items():
+            if int(status) >= 400:
+                schema = response["content"]["application/json"]["schema"]
+                assert schema == {"$ref": "#/components/schemas/Failure"}
+        assert {} in operation["security"]
+        assert {"EngramKey": []} in operation["security"]
+    ids = [document["paths"][path][method]["operationId"] for method, path in paths]
+    assert len(set(ids)) == len(ids)
+
+
+@pytest.mark.parametrize("mode", list(schemathesis.GenerationMode))
+def test_what_the_document_promises_holds(face: Face, mode):
+    """Every request that it admits is answered as it says, and every other one is refused."""
+    face.memory.remember("My dog is called Biscuit.", namespace="home")
+    document = schemathesis.openapi.from_asgi("/openapi.json", face.app)
+    tried = 0
+    for result in document.get_all_operations():
+        requests = result.ok().as_strategy(generation_mode=mode)
+
+        @settings(
+            max_examples=15, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+        )
+        @given(case=requests)
+        def holds(case) -> None:
+            nonlocal tried
+            tried += 1
+            case.call_and_validate()
+
+        holds()
+    assert tried >= 13

@@ -1,0 +1,214 @@
+"""Keys as the server judges them."""
+
+import dataclasses
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engram.errors import EngramError
+from engram.serve.auth.access import Access, Gate, Keys, asked_namespace, engram_key, is_engram_key
+from engram.serve.conversations.log import ServerDatabase
+from engram.serve.http.errors import ServeError
+
+ALL = Access(None, "default", read=True, write=True, erase=True, admin=False)
+ADMIN = dataclasses.replace(ALL, admin=True)
+TEAM = dataclasses.replace(ALL, prefix="team-")
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[ServerDatabase]:
+    with ServerDatabase(tmp_path / "memory.db.serve") as ledger:
+        yield ledger
+
+
+def refused(call, *args) -> ServeError:
+    with pytest.raises(ServeError) as caught:
+        call(*args)
+    return caught.value
+
+
+def test_a_key_covers_its_namespace_a_prefix_or_all():
+    assert ALL.allows("default")
+    assert not ALL.allows("default2")
+    assert ADMIN.allows("whatever")
+    assert TEAM.allows("team-")
+    assert TEAM.allows("team-a")
+    assert not TEAM.allows("team")
+    assert not TEAM.allows("default")
+    assert not TEAM.allows("Team-a")
+
+
+def test_the_namespace_is_the_one_asked_for_else_the_keys():
+    assert ALL.namespace(None) == "default"
+    assert ALL.namespace("default") == "default"
+    assert ADMIN.namespace("ana") == "ana"
+    assert TEAM.namespace("team-a") == "team-a"
+    assert refused(ALL.namespace, "ana").status == 403
+    assert refused(TEAM.namespace, "default").status == 403
+    missing = refused(TEAM.namespace, None)
+    assert (missing.status, missing.code, missing.param) == (400, "namespace_missing", "namespace")
+    assert "'team-'" in missing.message
+
+
+@pytest.mark.parametrize("name", ["", "a\nb", "\x00", "\x7f", "a\x9f", "x" * 513, "\u00e9" * 257, "\ud800"])
+def test_what_is_no_namespace(name: str):
+    error = refused(ADMIN.namespace, name)
+    assert (error.status, error.param) == (400, "namespace")
+    assert refused(ALL.namespace, name).status == 400
+    assert refused(dataclasses.replace(ALL, default=name).namespace, None).status == 400
+
+
+@pytest.mark.parametrize("name", ["x" * 512, "\u00e9" * 256, "a b", "\U0001f436", "../etc", "a/b?c=d"])
+def test_what_is_one(name: str):
+    assert ADMIN.namespace(name) == name
+
+
+def test_rights_are_apart():
+    for right in ("read", "write", "erase"):
+        ADMIN.need(right)
+        error = refused(dataclasses.replace(ADMIN, **{right: False}).need, right)
+        assert (error.status, right in error.message) == (403, True)
+
+
+def test_where_a_key_is_looked_for():
+    assert engram_key({"x-engram-key": " k "}) == "k"
+    assert engram_key({"authorization": "Bearer engram_a_b"}) == "engram_a_b"
+    assert engram_key({"authorization": "bearer   engram_a_b "}) == "engram_a_b"
+    assert engram_key({"x-api-key": "engram_a_b"}) == "engram_a_b"
+    assert engram_key({"x-engram-key": "k", "authorization": "Bearer engram_a_b"}) == "k"
+    assert engram_key({"authorization": "Bearer sk-other", "x-api-key": "engram_a_b"}) == "engram_a_b"
+    for other in (
+        {},
+        {"authorization": "Bearer sk-1"},
+        {"x-api-key": "sk-1"},
+        {"authorization": "engram_a_b"},
+        {"authorization": "Basic engram_a_b"},
+    ):
+        assert engram_key(other) is None
+
+
+def test_no_key_of_ours_goes_upstream():
+    assert is_engram_key("x-engram-key", "whatever")
+    for name in ("authorization", "x-api-key"):
+        for value in ("engram_a_b", "Bearer engram_a_b", "bearer  engram_a_b", "Basic engram_a_b", "x,engram_a_b"):
+            assert is_engram_key(name, value)
+        for value in ("", "Bearer sk-1", "sk-engram_1", "Bearer my-engram_key"):
+            assert not is_engram_key(name, value)
+    assert not is_engram_key("x-other", "engram_a_b")
+
+
+def test_a_namespace_in_a_header_is_utf_8():
+    assert asked_namespace({}) is None
+    assert asked_namespace({"x-engram-namespace": ""}) == ""
+    assert asked_namespace({"x-engram-namespace": "ana"}) == "ana"
+    for name in ("jos\u00e9", "\u5c0f\u660e", "\U0001f436"):
+        assert asked_namespace({"x-engram-namespace": name.encode().decode("latin-1")}) == name
+    assert asked_namespace({"x-engram-namespace": "jos\u00e9"}) == "jos\u00e9"
+
+
+@pytest.mark.parametrize("name", ["{{USER_ID}}", "webui-{{USER_ID}}", "{{ chat_id }}"])
+def test_a_placeholder_that_was_not_filled_in_is_nobodys_namespace(name: str):
+    with pytest.raises(ServeError, match="did not fill that in") as raised:
+        asked_namespace({"x-engram-namespace": name})
+    assert (raised.value.status, raised.value.param) == (400, "x-engram-namespace")
+
+
+def test_without_keys_every_caller_may_do_all(ledger: ServerDatabase):
+    assert Gate(ledger, "home").access({}) == Access(None, "home", read=True, write=True, erase=True, admin=True)
+    assert Gate(ledger).access({"x-engram-key": "engram_of_another"}).admin
+
+
+def test_with_keys_only_who_has_one(ledger: ServerDatabase):
+    keys = Keys(ledger)
+    ana, key = keys.create(namespace="ana")
+    _, team = keys.create(prefix="team-", write=False, erase=True)
+    _, admin = keys.create(admin=True)
+    gate = Gate(ledger, "home")
+    assert gate.access({"x-engram-key": key}) == Access(ana, "ana", read=True, write=True, erase=False, admin=False)
+    found = gate.access({"authorization": f"Bearer {team}"})
+    assert (found.prefix, found.read, found.write, found.erase) == ("team-", True, False, True)
+    assert gate.access({"x-api-key": admin}).namespace(None) == "home"
+    assert refused(gate.access, {}).code == "key_missing"
+    for wrong in ("", "x", key[:-1], key + "x", key.upper(), "\ud800", key.replace(ana, "0" * 12)):
+        error = refused(gate.access, {"x-engram-key": wrong})
+        assert (error.status, error.code, error.message) == (401, "key_invalid", "this key is not valid")
+
+
+def test_a_revoked_key_ends_within_a_second_and_looks_like_one_that_never_was(ledger: ServerDatabase):
+    keys = Keys(ledger)
+    key_id, key = keys.create(namespace="ana")
+    gate = Gate(ledger)
+    gate.access({"x-engram-key": key})
+    keys.revoke(key_id)
+    time.sleep(1.1)
+    error, other = refused(gate.access, {"x-engram-key": key}), refused(gate.access, {"x-engram-key": key + "x"})
+    assert (error.status, error.code, error.message) == (other.status, other.code, other.message)
+    assert refused(gate.access, {}).status == 401, "revoking the last key opens nothing"
+    assert refused(Gate(ledger).access, {}).status == 401
+
+
+def test_a_key_that_is_made_while_the_server_runs(ledger: ServerDatabase, tmp_path: Path):
+    gate = Gate(ledger)
+    assert gate.access({}).admin
+    with ServerDatabase(tmp_path / "memory.db.serve") as other:
+        _, key = Keys(other).create(namespace="ana")
+    time.sleep(1.1)
+    assert refused(gate.access, {}).status == 401
+    assert gate.access({"x-engram-key": key}).default == "ana"
+
+
+class Counted:
+    """A ledger that counts how often it is asked, and can fail."""
+
+    def __init__(self, ledger: ServerDatabase) -> None:
+        self._ledger = ledger
+        self.asked = 0
+        self.broken = False
+
+    def _ask(self, name, *args):
+        self.asked += 1
+        if self.broken:
+            raise EngramError("the disk is gone")
+        return getattr(self._ledger, name)(*args)
+
+    def has_keys(self):
+        return self._ask("has_keys")
+
+    def find_key(self, digest):
+        return self._ask("find_key", digest)
+
+
+def test_the_ledger_is_not_asked_for_every_request(ledger: ServerDatabase):
+    _, key = Keys(ledger).create(namespace="ana")
+    counted = Counted(ledger)
+    gate = Gate(counted)
+    begun = time.monotonic()
+    for _ in range(500):
+        gate.access({"x-engram-key": key})
+        refused(gate.access, {"x-engram-key": "wrong"})
+    assert counted.asked <= 1 + 2 * (1 + int(time.monotonic() - begun))
+
+
+def test_wrong_keys_do_not_fill_the_memory(ledger: ServerDatabase, monkeypatch):
+    monkeypatch.setattr("engram.serve.auth.access.KNOWN_KEYS", 50)
+    Keys(ledger).create(namespace="ana")
+    gate = Gate(ledger)
+    for number in range(200):
+        refused(gate.access, {"x-engram-key": f"wrong {number}"})
+    assert len(gate._known) <= 50
+
+
+def test_a_ledger_that_cannot_be_read_opens_nothing_and_takes_nothing_away(ledger: ServerDatabase):
+    counted = Counted(ledger)
+    counted.broken = True
+    assert refused(Gate(counted).access, {}).status == 503
+    counted.broken = False
+    _, key = Keys(ledger).create(namespace="ana")
+    gate = Gate(counted)
+    assert gate.access({"x-engram-key": key}).default == "ana"
+    counted.broken = True
+    time.sleep(1.1)
+    assert gate.access({"x-engram-key": key}).default == "ana"
+    assert refused(gate.access, {"x-engram-key": "wrong"}).status == 401

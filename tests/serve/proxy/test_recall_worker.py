@@ -1,0 +1,216 @@
+"""Recall in a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+import time
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from engram.errors import EngramError, MemoryClosed
+from engram.memory import Memory
+from engram.notes.injection import wording_for
+from engram.serve.proxy import recall_worker as helper
+from engram.serve.proxy.recall_request import Notes, Recaller, RecallRequest
+from engram.serve.proxy.recall_worker import RecallProcess
+from tests.serve.conftest import wait_until
+
+T = TypeVar("T")
+
+WORDING = wording_for(embedded=False, budget=512, notes=5, least_score=0.0)
+
+
+class Asker:
+    """Asks a `RecallProcess` from a loop of its own, as a server does."""
+
+    def __init__(self, memory: Memory) -> None:
+        self.here = Recaller(memory, WORDING)
+        self._threads = ThreadPoolExecutor(1)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self.recalls = RecallProcess(memory, WORDING, self._threads)
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+
+    def notes(self, question: RecallRequest, seconds: float = 30.0) -> Notes:
+        return self.run(self.recalls.notes(question, time.monotonic() + seconds))
+
+    def text(self, cue: str, namespace: str) -> str:
+        return self.notes(asked(cue, namespace)).texts.get(0, "")
+
+    def at_once(self, questions: list[RecallRequest], seconds: float = 30.0) -> list[Notes | BaseException]:
+        async def ask() -> list[Notes | BaseException]:
+            until = time.monotonic() + seconds
+            return await asyncio.gather(*(self.recalls.notes(q, until) for q in questions), return_exceptions=True)
+
+        return self.run(ask())
+
+    def written(self) -> None:
+        async def tell() -> None:
+            self.recalls.written()
+
+        self.run(tell())
+
+    def ready(self) -> bool:
+        """Whether the process answers; until then notes are found in this one."""
+        self.text("dog", "ana")
+        return self.recalls.ready
+
+    def close(self) -> None:
+        self.run(self.recalls.close())
+        self.run(self._loop.shutdown_default_executor())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+        self._threads.shutdown()
+
+
+def asked(cue: str | None, namespace: str, **fields: Any) -> RecallRequest:
+    """The question of a request of one message."""
+    given: dict[str, Any] = {"wanted": {}, "own": {0: cue or ""}, "held": frozenset(), "said": []}
+    return RecallRequest(namespace=namespace, last=0, cue=cue, **(given | fields))
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Iterator[Memory]:
+    with Memory(tmp_path / "memory.db") as memory:
+        memory.remember("My dog is called Biscuit.", namespace="ana")
+        memory.remember("My cat is called Plum.", namespace="bo")
+        yield memory
+
+
+@pytest.fixture
+def asker(memory: Memory) -> Iterator[Asker]:
+    asker = Asker(memory)
+    yield asker
+    asker.close()
+
+
+def test_it_answers_as_the_memory_does_at_once_and_when_it_is_up(asker: Asker) -> None:
+    question = asked("What is my dog called?", "ana")
+    expected = asker.here.notes(question)
+    assert "Biscuit" in expected.texts[0]
+    assert expected.recalled
+    assert asker.notes(question) == expected
+    wait_until(asker.ready, "the process")
+    assert asker.notes(question) == expected
+    assert "Plum" in asker.text("What is my cat called?", "bo")
+    assert asker.text("xylophone", "ana") == ""
+
+
+def test_notes_that_a_message_had_come_back(asker: Asker) -> None:
+    wait_until(asker.ready, "the process")
+    (id,) = asker.notes(asked("What is my dog called?", "ana")).recalled
+    again = asker.notes(asked(None, "ana", wanted={0: (id,)}))
+    assert again.recalled == (id,)
+    assert "Biscuit" in again.texts[0]
+    assert asker.notes(asked(None, "bo", wanted={0: (id,)})).texts == {}
+
+
+def test_many_at_once_each_get_their_own(asker: Asker) -> None:
+    wait_until(asker.ready, "the process")
+    questions = [asked(f"What is my {pet} called?", who) for pet, who in [("dog", "ana"), ("cat", "bo")] * 20]
+    expected = [asker.here.notes(question) for question in questions]
+    assert expected[0] != expected[1]
+    assert asker.at_once(questions) == expected
+
+
+def test_what_nobody_waits_for_any_more_is_not_looked_up(asker: Asker) -> None:
+    wait_until(asker.ready, "the process")
+    (late,) = asker.at_once([asked("dog", "ana")], seconds=-1.0)
+    assert isinstance(late, EngramError)
+    assert "Biscuit" in asker.text("dog", "ana")
+
+
+def test_it_sees_what_is_remembered_and_forgotten_later(memory: Memory, asker: Asker) -> None:
+    wait_until(asker.ready, "the process")
+    engram = memory.remember("The vet of my dog is in Ghent.", namespace="ana")
+    asker.written()
+    assert "Ghent" in asker.text("vet of the dog", "ana")
+    memory.forget(id=engram.id)
+    assert "Ghent" not in asker.text("vet of the dog", "ana")
+
+
+def test_when_it_is_killed_recall_goes_on_and_it_is_started_again(
+    asker: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(helper, "PAUSE", 0.0)
+    wait_until(asker.ready, "the process")
+    first = asker.recalls.pid
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+    assert "Biscuit" in asker.text("dog", "ana")
+    wait_until(asker.ready, "the process")
+    assert asker.recalls.pid not in (None, first)
+
+
+def test_those_who_wait_when_it_is_killed_are_answered(asker: Asker) -> None:
+    wait_until(asker.ready, "the process")
+    process = asker.recalls.pid
+    assert process is not None
+    os.kill(process, signal.SIGSTOP)
+    threading.Timer(0.3, os.kill, (process, signal.SIGKILL)).start()
+    answers = asker.at_once([asked("dog", "ana")] * 5)
+    assert [isinstance(answer, Notes) and "Biscuit" in answer.texts[0] for answer in answers] == [True] * 5
+
+
+def test_when_it_hangs_it_is_given_up(asker: Asker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(helper, "PATIENCE", 0.3)
+    wait_until(asker.ready, "the process")
+    process = asker.recalls.pid
+    assert process is not None
+    os.kill(process, signal.SIGSTOP)
+
+    async def briefly() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asker.recalls.notes(asked("dog", "ana"), time.monotonic() + 0.1), 0.1)
+
+    asker.run(briefly())
+    time.sleep(0.3)
+    assert "Biscuit" in asker.text("dog", "ana")
+    wait_until(lambda: asker.recalls.pid != process, "its end")
+
+
+def test_its_errors_are_told_and_do_not_end_it(memory: Memory, asker: Asker) -> None:
+    wait_until(asker.ready, "the process")
+    process = asker.recalls.pid
+    no_text: Any = 5
+    with pytest.raises(EngramError, match="recall failed: AttributeError"):
+        asker.text(no_text, "ana")
+    assert asker.recalls.pid == process
+    assert "Biscuit" in asker.text("dog", "ana")
+    asker.run(asker.recalls.close())
+    memory.close()
+    with pytest.raises(MemoryClosed):
+        asker.text("dog", "ana")
+
+
+def test_it_ends_with_the_server(asker: Asker) -> None:
+    wait_until(asker.ready, "the process")
+    process = asker.recalls._process
+    assert process is not None
+    os.kill(process.pid, signal.SIGINT)
+    os.kill(process.pid, signal.SIGTERM)
+    assert "Biscuit" in asker.text("dog", "ana")
+    assert asker.recalls.pid == process.pid
+    asker.run(asker.recalls.close())
+    assert process.returncode == 0
+    asker.run(asker.recalls.close())
+
+
+def test_a_memory_in_ram_is_asked_here() -> None:
+    with Memory(":memory:") as memory:
+        memory.remember("My dog is called Biscuit.", namespace="ana")
+        asker = Asker(memory)
+        assert "Biscuit" in asker.text("dog", "ana")
+        assert asker.recalls.pid is None
+        asker.close()

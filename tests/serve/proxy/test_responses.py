@@ -1,0 +1,222 @@
+"""The proxy by OpenAI's responses."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import openai
+import pytest
+
+from engram.notes.injection import OPEN
+from tests.serve.conftest import PATIENCE, Server
+from tests.serve.proxied import KEY, Caller, note_of, quoted, recalled, running, unnumbered, user, without
+from tests.serve.upstream import Upstream
+
+from .test_chat import CALLED, DOG, PNG, QUESTION
+
+PATH = "/v1/responses"
+TOOL = {"type": "function", "name": "weather", "parameters": {"type": "object"}, "strict": False}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Upstream]]:
+    with running(tmp_path_factory.mktemp("responses")) as both:
+        yield both
+
+
+@pytest.fixture
+def ana(place: tuple[Server, Upstream]) -> Iterator[Caller]:
+    with Caller(*place) as caller:
+        yield caller
+
+
+def test_a_request_and_its_reply_pass_untouched_and_are_kept(ana: Caller) -> None:
+    client = ana.openai()
+    reply = client.responses.create(
+        model="plain", input=DOG, instructions="Be brief.", extra_body={"not_invented_yet": [1.5]}
+    )
+    assert reply.output_text == ana.upstream.reply
+    assert ana.last.body == ana.sent[-1]
+    ana.settle()
+    assert ana.said() == [("user", DOG), ("assistant", ana.upstream.reply)]
+    # Another conversation gets it: the input a string, or a list.
+    for given in (QUESTION, [user(QUESTION)]):
+        client.responses.create(model="plain", input=given)
+        note = note_of(ana.last.last_user, QUESTION)
+        assert DOG in note
+        assert without(ana.last.body, quoted(note)) == ana.sent[-1]
+        assert recalled(ana.answer)
+
+
+def test_notes_stand_in_front_of_the_text_among_parts(ana: Caller) -> None:
+    ana.remember(DOG)
+    parts = [{"type": "input_image", "image_url": PNG}, {"type": "input_text", "text": QUESTION}]
+    given: Any = [{"type": "message", "role": "user", "content": parts}]
+    ana.openai().responses.create(model="plain", input=given)
+    put_in = ana.last.messages[0]["content"]
+    assert [put_in[0], put_in[2]] == parts
+    assert put_in[1]["type"] == "input_text"
+    assert DOG in put_in[1]["text"]
+    inserted = f'{{"type":"input_text","text":"{quoted(put_in[1]["text"])}"}},'
+    assert without(ana.last.body, inserted) == ana.sent[-1]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("script", ["plain", "bytes=3+crlf", "noise+lump", "gzip", "tools", "length"])
+def test_a_reply_passes_byte_for_byte(ana: Caller, script: str, stream: bool) -> None:
+    body = {"model": script, "input": "Hello", "stream": stream}
+    straight = ana.server.http.post(ana.upstream.root + PATH, json=body)
+    answer = ana.post(PATH, body)
+    assert answer.headers["content-type"] == straight.headers["content-type"]
+    assert unnumbered(answer.content) == unnumbered(straight.content)
+    ana.settle()
+    calls = [("tool", text) for _, text in CALLED]
+    assert ana.said() == [("user", "Hello"), *(calls if script == "tools" else [("assistant", ana.upstream.reply)])]
+
+
+def test_streamed(ana: Caller) -> None:
+    with ana.openai().responses.stream(model="bytes=2", input=DOG) as stream:
+        final = stream.get_final_response()
+    assert final.output_text == ana.upstream.reply
+    assert ana.last.body == ana.sent[-1]
+    # It was durable before the end was sent.
+    assert ana.server.receipt(ana.answer["x-engram-receipt"])["state"] in ("stored", "indexed")
+    assert ana.said() == [("user", DOG), ("assistant", ana.upstream.reply)]
+
+
+def test_async_streams_at_once(ana: Caller) -> None:
+    async def talk() -> list[str]:
+        async with (
+            httpx.AsyncClient(trust_env=False, timeout=PATIENCE) as http,
+            openai.AsyncOpenAI(
+                base_url=ana.server.base, api_key=KEY, max_retries=0, default_headers=ana.headers, http_client=http
+            ) as client,
+        ):
+
+            async def streamed(number: int) -> str:
+                async with client.responses.stream(model="tokens=9", input=f"Fact number {number}.") as stream:
+                    return (await stream.get_final_response()).output_text
+
+            return await asyncio.gather(*map(streamed, range(6)))
+
+    assert asyncio.run(talk()) == [" ".join(f"word{number}" for number in range(9))] * 6
+    ana.keeps(12)
+    assert len(ana.sessions()) == 6
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_going_on_from_a_response_stays_in_its_session(ana: Caller, stream: bool) -> None:
+    client = ana.openai()
+    previous: str | None = None
+    for turn in ("One is a fact.", "Two is a fact.", "And three?"):
+        given: Any = {"model": "plain", "input": turn} | (
+            {} if previous is None else {"previous_response_id": previous}
+        )
+        if stream:
+            with client.responses.stream(**given) as events:
+                previous = events.get_final_response().id
+        else:
+            previous = client.responses.create(**given).id
+        # What the model has in sight by the response's id is not put in again.
+        assert ana.last.body == ana.sent[-1]
+        ana.settle()
+    assert len(ana.sessions()) == 1
+    assert len(ana.kept()) == 6
+
+
+def test_a_resent_history_is_kept_once(ana: Caller) -> None:
+    client = ana.openai()
+    items: list[Any] = []
+    for turn in ("One is a fact.", "Two is a fact.", "Three is a fact."):
+        items.append(user(turn))
+        reply = client.responses.create(model="plain", input=items)
+        items += [item.model_dump(exclude_none=True) for item in reply.output]
+        ana.settle()
+    assert [role for role, _ in ana.said()] == ["user", "assistant"] * 3
+    assert len(ana.sessions()) == 1
+
+
+@pytest.mark.parametrize("by_id", [False, True])
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_tool_loop_is_kept_once(ana: Caller, stream: bool, by_id: bool) -> None:
+    ana.remember("Ana is in Zürich this week and hates rain.")
+    client = ana.openai()
+    asked = "Does Ana in Zürich need an umbrella this week?"
+    items: list[Any] = [user(asked)]
+    given: Any = {"model": "tools", "tools": [TOOL]}
+    for _ in range(2):
+        if stream:
+            with client.responses.stream(input=items, **given) as events:
+                reply = events.get_final_response()
+        else:
+            reply = client.responses.create(input=items, **given)
+        results = [
+            {"type": "function_call_output", "call_id": item.call_id, "output": f"{item.name}: wet"}
+            for item in reply.output
+            if item.type == "function_call"
+        ]
+        if by_id:
+            items, given = results, given | {"previous_response_id": reply.id}
+        else:
+            items += [*(item.model_dump(exclude_none=True, exclude={"parsed_arguments"}) for item in reply.output)]
+            items += results
+    assert reply.output_text == ana.upstream.reply
+    first, second = ana.upstream.asked[-2:]
+    assert "hates rain" in note_of(first.last_user, asked)
+    if by_id:
+        assert second.body == ana.sent[-1]
+    else:
+        assert second.messages[0] == first.messages[0]
+    ana.settle()
+    calls = [("tool", text) for _, text in CALLED]
+    wet = [("tool", f"{name}: wet") for name, _ in CALLED]
+    assert ana.said()[1:] == [("user", asked), *calls, *wet, ("assistant", ana.upstream.reply)]
+    assert len(ana.sessions()) == 2
+
+
+def test_notes_that_the_model_repeats_are_not_remembered(ana: Caller) -> None:
+    ana.remember(DOG)
+    with ana.openai().responses.stream(model="echo", input=QUESTION) as stream:
+        assert DOG in note_of(stream.get_final_response().output_text, QUESTION)
+    ana.settle()
+    assert [text for _, text in ana.said()] == [DOG, QUESTION, QUESTION]
+    assert not any(OPEN in text for _, text in ana.said())
+
+
+def test_errors_and_other_paths_pass(ana: Caller) -> None:
+    client = ana.openai()
+    with pytest.raises(openai.RateLimitError) as limited:
+        client.responses.create(model="429", input=DOG)
+    assert limited.value.response.headers["retry-after"] == "7"
+    with pytest.raises(openai.InternalServerError):
+        client.responses.create(model="500", input=DOG)
+    passed = ana.server.http.request("DELETE", f"{PATH}/resp_1").json()
+    assert (passed["method"], passed["path"]) == ("DELETE", f"{PATH}/resp_1")
+    client.responses.create(model="plain", input=DOG)
+    ana.settle()
+    assert ana.said() == [("user", DOG), ("assistant", ana.upstream.reply)]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b"[]",
+        b'{"model": "plain"}',
+        b'{"input": 7}',
+        b'{"input": ["x"]}',
+        b'{"input": [{"role": "wizard", "content": "x"}]}',
+        b'{"input": [' + b",".join([b'{"role": "user", "content": "x"}'] * 10_000) + b"]}",
+    ],
+    ids=["not JSON", "a list", "no input", "a number", "no item", "an unknown role", "10,000 messages"],
+)
+def test_bad_bodies_are_refused(ana: Caller, body: bytes) -> None:
+    asked = len(ana.upstream.asked)
+    answer = ana.post(PATH, body)
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["error"]["type"] == "invalid_request_error"
+    assert len(ana.upstream.asked) == asked
+    assert ana.kept() == []

@@ -1,0 +1,255 @@
+"""Anthropic's messages, in the shapes that its package sends and takes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import anthropic.types as anthropic
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+
+from engram.serve.http.errors import ServeError
+from engram.serve.wire.anthropic_messages import MESSAGES
+from engram.serve.wire.base import ChatMessage, MessagePart
+
+from .forms import JSON, OBJECTS, TEXT, body, collected, stream
+
+EVENT = TypeAdapter(anthropic.RawMessageStreamEvent)
+USE = {"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {"city": "Kyoto"}}
+RESULT = {"type": "tool_result", "tool_use_id": "toolu_1", "content": [{"type": "text", "text": "rain"}]}
+IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}}
+HEAD = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "stop_sequence": None}
+USAGE = {"input_tokens": 1, "output_tokens": 1}
+
+
+def message(content: list[dict[str, Any]]) -> Any:
+    """A whole reply, checked by the anthropic package."""
+    return anthropic.Message.model_validate(HEAD | {"content": content, "stop_reason": "end_turn", "usage": USAGE})
+
+
+def events(content: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same as the events of a stream, checked by the anthropic package."""
+    found: list[dict[str, Any]] = [
+        {"type": "message_start", "message": HEAD | {"content": [], "stop_reason": None, "usage": USAGE}},
+        {"type": "ping"},
+    ]
+    for index, block in enumerate(content):
+        if block["type"] == "text":
+            begun, given, delta = block | {"text": ""}, block["text"], ("text_delta", "text")
+        elif block["type"] == "thinking":
+            begun, given, delta = (
+                block | {"thinking": "", "signature": ""},
+                block["thinking"],
+                ("thinking_delta", "thinking"),
+            )
+        else:
+            begun, given, delta = (
+                block | {"input": {}},
+                json.dumps(block["input"]),
+                ("input_json_delta", "partial_json"),
+            )
+        found.append({"type": "content_block_start", "index": index, "content_block": begun})
+        found += [
+            {"type": "content_block_delta", "index": index, "delta": {"type": delta[0], delta[1]: part}}
+            for part in ("", given[:3], given[3:])
+        ]
+        found.append({"type": "content_block_stop", "index": index})
+    found.append({"type": "message_delta", "delta": {"stop_reason": "end_turn", "stop_sequence": None}, "usage": USAGE})
+    found.append({"type": "message_stop"})
+    for event in found:
+        if event["type"] != "ping":
+            EVENT.validate_python(event)
+    return found
+
+
+def test_what_a_conversation_says() -> None:
+    request = MESSAGES.read(
+        body(
+            model="m",
+            max_tokens=9,
+            stream=True,
+            system="Be brief.",
+            metadata={"user_id": "ana"},
+            messages=[
+                {"role": "user", "content": "Will it rain?"},
+                {
+                    "role": "assistant",
+                    "content": [
+                        {"type": "thinking", "thinking": "hm", "signature": "s"},
+                        {"type": "text", "text": "I look."},
+                        USE,
+                    ],
+                },
+                {"role": "user", "content": [RESULT]},
+                {"role": "assistant", "content": "It will."},
+                {
+                    "role": "user",
+                    "content": [
+                        RESULT,
+                        IMAGE,
+                        {"type": "text", "text": "And now?", "cache_control": {"type": "ephemeral"}},
+                    ],
+                },
+                {"role": "system", "content": "Be kind."},
+            ],
+        )
+    )
+    assert (request.model, request.user, request.stream, request.previous) == ("m", "ana", True, None)
+    assert [(said.role, said.pieces, said.text) for said in request.messages] == [
+        ("user", (MessagePart("user", "Will it rain?"),), "Will it rain?"),
+        (
+            "assistant",
+            (MessagePart("assistant", "I look."), MessagePart("tool", 'weather({"city": "Kyoto"})')),
+            "I look.",
+        ),
+        ("tool", (MessagePart("tool", "rain"),), ""),
+        ("assistant", (MessagePart("assistant", "It will."),), "It will."),
+        ("user", (MessagePart("tool", "rain"), MessagePart("user", "And now?")), "And now?"),
+        ("system", (), ""),
+    ]
+
+
+def test_notes_stand_behind_the_results_of_tools() -> None:
+    content = [RESULT, {"type": "text", "text": "And now?"}]
+    request = MESSAGES.read(body(messages=[{"role": "user", "content": content}]))
+    sent = json.loads(MESSAGES.with_notes(request, {0: "notes\n"}))
+    assert sent["messages"][0]["content"] == [RESULT, {"type": "text", "text": "notes\n"}, content[1]]
+
+
+def test_what_a_client_reminds_the_model_of_is_not_the_users() -> None:
+    reminder = {"type": "text", "text": "<system-reminder>\nUse tabs.\n</system-reminder>\n"}
+    other = {"type": "text", "text": "<system-reminder>Today is Monday.</system-reminder>"}
+    words = {"type": "text", "text": "My ocelot is called Wigglesworth."}
+
+    def read(*content: dict[str, Any]) -> ChatMessage:
+        return MESSAGES.read(body(messages=[{"role": "user", "content": list(content)}])).messages[0]
+
+    plain = read(words)
+    assert [piece.text for piece in plain.pieces] == [words["text"]]
+    for said in (read(reminder, words), read(words, other), read(reminder, other, words)):
+        # Known again, whatever it is reminded of this time.
+        assert (said.pieces, said.text, said.key) == (plain.pieces, plain.text, plain.key)
+    assert read(RESULT, reminder).role == "tool"
+    assert (read(reminder).text, read(reminder).pieces) == ("", ())
+    # Who only speaks of one says so.
+    quoted = {"type": "text", "text": "What is <system-reminder>x</system-reminder> for?"}
+    assert read(quoted).text == quoted["text"]
+    request = MESSAGES.read(body(messages=[{"role": "user", "content": [reminder, words]}]))
+    sent = json.loads(MESSAGES.with_notes(request, {0: "notes\n"}))
+    assert sent["messages"][0]["content"] == [reminder, {"type": "text", "text": "notes\n"}, words]
+
+
+def test_where_a_client_marks_what_to_cache_does_not_matter() -> None:
+    def keys(mark: dict[str, Any]) -> list[str]:
+        contents = [[IMAGE | mark], [RESULT | mark], [{"type": "text", "text": "hi"} | mark]]
+        return [
+            said.key
+            for said in MESSAGES.read(body(messages=[{"role": "user", "content": c} for c in contents])).messages
+        ]
+
+    assert keys({}) == keys({"cache_control": {"type": "ephemeral"}})
+    assert len(set(keys({}))) == 3
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({}, "messages is missing"),
+        ({"messages": "hi"}, "messages is a string"),
+        (
+            {"messages": [{"role": "tool", "content": "x"}]},
+            "messages[0].role is 'tool'; it must be one of user, assistant",
+        ),
+        ({"messages": [{"role": "user", "content": 1}]}, "messages[0].content is a number"),
+        ({"messages": [], "metadata": {"user_id": "\\"}}, ""),
+    ],
+)
+def test_a_request_that_cannot_be_understood(fields: dict[str, Any], said: str) -> None:
+    if not said:
+        assert MESSAGES.read(body(**fields)).user == "\\"
+        return
+    with pytest.raises(ServeError) as caught:
+        MESSAGES.read(body(**fields))
+    assert caught.value.message.startswith(said)
+    error = json.loads(MESSAGES.error(caught.value))
+    assert error == {"type": "error", "error": {"type": "invalid_request_error", "message": caught.value.message}}
+
+
+@pytest.mark.parametrize(
+    ("status", "of"),
+    [(401, "authentication_error"), (404, "not_found_error"), (413, "request_too_large"), (502, "api_error")],
+)
+def test_errors_have_anthropic_s_types(status: int, of: str) -> None:
+    assert json.loads(MESSAGES.error(ServeError(status, "no", "code")))["error"]["type"] == of
+
+
+BLOCK = (
+    st.fixed_dictionaries({"type": st.just("text"), "text": TEXT})
+    | st.fixed_dictionaries({"type": st.just("thinking"), "thinking": TEXT, "signature": st.just("s")})
+    | st.fixed_dictionaries(
+        {
+            "type": st.just("tool_use"),
+            "id": st.just("toolu_1"),
+            "name": st.from_regex(r"[a-z_]{1,8}", fullmatch=True),
+            "input": OBJECTS,
+        }
+    )
+)
+
+
+@given(content=st.lists(BLOCK, max_size=4), named=st.booleans())
+def test_a_reply_is_known_again_when_it_is_sent_back(content: list[dict[str, Any]], named: bool) -> None:
+    whole = message(content)
+    [streamed] = collected(MESSAGES, [stream(events(content), named=named)])
+    [plain] = collected(MESSAGES, [whole.model_dump_json().encode()], JSON)
+    assert streamed == plain
+    assert streamed.complete
+    given_back = {"role": "assistant", "content": [block.model_dump(exclude_none=True) for block in whole.content]}
+    assert MESSAGES.read(body(messages=[given_back])).messages[0].key == streamed.said.key
+
+
+def test_one_sentence_in_several_blocks_with_citations() -> None:
+    blocks = [{"type": "text", "text": text} for text in ("It was ", "founded in 1869", ".")]
+    [reply] = collected(MESSAGES, [stream(events(blocks))])
+    assert reply.said.text == "It was founded in 1869."
+
+
+def test_a_reply_that_broke_off() -> None:
+    whole = events([{"type": "text", "text": "I look."}, USE])
+    replies = collected(MESSAGES, [stream(whole[:-4], named=True)])
+    assert [(reply.complete, reply.said.text) for reply in replies] == [(False, "I look.")]
+    [reply] = collected(MESSAGES, [stream(whole[:9], named=True)])
+    assert [piece.text for piece in reply.said.pieces] == ["I look.", "weather({})"]
+    [reply] = collected(MESSAGES, [stream(whole[:10], named=True)])
+    assert [piece.text for piece in reply.said.pieces] == ["I look.", 'weather({"c)']
+
+
+def test_an_error_is_no_reply() -> None:
+    error = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
+    assert collected(MESSAGES, [stream([*events([])[:2], error], named=True)]) == []
+    assert collected(MESSAGES, [json.dumps(error).encode()], JSON) == []
+
+
+def test_a_tool_without_input() -> None:
+    began = {"type": "content_block_start", "index": 0, "content_block": USE | {"input": {}}}
+    [reply] = collected(MESSAGES, [stream([began, {"type": "message_stop"}])])
+    assert reply.said.pieces == (MessagePart("tool", "weather({})"),)
+
+
+@pytest.mark.parametrize(
+    ("user_id", "person"),
+    [
+        ("ana", "ana"),
+        ("user_1f_account_2b_session_0198c0de-0000-7000-8000-000000000000", "user_1f_account_2b"),
+        ('{"device_id": "d1", "account_uuid": "a1", "session_id": "s1"}', "a1"),
+        ('{"device_id": "d1", "account_uuid": "", "session_id": "s1"}', "d1"),
+        ('{"session_id": "s1"}', '{"session_id": "s1"}'),
+        ("{ana", "{ana"),
+    ],
+)
+def test_a_user_is_the_same_in_every_session(user_id: str, person: str) -> None:
+    body = json.dumps({"messages": [{"role": "user", "content": "hi"}], "metadata": {"user_id": user_id}})
+    assert MESSAGES.read(body.encode()).user == person

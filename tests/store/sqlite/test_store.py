@@ -1,0 +1,359 @@
+"""The SQLite store: the suite, and what is its own: files, old ones, others' and damaged ones, several processes."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from engram.errors import (
+    EngramError,
+    MemoryClosed,
+    MemoryDamaged,
+    MemoryFull,
+    MemoryLocked,
+    MemoryReadOnly,
+    MemoryTooNew,
+    NotFound,
+)
+from engram.store.base import Filter, Store
+from engram.store.sqlite.errors import translate
+from engram.store.sqlite.migrations import APPLICATION_ID, VERSION
+from engram.store.sqlite.store import SqliteStore
+from tests.store.conformance import StoreSuite, one
+
+FORMAT_1 = """
+CREATE TABLE namespaces (number INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE);
+CREATE TABLE sessions (number INTEGER PRIMARY KEY AUTOINCREMENT, namespace INTEGER NOT NULL, name TEXT NOT NULL,
+ UNIQUE (namespace, name));
+CREATE TABLE speakers (number INTEGER PRIMARY KEY AUTOINCREMENT, namespace INTEGER NOT NULL, name TEXT NOT NULL,
+ UNIQUE (namespace, name));
+CREATE TABLE engrams (seq INTEGER PRIMARY KEY AUTOINCREMENT, id BLOB NOT NULL, namespace INTEGER NOT NULL,
+ session INTEGER NOT NULL, speaker INTEGER, role INTEGER NOT NULL, at INTEGER NOT NULL, recorded INTEGER NOT NULL,
+ kind TEXT, source TEXT, metadata TEXT, text TEXT NOT NULL);
+CREATE UNIQUE INDEX engrams_by_id ON engrams (id);
+CREATE INDEX engrams_by_namespace ON engrams (namespace);
+CREATE INDEX engrams_by_session ON engrams (session);
+CREATE TABLE forgotten (seq INTEGER PRIMARY KEY);
+CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
+INSERT INTO counters VALUES ('forgets', 1), ('identity', 77);
+INSERT INTO namespaces (name) VALUES ('ana');
+INSERT INTO sessions (namespace, name) VALUES (1, 'monday');
+INSERT INTO speakers (namespace, name) VALUES (1, 'Ana');
+INSERT INTO engrams VALUES (1, x'0195539c8b2d7000800000000000000a', 1, 1, 1, 0, 1772452800000000, 1500000, NULL,
+ 'chat', '{"mood":"glad"}', 'My dog is called Biscuit.');
+INSERT INTO engrams VALUES (3, x'0195539c8b2d7000800000000000000b', 1, 1, NULL, 1, 1772452801000000, 0, 'fact',
+ NULL, NULL, 'Noted.');
+INSERT INTO forgotten VALUES (2);
+PRAGMA application_id = 1164863346;
+PRAGMA user_version = 1;
+"""
+"""A file as format 1 was first written. Never changed: what was released must open for good."""
+
+
+class TestInAFile(StoreSuite):
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Iterator[Store]:
+        with closing(SqliteStore(tmp_path / "memory.db")) as store:
+            yield store
+
+
+class TestInRam(StoreSuite):
+    @pytest.fixture
+    def store(self) -> Iterator[Store]:
+        with closing(SqliteStore(":memory:")) as store:
+            yield store
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "memory.db"
+
+
+def run_sql(path: Path, script: str) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(script)
+
+
+def test_a_file_of_format_1_opens(path: Path) -> None:
+    run_sql(path, FORMAT_1)
+    with closing(SqliteStore(path)) as store:
+        first, second = store.engrams(Filter())
+        assert (first.text, first.speaker, first.session, first.metadata) == (
+            "My dog is called Biscuit.",
+            "Ana",
+            "monday",
+            {"mood": "glad"},
+        )
+        assert first.id == str(UUID("0195539c-8b2d-7000-8000-00000000000a"))
+        assert (first.recorded_at - first.at).total_seconds() == 1.5
+        assert (second.role, second.kind) == ("assistant", "fact")
+        assert store.version() == (3, 1)
+        assert store.forgotten() == [2]
+        assert store.append([one()]) == [True]
+
+
+def test_a_new_file_has_the_format_of_today(path: Path) -> None:
+    SqliteStore(path).close()
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA user_version").fetchone()[0] == VERSION
+        assert db.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID
+        assert db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+
+
+def test_a_newer_file_is_left_alone(path: Path) -> None:
+    SqliteStore(path).close()
+    run_sql(path, f"PRAGMA user_version = {VERSION + 1}")
+    content = path.read_bytes()
+    with pytest.raises(MemoryTooNew, match=r"memory\.db has format 2.*upgrade"):
+        SqliteStore(path)
+    assert path.read_bytes() == content
+
+
+def test_an_empty_file_becomes_a_memory(path: Path) -> None:
+    path.touch()
+    with closing(SqliteStore(path)) as store:
+        assert store.append([one()]) == [True]
+
+
+def test_a_missing_folder_is_made(tmp_path: Path) -> None:
+    with closing(SqliteStore(tmp_path / "a" / "b" / "memory.db")) as store:
+        assert store.append([one()]) == [True]
+
+
+@pytest.mark.parametrize("name", ["a b", "100%", "what?", "#1", "ünï", "a&mode=ro"])
+def test_any_name_will_do_for_a_file(tmp_path: Path, name: str) -> None:
+    for _ in range(2):
+        with closing(SqliteStore(tmp_path / name)) as store:
+            store.append([one()])
+    assert (tmp_path / name).exists()
+
+
+def test_a_folder_is_not_a_memory(tmp_path: Path) -> None:
+    with pytest.raises(MemoryReadOnly, match="is a folder"):
+        SqliteStore(tmp_path)
+
+
+def test_a_file_in_the_place_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(MemoryReadOnly, match=r"cannot open .*memory\.db"):
+        SqliteStore(tmp_path / "file" / "memory.db")
+
+
+def test_a_file_that_is_no_database_is_left_alone(path: Path) -> None:
+    path.write_text("Dear diary, " * 1000)
+    with pytest.raises(MemoryDamaged, match=r"memory\.db is no Engram memory.*engram doctor"):
+        SqliteStore(path)
+    assert path.read_text() == "Dear diary, " * 1000
+
+
+def test_another_applications_database_is_left_alone(path: Path) -> None:
+    run_sql(path, "CREATE TABLE notes (text)")
+    content = path.read_bytes()
+    with pytest.raises(MemoryDamaged, match="not an Engram memory; give another path"):
+        SqliteStore(path)
+    assert path.read_bytes() == content
+
+
+def filled(path: Path, count: int = 2000) -> None:
+    with closing(SqliteStore(path)) as store:
+        store.append([one(f"number {i} " + "word " * 20) for i in range(count)])
+
+
+@pytest.mark.parametrize("kept", [100, 1])
+def test_damaged_pages_name_the_doctor(path: Path, kept: int) -> None:
+    filled(path)
+    content = bytearray(path.read_bytes())
+    for page in range(2, len(content) // 4096):
+        if page % kept == 1 or kept == 1:
+            content[page * 4096 : (page + 1) * 4096] = os.urandom(4096)
+    path.write_bytes(content)
+    with pytest.raises(MemoryDamaged, match=r"memory\.db is damaged.*engram doctor --memory"):
+        with closing(SqliteStore(path)) as store:
+            list(store.engrams(Filter()))
+            store.append([one()])
+            store.get(one().id)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE engrams SET id = x'00' WHERE seq = 3",
+        "UPDATE engrams SET role = 9 WHERE seq = 3",
+        "UPDATE engrams SET metadata = '{' WHERE seq = 3",
+        "UPDATE engrams SET at = 9223372036854775807 WHERE seq = 3",
+        "UPDATE engrams SET text = CAST(x'ff' AS TEXT) WHERE seq = 3",
+        "DROP TABLE speakers",
+    ],
+)
+def test_values_that_cannot_be_are_damage(path: Path, change: str) -> None:
+    filled(path, 5)
+    run_sql(path, change)
+    with closing(SqliteStore(path)) as store, pytest.raises(MemoryDamaged, match="engram doctor"):
+        list(store.engrams(Filter()))
+
+
+def test_reading_only(path: Path) -> None:
+    with closing(SqliteStore(path)) as writer:
+        writer.append([one("early")])
+        with closing(SqliteStore(path, read_only=True)) as store:
+            writer.append([one("late")])
+            assert [e.text for e in store.engrams(Filter())] == ["early", "late"]
+            for write in (lambda: store.append([one()]), lambda: store.forget(Filter()), store.compact):
+                with pytest.raises(MemoryReadOnly, match="open for reading only"):
+                    write()
+
+
+def test_reading_only_needs_a_file(path: Path) -> None:
+    with pytest.raises(NotFound, match="there is no memory at"):
+        SqliteStore(path, read_only=True)
+    assert not path.exists()
+
+
+def test_reading_only_does_not_migrate(path: Path) -> None:
+    path.touch()
+    with pytest.raises(MemoryReadOnly, match="must be migrated"):
+        SqliteStore(path, read_only=True)
+
+
+def test_another_process_that_writes_is_waited_for_and_then_named(path: Path) -> None:
+    with closing(SqliteStore(path, wait=0.1)) as store, closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(MemoryLocked, match=r"memory\.db: another process held the memory for over 0\.1 s"):
+            store.append([one()])
+        other.execute("COMMIT")
+        assert store.append([one()]) == [True]
+
+
+def test_a_reader_of_another_process_holds_compacting_up(path: Path) -> None:
+    filled(path, 10)
+    with closing(SqliteStore(path, wait=0.1)) as store, closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN")
+        other.execute("SELECT count(*) FROM engrams").fetchone()
+        store.forget(Filter())
+        with pytest.raises(MemoryLocked, match="compact again"):
+            store.compact()
+        other.execute("COMMIT")
+        store.compact()
+
+
+def test_threads_read_while_one_closes(path: Path) -> None:
+    filled(path)
+    store = SqliteStore(path)
+    problems: list[BaseException] = []
+
+    def read() -> None:
+        try:
+            while True:
+                assert len(list(store.engrams(Filter()))) == 2000
+        except MemoryClosed:
+            pass
+        except BaseException as error:
+            problems.append(error)
+
+    threads = [threading.Thread(target=read) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    threading.Event().wait(0.3)
+    store.close()
+    for thread in threads:
+        thread.join()
+    assert problems == []
+
+
+def test_threads_that_end_leave_no_connections(path: Path) -> None:
+    with closing(SqliteStore(path)) as store:
+        for _ in range(50):
+            thread = threading.Thread(target=store.version)
+            thread.start()
+            thread.join()
+        assert len(os.listdir("/proc/self/fd")) < 60
+
+
+def test_a_forked_child_is_told_to_open_its_own(path: Path) -> None:
+    code = f"""
+import os, sys
+from engram.errors import MemoryClosed
+from engram.store.sqlite.store import SqliteStore
+store = SqliteStore({str(path)!r})
+if os.fork() == 0:
+    try:
+        store.version()
+    except MemoryClosed as error:
+        os._exit(7 if "fork" in str(error) else 1)
+    os._exit(2)
+_, status = os.wait()
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 7
+
+
+def test_a_child_forked_during_a_write_does_not_wait_for_it(path: Path) -> None:
+    code = f"""
+import os, signal, sqlite3, sys, threading, time
+from engram.engram import draft
+from engram.errors import MemoryClosed
+from engram.store.sqlite.store import SqliteStore
+store = SqliteStore({str(path)!r})
+other = sqlite3.connect({str(path)!r}, isolation_level=None)
+other.execute("BEGIN IMMEDIATE")
+thread = threading.Thread(target=store.append, args=([draft("x")],))
+thread.start()
+time.sleep(0.3)
+if os.fork() == 0:
+    signal.alarm(5)
+    try:
+        store.append([draft("y")])
+    except MemoryClosed as error:
+        os._exit(7 if "fork" in str(error) else 1)
+    os._exit(2)
+_, status = os.wait()
+other.execute("COMMIT")
+thread.join()
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 7
+
+
+def test_many_processes_may_make_one_file_at_once(path: Path) -> None:
+    code = f"""
+from engram.engram import draft
+from engram.store.sqlite.store import SqliteStore
+store = SqliteStore({str(path)!r})
+store.append([draft("x")])
+store.close()
+"""
+    processes = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(6)]
+    assert [process.wait() for process in processes] == [0] * 6
+    with closing(SqliteStore(path)) as store:
+        assert store.count(Filter()) == 6
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (sqlite3.SQLITE_FULL, MemoryFull),
+        (sqlite3.SQLITE_IOERR_WRITE, MemoryFull),
+        (sqlite3.SQLITE_BUSY_SNAPSHOT, MemoryLocked),
+        (sqlite3.SQLITE_READONLY_DIRECTORY, MemoryReadOnly),
+        (sqlite3.SQLITE_CANTOPEN, MemoryReadOnly),
+        (sqlite3.SQLITE_CORRUPT_VTAB, MemoryDamaged),
+        (sqlite3.SQLITE_NOTADB, MemoryDamaged),
+        (sqlite3.SQLITE_IOERR_READ, MemoryDamaged),
+        (sqlite3.SQLITE_MISUSE, EngramError),
+    ],
+)
+def test_every_error_names_the_file(path: Path, code: int, kind: type[EngramError]) -> None:
+    error = sqlite3.OperationalError("it went wrong")
+    error.sqlite_errorcode = code
+    found = translate(error, str(path), "write", 1.0)
+    assert type(found) is kind
+    assert str(path) in str(found)
