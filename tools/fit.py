@@ -89,7 +89,7 @@ def looked_up(conversations: Sequence[Conversation], together: bool = False) -> 
             ranking = rank(view, number, cue, encoder, DEFAULT_LIMITS.times(2), None)
             wanted = [seqs[conversation.name, key] for key in question.evidence]
             if ranking is not None:
-                places = np.flatnonzero(np.isin(ranking.pool.turns.seqs, wanted))
+                places = np.flatnonzero(np.isin(ranking.seqs, wanted))
                 cases.append(Case(group, ranking, places, len(wanted)))
     corpus.close()
     store.close()

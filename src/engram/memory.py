@@ -24,9 +24,8 @@ from engram.recall.candidates import DEFAULT_LIMITS
 from engram.recall.query import SpeakerTokens, parse_query, speaker_names
 from engram.recall.rank import Ranking, rank
 from engram.recall.result import Explanation, Hit, Recall
-from engram.search.local.damage import IndexDamaged
+from engram.search.base import IndexDamaged, Ints
 from engram.search.local.folder import IndexFolder
-from engram.search.local.forward import Ints
 from engram.search.local.index import LocalIndex
 from engram.search.local.reader import IndexReader
 from engram.store.base import Filter
@@ -230,13 +229,14 @@ class Memory:
     def _rank(
         self, view: IndexReader, number: int, query: str, where: Filter, limit: int, now: datetime
     ) -> Ranking | None:
-        cue = parse_query(query, self._encoder, self._names(number, view.tail_through), now)
+        cue = parse_query(query, self._encoder, self._names(number, view.version), now)
         if not cue.ids:
             return None
         also = None
         if where.session is not None:
             assert where.namespace is not None
-            also = np.array(self._store.session_seqs(where.namespace, where.session, 5_000), dtype=np.int64)
+            seqs = np.array(self._store.session_seqs(where.namespace, where.session, 5_000), dtype=np.int64)
+            also = view.rows_of(number, seqs)
         factor = max(1, limit // 100)
         while True:
             ranking = rank(view, number, cue, self._encoder, DEFAULT_LIMITS.times(factor), also)
@@ -263,9 +263,9 @@ class Memory:
         left = limit
         for start in range(0, len(order), limit):
             part = order[start : start + limit]
-            engrams = self._store.by_seq(ranking.pool.turns.seqs[part].tolist())
+            engrams = self._store.by_seq(ranking.seqs[part].tolist())
             for place in part:
-                seq = int(ranking.pool.turns.seqs[place])
+                seq = int(ranking.seqs[place])
                 engram = engrams.get(seq)
                 if engram is not None and admitted(engram, where):
                     yield ranking.hit(int(place), engram)

@@ -26,8 +26,8 @@ from engram.recall.query import ParsedQuery
 from engram.recall.rank import InNumpy
 from engram.recall.score import PARTS
 from engram.recall.weights import DEFAULT, Weights
-from engram.search.local.damage import IndexDamaged
-from engram.search.local.forward import FACTORS, GONE, ROW, TOKEN_FACTOR, ForwardIndex, Turns, checksums, gathered
+from engram.search.base import GONE, ROW, IndexDamaged, Turns
+from engram.search.local.forward import FACTORS, TOKEN_FACTOR, ForwardIndex, checksums, gathered
 from engram.text.analyzer import Analyzer
 from engram.text.vectors import default_table
 
@@ -133,8 +133,8 @@ def test_small_and_strange_pools(seed: int) -> None:
 def test_turns_that_are_equal_keep_their_order() -> None:
     chance = np.random.default_rng(0)
     turns = turns_of(chance, 1)
-    many = Turns(np.arange(1, 101), turns.rows.repeat(100), np.tile(turns.tokens, 100), turns.lengths.repeat(100))
-    many.rows["previous"] = 0
+    many = Turns(np.arange(1, 101), turns.columns.repeat(100), np.tile(turns.tokens, 100), turns.lengths.repeat(100))
+    many.columns["previous"] = 0
     compare(many, cue_of(chance, 4), chance)
 
 
@@ -153,9 +153,9 @@ def test_arrays_that_do_not_fit_are_refused() -> None:
     for wrong in (
         dataclasses.replace(turns, lengths=turns.lengths.astype(np.int32)),
         dataclasses.replace(turns, tokens=turns.tokens[::2]),
-        dataclasses.replace(turns, rows=turns.rows["at"]),
+        dataclasses.replace(turns, columns=turns.columns["at"]),
         dataclasses.replace(turns, lengths=turns.lengths + 1),
-        dataclasses.replace(turns, seqs=turns.seqs[1:]),
+        dataclasses.replace(turns, rows=turns.rows[1:]),
     ):
         with pytest.raises(ValueError):
             Compiled(wrong, cue, encoder())
@@ -183,12 +183,12 @@ def both(rows: Any, tokens: Any, seqs: Any, first: int = 1) -> str:
 def test_it_gathers_as_numpy_does(seed: int, token_type: type) -> None:
     chance = np.random.default_rng(seed)
     turns = turns_of(chance, 120, token_type)
-    turns.rows["length"][chance.integers(0, 120, 20)] = GONE
+    turns.columns["length"][chance.integers(0, 120, 20)] = GONE
     seqs = chance.integers(-20, 200, 300)
-    assert both(turns.rows, turns.tokens, seqs) == ""
-    assert both(turns.rows, turns.tokens, seqs[:0]) == ""
-    assert both(turns.rows[:0], turns.tokens[:0], seqs) == ""
-    assert both(turns.rows, turns.tokens, np.array([-(2**63), 2**63 - 1, 5]), -(2**40)) == ""
+    assert both(turns.columns, turns.tokens, seqs) == ""
+    assert both(turns.columns, turns.tokens, seqs[:0]) == ""
+    assert both(turns.columns[:0], turns.tokens[:0], seqs) == ""
+    assert both(turns.columns, turns.tokens, np.array([-(2**63), 2**63 - 1, 5]), -(2**40)) == ""
 
 
 @needs_kernel
@@ -196,7 +196,7 @@ def test_it_gathers_as_numpy_does(seed: int, token_type: type) -> None:
 def test_damage_is_noticed_as_numpy_notices_it(seed: int) -> None:
     chance = np.random.default_rng(seed)
     turns = turns_of(chance, 30)
-    rows, tokens = turns.rows.copy(), turns.tokens.copy()
+    rows, tokens = turns.columns.copy(), turns.tokens.copy()
     damaged = (rows if seed % 2 else tokens).view(np.uint8)
     at = int(chance.integers(0, len(damaged)))
     damaged[at : at + int(chance.choice([1, 8, 4_000]))] = chance.integers(0, 256)
@@ -210,8 +210,8 @@ def test_damage_is_noticed_as_numpy_notices_it(seed: int) -> None:
 )
 def test_rows_that_lead_out_of_the_tokens(field: str, value: int) -> None:
     turns = turns_of(np.random.default_rng(1), 10)
-    turns.rows[field][4] = value
-    assert both(turns.rows, turns.tokens, np.arange(1, 11)) == accel.UNFIT
+    turns.columns[field][4] = value
+    assert both(turns.columns, turns.tokens, np.arange(1, 11)) == accel.UNFIT
 
 
 @pytest.mark.parametrize("available", [pytest.param(True, marks=needs_kernel), False])
@@ -219,7 +219,7 @@ def test_rows_that_lead_out_of_the_tokens(field: str, value: int) -> None:
 def test_a_damaged_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, available: bool, file: str) -> None:
     monkeypatch.setattr(accel, "available", available)
     turns = turns_of(np.random.default_rng(2), 50)
-    for name, values in (("rows", turns.rows), ("tokens", turns.tokens)):
+    for name, values in (("rows", turns.columns), ("tokens", turns.tokens)):
         (tmp_path / name).write_bytes(values.tobytes())
     path = tmp_path / file
     path.write_bytes(random.Random(1).randbytes(path.stat().st_size))

@@ -17,7 +17,7 @@ from engram.recall.features import LONGEST_PAUSE, Features, Floats, Neighbours
 from engram.recall.query import ParsedQuery
 from engram.recall.score import PARTS, Scores, Weight, near_worth
 from engram.recall.weights import DEFAULT, Weights
-from engram.search.local.forward import Ints, Turns
+from engram.search.base import Ints, Turns
 from engram.text.analyzer import Analyzer
 
 
@@ -37,7 +37,7 @@ class Compiled:
         language = accel.Language(table.near, table.similarity, encoder.vectors)
         self._cue = cue
         self._work = accel.Work(
-            (turns.seqs, turns.rows, turns.tokens, turns.lengths),
+            (turns.rows, turns.columns, turns.tokens, turns.lengths),
             cue.ids,
             [has_near(id) for id in cue.ids],
             language,
@@ -48,7 +48,7 @@ class Compiled:
 
     def scored(self, session_tokens: Ints, weight: Weight, weights: Weights = DEFAULT) -> tuple[Scores, Floats]:
         """The scores, and the confidence."""
-        cue, at = self._cue, self.pool.turns.rows["at"]
+        cue, at = self._cue, self.pool.turns.columns["at"]
         when = closeness(at, list(cue.periods)) if cue.periods else np.zeros(len(at), np.float32)
         parts, total, matched, sure = self._work.scored(
             session_tokens,

@@ -14,7 +14,7 @@ from engram.recall.features import Features, Floats, Neighbours, with_none
 from engram.recall.query import ParsedQuery
 from engram.recall.score import Scores, Weight
 from engram.recall.weights import DEFAULT, Weights
-from engram.search.local.forward import Ints
+from engram.search.base import Ints
 
 FLOOR = 0.03
 """Where the best hit is under this, nothing is given back: it covers about a sixth of the query's information."""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engram.search.local.forward import Ints, Turns
+from engram.search.base import Ints, Turns
 from engram.text.analyzer import Analyzer
 
 Floats = npt.NDArray[np.float32]
@@ -24,7 +24,7 @@ LONGEST_PAUSE = 6 * 3600 * 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """n turns, sorted by seq, with what q tokens of a cue find in them."""
+    """n turns, sorted by row, with what q tokens of a cue find in them."""
 
     turns: Turns
     counts: Floats
@@ -89,8 +89,8 @@ class QueryTable:
 
 def make_features(turns: Turns, probe: QueryTable) -> Features:
     """What a probe finds in `turns`, which are sorted."""
-    q, n = probe.similarity.shape[1], len(turns.seqs)
-    products = np.einsum("nd,d->n", turns.rows["centroid"].astype(np.float32), probe.centroid)
+    q, n = probe.similarity.shape[1], len(turns.rows)
+    products = np.einsum("nd,d->n", turns.columns["centroid"].astype(np.float32), probe.centroid)
     likeness = np.maximum(products * np.float32(1 / 127), np.float32(0))
     found = probe.slots.take(turns.tokens)
     hits = found.nonzero()[0]
@@ -107,9 +107,9 @@ def make_features(turns: Turns, probe: QueryTable) -> Features:
 
 
 def find_neighbours(turns: Turns) -> Neighbours:
-    """Who stands beside whom among `turns`, at least one, sorted by seq."""
-    rows = turns.rows
-    previous = places_of(rows["previous"].astype(np.int64), turns.seqs)
+    """Who stands beside whom among `turns`, at least one, sorted by row."""
+    rows = turns.columns
+    previous = places_of(rows["previous"].astype(np.int64), turns.rows)
     has = (previous >= 0).nonzero()[0]
     before = previous.take(has)
     at = rows["at"].copy()
@@ -152,10 +152,10 @@ def changes(values: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:
     return result
 
 
-def places_of(wanted: Ints, seqs: Ints) -> Ints:
-    """The place of each wanted seq among the sorted `seqs`, at least one; -1 where it is not."""
-    places = np.minimum(seqs.searchsorted(wanted), len(seqs) - 1)
-    places[seqs.take(places) != wanted] = -1
+def places_of(wanted: Ints, rows: Ints) -> Ints:
+    """The place of each wanted row among the sorted `rows`, at least one; -1 where it is not."""
+    places = np.minimum(rows.searchsorted(wanted), len(rows) - 1)
+    places[rows.take(places) != wanted] = -1
     return places
 
 

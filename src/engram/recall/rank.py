@@ -19,8 +19,7 @@ from engram.recall.query import ParsedQuery
 from engram.recall.result import Explanation, Hit
 from engram.recall.score import Scores, Statistics, Weight, score, token_weights
 from engram.recall.weights import DEFAULT, Weights
-from engram.search.local.forward import Ints, Turns, kind_code
-from engram.search.local.reader import IndexReader
+from engram.search.base import Ints, SearchReader, Turns, kind_code
 from engram.store.base import Filter
 from engram.text.analyzer import Analyzer
 from engram.times import microseconds
@@ -32,6 +31,8 @@ class Ranking:
 
     cue: ParsedQuery
     pool: Features
+    seqs: Ints
+    """Seq of each turn of the pool: shape (n,)."""
     beside: Neighbours
     session_tokens: Ints
     """How many tokens each of `beside.sessions` has: shape (s,)."""
@@ -49,15 +50,15 @@ class Ranking:
 
         None where the best of them is under the floor.
         """
-        rows, parts = self.pool.turns.rows, self.scores.parts
+        columns, parts = self.pool.turns.columns, self.scores.parts
         # At least a word of the query, or one near it, stands in it or beside it.
         keep = (parts["words"] + parts["previous"] + parts["next"]) > 0
         if where.before is not None:
-            keep &= rows["at"] < microseconds(where.before)
+            keep &= columns["at"] < microseconds(where.before)
         if where.after is not None:
-            keep &= rows["at"] >= microseconds(where.after)
+            keep &= columns["at"] >= microseconds(where.after)
         if where.kinds is not None:
-            keep &= np.isin(rows["kind"], [kind_code(kind) for kind in where.kinds])
+            keep &= np.isin(columns["kind"], [kind_code(kind) for kind in where.kinds])
         places = np.flatnonzero(keep)
         order = places[np.lexsort((-places, -self.scores.total[places]))]
         if floor and len(order) and self.confidence[order[0]] < FLOOR:
@@ -67,11 +68,11 @@ class Ranking:
     def hit(self, place: int, engram: Engram) -> Hit:
         """What was found at a place of the pool."""
         why = {name: float(part[place]) for name, part in self.scores.parts.items()}
-        return Hit(engram, float(self.confidence[place]), why, int(self.pool.turns.seqs[place]))
+        return Hit(engram, float(self.confidence[place]), why, int(self.seqs[place]))
 
     def explanation(self, query: str, engram: Engram, seq: int, order: Ints, winner: Hit | None) -> Explanation:
         """What is known of the engram with this seq, `order` being the ranking's whole order."""
-        ranked = np.flatnonzero(self.pool.turns.seqs[order] == seq)
+        ranked = np.flatnonzero(self.seqs[order] == seq)
         if not len(ranked):
             words = {term: (float(w), 0.0) for term, w in zip(self.cue.terms, self.weight, strict=True)}
             reason = "none of the query's words, nor a word near them, stands in it or right beside it often enough"
@@ -86,24 +87,25 @@ class Ranking:
 
 
 def rank(
-    view: IndexReader, namespace: int, cue: ParsedQuery, encoder: Analyzer, reach: RetrievalLimits, also: Ints | None
+    reader: SearchReader, namespace: int, cue: ParsedQuery, encoder: Analyzer, reach: RetrievalLimits, also: Ints | None
 ) -> Ranking | None:
     """Find and score what a namespace holds for a cue; None if there is nothing. `also`: as in `find_candidates`."""
-    found = find_candidates(view, namespace, cue, encoder, reach, also)
-    if not len(found.turns.seqs):
+    found = find_candidates(reader, namespace, cue, encoder, reach, also)
+    if not len(found.turns.rows):
         return None
     work = (Compiled if accel.available else InNumpy)(found.turns, cue, encoder)
     pool, beside = work.pool, work.beside
     frequencies = np.count_nonzero(pool.counts, axis=1) if found.frequencies is None else found.frequencies
-    statistics = Statistics(found.size + found.tail, frequencies)
+    statistics = Statistics(found.size, frequencies)
     weight = token_weights(cue, statistics)
-    session_tokens = view.session_tokens(beside.sessions)
+    session_tokens = reader.session_lengths(beside.sessions)
     scores, sure = work.scored(session_tokens, weight)
-    return Ranking(cue, pool, beside, session_tokens, statistics, weight, scores, sure, found.exhausted)
+    seqs = reader.seqs(found.turns.rows)
+    return Ranking(cue, pool, seqs, beside, session_tokens, statistics, weight, scores, sure, found.exhausted)
 
 
 class InNumpy:
-    """The scoring of some turns, sorted by seq, for a cue: `Compiled` does the same where there is a kernel."""
+    """The scoring of some turns, sorted by row, for a cue: `Compiled` does the same where there is a kernel."""
 
     def __init__(self, turns: Turns, cue: ParsedQuery, encoder: Analyzer) -> None:
         self._cue = cue

@@ -14,7 +14,7 @@ from engram.recall.dates.parse import closeness
 from engram.recall.features import Features, Floats, Neighbours, with_none
 from engram.recall.query import ParsedQuery
 from engram.recall.weights import DEFAULT, Weights
-from engram.search.local.forward import Ints
+from engram.search.base import Ints
 from engram.text.analyzer import ASKS, QUESTION, TIME
 from engram.text.vectors import SIMILARITY_STEP
 
@@ -90,7 +90,7 @@ def said_in_sessions(matched: Floats, session_tokens: Ints, beside: Neighbours, 
 
 def said_by_asked(cue: ParsedQuery, pool: Features, weights: Weights) -> npt.NDArray[np.float64]:
     """What each turn gains if it was said by who is asked about, by name or else by role: shape (n,)."""
-    rows = pool.turns.rows
+    rows = pool.turns.columns
     values, wanted, worth = rows["role"], cue.roles, weights.role
     if cue.asked:
         values, wanted, worth = rows["speaker"], cue.asked, weights.speaker
@@ -123,7 +123,7 @@ def score(
     w = weights
     matched = match(pool, w)
     own = summed(cue, matched, weight, w)
-    at, marks = pool.turns.rows["at"], pool.turns.rows["marks"]
+    at, marks = pool.turns.columns["at"], pool.turns.columns["marks"]
     there, asking = with_none(own), with_none(own * ((marks & ASKS) != 0))
     before = w.previous * there.take(beside.previous) + w.previous_but_one * there.take(beside.previous_but_one)
     before += w.answered * asking.take(beside.previous)
