@@ -40,14 +40,22 @@ TEMPERATURE = 8.0
 COLD = Weights(
     rarity_shift=0.1, rarity_power=1.0, name=0.5, saturation=0.9, length=0.4, near=0.5, least_similarity=0.3,
     near_power=1.0, total_power=1.0, next=0.1, next_but_one=0.1, previous=0.1, answered=0.1, previous_but_one=0.1,
-    best_of_session=0.1, session=0.1, session_saturation=0.9, session_length=0.5, likeness=0.1, speaker=0.1,
+    best_of_session=0.1, session=0.1, session_saturation=0.9, session_length=0.5, centroid_similarity=0.1, speaker=0.1,
     question=0.1, asks_when=0.1, date=0.2,
 )  # fmt: skip
 """Where a held-out fit begins: textbook BM25, and a little of everything else. Nobody's data is in it."""
 
 ROUNDS = (0.6, 0.6, 0.3, 0.3, 0.15, 0.08)
 """Relative steps by which weights are moved, round by round."""
-NOT_RANKED = {"beside", "held", "time_mass", "slope", "offset", "typical_length", "typical_session"}
+NOT_RANKED = {
+    "neighbour_coverage",
+    "presence_floor",
+    "time_mass",
+    "calibration_slope",
+    "calibration_bias",
+    "typical_length",
+    "typical_session",
+}
 """Fields that the order of hits does not depend on, and those that are units."""
 
 
@@ -85,8 +93,8 @@ def looked_up(conversations: Sequence[Conversation], together: bool = False) -> 
         assert number is not None
         for question in conversation.questions:
             names = speaker_names(encoder, store.speakers(number))
-            cue = parse_query(question.text, encoder, names, datetime.now(UTC))
-            ranking = rank(view, number, cue, encoder, DEFAULT_LIMITS.times(2), None)
+            parsed = parse_query(question.text, encoder, names, datetime.now(UTC))
+            ranking = rank(view, number, parsed, encoder, DEFAULT_LIMITS.times(2))
             wanted = [seqs[conversation.name, key] for key in question.evidence]
             if ranking is not None:
                 places = np.flatnonzero(np.isin(ranking.seqs, wanted))
@@ -99,8 +107,8 @@ def looked_up(conversations: Sequence[Conversation], together: bool = False) -> 
 def totals(case: Case, weights: Weights) -> Floats:
     """What the turns of a case are ranked by."""
     r = case.ranking
-    weight = token_weights(r.cue, r.statistics, weights)
-    return score(r.cue, r.pool, r.beside, r.session_tokens, weight, weights).total
+    weight = token_weights(r.query, r.engrams, r.frequencies, weights)
+    return score(r.query, r.features, weight, weights).total
 
 
 def loss(cases: Sequence[Case], weights: Weights) -> float:

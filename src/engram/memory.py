@@ -13,16 +13,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import platformdirs
 
 from engram.engram import DEFAULT_NAMESPACE, DEFAULT_SESSION, Engram, canonical_id, checked, draft
 from engram.errors import InvalidEngram, NotFound
-from engram.recall.candidates import DEFAULT_LIMITS
-from engram.recall.query import SpeakerTokens, parse_query, speaker_names
-from engram.recall.rank import Ranking, rank
+from engram.recall.query import parse_query
+from engram.recall.rank import Ranking, SpeakerCache, rank_filtered
 from engram.recall.result import Explanation, Hit, Recall
 from engram.search.base import IndexDamaged, Ints
 from engram.search.local.folder import IndexFolder
@@ -37,13 +36,6 @@ from engram.times import as_utc
 
 BATCH = 4_000
 """Engrams that `remember_many` commits at a time."""
-
-
-NAMESPACES_KNOWN = 10_000
-"""Namespaces whose speakers are kept in mind."""
-
-WIDEST = 64
-"""How many times the usual reach a filtered recall goes before it takes what it has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +54,6 @@ class Stats:
     index_bytes: int
     index_trouble: str | None
     """Why the index cannot be used or kept up, if so; recall answers from the store meanwhile."""
-
-
-class Speakers(NamedTuple):
-    """Who speaks in a namespace, as it was when the memory had come to `through`."""
-
-    through: int
-    speakers: dict[str, int]
-    names: SpeakerTokens
 
 
 class Memory:
@@ -100,7 +84,7 @@ class Memory:
         self._corpus = LocalIndex(self._store, self._index, self._encoder)
         # Also when the process ends: a thread that the interpreter leaves behind inside a library would crash it.
         self._let_go = weakref.finalize(self, let_go, self._corpus, self._store, os.getpid())
-        self._speakers: dict[int, Speakers] = {}
+        self._names = SpeakerCache(self._encoder)
 
     @property
     def path(self) -> str:
@@ -229,34 +213,16 @@ class Memory:
     def _rank(
         self, view: IndexReader, number: int, query: str, where: Filter, limit: int, now: datetime
     ) -> Ranking | None:
-        cue = parse_query(query, self._encoder, self._names(number, view.version), now)
-        if not cue.ids:
+        names = self._names.tokens(number, view.version, lambda: self._store.speakers(number))
+        parsed = parse_query(query, self._encoder, names, now)
+        if not parsed.ids:
             return None
         also = None
         if where.session is not None:
             assert where.namespace is not None
             seqs = np.array(self._store.session_seqs(where.namespace, where.session, 5_000), dtype=np.int64)
             also = view.rows_of(number, seqs)
-        factor = max(1, limit // 100)
-        while True:
-            ranking = rank(view, number, cue, self._encoder, DEFAULT_LIMITS.times(factor), also)
-            # A filter can leave nothing of the usual candidates: look further until it does not.
-            enough = not is_narrow(where) or factor >= WIDEST
-            if ranking is None or enough or ranking.exhausted or len(ranking.order(where)) >= limit:
-                return ranking
-            factor *= 4
-
-    def _names(self, namespace: int, through: int) -> SpeakerTokens:
-        """The names that speak in a namespace, read again when something has been remembered since."""
-        known = self._speakers.get(namespace)
-        if known is None or known.through != through:
-            speakers = self._store.speakers(namespace)
-            same = known is not None and known.speakers == speakers
-            names = known.names if known is not None and same else speaker_names(self._encoder, speakers)
-            if len(self._speakers) > NAMESPACES_KNOWN:
-                self._speakers = {}
-            known = self._speakers[namespace] = Speakers(through, speakers, names)
-        return known.names
+        return rank_filtered(view, number, parsed, self._encoder, where, limit, also)
 
     def _hits(self, ranking: Ranking, order: Ints, where: Filter, limit: int) -> Iterator[Hit]:
         """The first `limit` of the ranking that are still in the store and admitted by the filter."""
@@ -446,11 +412,6 @@ def let_go(corpus: LocalIndex, store: SqliteStore, process: int) -> None:
 def default_path() -> Path:
     """Where the user's own memory lies: in the data folder that their system has for applications."""
     return Path(platformdirs.user_data_dir("engram", appauthor=False)) / "memory.db"
-
-
-def is_narrow(where: Filter) -> bool:
-    """Whether a filter leaves out engrams of the namespace."""
-    return any(part is not None for part in (where.session, where.before, where.after, where.kinds))
 
 
 def admitted(engram: Engram, where: Filter) -> bool:

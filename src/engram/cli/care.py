@@ -65,7 +65,7 @@ def _show_report(report: Report) -> None:
             "lost": "unknown" if report.lost is None else f"{report.lost:,}",
             "index": report.index + (f" ({report.unindexed:,} memories not in it)" if report.unindexed else ""),
             "size": f"{size(report.store_bytes)}, index {size(report.index_bytes)}",
-            "recall": "compiled" if accel.available else "in numpy: install engram where there is a C compiler",
+            "recall": accel.status,
         }
     )
     for problem in report.problems:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from engram.recall.features import changes
+from engram.accel.plain import changes
 from engram.recall.query import ParsedQuery
 from engram.search.base import Ints, SearchReader, Turns
 from engram.text.analyzer import Analyzer
@@ -81,22 +81,24 @@ def find_candidates(
     exact = reader.candidates(namespace, [query.terms[i] for i in looked_up], limits.exact)
     near = reader.candidates(namespace, others, limits.near)
     neighbours = reader.neighbours(np.concatenate((exact, near))[: limits.expand_neighbours])
-    rows = (exact, near, NONE if also is None else also, neighbours, reader.neighbours(each_once(neighbours)))
+    rows = (exact, near, NONE if also is None else also, neighbours, reader.neighbours(neighbours))
     turns = of_namespace(reader.take(each_once(np.concatenate(rows))), namespace)
     return Candidates(turns, size, frequencies, len(exact) < limits.exact and len(near) < limits.near)
 
 
 def rarest_words(query: ParsedQuery, size: int, frequencies: Ints, limits: RetrievalLimits) -> list[int]:
     """Return the indices of the query's words to look up: those that occur and are not common, the rarest first."""
-    occurring = [i for i in np.argsort(frequencies, kind="stable").tolist() if frequencies[i]]
-    rare = [i for i in occurring if frequencies[i] <= max(limits.common * size, limits.exact)]
+    counts, most = frequencies.tolist(), max(limits.common * size, limits.exact)
+    occurring = sorted((i for i, count in enumerate(counts) if count), key=counts.__getitem__)
+    rare = [i for i in occurring if counts[i] <= most]
     return (rare or occurring[:3])[: limits.max_terms]
 
 
 def near_words(query: ParsedQuery, looked_up: list[int], analyzer: Analyzer, limits: RetrievalLimits) -> list[str]:
     """Return the words near those that are looked up, and near those that the namespace does not hold; each once."""
-    indices = [i for i in range(len(query.ids)) if i in looked_up or query.probabilities[i] < 1e-3]
-    rarest = sorted(indices, key=lambda i: query.probabilities[i])[: limits.max_terms]
+    probabilities = query.probabilities.tolist()
+    indices = [i for i, share in enumerate(probabilities) if share < 1e-3 or i in looked_up]
+    rarest = sorted(indices, key=probabilities.__getitem__)[: limits.max_terms]
     exact = set(query.terms)
     words = (w for i in rarest for w in analyzer.near_terms(query.ids[i], limits.near_least, limits.near_words))
     return [word for word in dict.fromkeys(words) if word not in exact]

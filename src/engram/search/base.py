@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from engram import accel
 from engram.errors import EngramError
 from engram.text.analyzer import CENTROID_DIMENSIONS
 
@@ -43,6 +44,7 @@ ROW = np.dtype(
     ]
 )
 """The columns of one engram. Recall does not read those marked "index only"; a reader may leave these 0."""
+accel.expect_rows(ROW)
 RAW = np.dtype((np.void, ROW.itemsize))
 """The columns as plain bytes: numpy concatenates these ten times as fast as records."""
 GONE = -1

@@ -6,7 +6,6 @@ Owns the numbering of tokens: a stem of the table has its place in it; any other
 
 from __future__ import annotations
 
-import math
 import re
 import zlib
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import Stemmer
 
+from engram.accel import Language
 from engram.text.tokenizer import words
 from engram.text.vectors import SIMILARITY_STEP, VectorTable
 
@@ -91,6 +91,8 @@ class Analyzer:
         self._time_stems = frozenset(map(stem_of, TIME_WORDS))
         self.vectors = self._weighted_vectors()
         """What each stem adds to a centroid, and a last row of zeros for all other tokens."""
+        self.language = Language(table.near, table.similarity, self.vectors)
+        """The same arrays as `engram.accel` takes them."""
         self._numbers = {stem: number for number, stem in enumerate(table.stems)}
         self._known: dict[str, tuple[str, int]] = {}
         self._near_terms: dict[tuple[int, float, int], list[str]] = {}
@@ -127,15 +129,8 @@ class Analyzer:
         shares = [float(self.table.probability[i]) if i < size else UNKNOWN_PROBABILITY for i in ids]
         return np.array(shares, dtype=np.float64)
 
-    def near(self, id: int) -> tuple[npt.NDArray[np.unsignedinteger], npt.NDArray[np.uint8]] | None:
-        """The ids near a token, the nearest first, and how near each is in steps of 1/255: shape (k,) both.
-
-        None for a word so common that a word near it says nothing, and for one that has no near stems.
-        """
-        return (self.table.near[id], self.table.similarity[id]) if self.has_near(id) else None
-
     def has_near(self, id: int) -> bool:
-        """Whether `near` knows any."""
+        """Return whether words near a token count: not for a word so common that a near word says nothing."""
         return id < len(self.table.stems) and bool(self.table.probability[id] < TOO_COMMON)
 
     # Centroids: the sum of a text's vectors, each by how rare its word is.
@@ -167,11 +162,6 @@ class Analyzer:
             lengths = np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-9)
             result[start + np.array(held)] = np.round(127 * sums / lengths)
         return result
-
-    def centroid(self, ids: Sequence[int]) -> npt.NDArray[np.float32]:
-        """The direction of one text's centroid, of length 1: shape (CENTROID_DIMENSIONS,); all 0 as in `centroids`."""
-        total = self.vectors.take(np.minimum(ids, len(self.vectors) - 1), axis=0).sum(axis=0)
-        return np.asarray(total / max(math.sqrt(float(np.square(total).sum())), 1e-9), np.float32)
 
     def near_terms(self, id: int, least: float, most: int) -> list[str]:
         """Up to `most` terms whose similarity to a token is at least `least` (0 to 1), the nearest first."""

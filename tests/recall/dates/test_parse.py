@@ -9,10 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engram.recall.dates.parse import FIRST, LAST, UNSURE, closeness, nearness, periods
+from engram.recall.dates.parse import UNSURE, periods
+from engram.recall.dates.period import FIRST, LAST
+from engram.recall.dates.proximity import closeness
 
 NOW = datetime(2024, 6, 12, 15, 30, tzinfo=UTC)  # a Wednesday
 DAY = 86_400_000_000
+
+
+def nearness(at: np.ndarray, query: str, now: datetime) -> np.ndarray:
+    return closeness(at, periods(query, now))
+
 
 STATED = [
     ("2023-03-14", "2023-03-14", "2023-03-15"),

@@ -11,7 +11,6 @@ time is meant, take "may" and "sun" for times, and are slow to load in somebody 
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -19,46 +18,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cache, partial
 
-import numpy as np
-import numpy.typing as npt
+from engram.recall.dates.period import DAY, FIRST, LAST, Period, midnight
 
-from engram.times import MICROSECOND, microseconds
-
-FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
-"""What a period reaches back to, or on to, that has no beginning or no end ("before June", "since March")."""
 LONGEST_QUERY = 4096
 """Characters of a query that are read; what is longer is a text, and its times are not what is asked."""
 MOST_READ = 8
 """Times that are read in a query; the others are left."""
 UNSURE = 0.5
 """The weight of a word that is a name as often as a time ("April", "Friday"), or says it vaguely ("recently")."""
-LATE, EARLY = 7.0, 2.0
-"""Days in which nearness to a day falls to 1/e, after it and before: what happened is mostly told a little later."""
-OPEN = timedelta(days=30)
-"""The length by which nearness to a period without beginning or end decays."""
-
-DAY = timedelta(days=1)
-
-Micros = npt.NDArray[np.int64]
-"""Microseconds since 1970."""
-
-
-@dataclass(frozen=True, slots=True)
-class Period:
-    """A stretch of time that a query means."""
-
-    start: datetime
-    """Aware, in UTC, within the period; `FIRST` if it has no beginning."""
-    end: datetime
-    """Aware, in UTC, the first moment after it; `LAST` if it has no end."""
-    text: str
-    """The words that say it."""
-    yearly: bool = False
-    """No year is said ("on 3 March"): the same days of any year are meant; these are the latest begun by now."""
-    weight: float = 1.0
-    """How sure it is that a time is meant, 0 to 1."""
-    ahead: timedelta = timedelta(0)
-    """How far the asker's clock is ahead of UTC; yearly periods recur by that clock."""
 
 
 def periods(query: str, now: datetime) -> list[Period]:
@@ -73,64 +40,6 @@ def periods(query: str, now: datetime) -> list[Period]:
     found = sorted(readings(query, text, now.replace(tzinfo=UTC)), key=lambda reading: reading.begin)
     times = [(query[r.begin : r.stop], time) for r in composed(found, text) for time in r.times]
     return list(dict.fromkeys(period(time, words, zone) for words, time in times))
-
-
-def nearness(at: Micros, query: str, now: datetime) -> npt.NDArray[np.float32]:
-    """How near each of `at` (microseconds since 1970) is to a time that `query` means, 0 to 1: the shape of `at`."""
-    return closeness(at, periods(query, now))
-
-
-def closeness(at: Micros, meant: list[Period]) -> npt.NDArray[np.float32]:
-    """How near each of `at` (microseconds since 1970) is to the nearest of `meant`, 0 to 1: the shape of `at`.
-
-    A period's weight inside it, falling smoothly outside, slower after it than before and slower for longer ones; 0
-    where nothing is meant.
-    """
-    result = np.zeros(at.shape, np.float32)
-    clipped = np.clip(at, microseconds(FIRST), microseconds(LAST))
-    for period in meant:
-        value = recurring(clipped, period) if period.yearly else falling(clipped, period)
-        np.maximum(result, period.weight * value, out=result, casting="same_kind")
-    return result
-
-
-def falling(at: Micros, period: Period) -> npt.NDArray[np.float64]:
-    """How near each of `at` is to one stretch of time."""
-    return decayed(at, microseconds(period.start), microseconds(period.end), scale(period))
-
-
-def recurring(at: Micros, period: Period) -> npt.NDArray[np.float64]:
-    """How near each of `at` is to the same days of the nearest year. 29 February is 1 March in years without it."""
-    start, end = period.start + period.ahead, period.end + period.ahead
-    local = at + period.ahead // MICROSECOND
-    years = local.astype("M8[us]").astype("M8[Y]").astype(np.int64)
-    least = min(end - start, DAY) // MICROSECOND
-    best = np.zeros(at.shape, np.float64)
-    for step in (-1, 0, 1):
-        starts = anniversary(years + step, start)
-        ends = anniversary(years + (step + end.year - start.year), end)
-        np.maximum(best, decayed(local, starts, np.maximum(ends, starts + least), scale(period)), out=best)
-    return best
-
-
-def anniversary(years: Micros, moment: datetime) -> Micros:
-    """The microseconds of a day and time of the year in each of `years` (counted from 1970)."""
-    months = (years * 12 + (moment.month - 1)).astype("M8[M]")
-    days = months.astype("M8[D]").astype(np.int64) + (moment.day - 1)
-    return days * (DAY // MICROSECOND) + (moment - midnight(moment)) // MICROSECOND
-
-
-def decayed(at: Micros, start: Micros | int, end: Micros | int, days: float) -> npt.NDArray[np.float64]:
-    """1 between `start` and `end`, falling to 1/e within `days` times `LATE` and `EARLY`."""
-    unit = days * (DAY / MICROSECOND)
-    fallen = np.maximum(at - end, 0) / (unit * LATE) + np.maximum(start - at, 0) / (unit * EARLY)
-    return np.asarray(np.exp(-np.minimum(fallen, 20)) * (fallen < 20), np.float64)
-
-
-def scale(period: Period) -> float:
-    """How much slower nearness to a period decays than to a day: the fourth root of its length in days."""
-    length = OPEN if period.start == FIRST or period.end == LAST else period.end - period.start
-    return math.pow(max(length / DAY, 1 / 24), 0.25)
 
 
 # What follows reads. Its datetimes show the asker's own clock, under the name of UTC until `period` puts that right.
@@ -576,11 +485,6 @@ def part_of(time: Time, part: str) -> Time:
         return time
     begin, end = PARTS[part]
     return replace(time, start=time.start + timedelta(hours=begin), end=time.start + timedelta(hours=end))
-
-
-def midnight(moment: datetime) -> datetime:
-    """The beginning of its day."""
-    return moment.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def day(year: int, month: int, date: int, count: int = 1) -> Time:
