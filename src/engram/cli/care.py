@@ -35,7 +35,7 @@ def doctor(
       engram doctor --memory broken.db --save rescued.db
     """
     from engram.doctor import examine, salvage
-    from engram.memory import default_path
+    from engram.opening import default_path
 
     where = default_path() if memory is None else memory
     if save is None:

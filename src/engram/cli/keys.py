@@ -122,7 +122,7 @@ def opened(memory: Path | None) -> Iterator[Keys]:
 
 def book_path(memory: Path | None) -> str:
     """Where the keys of a memory lie."""
-    from engram.memory import default_path
+    from engram.opening import default_path
     from engram.serve.conversations.log import server_database_path
 
     return server_database_path(default_path() if memory is None else memory)

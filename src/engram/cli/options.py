@@ -90,7 +90,8 @@ def help_of(function: Callable[..., object]) -> str:
 @contextmanager
 def opened(path: Path | None, *, make: bool = False) -> Iterator[Memory]:
     """The memory, closed in the end. Unless `make`, one that is not there is an error: a typing error, most likely."""
-    from engram.memory import Memory, default_path
+    from engram.memory import Memory
+    from engram.opening import default_path
 
     where = default_path() if path is None else path
     if not make and str(where) != ":memory:" and not where.exists():

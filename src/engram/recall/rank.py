@@ -36,8 +36,10 @@ class Ranking:
 
     query: ParsedQuery
     features: Features
+    namespace: int
+    """Number of the namespace."""
     seqs: Ints
-    """Seq of each turn: shape (n,)."""
+    """Seq of each turn in the namespace: shape (n,)."""
     engrams: int
     """Number of engrams of the namespace."""
     frequencies: Ints
@@ -112,7 +114,7 @@ def rank(
     scores = score(query, features, weight)
     sure = confidence(query, features, weight, scores)
     seqs = reader.seqs(found.turns.rows)
-    return Ranking(query, features, seqs, found.size, frequencies, weight, scores, sure, found.exhausted)
+    return Ranking(query, features, namespace, seqs, found.size, frequencies, weight, scores, sure, found.exhausted)
 
 
 def rank_filtered(

@@ -210,8 +210,8 @@ def server_database_path(memory: str | Path) -> str:
 class ServerDatabaseFile(Database):
     """The file of a ledger, or what stands for it in RAM."""
 
-    called = "ledger"
-    foreign = "not the ledger of an Engram server; move it away, or give the memory another name"
+    display_name = "ledger"
+    not_ours_hint = "not the ledger of an Engram server; move it away, or give the memory another name"
     application_id = APPLICATION_ID
     version = VERSION
     idle_readers = IDLE_READERS
@@ -243,7 +243,7 @@ class ServerDatabaseFile(Database):
 
     def told(self, error: sqlite3.Error | OSError, doing: str) -> EngramError:
         """A damaged ledger can be moved away: the doctor, who heals memories, is not for it."""
-        told = super().told(error, doing)
+        told = super().translate_error(error, doing)
         if isinstance(told, MemoryClosed):
             # A server that ends; there is nothing for it to open again.
             return MemoryClosed(f"the ledger {self.path} was closed during a {doing}")
