@@ -241,7 +241,7 @@ class ServerDatabaseFile(Database):
             raise sqlite3.DatabaseError("its secret is missing")
         self.secret = row[0]
 
-    def told(self, error: sqlite3.Error | OSError, doing: str) -> EngramError:
+    def translate_error(self, error: sqlite3.Error | OSError, doing: str) -> EngramError:
         """A damaged ledger can be moved away: the doctor, who heals memories, is not for it."""
         told = super().translate_error(error, doing)
         if isinstance(told, MemoryClosed):
