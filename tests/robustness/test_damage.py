@@ -1,4 +1,4 @@
-"""The index deleted, cut off and filled with noise, file by file; text of every kind; places not to be written."""
+"""The index deleted, truncated and filled with noise, file by file; text of every kind; read-only file systems."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ KINDS += ("*.idx", "*.term", "*.fast", "*.fieldnorm", "*.pos", "*.store")
 
 @pytest.mark.parametrize("how", ["noise", "half", "empty", "deleted"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_damaged_file_of_the_index(filled: Path, kind: str, how: str) -> None:
+def test_damaged_index_file_is_noticed_and_rebuilt(filled: Path, kind: str, how: str) -> None:
     hurt = [f for f in index_files(filled) if f.match(kind)]
     assert hurt
     chance = random.Random(5)
@@ -93,7 +93,7 @@ def test_a_damaged_file_of_the_index(filled: Path, kind: str, how: str) -> None:
         b' "tokens": true}',
     ],
 )
-def test_any_state_is_read(filled: Path, content: bytes) -> None:
+def test_any_content_of_state_json_is_handled(filled: Path, content: bytes) -> None:
     (filled / f"{PATH}.index" / "state.json").write_bytes(content)
     with Memory(filled / PATH) as memory:
         check(memory)
@@ -116,8 +116,8 @@ def test_index_with_an_invalid_cursor_heals(filled: Path, field: str, cursor: st
             assert memory.stats().index_trouble is None
 
 
-def test_everything_but_the_state_is_noise_in_one_place(filled: Path) -> None:
-    """A few bytes only, anywhere: never an error, whatever is found."""
+def test_few_damaged_bytes_never_raise(filled: Path) -> None:
+    """Random bytes at any offset of any file but state.json."""
     chance = random.Random(11)
     files = [f for f in index_files(filled) if f.name != "state.json" and not f.name.endswith(".lock")]
     kept = filled / "kept"
@@ -135,7 +135,7 @@ def test_everything_but_the_state_is_noise_in_one_place(filled: Path) -> None:
         shutil.copytree(kept, filled / f"{PATH}.index")
 
 
-def test_the_folder_is_deleted_while_closed(filled: Path) -> None:
+def test_index_deleted_while_closed_is_rebuilt(filled: Path) -> None:
     shutil.rmtree(filled / f"{PATH}.index")
     with Memory(filled / PATH, read_only=True) as memory:
         check(memory)
@@ -146,7 +146,7 @@ def test_the_folder_is_deleted_while_closed(filled: Path) -> None:
 
 
 @pytest.mark.parametrize("writing", [False, True])
-def test_the_folder_is_deleted_while_open(filled: Path, writing: bool) -> None:
+def test_index_deleted_while_open_is_rebuilt(filled: Path, writing: bool) -> None:
     with Memory(filled / PATH) as memory:
         check(memory)
         if writing:
@@ -163,7 +163,7 @@ def test_the_folder_is_deleted_while_open(filled: Path, writing: bool) -> None:
         check(memory, (0, 599, 601))
 
 
-def test_a_file_in_the_place_of_the_folder(tmp_path: Path) -> None:
+def test_file_instead_of_the_index_folder_is_kept(tmp_path: Path) -> None:
     (tmp_path / f"{PATH}.index").write_text("mine")
     with Memory(tmp_path / PATH) as memory:
         memory.remember_many({"text": f"animal{i} likes"} for i in range(700))
@@ -173,7 +173,7 @@ def test_a_file_in_the_place_of_the_folder(tmp_path: Path) -> None:
     assert (tmp_path / f"{PATH}.index").read_text() == "mine"
 
 
-def test_an_index_left_behind_by_another_memory_is_not_used(filled: Path) -> None:
+def test_index_of_another_memory_is_not_used(filled: Path) -> None:
     for file in filled.glob(f"{PATH}*"):
         if file.is_file():
             file.unlink()
@@ -186,7 +186,7 @@ def test_an_index_left_behind_by_another_memory_is_not_used(filled: Path) -> Non
         assert not memory.recall("animal5")
 
 
-def test_a_backup_that_is_put_back_makes_its_own_index(filled: Path) -> None:
+def test_restored_backup_rebuilds_its_index(filled: Path) -> None:
     backup = (filled / PATH).read_bytes()
     with Memory(filled / PATH) as memory:
         memory.remember_many({"text": f"later{i}"} for i in range(300))
@@ -202,7 +202,7 @@ def test_a_backup_that_is_put_back_makes_its_own_index(filled: Path) -> None:
 
 @pytest.fixture
 def frozen(filled: Path) -> Iterator[Path]:
-    """The same, on a file system that cannot be written."""
+    """The same memory on a file system that cannot be written."""
     mounted = filled / "mounted"
     mounted.mkdir()
     steps = (["--bind", str(filled), str(mounted)], ["-o", "remount,ro,bind", str(mounted)])
@@ -213,7 +213,7 @@ def frozen(filled: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(mounted)], check=True)
 
 
-def test_a_file_and_folder_that_cannot_be_written(frozen: Path) -> None:
+def test_read_only_file_system_can_be_read(frozen: Path) -> None:
     with Memory(frozen / PATH) as memory:
         check(memory)
         stats = memory.stats()
@@ -246,7 +246,7 @@ TEXTS = {
 NO_WORDS = {"one space": " ", "only signs": '"*()!', "only control characters": "\x01\x02\x7f"}
 
 
-def test_every_kind_of_text_is_kept_and_found_by_itself(open_memory: OpenMemory) -> None:
+def test_every_kind_of_text_is_stored_and_recalled(open_memory: OpenMemory) -> None:
     memory = open_memory()
     kept = {name: memory.remember(text, session=name) for name, text in (TEXTS | NO_WORDS).items()}
     for flushed in (False, True):

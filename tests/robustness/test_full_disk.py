@@ -1,4 +1,4 @@
-"""No room: on a small file system of its own, and by a limit on the size of files."""
+"""Full disks: a small file system, and a limit on the size of files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def test_a_full_disk(small_disk: Path, start: Start) -> None:
+def test_writes_on_a_full_disk_fail_cleanly(small_disk: Path, start: Start) -> None:
     path = small_disk / "memory.db"
     ballast = small_disk / "ballast"
     ballast.write_bytes(b"x" * (8 << 20))
@@ -51,7 +51,7 @@ def test_a_full_disk(small_disk: Path, start: Start) -> None:
         assert memory.recall("filler1x1")[0].engram.text.startswith("filler1x1 ")
 
 
-def test_opening_on_a_full_disk(small_disk: Path) -> None:
+def test_open_on_a_full_disk_fails_cleanly(small_disk: Path) -> None:
     from engram.errors import MemoryFull
 
     ballast = small_disk / "ballast"
@@ -66,7 +66,7 @@ def test_opening_on_a_full_disk(small_disk: Path) -> None:
         memory.remember("now there is room")
 
 
-def test_a_limit_on_the_size_of_files(tmp_path: Path, start: Start) -> None:
+def test_writes_over_a_file_size_limit_fail_cleanly(tmp_path: Path, start: Start) -> None:
     path = tmp_path / "memory.db"
     child = start("fill", path, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20)))
     assert child.stdout is not None
@@ -84,8 +84,8 @@ def test_a_limit_on_the_size_of_files(tmp_path: Path, start: Start) -> None:
         assert memory.flush(60)
 
 
-def test_the_index_on_a_full_disk_of_its_own(small_disk: Path, tmp_path: Path) -> None:
-    """The store has room, the index has none: recall goes on, and the index is made when there is room."""
+def test_index_on_a_full_disk_is_built_when_there_is_room(small_disk: Path, tmp_path: Path) -> None:
+    """The store has room and the index has none: recall works, and the index is built when there is room."""
     (tmp_path / "memory.db.index").symlink_to(small_disk)
     ballast = small_disk / "ballast"
     ballast.write_bytes(b"x" * (11 << 20))

@@ -65,6 +65,11 @@ class DeltaIndex:
         self.entries += entries
         self.cursor = cursor
 
+    def refers_to(self, keys: Collection[int], older: Ints) -> bool:
+        """Return whether an engram's `key_number` is in `keys`, or a turn follows one of the rows `older`."""
+        links = self.forward.links_from_older
+        return any(row in links for row in older.tolist()) or any(key_number(e.key) in keys for e in self.entries)
+
     def without(self, keys: Collection[int], first: int, older: LastRow) -> DeltaIndex:
         """Return a tail without the engrams whose `key_number` is in `keys`. Its rows begin at `first`."""
         copy = DeltaIndex(first, self.start, self._token_type, older)

@@ -1,8 +1,8 @@
 """The local index: an index in a folder, and the tail of the log that it does not hold yet. Implements `Search`.
 
-The invariant: the rows of a snapshot are the engrams of the log up to the snapshot's cursor, the rows of the tail are
-those from there to the tail's cursor, which is the head of the log, and no engram has two rows. The one exception:
-while a large index is built, the engrams between the snapshot's cursor and the tail's start have no row.
+The invariant: every engram of the log has one row, in the snapshot if the log has it up to the snapshot's cursor, in the
+tail if it follows up to the tail's cursor, which is the head of the log, and none only while a large index is built and
+the engram lies between the snapshot's cursor and the tail's start. `check_invariant` in tests/search/local asserts it.
 
 Owns the moment at which an engram passes from the tail into the index. Every process that has the memory open has its
 own local index over the same folder. The thread that writes to the folder is the indexer's.
@@ -152,15 +152,14 @@ class LocalIndex:
         return partial(snapshot.forward.session_end, through=snapshot.rows, deleted=frozenset(deleted.tolist()))
 
     def _read_log(self, tail: DeltaIndex, snapshot: Snapshot) -> None:
-        """Read the log into a tail, up to its head, and use the tail and the snapshot from now on."""
+        """Read the log into a tail, at least up to `_head`, and use the tail and the snapshot from now on."""
         known = {} if tail is self._tail else {entry.key: entry for entry in self._tail.entries}
         deleted: set[int] = set()
-        more = True
-        while more:
+        # Not up to where the log ends by then: a fast writer could keep this busy forever.
+        while max(self._store.distance(tail.cursor, self._head)) > 0:
             changes = self._store.changes(tail.cursor, RECORDS_AT_ONCE)
             tail.extend(self._entries(present(changes), known), changes.cursor)
             deleted.update(map(key_number, changes.deleted))
-            more = changes.more
         if len(tail) > 2 * TAIL_MOST:
             self._tail = tail
             self._read_log(self._restarted(snapshot), snapshot)
@@ -168,7 +167,7 @@ class LocalIndex:
         if deleted or snapshot is not self._snapshot or tail is not self._tail:
             tail.deleted |= deleted
             self._deleted = self._deleted_rows(tail, snapshot)
-            if deleted:
+            if deleted and tail.refers_to(deleted, self._deleted):
                 tail = tail.without(deleted, tail.first, self._older(snapshot, self._deleted))
         self._tail, self._snapshot = tail, snapshot
 
