@@ -1,8 +1,9 @@
 """The local index: an index in a folder, and the tail of the log that it does not hold yet. Implements `Search`.
 
-The invariant: every engram of the log has one row, in the snapshot if the log has it up to the snapshot's cursor, in the
-tail if it follows up to the tail's cursor, which is the head of the log, and none only while a large index is built and
-the engram lies between the snapshot's cursor and the tail's start. `check_invariant` in tests/search/local asserts it.
+The invariant: every engram of the log has one row, in the snapshot if the log has it up to the snapshot's cursor, in
+the tail if it follows up to the tail's cursor, which is the head of the log, and none only while a large index is built
+and the engram lies between the snapshot's cursor and the tail's start. `check_invariant` in tests/search/local asserts
+it.
 
 Owns the moment at which an engram passes from the tail into the index. Every process that has the memory open has its
 own local index over the same folder. The thread that writes to the folder is the indexer's.
