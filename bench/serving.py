@@ -27,7 +27,7 @@ from bench.worker import MEMORY, QUESTIONS
 from engram.memory import Memory
 
 MEGABYTE = 1e6
-MISSING = "serve: {} is not installed: pip install 'engram[serve]'"
+MISSING = "serve: {} is not installed: pip install 'engram-layer[serve]'"
 NEEDED = ("uvicorn", "httpx")
 USER = b'{"role": "user"'
 """How a message of the user begins in what the clients send."""

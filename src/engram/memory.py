@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import platformdirs
@@ -149,7 +149,7 @@ class Memory:
         self._corpus.added(1)
         return engram
 
-    def remember_many(self, items: Iterable[Engram | Mapping[str, Any]], *, batch: int = BATCH) -> list[Engram]:
+    def remember_many(self, items: Iterable[Engram | Mapping[str, object]], *, batch: int = BATCH) -> list[Engram]:
         """Keep many: dicts with the fields of `remember` (and `recorded_at`), or engrams. One durable commit a batch.
 
         Returns them in order. One that is invalid raises `InvalidEngram` naming its place; the batches before it are

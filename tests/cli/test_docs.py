@@ -6,6 +6,8 @@ import pytest
 
 from engram import errors
 
+pytest.importorskip("uvicorn", reason="the page shows every command: pip install 'engram-layer[serve]'")
+
 ROOT = Path(__file__).parent.parent.parent
 PAGE = (ROOT / "docs" / "cli.md").read_text()
 

@@ -67,6 +67,7 @@ def test_a_memory_in_good_health(run, path: Path):
         "index_bytes": 0,
         "healthy": True,
         "compiled": accel.available,
+        "conflicts": [],
     }
     assert "database  good" in run("doctor").out
 

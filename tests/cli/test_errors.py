@@ -105,7 +105,9 @@ def test_ctrl_c(run, monkeypatch):
 
 def test_a_command_whose_packages_are_missing_names_them(monkeypatch):
     monkeypatch.setitem(app.LATER, "chat", ("no_such_package", "chat", "", "chat"))
-    with pytest.raises(MissingExtra, match=r"needs no_such_package; install it with: pip install 'engram\[chat\]'"):
+    with pytest.raises(
+        MissingExtra, match=r"needs no_such_package; install it with: pip install 'engram-layer\[chat\]'"
+    ):
         app.Later("chat").load()
     monkeypatch.setitem(app.LATER, "chat", ("engram.no_such_module", "chat", "", "chat"))
     with pytest.raises(EngramError, match="has no chat"):

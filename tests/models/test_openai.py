@@ -6,7 +6,7 @@ from threading import Thread
 
 import pytest
 
-pytest.importorskip("httpx", reason="httpx is not installed: pip install 'engram[chat]'")
+pytest.importorskip("httpx", reason="httpx is not installed: pip install 'engram-layer[chat]'")
 
 from engram.errors import ModelUnavailable
 from engram.models import open_model

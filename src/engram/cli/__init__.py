@@ -46,7 +46,7 @@ def _run(words: list[str], wants_json: bool) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("engram"):
             raise
-        raise MissingExtra(f"the command line needs {error.name}; install it with: pip install 'engram[cli]'") from None
+        raise MissingExtra(f"the command line needs {error.name}; run: pip install engram-layer") from None
     try:
         code = command().main(words, prog_name="engram", standalone_mode=False)
     except typer.Abort:

@@ -40,15 +40,22 @@ class Later(TyperCommand):
             if (error.name or "").startswith("engram"):
                 raise EngramError(f"this installation of Engram has no {self.name}: {error}") from None
             raise MissingExtra(
-                f"engram {self.name} needs {error.name}; install it with: pip install 'engram[{self._extra}]'"
+                f"engram {self.name} needs {error.name}; install it with: pip install 'engram-layer[{self._extra}]'"
             ) from None
         own = typer.Typer(add_completion=False, rich_markup_mode=app.rich_markup_mode)
         own.command(self.name, help=help_of(function))(function)
         return get_command(own)
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
-        """Where the run of a command begins."""
-        return self.load().make_context(info_name, args, parent=parent, **extra)
+        """The context of one run, or, with `resilient_parsing`, of a shell's completion."""
+        try:
+            command = self.load()
+        except EngramError:
+            if not extra.get("resilient_parsing"):
+                raise
+            # Completion writes no errors: without the packages of the command, only --help is offered.
+            return super().make_context(info_name, args, parent=parent, **extra)
+        return command.make_context(info_name, args, parent=parent, **extra)
 
 
 class Commands(TyperGroup):
@@ -65,7 +72,6 @@ class Commands(TyperGroup):
 
 app = typer.Typer(
     cls=Commands,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["--help", "-h"]},
@@ -83,9 +89,9 @@ def engram(
       engram recall "What is my dog called?"
     """
     if version:
-        from importlib.metadata import version as installed
+        from engram.installation import version as installed
 
-        typer.echo(f"engram {installed('engram')}")
+        typer.echo(f"engram {installed()}")
     elif context.invoked_subcommand is None:
         typer.echo(context.get_help())
 

@@ -27,24 +27,32 @@ def doctor(
 ) -> None:
     """Look for damage, and save what can be saved. Never changes the memory it looks at.
 
+    Names any other installed distribution that also installs a module `engram`.
+
     Exit code 0: nothing is wrong, or all was saved; 7: the database is damaged; 1: only the index
-    is, or not all could be saved.
+    is damaged, another distribution is in the way, or not all could be saved.
 
     Example:
       engram doctor
       engram doctor --memory broken.db --save rescued.db
     """
     from engram.doctor import examine, salvage
+    from engram.installation import conflicts
     from engram.memory import default_path
 
+    others = conflicts()
+    if not as_json:
+        for other in others:
+            note(other.advice)
     where = default_path() if memory is None else memory
     if save is None:
         report = examine(where)
         if as_json:
-            answer(dataclasses.asdict(report) | {"healthy": report.healthy, "compiled": accel.available})
+            extra = {"healthy": report.healthy, "compiled": accel.available}
+            answer(dataclasses.asdict(report) | extra | {"conflicts": [other._asdict() for other in others]})
         else:
             _show_report(report)
-        if not report.healthy:
+        if others or not report.healthy:
             raise typer.Exit(MemoryDamaged.exit_code if report.problems else EngramError.exit_code)
         return
     outcome = salvage(where, save)

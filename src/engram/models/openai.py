@@ -58,7 +58,7 @@ class OpenAIModel:
         try:
             import httpx
         except ImportError as error:
-            raise MissingExtra("a model at a URL needs httpx: pip install 'engram[chat]'") from error
+            raise MissingExtra("a model at a URL needs httpx: pip install 'engram-layer[chat]'") from error
         self.name = name
         self.context = context
         self.url = url.rstrip("/").removesuffix(_PATH)

@@ -19,6 +19,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engram.errors import EngramError
+from engram.installation import version
 from engram.models.local import LocalModel
 from engram.serve.api import rest
 from engram.serve.api.mcp import mcp_app
@@ -91,13 +92,6 @@ def faces(app: ASGIApp, proxy: ASGIApp) -> ASGIApp:
             await app(scope, receive, send)
 
     return asked
-
-
-def version() -> str:
-    """The version of this installation."""
-    from importlib.metadata import version as installed
-
-    return installed("engram")
 
 
 def add_health(app: FastAPI, services: Services) -> None:

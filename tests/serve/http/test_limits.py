@@ -392,7 +392,7 @@ def test_what_is_not_http(served):
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 def test_who_does_not_read_is_cut_off(served, loop: str):
     if loop == "uvloop":
-        pytest.importorskip("uvloop", reason="uvloop is not installed: pip install 'engram[serve]'")
+        pytest.importorskip("uvloop", reason="uvloop is not installed: pip install 'engram-layer[serve]'")
     server = served(loop=loop, send_seconds=0.4)
     with server.connect() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

@@ -17,7 +17,6 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
@@ -41,6 +40,7 @@ from pydantic import BaseModel
 from starlette.types import Message, Receive, Scope, Send
 
 from engram.errors import EngramError
+from engram.installation import version
 from engram.notes.injection import harmless
 from engram.serve.api.tools import VERBS, Verb
 from engram.serve.auth.access import Access, asked_namespace
@@ -120,7 +120,7 @@ def make_server(
 
     return Server(
         "engram",
-        version=version("engram"),
+        version=version(),
         title="Engram",
         description="A memory for language models.",
         instructions=INSTRUCTIONS,
