@@ -1,18 +1,20 @@
 """What is installed: the version of this distribution, and other distributions that get in its way.
 
-Owns the name under which Engram is published. Knows nothing of memories.
+Owns the name under which Engram is published. Knows nothing of memories. Modules that take long to import, and that
+nothing else of Engram needs, are imported when a function runs.
 """
 
 from __future__ import annotations
 
 import re
-import tomllib
-from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
 DISTRIBUTION = "engram-layer"
 """The name on the package index; the import name and the command are `engram`."""
+
+RECOMPILE = f"pip install --force-reinstall --no-deps --no-cache-dir --no-binary {DISTRIBUTION} {DISTRIBUTION}"
+"""Compiles the kernel. Without --no-cache-dir pip takes the wheel that it built when there was no compiler."""
 
 CHECKOUT = Path(__file__).parents[2] / "pyproject.toml"
 """Where a source checkout states its version; an installed package has no such file."""
@@ -38,6 +40,8 @@ def version() -> str:
 
     "0+unknown" if neither exists, as in a copy of the package folder alone.
     """
+    from importlib import metadata
+
     try:
         return metadata.version(DISTRIBUTION)
     except metadata.PackageNotFoundError:
@@ -45,6 +49,8 @@ def version() -> str:
 
 
 def _checkout_version() -> str:
+    import tomllib
+
     try:
         project = tomllib.loads(CHECKOUT.read_text(encoding="utf-8")).get("project", {})
     except (OSError, ValueError):
@@ -54,6 +60,8 @@ def _checkout_version() -> str:
 
 def conflicts() -> list[Conflict]:
     """All other installed distributions that also install a top-level module `engram`, by name."""
+    from importlib import metadata
+
     names = {name for name in metadata.packages_distributions().get("engram", []) if name}
     return [
         Conflict(name, metadata.version(name))

@@ -6,11 +6,13 @@ it is acknowledged; everything else is derived from there.
 
 from __future__ import annotations
 
+import logging
 import os
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
@@ -18,8 +20,10 @@ from typing import NamedTuple
 import numpy as np
 import platformdirs
 
+from engram import accel
 from engram.engram import DEFAULT_NAMESPACE, DEFAULT_SESSION, Engram, canonical_id, checked, draft
 from engram.errors import InvalidEngram, NotFound
+from engram.installation import RECOMPILE
 from engram.recall.candidates import DEFAULT_LIMITS
 from engram.recall.query import SpeakerTokens, parse_query, speaker_names
 from engram.recall.rank import Ranking, rank
@@ -204,6 +208,7 @@ class Memory:
         """
         if limit < 1:
             raise ValueError(f"limit is {limit}; it must be at least 1")
+        warn_without_kernel()
         where = self._where(namespace, session, before, after, kinds)
         view, ranking = self._ranked(query, where, limit, as_utc("now", now or datetime.now(UTC)))
         if ranking is None:
@@ -441,6 +446,15 @@ def let_go(corpus: LocalIndex, store: SqliteStore, process: int) -> None:
     if os.getpid() == process:
         corpus.close(quick=True)
         store.close()
+
+
+@cache
+def warn_without_kernel() -> None:
+    """Log, once in a process, that recall runs without the kernel: installers hide what the build said about it."""
+    if not accel.available:
+        logging.getLogger("engram").warning(
+            "recall runs in numpy, slower than with the compiled kernel; with a C compiler, run: %s", RECOMPILE
+        )
 
 
 def default_path() -> Path:

@@ -53,7 +53,7 @@ class Environment:
     def install(self, *what: str | Path) -> None:
         """Install by pip, with its cache and settings, but without a compiler."""
         environment = {name: value for name, value in USER_ENVIRONMENT.items() if name not in ("CC", "PYTHONPATH")}
-        command = [sys.executable, "-m", "pip", "--python", self.python, "--quiet", "install", *what]
+        command = [sys.executable, "-m", "pip", "--python", self.python, "--quiet", "install", "--no-compile", *what]
         ran = subprocess.run(
             command,
             env=environment | {"PATH": str(self.folder / "bin"), "PIP_DISABLE_PIP_VERSION_CHECK": "1"},

@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
+from engram import installation
 from engram.cli import care, forget, memories, recall, remember, transfer
 from engram.cli.keys import keys_app
 from engram.cli.options import help_of
@@ -89,9 +90,7 @@ def engram(
       engram recall "What is my dog called?"
     """
     if version:
-        from engram.installation import version as installed
-
-        typer.echo(f"engram {installed()}")
+        typer.echo(f"engram {installation.version()}")
     elif context.invoked_subcommand is None:
         typer.echo(context.get_help())
 

@@ -12,6 +12,7 @@ from engram import accel
 from engram.cli.options import Json, MemoryPath, opened
 from engram.cli.output import answer, note, one_line, size, table
 from engram.errors import EngramError, MemoryDamaged
+from engram.installation import RECOMPILE, conflicts
 
 if TYPE_CHECKING:
     from engram.doctor import Report, Salvage
@@ -37,7 +38,6 @@ def doctor(
       engram doctor --memory broken.db --save rescued.db
     """
     from engram.doctor import examine, salvage
-    from engram.installation import conflicts
     from engram.memory import default_path
 
     others = conflicts()
@@ -73,7 +73,7 @@ def _show_report(report: Report) -> None:
             "lost": "unknown" if report.lost is None else f"{report.lost:,}",
             "index": report.index + (f" ({report.unindexed:,} memories not in it)" if report.unindexed else ""),
             "size": f"{size(report.store_bytes)}, index {size(report.index_bytes)}",
-            "recall": "compiled" if accel.available else "in numpy: install engram where there is a C compiler",
+            "recall": "compiled" if accel.available else f"in numpy, slower; with a C compiler, run: {RECOMPILE}",
         }
     )
     for problem in report.problems:
