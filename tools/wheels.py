@@ -1,6 +1,6 @@
-"""Build the release files that this machine can build, into dist/: the sdist, the pure wheel and one compiled wheel.
+"""Build the release files that this machine can build: the sdist, the pure wheel and one compiled wheel.
 
-    python tools/wheels.py        (needs the packages of requirements/wheels.txt and hatchling; `make wheels` has them)
+    python tools/wheels.py [FOLDER]     into dist/ or FOLDER; `make wheels` installs what this needs
 
 Owns the order: both wheels are built from the sdist, so a file that the sdist lacks fails the build here.
 On Linux auditwheel reads from the kernel which glibc it needs, and replaces the plain Linux tag, which package indexes
@@ -55,18 +55,16 @@ def release_files(scratch: Path) -> list[Path]:
     return [sdist, pure, compiled]
 
 
-def main() -> None:
-    """Replace the files in dist/."""
-    target = ROOT / "dist"
+def main(target: Path) -> None:
+    """Write the release files into the folder `target`, in place of those of earlier runs."""
     with tempfile.TemporaryDirectory() as scratch:
         files = release_files(Path(scratch))
-        shutil.rmtree(target, ignore_errors=True)
-        target.mkdir()
+        target.mkdir(parents=True, exist_ok=True)
+        for earlier in target.glob("engram_layer-*"):
+            earlier.unlink()
         for file in files:
-            shutil.copy(file, target)
-    for file in files:
-        print(f"dist/{file.name}")
+            print(shutil.copy(file, target))
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(*sys.argv[1:2]) if sys.argv[1:] else ROOT / "dist")

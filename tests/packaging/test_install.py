@@ -7,6 +7,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+import engram
 from engram.installation import RECOMPILE
 from tests.packaging.conftest import ROOT, Environment, NewEnvironment
 
@@ -60,10 +62,22 @@ def test_the_base_installation_works_from_the_sdist_without_a_compiler_and_says_
     assert not json.loads(environment.run("engram", "doctor", "--json").stdout)["compiled"]
 
 
-def test_the_compiled_wheel_is_quiet(compiled_wheel: Path, new_environment: NewEnvironment):
+def test_the_files_of_make_wheels_install_with_the_kernel(new_environment: NewEnvironment, tmp_path: Path):
+    builder, files = new_environment(), tmp_path / "dist"
+    builder.borrow_libraries()
+    builder.install("--require-hashes", "-r", ROOT / "requirements" / "wheels.txt")
+    ran = builder.run("python", str(ROOT / "tools" / "wheels.py"), str(files), PATH=os.environ["PATH"])
+    assert ran.returncode == 0, ran.stderr
+    if "no working C compiler" in ran.stderr:
+        pytest.skip("there is no C compiler")
+    tag = r"manylinux_\w+" if sys.platform == "linux" else r"macosx_\w+"
+    names = " ".join(sorted(path.name for path in files.iterdir()))
+    stem = f"engram_layer-{engram.__version__}"
+    assert re.fullmatch(rf"{stem}-py3-none-any\.whl {stem}-py3-none-{tag}\.whl {stem}\.tar\.gz", names)
     environment = new_environment()
     environment.borrow_libraries()
-    environment.install("--no-deps", "--no-index", compiled_wheel)
+    # By name: pip must prefer the compiled wheel.
+    environment.install("--no-deps", "--no-index", "--find-links", files, "engram-layer")
     environment.run("engram", "remember", "My dog is called Biscuit.")
     recall = environment.run("engram", "recall", "What is my dog called?")
     assert (recall.returncode, recall.stderr) == (0, "")
