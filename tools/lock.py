@@ -1,6 +1,6 @@
 """Write requirements/*.txt: every package that a make target installs, at its newest version, with hashes.
 
-python tools/lock.py            (needs pip-tools; installs nothing; takes two to three minutes)
+python tools/lock.py            (needs pip-tools; installs nothing; takes half a minute)
 python tools/lock.py --keep     (keep the versions of the current files wherever pyproject.toml allows it)
 """
 

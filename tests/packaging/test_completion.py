@@ -79,6 +79,7 @@ def test_completion_is_installed_for_the_current_shell(home: Path):
     assert "_ENGRAM_COMPLETE" in (home / ".bash_completions" / "engram.sh").read_text()
 
 
+@pytest.mark.slow
 def test_a_command_whose_packages_are_missing_offers_only_help(pure_wheel: Path, new_environment: NewEnvironment):
     environment = new_environment()
     environment.borrow_libraries()

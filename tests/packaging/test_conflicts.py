@@ -6,7 +6,11 @@ import json
 import zipfile
 from pathlib import Path
 
+import pytest
+
 from tests.packaging.conftest import Environment, NewEnvironment
+
+pytestmark = pytest.mark.slow
 
 ADVICE = (
     "the distribution engram-else 3.1 also installs a module `engram`, so files of the two overwrite each other; "

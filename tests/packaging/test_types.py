@@ -29,6 +29,7 @@ def test_the_program_uses_every_public_attribute(variable: str):
     assert used == {name for name in dir(CLASSES[variable]) if not name.startswith("_")}
 
 
+@pytest.mark.slow
 def test_mypy_finds_every_type_in_the_installed_wheel(
     pure_wheel: Path, new_environment: NewEnvironment, tmp_path: Path
 ):
