@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engram.errors import EngramError
-from engram.serve.auth.access import Access, Gate, Keys, asked_namespace, engram_key, is_engram_key
+from engram.serve.auth.access import Access, Gate, Keys, engram_key, is_engram_key, requested_namespace
 from engram.serve.conversations.log import ServerDatabase
 from engram.serve.http.errors import ServeError
 
@@ -100,18 +100,18 @@ def test_no_key_of_ours_goes_upstream():
 
 
 def test_a_namespace_in_a_header_is_utf_8():
-    assert asked_namespace({}) is None
-    assert asked_namespace({"x-engram-namespace": ""}) == ""
-    assert asked_namespace({"x-engram-namespace": "ana"}) == "ana"
+    assert requested_namespace({}) is None
+    assert requested_namespace({"x-engram-namespace": ""}) == ""
+    assert requested_namespace({"x-engram-namespace": "ana"}) == "ana"
     for name in ("jos\u00e9", "\u5c0f\u660e", "\U0001f436"):
-        assert asked_namespace({"x-engram-namespace": name.encode().decode("latin-1")}) == name
-    assert asked_namespace({"x-engram-namespace": "jos\u00e9"}) == "jos\u00e9"
+        assert requested_namespace({"x-engram-namespace": name.encode().decode("latin-1")}) == name
+    assert requested_namespace({"x-engram-namespace": "jos\u00e9"}) == "jos\u00e9"
 
 
 @pytest.mark.parametrize("name", ["{{USER_ID}}", "webui-{{USER_ID}}", "{{ chat_id }}"])
 def test_a_placeholder_that_was_not_filled_in_is_nobodys_namespace(name: str):
     with pytest.raises(ServeError, match="did not fill that in") as raised:
-        asked_namespace({"x-engram-namespace": name})
+        requested_namespace({"x-engram-namespace": name})
     assert (raised.value.status, raised.value.param) == (400, "x-engram-namespace")
 
 

@@ -63,7 +63,7 @@ def talk(memory: str, path: str, rounds: int) -> None:
             for conversation, history in enumerate(talks):
                 if not history or history[-1].role == "assistant":
                     say(conversation, "user", f"conversation {conversation} asks {len(history)}")
-                found = matching.find(ledger, "ana", history, None, None)
+                found = matching.match_conversation(ledger, "ana", history, None, None)
                 writings.append((conversation, recorder.accept(found, history, datetime.now(UTC), (), "serve")))
             for conversation, writing in writings:
                 answer = say(conversation, "assistant", f"conversation {conversation} hears {len(talks[conversation])}")
@@ -72,7 +72,7 @@ def talk(memory: str, path: str, rounds: int) -> None:
                 for future in writing.futures():
                     future.result()
             for _, writing in writings:
-                receipt = ledger.receipt(writing.receipt, lambda namespace: True)
+                receipt = ledger.receipt(writing.receipt_id, lambda namespace: True)
                 if receipt is not None and receipt.state in ("stored", "indexed"):
                     note(stored=receipt.engrams)
         recorder.drain(60.0)

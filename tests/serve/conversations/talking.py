@@ -58,7 +58,7 @@ class Client:
         self, *messages: ChatMessage, session: str | None = None, previous: str | None = None
     ) -> ConversationMatch:
         """Where the messages belong."""
-        return matching.find(self.ledger, self.namespace, messages, session, previous)
+        return matching.match_conversation(self.ledger, self.namespace, messages, session, previous)
 
     def ask(
         self,
@@ -101,6 +101,6 @@ class Client:
 
     def receipt(self, writing: WriteTicket) -> Receipt:
         """What has become of a request."""
-        found = self.ledger.receipt(writing.receipt, lambda namespace: namespace == self.namespace)
+        found = self.ledger.receipt(writing.receipt_id, lambda namespace: namespace == self.namespace)
         assert found is not None
         return found

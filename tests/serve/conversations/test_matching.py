@@ -58,24 +58,24 @@ def test_a_growing_history_is_remembered_once_in_order_in_one_session(client: Cl
 def test_a_thread_says_what_is_new_and_what_is_held(client: Client) -> None:
     _, history = client.turn(SYSTEM, user("one"), to="two")
     thread = client.find(*history, user("three"))
-    assert thread.new == (3,)
-    assert thread.held == {engram.id for engram in client.kept()}
+    assert thread.new_indexes == (3,)
+    assert thread.known_engrams == {engram.id for engram in client.kept()}
     assert (thread.namespace, thread.session) == ("ana", client.kept()[0].session)
 
 
 def test_a_changed_system_message_changes_nothing(client: Client) -> None:
     _, history = client.turn(SYSTEM, user("one"), to="two")
     changed = [said("system", "It is Tuesday."), *history[1:], said("system", "Be brief."), user("three")]
-    assert client.find(*changed).new == (4,)
+    assert client.find(*changed).new_indexes == (4,)
 
 
 def test_what_has_not_been_written_yet_is_known(client: Client) -> None:
     with client.ledger.writing():  # the writer cannot go on
         writing = client.answer(client.ask(user("one")), "two")
         thread = client.find(user("one"), assistant("two"), user("three"))
-        assert thread.new == (2,)
+        assert thread.new_indexes == (2,)
         assert thread.session == writing.session
-        assert thread.held == set(client.receipt(writing).engrams)
+        assert thread.known_engrams == set(client.receipt(writing).engrams)
         client.answer(client.ask(user("one"), assistant("two"), user("three")), "four")
     client.settle()
     assert client.texts() == ["one", "two", "three", "four"]
@@ -85,13 +85,13 @@ def test_a_request_without_anything_said_has_a_thread(client: Client) -> None:
     writing = client.answer(client.ask(SYSTEM), "Hello?")
     client.settle()
     assert client.texts(writing.session) == ["Hello?"]
-    assert client.find(SYSTEM, assistant("Hello?"), user("Hi.")).new == (2,)
+    assert client.find(SYSTEM, assistant("Hello?"), user("Hi.")).new_indexes == (2,)
 
 
 def test_a_message_of_which_nothing_is_kept_is_known_again(client: Client) -> None:
     image = said("user", "")
     _, history = client.turn(image, to="A dog.")
-    assert client.find(*history, user("Whose?")).new == (2,)
+    assert client.find(*history, user("Whose?")).new_indexes == (2,)
     assert client.texts() == ["A dog."]
 
 
@@ -99,8 +99,8 @@ def test_a_namespace_knows_nothing_of_anothers_conversations(client: Client) -> 
     first, history = client.turn(user("one"), to="two")
     bob = other(client, "bob")
     thread = bob.find(*history, user("three"))
-    assert thread.new == (0, 1, 2)
-    assert thread.held == frozenset()
+    assert thread.new_indexes == (0, 1, 2)
+    assert thread.known_engrams == frozenset()
     assert thread.session != first.session
 
 
@@ -121,7 +121,7 @@ def test_identical_openings_in_two_conversations_stay_two(client: Client) -> Non
 
 def test_an_opening_that_was_not_answered_is_asked_again(client: Client) -> None:
     first = client.ask(user("Hello"))
-    client.recorder.failed(first)
+    client.recorder.reply_failed(first)
     second, _ = client.turn(user("Hello"), to="Hi!")
     assert second.session == first.session
     assert client.texts() == ["Hello", "Hi!"]
@@ -174,7 +174,7 @@ def test_an_edited_message_is_a_branch_of_the_same_session(client: Client) -> No
     assert client.texts() == ["one", "two", "three", "four", "three, but better", "five", "six", "seven"]
     assert [bool(engram.metadata.get("branch")) for engram in client.kept()] == [False] * 4 + [True] * 4
     # The old branch can still be gone on with.
-    assert client.find(*history, user("eight")).new == (4,)
+    assert client.find(*history, user("eight")).new_indexes == (4,)
 
 
 def test_every_choice_is_kept_and_any_can_be_gone_on_with(client: Client) -> None:
@@ -183,14 +183,14 @@ def test_every_choice_is_kept_and_any_can_be_gone_on_with(client: Client) -> Non
     assert client.texts() == ["Name one.", "Anna", "Berta", "Clara"]
     assert [engram.metadata for engram in client.kept()[1:]] == [{}, {"choice": 1}, {"choice": 2}]
     thread = client.find(user("Name one."), assistant("Berta"), user("Why?"))
-    assert thread.new == (2,)
+    assert thread.new_indexes == (2,)
     client.turn(user("Name one."), assistant("Berta"), user("Why?"), to="Because.")
     assert client.kept()[-1].metadata == {}
 
 
 def test_a_retry_deep_in_a_conversation_is_no_new_turn(client: Client) -> None:
     _, history = client.turn(user("one"), to="two")
-    client.recorder.failed(client.ask(*history, user("three")))
+    client.recorder.reply_failed(client.ask(*history, user("three")))
     client.turn(*history, user("three"), to="four")
     assert client.texts() == ["one", "two", "three", "four"]
 
@@ -235,17 +235,17 @@ def test_a_window_behind_a_summary_is_known_and_the_summary_is_no_turn(client: C
     history = long_talk(client, conversation(10))
     cut = [user("Summary: we talked."), *history[-4:], user("next")]
     thread = client.find(*cut)
-    assert thread.new == (5,)
+    assert thread.new_indexes == (5,)
     assert thread.session == client.kept()[0].session
-    assert thread.held == {engram.id for engram in client.kept()[-4:]}
+    assert thread.known_engrams == {engram.id for engram in client.kept()[-4:]}
 
 
 def test_two_messages_are_enough_if_one_of_them_is_long(client: Client) -> None:
     history = long_talk(client, conversation(8))
-    assert client.find(*history[-2:], user("next")).new == (2,)
+    assert client.find(*history[-2:], user("next")).new_indexes == (2,)
     _, short = client.turn(user("a"), to="b")
     _, short = client.turn(*short, user("c"), to="d")
-    assert client.find(*short[-2:], user("next")).new == (0, 1, 2)
+    assert client.find(*short[-2:], user("next")).new_indexes == (0, 1, 2)
 
 
 def test_a_cut_history_that_begins_like_another_conversation_is_known(client: Client) -> None:
@@ -255,19 +255,19 @@ def test_a_cut_history_that_begins_like_another_conversation_is_known(client: Cl
     client.turn(user("Hello"), to="Hi!")
     cut = [*history[4:], user("next")]
     thread = client.find(*cut)
-    assert thread.new == (len(cut) - 1,)
+    assert thread.new_indexes == (len(cut) - 1,)
     assert thread.session == client.kept()[0].session
 
 
 def test_a_very_long_history_is_found(client: Client) -> None:
     texts = conversation(3_001)
     messages = [said("user" if at % 2 == 0 else "assistant", text) for at, text in enumerate(texts)]
-    client.recorder.failed(client.ask(*messages))
+    client.recorder.reply_failed(client.ask(*messages))
     client.settle()
     thread = client.find(*messages, assistant("reply"), user("next"))
-    assert thread.new == (3_001, 3_002)
-    assert len(thread.held) == 3_001
-    assert client.find(*messages[1_000:], assistant("reply"), user("next")).new == (2_001, 2_002)
+    assert thread.new_indexes == (3_001, 3_002)
+    assert len(thread.known_engrams) == 3_001
+    assert client.find(*messages[1_000:], assistant("reply"), user("next")).new_indexes == (2_001, 2_002)
 
 
 # Sessions.
@@ -301,7 +301,7 @@ def test_a_named_session_loses_nothing_of_a_client_that_sends_only_what_is_new(c
     for text in ("Shall I?", "yes", "yes", "Shall I?"):
         client.turn(user(text), to="OK", session="work")
     assert client.texts("work") == ["Shall I?", "OK", "yes", "OK", "yes", "OK", "Shall I?", "OK"]
-    client.recorder.failed(client.ask(user("last"), session="work"))
+    client.recorder.reply_failed(client.ask(user("last"), session="work"))
     client.turn(user("last"), to="OK", session="work")
     assert client.texts("work")[8:] == ["last", "OK"]
 
@@ -310,8 +310,8 @@ def test_a_named_session_is_looked_at_alone(client: Client) -> None:
     _, history = client.turn(user("one"), to="two", session="work")
     client.turn(user("one"), to="two", session="home")
     assert client.texts("work") == client.texts("home") == ["one", "two"]
-    assert client.find(*history, user("three"), session="home").new == (2,)
-    assert client.find(*history, user("three"), session="third").new == (0, 1, 2)
+    assert client.find(*history, user("three"), session="home").new_indexes == (2,)
+    assert client.find(*history, user("three"), session="third").new_indexes == (0, 1, 2)
     assert client.find(*history, user("three")).session == "home"
     # Another namespace may have a session of the same name.
     other(client, "bob").turn(user("one"), to="two", session="work")
@@ -326,8 +326,8 @@ def test_a_request_goes_on_from_a_response(client: Client) -> None:
     early = client.find(user("three"), previous="resp_1")  # before it is written, and after
     client.settle()
     for thread in (early, client.find(user("three"), previous="resp_1")):
-        assert (thread.new, thread.session) == ((0,), first.session)
-        assert thread.held == {engram.id for engram in client.kept()}
+        assert (thread.new_indexes, thread.session) == ((0,), first.session)
+        assert thread.known_engrams == {engram.id for engram in client.kept()}
     client.answer(client.ask(user("three"), previous="resp_1"), "four", response="resp_2")
     client.settle()
     client.turn(user("one"), to="five", previous="resp_2")
@@ -335,12 +335,12 @@ def test_a_request_goes_on_from_a_response(client: Client) -> None:
     assert all(engram.metadata == {} for engram in client.kept())
     # The same conversation, sent whole.
     whole = [user("one"), assistant("two"), user("three"), assistant("four"), user("six")]
-    assert client.find(*whole).new == (4,)
+    assert client.find(*whole).new_indexes == (4,)
 
 
 def test_a_request_sent_twice_from_a_response_is_one_turn(client: Client) -> None:
     client.answer(client.ask(user("one")), "two", response="resp_1")
-    client.recorder.failed(client.ask(user("three"), previous="resp_1"))
+    client.recorder.reply_failed(client.ask(user("three"), previous="resp_1"))
     client.turn(user("three"), to="four", previous="resp_1")
     client.turn(user("three"), to="five", previous="resp_1")
     assert client.texts() == ["one", "two", "three", "four", "five"]
@@ -351,7 +351,7 @@ def test_a_response_that_is_not_known_begins_a_session(client: Client) -> None:
     client.settle()
     assert client.find(user("three"), previous="resp_9").session != client.kept()[0].session
     stranger = other(client, "bob").find(user("three"), previous="resp_1")
-    assert (stranger.new, stranger.held) == ((0,), frozenset())
+    assert (stranger.new_indexes, stranger.known_engrams) == ((0,), frozenset())
     assert client.find(user("three"), previous="resp_1", session="work").session == "work"
 
 
@@ -378,9 +378,9 @@ def test_the_notes_of_each_message_are_known_where_they_were_recorded(client: Cl
 
 def test_notes_that_were_not_looked_for_the_first_time_are_recorded_the_second(client: Client) -> None:
     note = uuid7()
-    client.recorder.failed(client.ask(user("one"), notes=None))
+    client.recorder.reply_failed(client.ask(user("one"), notes=None))
     assert client.find(user("one")).notes == {}
-    client.recorder.failed(client.ask(user("one"), notes=[note]))
+    client.recorder.reply_failed(client.ask(user("one"), notes=[note]))
     client.settle()
     assert client.find(user("one")).notes == {0: (note,)}
 

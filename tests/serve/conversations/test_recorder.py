@@ -90,9 +90,9 @@ def test_a_receipt_goes_from_accepted_to_indexed(house: House) -> None:
             writing = client.answer(client.ask(user("one")), "two")
             accepted = client.receipt(writing)
             assert (accepted.state, accepted.stored_at, len(accepted.engrams)) == ("accepted", None, 2)
-            assert client.recorder.waiting() == 2
+            assert client.recorder.unwritten() == 2
         client.settle()
-        assert client.recorder.waiting() == 0
+        assert client.recorder.unwritten() == 0
         client.memory.flush(PATIENCE)
         receipt = client.receipt(writing)
         assert (receipt.state, receipt.reason) == ("indexed", None)
@@ -100,14 +100,14 @@ def test_a_receipt_goes_from_accepted_to_indexed(house: House) -> None:
         assert (receipt.namespace, receipt.session) == ("ana", writing.session)
         assert receipt.stored_at is not None
         assert receipt.stored_at >= receipt.accepted_at
-        assert client.ledger.receipt(writing.receipt, lambda namespace: namespace == "bob") is None
+        assert client.ledger.receipt(writing.receipt_id, lambda namespace: namespace == "bob") is None
     with house.client() as client:
         assert client.receipt(writing) == receipt
 
 
 def test_a_request_with_nothing_new_has_a_receipt_too(house: House) -> None:
     with house.client() as client:
-        client.recorder.failed(client.ask(user("one")))
+        client.recorder.reply_failed(client.ask(user("one")))
         again = client.ask(user("one"))
         client.settle()
         receipt = client.receipt(again)
@@ -156,7 +156,7 @@ def test_one_turn_that_is_refused_takes_no_other_with_it(house: House) -> None:
         assert house.events.count("stored") == 3
         # It is known, and not tried again.
         thread = client.find(user("x" * (MAX_TEXT_BYTES + 1)), assistant("that was long"), user("next"))
-        assert thread.new == (2,)
+        assert thread.new_indexes == (2,)
 
 
 def test_a_message_is_kept_as_far_as_it_can_be(house: House) -> None:
@@ -173,7 +173,7 @@ def test_a_locked_memory_is_waited_for(house: House) -> None:
             writing = client.answer(client.ask(user("one")), "two")
             wait_until(lambda: "retry" in house.events)
             assert client.receipt(writing).state == "accepted"
-            assert client.recorder.waiting() == 2
+            assert client.recorder.unwritten() == 2
             assert client.recorder.drain(0.0) == 2
             futures = writing.futures()
             assert len(futures) == 2
@@ -218,13 +218,13 @@ def test_what_finds_no_room_is_refused_and_can_be_sent_again(house: House) -> No
             second = client.ask(user("three"))
             third = client.ask(user("four"))
             client.answer(third, "five")
-            assert client.recorder.waiting() == 3
+            assert client.recorder.unwritten() == 3
             assert third.futures() == []
             refused = client.receipt(third)
             assert (refused.state, refused.engrams) == ("refused", ())
             assert "too much" in str(refused.reason)
             assert house.events.count("overflow") == 2
-            assert client.find(user("four")).new == (0,)
+            assert client.find(user("four")).new_indexes == (0,)
         client.settle()
         assert sorted(client.texts()) == ["one", "three", "two"]
         assert {client.receipt(one).state for one in (first, second)} <= {"stored", "indexed"}
@@ -269,7 +269,7 @@ def test_two_identical_requests_at_once_double_nothing(house: House) -> None:
             client.answer(writing, "four")
         client.settle()
         assert client.texts() == ["one", "two", "three", "four"]
-        assert client.find(*messages, assistant("four"), user("five")).new == (4,)
+        assert client.find(*messages, assistant("four"), user("five")).new_indexes == (4,)
         assert [engram.metadata for engram in client.kept()] == [{}] * 4
         receipt = client.receipt(writing)
         assert receipt.engrams == tuple(engram.id for engram in client.kept()[2:])

@@ -97,8 +97,8 @@ def test_what_a_conversation_says() -> None:
             ],
         )
     )
-    assert (request.model, request.user, request.stream, request.previous) == ("m", "ana", True, None)
-    assert [(said.role, said.pieces, said.text) for said in request.messages] == [
+    assert (request.model, request.user, request.stream, request.previous_response_id) == ("m", "ana", True, None)
+    assert [(said.role, said.parts, said.text) for said in request.messages] == [
         ("user", (MessagePart("user", "Will it rain?"),), "Will it rain?"),
         (
             "assistant",
@@ -128,12 +128,12 @@ def test_what_a_client_reminds_the_model_of_is_not_the_users() -> None:
         return MESSAGES.read(body(messages=[{"role": "user", "content": list(content)}])).messages[0]
 
     plain = read(words)
-    assert [piece.text for piece in plain.pieces] == [words["text"]]
+    assert [piece.text for piece in plain.parts] == [words["text"]]
     for said in (read(reminder, words), read(words, other), read(reminder, other, words)):
         # Known again, whatever it is reminded of this time.
-        assert (said.pieces, said.text, said.key) == (plain.pieces, plain.text, plain.key)
+        assert (said.parts, said.text, said.canonical) == (plain.parts, plain.text, plain.canonical)
     assert read(RESULT, reminder).role == "tool"
-    assert (read(reminder).text, read(reminder).pieces) == ("", ())
+    assert (read(reminder).text, read(reminder).parts) == ("", ())
     # Who only speaks of one says so.
     quoted = {"type": "text", "text": "What is <system-reminder>x</system-reminder> for?"}
     assert read(quoted).text == quoted["text"]
@@ -146,7 +146,7 @@ def test_where_a_client_marks_what_to_cache_does_not_matter() -> None:
     def keys(mark: dict[str, Any]) -> list[str]:
         contents = [[IMAGE | mark], [RESULT | mark], [{"type": "text", "text": "hi"} | mark]]
         return [
-            said.key
+            said.canonical
             for said in MESSAGES.read(body(messages=[{"role": "user", "content": c} for c in contents])).messages
         ]
 
@@ -208,23 +208,23 @@ def test_a_reply_is_known_again_when_it_is_sent_back(content: list[dict[str, Any
     assert streamed == plain
     assert streamed.complete
     given_back = {"role": "assistant", "content": [block.model_dump(exclude_none=True) for block in whole.content]}
-    assert MESSAGES.read(body(messages=[given_back])).messages[0].key == streamed.said.key
+    assert MESSAGES.read(body(messages=[given_back])).messages[0].canonical == streamed.message.canonical
 
 
 def test_one_sentence_in_several_blocks_with_citations() -> None:
     blocks = [{"type": "text", "text": text} for text in ("It was ", "founded in 1869", ".")]
     [reply] = collected(MESSAGES, [stream(events(blocks))])
-    assert reply.said.text == "It was founded in 1869."
+    assert reply.message.text == "It was founded in 1869."
 
 
 def test_a_reply_that_broke_off() -> None:
     whole = events([{"type": "text", "text": "I look."}, USE])
     replies = collected(MESSAGES, [stream(whole[:-4], named=True)])
-    assert [(reply.complete, reply.said.text) for reply in replies] == [(False, "I look.")]
+    assert [(reply.complete, reply.message.text) for reply in replies] == [(False, "I look.")]
     [reply] = collected(MESSAGES, [stream(whole[:9], named=True)])
-    assert [piece.text for piece in reply.said.pieces] == ["I look.", "weather({})"]
+    assert [piece.text for piece in reply.message.parts] == ["I look.", "weather({})"]
     [reply] = collected(MESSAGES, [stream(whole[:10], named=True)])
-    assert [piece.text for piece in reply.said.pieces] == ["I look.", 'weather({"c)']
+    assert [piece.text for piece in reply.message.parts] == ["I look.", 'weather({"c)']
 
 
 def test_an_error_is_no_reply() -> None:
@@ -236,7 +236,7 @@ def test_an_error_is_no_reply() -> None:
 def test_a_tool_without_input() -> None:
     began = {"type": "content_block_start", "index": 0, "content_block": USE | {"input": {}}}
     [reply] = collected(MESSAGES, [stream([began, {"type": "message_stop"}])])
-    assert reply.said.pieces == (MessagePart("tool", "weather({})"),)
+    assert reply.message.parts == (MessagePart("tool", "weather({})"),)
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def chunk(delta: dict[str, Any], index: int = 0, finish_reason: str | None = Non
 def sent_back(message: Any) -> str:
     """The key of a reply's message when it comes back, as clients send it."""
     request = CHAT.read(body(messages=[{"role": "user", "content": "x"}, message.model_dump(exclude_none=True)]))
-    return request.messages[1].key
+    return request.messages[1].canonical
 
 
 def test_what_a_conversation_says() -> None:
@@ -81,8 +81,8 @@ def test_what_a_conversation_says() -> None:
             ],
         )
     )
-    assert (request.model, request.user, request.stream, request.previous) == ("m", "ana", True, None)
-    assert [(said.role, said.pieces) for said in request.messages] == [
+    assert (request.model, request.user, request.stream, request.previous_response_id) == ("m", "ana", True, None)
+    assert [(said.role, said.parts) for said in request.messages] == [
         ("system", ()),
         ("system", ()),
         ("user", (MessagePart("user", "What\nnow?"),)),
@@ -97,7 +97,7 @@ def test_what_a_conversation_says() -> None:
 
 
 def key(message: dict[str, Any]) -> str:
-    return CHAT.read(body(messages=[message])).messages[0].key
+    return CHAT.read(body(messages=[message])).messages[0].canonical
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_what_is_not_known_passes() -> None:
             stream=1,
         )
     )
-    assert [said.pieces for said in request.messages] == [(), ()]
+    assert [said.parts for said in request.messages] == [(), ()]
     assert request.messages[1].speaker is None
     assert not request.stream
 
@@ -206,25 +206,25 @@ def test_a_stream_with_several_choices_and_tools() -> None:
         {"choices": [], "usage": {"total_tokens": 3}},
     ]
     replies = collected(CHAT, [stream([*events[:3], "{broken", *events[3:], "[DONE]"])])
-    assert [(reply.index, reply.complete, reply.said.pieces) for reply in replies] == [
+    assert [(reply.index, reply.complete, reply.message.parts) for reply in replies] == [
         (0, True, (MessagePart("tool", 'weather({"city": "Kyoto", "days": 2})'), MessagePart("tool", "weather({})"))),
         (1, True, (MessagePart("assistant", "Hello"),)),
         (2, False, (MessagePart("assistant", "I ca"),)),
     ]
     second = CALL | {"id": "other", "function": {"name": "weather", "arguments": "{}"}}
-    assert replies[0].said.key == sent_back(completion({"tool_calls": [CALL, second]}).choices[0].message)
+    assert replies[0].message.canonical == sent_back(completion({"tool_calls": [CALL, second]}).choices[0].message)
 
 
 def test_calls_without_their_place_are_calls_of_their_own() -> None:
     calls = [{"id": f"call_{n}", "function": {"name": "f", "arguments": f'{{"n": {n}}}'}} for n in (1, 2)]
     [reply] = collected(CHAT, [stream([{"choices": [{"delta": {"tool_calls": [call]}}]} for call in calls])])
-    assert [piece.text for piece in reply.said.pieces] == ['f({"n": 1})', 'f({"n": 2})']
+    assert [piece.text for piece in reply.message.parts] == ['f({"n": 1})', 'f({"n": 2})']
 
 
 def test_characters_cut_between_two_events_come_together() -> None:
     halves = [json.dumps({"choices": [{"delta": {"content": half}}]}) for half in ("\ud83d", "\ude00")]
     [reply] = collected(CHAT, [stream(halves)])
-    assert reply.said.text == "😀"
+    assert reply.message.text == "😀"
 
 
 @given(
@@ -251,13 +251,13 @@ def test_a_reply_is_known_again_when_it_is_sent_back(
     [streamed] = collected(CHAT, [stream([*events, chunk({}, finish_reason="stop"), "[DONE]"])])
     [plain] = collected(CHAT, [whole.model_dump_json().encode()], JSON)
     assert streamed == plain
-    assert streamed.said.key == sent_back(whole.choices[0].message)
+    assert streamed.message.canonical == sent_back(whole.choices[0].message)
 
 
 def test_a_reply_without_words_is_one_if_it_ended() -> None:
     [reply] = collected(CHAT, [stream([chunk({"role": "assistant"}), chunk({}, finish_reason="stop")])])
     assert reply.complete
-    assert reply.said.pieces == ()
+    assert reply.message.parts == ()
     assert collected(CHAT, [stream([chunk({"role": "assistant"})])]) == []
     assert collected(CHAT, [b'{"error": {"message": "no"}}'], JSON) == []
 
@@ -267,8 +267,8 @@ def test_custom_tools() -> None:
     delta = {"index": 0, "id": "call_1", "type": "custom", "custom": {"name": "shell", "input": "ls "}}
     rest = {"index": 0, "custom": {"input": " -l"}}
     [reply] = collected(CHAT, [stream([{"choices": [{"delta": {"tool_calls": [part]}}]} for part in (delta, rest)])])
-    assert reply.said.pieces == (MessagePart("tool", "shell(ls  -l)"),)
-    assert reply.said.key == sent_back(completion({"tool_calls": [call]}).choices[0].message)
+    assert reply.message.parts == (MessagePart("tool", "shell(ls  -l)"),)
+    assert reply.message.canonical == sent_back(completion({"tool_calls": [call]}).choices[0].message)
 
 
 @pytest.mark.parametrize(

@@ -119,8 +119,8 @@ def test_what_a_conversation_says() -> None:
             ],
         )
     )
-    assert (request.model, request.user, request.stream, request.previous) == ("m", "ana", False, "resp_0")
-    assert [(said.role, [piece.text for piece in said.pieces]) for said in request.messages] == [
+    assert (request.model, request.user, request.stream, request.previous_response_id) == ("m", "ana", False, "resp_0")
+    assert [(said.role, [piece.text for piece in said.parts]) for said in request.messages] == [
         ("system", []),
         ("user", ["Rain?"]),
         ("assistant", ["I look.", 'weather({"city": "Kyoto"})']),
@@ -137,10 +137,10 @@ def test_what_a_conversation_says() -> None:
 def test_an_input_that_is_text() -> None:
     whole = b'{"input" : "Will it \\"rain\\"?", "model": "m"}'
     request = RESPONSES.read(whole)
-    assert request.messages[0].pieces == (MessagePart("user", 'Will it "rain"?'),)
+    assert request.messages[0].parts == (MessagePart("user", 'Will it "rain"?'),)
     assert RESPONSES.with_notes(request, {0: "notes\n"}) == whole.replace(b'"Will', b'"notes\\nWill')
     listed = RESPONSES.read(body(input=[{"role": "user", "content": 'Will it "rain"?'}]))
-    assert listed.messages[0].key == request.messages[0].key
+    assert listed.messages[0].canonical == request.messages[0].canonical
 
 
 def test_a_request_without_input() -> None:
@@ -184,16 +184,16 @@ def test_a_reply_is_known_again_when_it_is_sent_back(output: list[Any], named: b
     given_back = [item.model_dump(mode="json", exclude_none=True) for item in whole.output]
     request = RESPONSES.read(body(input=[{"role": "user", "content": "x"}, *given_back]))
     if any(item["type"] != "reasoning" for item in output):
-        assert request.messages[1].key == streamed.said.key
-        assert request.messages[1].pieces == streamed.said.pieces
+        assert request.messages[1].canonical == streamed.message.canonical
+        assert request.messages[1].parts == streamed.message.parts
 
 
 @pytest.mark.parametrize(("end", "complete"), [("completed", True), ("incomplete", True), ("failed", False)])
 def test_how_it_ended(end: str, complete: bool) -> None:
     [reply] = collected(RESPONSES, [stream(events([words("Hello")], end))])
-    assert (reply.complete, reply.said.text) == (complete, "Hello")
+    assert (reply.complete, reply.message.text) == (complete, "Hello")
     [reply] = collected(RESPONSES, [response([words("Hello")], end).model_dump_json().encode()], JSON)
-    assert (reply.complete, reply.said.text) == (complete, "Hello")
+    assert (reply.complete, reply.message.text) == (complete, "Hello")
 
 
 def test_a_reply_that_broke_off() -> None:
@@ -202,7 +202,7 @@ def test_a_reply_that_broke_off() -> None:
     for length in range(len(whole)):
         replies = collected(RESPONSES, [stream(whole[:length], named=True)])
         assert not any(reply.complete for reply in replies)
-        texts.append([piece.text for reply in replies for piece in reply.said.pieces])
+        texts.append([piece.text for reply in replies for piece in reply.message.parts])
     done = ["Hello", 'weather({"city": "Kyoto"})']
     assert texts == [
         [],
@@ -223,9 +223,9 @@ def test_a_refusal_is_said() -> None:
         {"type": "response.refusal.delta", "output_index": 0, "content_index": 0, "delta": d} for d in ("I ", "won't.")
     ]
     [reply] = collected(RESPONSES, [stream(deltas)])
-    assert reply.said.text == "I won't."
+    assert reply.message.text == "I won't."
     sent = {"role": "assistant", "type": "message", "content": [{"type": "refusal", "refusal": "I won't."}]}
-    assert RESPONSES.read(body(input=[sent])).messages[0].key == reply.said.key
+    assert RESPONSES.read(body(input=[sent])).messages[0].canonical == reply.message.canonical
 
 
 @pytest.mark.parametrize("content_type", [STREAM, JSON])

@@ -125,7 +125,7 @@ def test_what_json_can_say_in_several_ways_stays_as_it_was() -> None:
     assert CHAT.with_notes(read, {0: 'a "é"\n'}) == whole.replace(
         b'"\\ud800', 'a \\"é\\"\\n\\ud800'.encode().join([b'"', b""])
     )
-    assert read.messages[0].pieces[0].text == "\ufffd A"
+    assert read.messages[0].parts[0].text == "\ufffd A"
 
 
 def test_a_note_goes_in_front_of_the_first_text() -> None:

@@ -74,7 +74,7 @@ def test_however_a_stream_is_cut_it_says_the_same(
     whole = whole.replace(b"\n", line_end)
     chunks = pieces(whole, borders)
     [reply] = collected(wire, chunks)
-    assert reply.said.text == "".join(WORDS)
+    assert reply.message.text == "".join(WORDS)
     # The end is seen in the piece in which it begins to be one, or the next; never in a model's words.
     seen = end_seen_at(wire, chunks)
     assert seen is not None
@@ -97,7 +97,7 @@ def test_a_reply_is_complete_once_its_end_is_seen(wire: Wire, whole: bytes, bord
     assert seen is not None
     [reply] = collected(wire, chunks[: seen + 1])
     assert reply.complete
-    assert reply.said.text == "".join(WORDS)
+    assert reply.message.text == "".join(WORDS)
 
 
 @pytest.mark.parametrize("wire", [CHAT, MESSAGES, RESPONSES], ids=lambda wire: wire.name)
@@ -105,8 +105,8 @@ def test_a_reply_is_complete_once_its_end_is_seen(wire: Wire, whole: bytes, bord
 def test_a_stream_that_breaks_off_says_what_came(wire: Wire, cut: int, broken: bytes) -> None:
     whole = {of.name: whole for of, whole in STREAMS}[wire.name]
     for reply in collected(wire, [whole[:cut], broken]):
-        assert reply.said.text
-        assert "".join(WORDS).startswith(reply.said.text)
+        assert reply.message.text
+        assert "".join(WORDS).startswith(reply.message.text)
 
 
 @pytest.mark.parametrize("wire", [CHAT, MESSAGES, RESPONSES], ids=lambda wire: wire.name)

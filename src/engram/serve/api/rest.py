@@ -32,7 +32,7 @@ from engram.errors import EngramError, InvalidEngram, NotFound
 from engram.formats.results import explanation_record, hit_record
 from engram.records import to_json, to_record
 from engram.serve.api import schemas as forms
-from engram.serve.auth.access import Access, Right, asked_namespace
+from engram.serve.auth.access import Access, Right, requested_namespace
 from engram.serve.http.errors import ServeError
 from engram.serve.services import Services
 from engram.serve.wire.openai_chat import CHAT
@@ -128,7 +128,7 @@ async def caller_of(
 ) -> Caller:
     """Who sent a request. The parameter is for the document; its text is read as UTF-8 where it is."""
     access: Access = request.state.access
-    return Caller(access, asked_namespace(request.headers))
+    return Caller(access, requested_namespace(request.headers))
 
 
 ByCaller = Annotated[Caller, Depends(caller_of)]

@@ -199,12 +199,12 @@ def is_engram_key(name: str, value: str) -> bool:
     return name == KEY_HEADER
 
 
-def asked_namespace(headers: Mapping[str, str]) -> str | None:
+def requested_namespace(headers: Mapping[str, str]) -> str | None:
     """The namespace that `headers` (names in lower case) ask for; None if they do not."""
-    return text_of(headers, NAMESPACE_HEADER)
+    return header_text(headers, NAMESPACE_HEADER)
 
 
-def text_of(headers: Mapping[str, str], name: str) -> str | None:
+def header_text(headers: Mapping[str, str], name: str) -> str | None:
     """The value of a header whose text may be any; None if it is not there.
 
     Servers hand headers over as Latin-1; what is UTF-8 is read as UTF-8. Raises `ServeError` 400 for a placeholder that

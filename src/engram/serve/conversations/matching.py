@@ -54,23 +54,23 @@ class ConversationMatch:
 
     namespace: str
     session: str
-    new: tuple[int, ...]
+    new_indexes: tuple[int, ...]
     """The places of the messages that have not been remembered, in order."""
     notes: Mapping[int, tuple[str, ...]]
     """By the place of a user message: the ids of the notes that were put into it, where that was recorded."""
-    held: frozenset[str]
+    known_engrams: frozenset[str]
     """The ids of the engrams that the request's messages are."""
-    nodes: tuple[Node, ...]
+    new_nodes: tuple[Node, ...]
     """Beside `new`: the node of each."""
-    tip: Node | None
+    last_node: Node | None
     """The node of the last message, which the reply follows."""
-    asked: bytes | None
+    user_node_id: bytes | None
     """The id of the last user message's node."""
-    opening: bool
+    is_opening: bool
     """Whether it is the first message of a conversation."""
-    named: bool
+    session_named: bool
     """Whether the caller named the session."""
-    marks: tuple[Fingerprint, ...]
+    last_fingerprints: tuple[Fingerprint, ...]
     """The last two messages."""
 
 
@@ -88,8 +88,8 @@ class Hashes:
 
     def mark(self, said: ChatMessage) -> Fingerprint:
         """A message, wherever it stands."""
-        digest = self._digest(b"m", f"{said.role}\n{said.key}".encode("utf-8", "surrogatepass"))
-        return Fingerprint(digest, any(len(piece.text) > LONG for piece in said.pieces))
+        digest = self._digest(b"m", f"{said.role}\n{said.canonical}".encode("utf-8", "surrogatepass"))
+        return Fingerprint(digest, any(len(piece.text) > LONG for piece in said.parts))
 
     def chain(self, before: bytes, mark: Fingerprint) -> bytes:
         """A message and all that was said before it."""
@@ -120,7 +120,7 @@ class Hashes:
         return self._digest(b"t", name.encode())[:4].hex()
 
 
-def find(
+def match_conversation(
     ledger: ServerDatabase, namespace: str, messages: Sequence[ChatMessage], session: str | None, previous: str | None
 ) -> ConversationMatch:
     """The thread that a request's `messages` belong to, and which of them are new.
@@ -156,7 +156,7 @@ def new_session(hashes: Hashes, at: datetime) -> str:
     return f"{name}-{hashes.tag(name)}"
 
 
-def last_user(messages: Sequence[ChatMessage]) -> int | None:
+def last_user_index(messages: Sequence[ChatMessage]) -> int | None:
     """The place of the last message in the user's own words; None if there is none."""
     places = reversed(range(len(messages)))
     return next((place for place in places if messages[place].role == "user" and messages[place].text), None)
@@ -174,7 +174,7 @@ def next_node(
         chain=hashes.chain(b"" if before is None else before.chain, marks[-1]),
         pair=hashes.pair(marks),
         triple=hashes.triple(marks),
-        engrams=tuple(uuid7() for _ in said.pieces),
+        engrams=tuple(uuid7() for _ in said.parts),
     )
 
 
@@ -336,20 +336,20 @@ class Search:
             said, marks = self._messages[self._turns[at]], self._marks[max(0, at - 2) : at + 1]
             last = nodes[at] = next_node(self._hashes, said, last, marks, session, place)
             new.append(at)
-        asked = last_user(self._messages)
+        asked = last_user_index(self._messages)
         by_message = {self._turns[at]: one for at, one in nodes.items()}
         return ConversationMatch(
             namespace=self._namespace,
             session=session,
-            new=tuple(self._turns[at] for at in new),
+            new_indexes=tuple(self._turns[at] for at in new),
             notes=self._notes(by_message),
-            held=frozenset(id for one in (*aligned.values(), *before) for id in one.engrams),
-            nodes=tuple(nodes[at] for at in new),
-            tip=last,
-            asked=by_message[asked].id if asked in by_message else None,
-            opening=opening,
-            named=self._named,
-            marks=tuple(self._marks[-2:]),
+            known_engrams=frozenset(id for one in (*aligned.values(), *before) for id in one.engrams),
+            new_nodes=tuple(nodes[at] for at in new),
+            last_node=last,
+            user_node_id=by_message[asked].id if asked in by_message else None,
+            is_opening=opening,
+            session_named=self._named,
+            last_fingerprints=tuple(self._marks[-2:]),
         )
 
     def _is_unfinished(self, node: Node) -> bool:

@@ -72,7 +72,7 @@ class WriteTicket:
         "open",
         "parts",
         "reason",
-        "receipt",
+        "receipt_id",
         "session",
         "source",
         "stored_at",
@@ -83,7 +83,7 @@ class WriteTicket:
         self.thread = thread
         self.source = source
         self.session = thread.session
-        self.receipt = uuid7()
+        self.receipt_id = uuid7()
         """By this its receipt can be asked for."""
         self.accepted_at = datetime.now(UTC)
         self.stored_at: datetime | None = None
@@ -101,7 +101,7 @@ class WriteTicket:
         """What has become of it."""
         state: State = "accepted" if self.open else "refused" if self.reason is not None else "stored"
         return Receipt(
-            id=self.receipt,
+            id=self.receipt_id,
             namespace=self.thread.namespace,
             session=self.session,
             state=state,
@@ -139,7 +139,7 @@ class WriteJob:
     characters: int = field(init=False)
 
     def __post_init__(self) -> None:
-        pieces = [piece for turn in self.turns for piece in turn.said.pieces]
+        pieces = [piece for turn in self.turns for piece in turn.said.parts]
         self.weight = max(1, len(pieces))
         self.characters = sum(len(piece.text) for piece in pieces)
         self.part = WriteResult(tuple(id for turn in self.turns for id in turn.node.engrams))
@@ -223,9 +223,9 @@ class Recorder:
         writing = WriteTicket(thread, source)
         turns = [
             PendingMessage(node, messages[place], at + timedelta(microseconds=after))
-            for after, (place, node) in enumerate(zip(thread.new, thread.nodes, strict=True))
+            for after, (place, node) in enumerate(zip(thread.new_indexes, thread.new_nodes, strict=True))
         ]
-        put_in = None if notes is None or thread.asked is None else (thread.asked, tuple(notes))
+        put_in = None if notes is None or thread.user_node_id is None else (thread.user_node_id, tuple(notes))
         self._put(WriteJob(writing, turns, notes=put_in))
         return writing
 
@@ -236,18 +236,18 @@ class Recorder:
         place = hashes.place(thread.session)
         turns = []
         for reply in replies:
-            marks = (*thread.marks, hashes.mark(reply.said))[-3:]
-            node = next_node(hashes, reply.said, thread.tip, marks, thread.session, place)
-            turns.append(PendingMessage(node, reply.said, now, reply.index, reply.complete))
+            marks = (*thread.last_fingerprints, hashes.mark(reply.message))[-3:]
+            node = next_node(hashes, reply.message, thread.last_node, marks, thread.session, place)
+            turns.append(PendingMessage(node, reply.message, now, reply.index, reply.complete))
         response = None if response_id is None or not turns else hashes.response(response_id)
         self._put(WriteJob(writing, turns, response=response, is_reply=True))
 
-    def failed(self, writing: WriteTicket) -> None:
+    def reply_failed(self, writing: WriteTicket) -> None:
         """The model gave no reply: the turn stays, and when it is sent again it is no new one."""
         with self._ledger.waiting.lock:
             self._land(writing)
 
-    def waiting(self) -> int:
+    def unwritten(self) -> int:
         """Turns that are not written yet."""
         return self._waiting
 
@@ -282,9 +282,9 @@ class Recorder:
             else:
                 self._land(writing)
                 writing.reason = reason
-                waiting.receipts[writing.receipt] = writing.as_receipt()
+                waiting.receipts[writing.receipt_id] = writing.as_receipt()
                 if not writing.open:
-                    self._refusals.append(waiting.receipts[writing.receipt])
+                    self._refusals.append(waiting.receipts[writing.receipt_id])
                 if len(self._refusals) > REFUSALS_KEPT:
                     waiting.receipts.pop(self._refusals.popleft().id, None)
         if reason is not None:
@@ -307,8 +307,8 @@ class Recorder:
                 waiting.add(turn.node)
         if job.is_reply:
             self._land(writing)
-        elif writing.thread.tip is not None:
-            waiting.in_flight[writing.thread.tip.id] = writing
+        elif writing.thread.last_node is not None:
+            waiting.in_flight[writing.thread.last_node.id] = writing
         if job.notes is not None:
             asked, notes = job.notes
             own = next((turn.node for turn in job.turns if turn.node.id == asked and not turn.node.kept), None)
@@ -320,11 +320,11 @@ class Recorder:
             waiting.responses[job.response] = job.turns[0].node
         writing.parts.append(job.part)
         writing.open += 1
-        waiting.receipts[writing.receipt] = writing.as_receipt()
+        waiting.receipts[writing.receipt_id] = writing.as_receipt()
 
     def _land(self, writing: WriteTicket) -> None:
         """A request is not in flight any more."""
-        tip, flights = writing.thread.tip, self._ledger.waiting.in_flight
+        tip, flights = writing.thread.last_node, self._ledger.waiting.in_flight
         if tip is not None and flights.get(tip.id) is writing:
             del flights[tip.id]
 
@@ -400,7 +400,7 @@ class Recorder:
                 else:
                     writing.stored_at = now
                 # Whoever was waiting for it asks at once.
-                self._ledger.waiting.receipts[writing.receipt] = writing.as_receipt()
+                self._ledger.waiting.receipts[writing.receipt_id] = writing.as_receipt()
         for plan in plans:
             settle(plan.job.part.done)
             self._count("refused", len(plan.reasons))
@@ -441,10 +441,10 @@ class Recorder:
         elif before is not None:
             # What follows an opening's first node cannot be there; looking for it would find all its namesakes.
             there = None if before.leaf else page.twin(node.chain, before.id, None)
-        elif plan.job.is_reply or thread.opening:
+        elif plan.job.is_reply or thread.is_opening:
             there = None
         else:
-            there = page.twin(node.chain, None, node.place if thread.named else None)
+            there = page.twin(node.chain, None, node.place if thread.session_named else None)
         if there is not None:
             if not node.kept:
                 page.add_same(node.id, there)
@@ -479,7 +479,7 @@ class Recorder:
         if not turn.complete:
             metadata["broken_off"] = True
         kept: list[str] = []
-        for piece, id in zip(turn.said.pieces, node.engrams, strict=False):
+        for piece, id in zip(turn.said.parts, node.engrams, strict=False):
             text = self._clean(piece.text)
             if not text:
                 continue
@@ -553,9 +553,9 @@ class Recorder:
                 if job.response is not None:
                     waiting.responses.pop(job.response, None)
                 if job.writing.open:
-                    waiting.receipts[job.writing.receipt] = job.writing.as_receipt()
+                    waiting.receipts[job.writing.receipt_id] = job.writing.as_receipt()
                 else:
-                    waiting.receipts.pop(job.writing.receipt, None)
+                    waiting.receipts.pop(job.writing.receipt_id, None)
                 self._waiting -= job.weight
                 self._characters -= job.characters
             for refusal in refusals:

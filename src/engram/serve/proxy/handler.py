@@ -20,7 +20,7 @@ from starlette.types import Message, Receive, Scope, Send
 from engram.errors import EngramError
 from engram.notes.injection import without_notes
 from engram.notes.wording import SMALL
-from engram.serve.auth.access import PLACEHOLDER, SESSION_HEADER, Access, asked_namespace, text_of
+from engram.serve.auth.access import PLACEHOLDER, SESSION_HEADER, Access, header_text, requested_namespace
 from engram.serve.conversations import matching
 from engram.serve.conversations.matching import ConversationMatch
 from engram.serve.conversations.recorder import WriteTicket
@@ -101,7 +101,7 @@ class ProxyRequest:
             # In UTF-8, as it came.
             found.append(("x-engram-session", self.thread.session.encode().decode("latin-1")))
         if self.writing is not None:
-            found.append(("x-engram-receipt", self.writing.receipt))
+            found.append(("x-engram-receipt", self.writing.receipt_id))
         if self.error is not None:
             found.append(("x-engram-error", self.error))
         return found
@@ -186,10 +186,10 @@ class Proxy:
             sender.own = [("x-engram-error", shown(f"the request is packed ({packing}), which memory does not read"))]
         if reads or writes:
             request = await self._read(wire, body)
-            last = matching.last_user(request.messages)
+            last = matching.last_user_index(request.messages)
             sender.asked = None if last is None else request.messages[last].text
-            namespace = namespace_of(access, asked_namespace(given), request.user)
-            visit = ProxyRequest(wire, request, namespace, text_of(given, SESSION_HEADER), reads, writes)
+            namespace = namespace_of(access, requested_namespace(given), request.user)
+            visit = ProxyRequest(wire, request, namespace, header_text(given, SESSION_HEADER), reads, writes)
             await self._prepare(visit)
             if visit.notes.texts:
                 body = wire.with_notes(request, visit.notes.texts)
@@ -274,7 +274,9 @@ class Proxy:
     def _find(self, visit: ProxyRequest) -> ConversationMatch:
         """Find the thread: on the event loop, or in one of the pool's threads."""
         request, ledger = visit.request, self._services.ledger
-        visit.thread = matching.find(ledger, visit.namespace, request.messages, visit.session, request.previous)
+        visit.thread = matching.match_conversation(
+            ledger, visit.namespace, request.messages, visit.session, request.previous_response_id
+        )
         return visit.thread
 
     def _accept(self, visit: ProxyRequest) -> WriteTicket:
@@ -309,13 +311,13 @@ class Proxy:
         if visit is None:
             return
         if visit.writing is not None:
-            self._services.recorder.failed(visit.writing)
+            self._services.recorder.reply_failed(visit.writing)
         elif visit.later is not None:
             visit.later.add_done_callback(self._failed_later)
 
     def _failed_later(self, task: asyncio.Task[WriteTicket | None]) -> None:
         if not task.cancelled() and task.exception() is None and (writing := task.result()) is not None:
-            self._services.recorder.failed(writing)
+            self._services.recorder.reply_failed(writing)
 
     # The reply.
 
@@ -380,11 +382,11 @@ class Proxy:
 
     def _hand_over(self, writing: WriteTicket, collector: Collector) -> None:
         try:
-            replies = [replace(reply, said=cleaned(reply.said)) for reply in collector.replies()]
+            replies = [replace(reply, message=cleaned(reply.message)) for reply in collector.replies()]
             if replies:
                 self._services.recorder.reply(writing, replies, collector.response_id)
             else:
-                self._services.recorder.failed(writing)
+                self._services.recorder.reply_failed(writing)
         except Exception:  # a worker's edge: whatever it is, the reply must go on
             self._services.metrics.failures.labels("record_error").inc()
             logger.exception("a reply was not remembered")
@@ -553,10 +555,10 @@ def read_request(wire: Wire, body: bytes) -> Request:
 
 def cleaned(said: ChatMessage) -> ChatMessage:
     """A message without the notes that Engram had put in, where it holds some."""
-    pieces = tuple(replace(piece, text=text) for piece in said.pieces if (text := without_notes(piece.text)))
-    if pieces == said.pieces:
+    pieces = tuple(replace(piece, text=text) for piece in said.parts if (text := without_notes(piece.text)))
+    if pieces == said.parts:
         return said
-    return replace(said, pieces=pieces, text=without_notes(said.text), key=without_notes(said.key))
+    return replace(said, parts=pieces, text=without_notes(said.text), canonical=without_notes(said.canonical))
 
 
 def mode_of(headers: dict[str, str], access: Access) -> tuple[bool, bool]:

@@ -49,7 +49,7 @@ class Messages:
             raise too_deep() from None
         user = person(string(as_object(fields.get("metadata")), "user_id", "metadata."))
         model = plain(as_text(fields.get("model"))) or None
-        return Request(parts.text, messages, user, fields.get("stream") is True, model, previous=None)
+        return Request(parts.text, messages, user, fields.get("stream") is True, model, previous_response_id=None)
 
     def with_notes(self, request: Request, notes: Mapping[int, str]) -> bytes:
         """The request's body with notes in it."""
@@ -155,7 +155,7 @@ class MessagesCollector(Gathered):
             _block(blocks.get(index, {}), deltas.get(index, [])) for index in sorted(blocks.keys() | deltas.keys())
         ]
         said = _assistant(parts).said("assistant")
-        return [Reply(said, ended, 0)] if ended or said.key else []
+        return [Reply(said, ended, 0)] if ended or said.canonical else []
 
     def _whole(self, body: dict[str, object]) -> list[Reply]:
         parts = body.get("content")

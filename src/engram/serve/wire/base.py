@@ -28,9 +28,9 @@ class ChatMessage:
 
     role: str
     """user, assistant, system (developer, too) or tool."""
-    pieces: tuple[MessagePart, ...]
+    parts: tuple[MessagePart, ...]
     """What of it is remembered; () for nothing: an image alone, a system message."""
-    key: str
+    canonical: str
     """Its content in a canonical form, by which it is known again when it is resent.
 
     A reply as it was collected has the key of the message that a client sends back for it. The first line is its words
@@ -56,7 +56,7 @@ class Request:
     """Whom the caller names as its end user."""
     stream: bool
     model: str | None
-    previous: str | None
+    previous_response_id: str | None
     """The id of the response that it goes on from (Responses API)."""
 
 
@@ -64,7 +64,7 @@ class Request:
 class Reply:
     """What a model answered."""
 
-    said: ChatMessage
+    message: ChatMessage
     complete: bool
     """Whether it ended as the API says that a reply ends."""
     index: int

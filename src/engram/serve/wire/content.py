@@ -25,20 +25,20 @@ class Content:
     words: list[str] = field(default_factory=list)
     marks: list[str] = field(default_factory=list)
     """What is not words, a line each."""
-    pieces: list[MessagePart] = field(default_factory=list)
+    parts: list[MessagePart] = field(default_factory=list)
 
     def say(self, role: str, texts: Iterable[str]) -> None:
         """Add words, in one piece."""
         text = plain("\n".join(filter(None, texts)))
         if text.strip():
             self.words.append(text)
-            self.pieces.append(MessagePart(role, text))
+            self.parts.append(MessagePart(role, text))
 
     def call(self, name: object, arguments: object) -> None:
         """Add a tool call; its arguments are an object, or the JSON of one."""
         name = plain(name) if isinstance(name, str) else ""
         shown, canonical = call_forms(arguments)
-        self.pieces.append(MessagePart("tool", f"{name}({shown})"))
+        self.parts.append(MessagePart("tool", f"{name}({shown})"))
         self.marks.append(f"call {collapsed(name)} {canonical}")
 
     def result(self, content: object) -> None:
@@ -46,7 +46,7 @@ class Content:
         texts, others = parted(content)
         text = plain("\n".join(texts))
         if text.strip():
-            self.pieces.append(MessagePart("tool", text))
+            self.parts.append(MessagePart("tool", text))
         self.marks.append(f"result {collapsed(text)}")
         self.other(others)
 
@@ -65,7 +65,7 @@ class Content:
         key = "\n".join([collapsed(text), *self.marks])
         if role == "system":
             return ChatMessage(role, (), key, "", span, speaker)
-        return ChatMessage(role, tuple(self.pieces), key, text, span, speaker)
+        return ChatMessage(role, tuple(self.parts), key, text, span, speaker)
 
 
 def plain(text: str) -> str:

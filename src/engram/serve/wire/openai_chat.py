@@ -52,7 +52,9 @@ class Chat:
         except RecursionError:
             raise too_deep() from None
         model = plain(as_text(fields.get("model"))) or None
-        return Request(parts.text, messages, string(fields, "user"), fields.get("stream") is True, model, previous=None)
+        return Request(
+            parts.text, messages, string(fields, "user"), fields.get("stream") is True, model, previous_response_id=None
+        )
 
     def with_notes(self, request: Request, notes: Mapping[int, str]) -> bytes:
         """The request's body with notes in it."""
@@ -186,7 +188,7 @@ class ChatCollector(Gathered):
         replies = []
         for index, choice in sorted(choices.items()):
             said = choice.content().said("assistant")
-            if choice.ended or said.key:
+            if choice.ended or said.canonical:
                 replies.append(Reply(said, choice.ended, index))
         return replies
 

@@ -145,7 +145,7 @@ def _reply(items: Iterable[Mapping[str, object]], complete: bool) -> list[Reply]
     for item in items:
         _add_output(content, item)
     said = content.said("assistant")
-    return [Reply(said, complete, 0)] if complete or said.key else []
+    return [Reply(said, complete, 0)] if complete or said.canonical else []
 
 
 @dataclass(slots=True)
