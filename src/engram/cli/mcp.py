@@ -21,7 +21,8 @@ def mcp(namespace: Namespace = DEFAULT_NAMESPACE, memory: MemoryPath = None) -> 
     import anyio
 
     from engram.serve.api.mcp import make_server, serve_stdio
-    from engram.serve.auth.access import Access, check_namespace
+    from engram.serve.auth.access import Access
+    from engram.serve.auth.keys import check_namespace
 
     check_namespace(namespace)
     own = Access(key_id=None, default=namespace, read=True, write=True, erase=True, admin=False)

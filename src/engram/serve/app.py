@@ -151,5 +151,5 @@ async def let_go(
     if model is not None:
         await asyncio.to_thread(model.close)
     services.memory.close()
-    services.ledger.close()
+    services.conversations.database.close()
     log(logger, logging.INFO, "stopped")

@@ -226,7 +226,7 @@ def test_another_namespace_cannot_be_asked_for(house: House):
         answer = house.chat("ana", QUESTION, {"X-Engram-Namespace": namespace})
         assert answer.status_code == 403, namespace
         # The same of one that is there as of one that is not.
-        assert answer.json()["error"]["message"] == "this key is not for that namespace"
+        assert answer.json()["error"]["message"] == "this key does not cover that namespace"
     assert len(house.upstream.asked) == before
     # `user` is a wish: where it cannot be met, it is the key's own namespace.
     answer = house.chat("ana", f"{QUESTION} Once more.", user="bob")
@@ -384,7 +384,7 @@ def test_tools_see_ones_own_only(house: House):
     for tool, arguments in (("recall", {"query": QUESTION}), ("remember", {"text": "x"}), ("list", {})):
         done, text, _ = house.tool("ana", tool, namespace="bob", **arguments)
         assert not done
-        assert "not for that namespace" in text
+        assert "does not cover that namespace" in text
 
 
 # Other kinds of keys.

@@ -18,8 +18,10 @@ from datetime import UTC, datetime
 
 from engram.memory import Memory
 from engram.serve.conversations import matching
-from engram.serve.conversations.log import ServerDatabase
-from engram.serve.conversations.recorder import Recorder, WriteTicket
+from engram.serve.conversations.jobs import WriteTicket
+from engram.serve.conversations.log import ConversationStore
+from engram.serve.conversations.recorder import Recorder
+from engram.serve.database import ServerDatabase
 from engram.serve.wire.base import ChatMessage, MessagePart, Reply
 
 CONVERSATIONS = 6
@@ -53,8 +55,9 @@ def talk(memory: str, path: str, rounds: int) -> None:
         talks[conversation].append(said(role, text))
         return talks[conversation][-1]
 
-    with Memory(memory) as kept, ServerDatabase(memory + ".serve") as ledger:
-        recorder = Recorder(kept, ledger, on_event=lambda event: None)
+    with Memory(memory) as opened, ServerDatabase(memory + ".serve") as database:
+        store = ConversationStore(database)
+        recorder = Recorder(opened, store, on_event=lambda event: None)
         note(open=os.getpid())
         for number in itertools.count():
             if rounds and number == rounds:
@@ -63,7 +66,7 @@ def talk(memory: str, path: str, rounds: int) -> None:
             for conversation, history in enumerate(talks):
                 if not history or history[-1].role == "assistant":
                     say(conversation, "user", f"conversation {conversation} asks {len(history)}")
-                found = matching.match_conversation(ledger, "ana", history, None, None)
+                found = matching.match_conversation(store, "ana", history, None, None)
                 writings.append((conversation, recorder.accept(found, history, datetime.now(UTC), (), "serve")))
             for conversation, writing in writings:
                 answer = say(conversation, "assistant", f"conversation {conversation} hears {len(talks[conversation])}")
@@ -72,7 +75,7 @@ def talk(memory: str, path: str, rounds: int) -> None:
                 for future in writing.futures():
                     future.result()
             for _, writing in writings:
-                receipt = ledger.receipt(writing.receipt_id, lambda namespace: True)
+                receipt = store.receipts.find(writing.receipt_id, lambda namespace: True, opened.is_indexed)
                 if receipt is not None and receipt.state in ("stored", "indexed"):
                     note(stored=receipt.engrams)
         recorder.drain(60.0)

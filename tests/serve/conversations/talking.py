@@ -10,9 +10,11 @@ from datetime import UTC, datetime
 from engram.engram import Engram
 from engram.memory import Memory
 from engram.serve.conversations import matching
-from engram.serve.conversations.log import Receipt, ServerDatabase
+from engram.serve.conversations.jobs import WriteTicket
+from engram.serve.conversations.log import ConversationStore
 from engram.serve.conversations.matching import ConversationMatch
-from engram.serve.conversations.recorder import Recorder, WriteTicket
+from engram.serve.conversations.pending import Receipt
+from engram.serve.conversations.recorder import Recorder
 from engram.serve.wire.base import ChatMessage, MessagePart, Reply
 
 PATIENCE = 60.0
@@ -50,7 +52,7 @@ class Client:
     """Somebody who talks to a model in one namespace."""
 
     memory: Memory
-    ledger: ServerDatabase
+    store: ConversationStore
     recorder: Recorder
     namespace: str = "ana"
 
@@ -58,7 +60,7 @@ class Client:
         self, *messages: ChatMessage, session: str | None = None, previous: str | None = None
     ) -> ConversationMatch:
         """Where the messages belong."""
-        return matching.match_conversation(self.ledger, self.namespace, messages, session, previous)
+        return matching.match_conversation(self.store, self.namespace, messages, session, previous)
 
     def ask(
         self,
@@ -101,6 +103,10 @@ class Client:
 
     def receipt(self, writing: WriteTicket) -> Receipt:
         """What has become of a request."""
-        found = self.ledger.receipt(writing.receipt_id, lambda namespace: namespace == self.namespace)
-        assert found is not None
-        return found
+        receipt = self.find_receipt(writing, self.namespace)
+        assert receipt is not None
+        return receipt
+
+    def find_receipt(self, ticket: WriteTicket, namespace: str) -> Receipt | None:
+        """Return the receipt as a caller who may use one namespace sees it."""
+        return self.store.receipts.find(ticket.receipt_id, namespace.__eq__, self.memory.is_indexed)

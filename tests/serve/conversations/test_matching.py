@@ -13,8 +13,9 @@ import pytest
 
 from engram.ids import uuid7
 from engram.memory import Memory
-from engram.serve.conversations.log import ServerDatabase
+from engram.serve.conversations.log import ConversationStore
 from engram.serve.conversations.recorder import Recorder
+from engram.serve.database import ServerDatabase
 from engram.serve.http.errors import ServeError
 from engram.serve.wire.base import ChatMessage, MessagePart
 
@@ -28,14 +29,14 @@ def client(tmp_path: Path) -> Iterator[Client]:
     """A client of a memory in a file, with its ledger."""
     with ExitStack() as stack:
         memory = stack.enter_context(Memory(tmp_path / "memory.db"))
-        ledger = stack.enter_context(ServerDatabase(tmp_path / "memory.db.serve"))
-        recorder = Recorder(memory, ledger, on_event=lambda event: None)
+        store = ConversationStore(stack.enter_context(ServerDatabase(tmp_path / "memory.db.serve")))
+        recorder = Recorder(memory, store, on_event=lambda event: None)
         stack.callback(recorder.close)
-        yield Client(memory, ledger, recorder)
+        yield Client(memory, store, recorder)
 
 
 def other(client: Client, namespace: str) -> Client:
-    return Client(client.memory, client.ledger, client.recorder, namespace)
+    return Client(client.memory, client.store, client.recorder, namespace)
 
 
 # Only what is new.
@@ -70,7 +71,7 @@ def test_a_changed_system_message_changes_nothing(client: Client) -> None:
 
 
 def test_what_has_not_been_written_yet_is_known(client: Client) -> None:
-    with client.ledger.writing():  # the writer cannot go on
+    with client.store.database.writing():  # the writer cannot go on
         writing = client.answer(client.ask(user("one")), "two")
         thread = client.find(user("one"), assistant("two"), user("three"))
         assert thread.new_indexes == (2,)

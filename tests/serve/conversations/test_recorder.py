@@ -22,8 +22,9 @@ import pytest
 from engram.engram import MAX_TEXT_BYTES
 from engram.errors import MemoryFull
 from engram.memory import Memory
-from engram.serve.conversations.log import ServerDatabase
+from engram.serve.conversations.log import ConversationStore
 from engram.serve.conversations.recorder import Recorder
+from engram.serve.database import ServerDatabase
 
 from .recording import histories
 from .talking import PATIENCE, Client, assistant, said, user, wait_until
@@ -42,10 +43,10 @@ class House:
     def client(self, **options: object) -> Iterator[Client]:
         with ExitStack() as stack:
             memory = stack.enter_context(Memory(self.path, wait=0.2))
-            ledger = stack.enter_context(ServerDatabase(f"{self.path}.serve", wait=0.2))
-            recorder = Recorder(memory, ledger, on_event=self.events.append, **options)  # type: ignore[arg-type]
+            store = ConversationStore(stack.enter_context(ServerDatabase(f"{self.path}.serve", wait=0.2)))
+            recorder = Recorder(memory, store, on_event=self.events.append, **options)  # type: ignore[arg-type]
             stack.callback(recorder.close)
-            yield Client(memory, ledger, recorder)
+            yield Client(memory, store, recorder)
 
     @contextmanager
     def locked(self, suffix: str = "") -> Iterator[None]:
@@ -86,7 +87,7 @@ def test_a_turn_is_durable_when_its_future_ends(house: House) -> None:
 
 def test_a_receipt_goes_from_accepted_to_indexed(house: House) -> None:
     with house.client() as client:
-        with client.ledger.writing():  # the writer cannot go on
+        with client.store.database.writing():  # the writer cannot go on
             writing = client.answer(client.ask(user("one")), "two")
             accepted = client.receipt(writing)
             assert (accepted.state, accepted.stored_at, len(accepted.engrams)) == ("accepted", None, 2)
@@ -100,7 +101,7 @@ def test_a_receipt_goes_from_accepted_to_indexed(house: House) -> None:
         assert (receipt.namespace, receipt.session) == ("ana", writing.session)
         assert receipt.stored_at is not None
         assert receipt.stored_at >= receipt.accepted_at
-        assert client.ledger.receipt(writing.receipt_id, lambda namespace: namespace == "bob") is None
+        assert client.find_receipt(writing, "bob") is None
     with house.client() as client:
         assert client.receipt(writing) == receipt
 
@@ -137,7 +138,7 @@ def test_what_is_not_to_be_kept_is_taken_out(house: House) -> None:
 
 def test_one_turn_that_is_refused_takes_no_other_with_it(house: House) -> None:
     with house.client() as client:
-        with client.ledger.writing():  # so that all go in one group
+        with client.store.database.writing():  # so that all go in one group
             before = client.ask(user("before"))
             long = client.answer(client.ask(user("x" * (MAX_TEXT_BYTES + 1))), "that was long")
             after = client.ask(user("after"))
@@ -222,7 +223,7 @@ def test_what_finds_no_room_is_refused_and_can_be_sent_again(house: House) -> No
             assert third.futures() == []
             refused = client.receipt(third)
             assert (refused.state, refused.engrams) == ("refused", ())
-            assert "too much" in str(refused.reason)
+            assert "too many" in str(refused.reason)
             assert house.events.count("overflow") == 2
             assert client.find(user("four")).new_indexes == (0,)
         client.settle()
@@ -317,7 +318,7 @@ def test_many_talk_at_once(house: House) -> None:
             number = texts[1].split()[1]
             said = [text for turn in range(8) for text in (f"reply {number} {turn}", f"message {number} {turn}")]
             assert texts == ["Hello, it is me.", *said]
-        waiting = client.ledger.waiting
+        waiting = client.store.pending
         assert (waiting.nodes, waiting.children, waiting.receipts, waiting.notes) == ({}, {}, {}, {})
 
 
@@ -326,7 +327,7 @@ def test_many_talk_at_once(house: House) -> None:
 
 def test_closing_writes_what_waits(house: House) -> None:
     with house.client() as client:
-        with client.ledger.writing():
+        with client.store.database.writing():
             writing = client.answer(client.ask(user("one")), "two")
             closer = threading.Thread(target=client.recorder.close)
             closer.start()
@@ -356,7 +357,7 @@ def test_closing_does_not_wait_for_a_locked_memory(house: House) -> None:
 def test_what_was_stored_and_not_noted_is_noted_at_the_start(house: House) -> None:
     with house.client() as client:
         writing, history = client.turn(user("one"), to="two")
-        with client.ledger.writing():
+        with client.store.database.writing():
             pass
     db = sqlite3.connect(f"{house.path}.serve")
     db.execute("UPDATE nodes SET state = 0")
@@ -365,7 +366,7 @@ def test_what_was_stored_and_not_noted_is_noted_at_the_start(house: House) -> No
     db.close()
     with house.client() as client:
         wait_until(lambda: client.receipt(writing).state != "accepted")
-        assert client.ledger.unfinished() == []
+        assert client.store.unfinished() == []
         client.memory.forget(id=client.kept()[0].id)
         client.turn(*history, user("three"), to="four")
         assert client.texts() == ["two", "three", "four"]
@@ -390,7 +391,7 @@ def test_whenever_it_is_killed_nothing_stored_is_lost_and_nothing_is_doubled(tmp
     check(memory, log, finished=True)
 
 
-@pytest.mark.parametrize("step", ["_accept_all", "_remember", "_settle_all", "_let_go"])
+@pytest.mark.parametrize("step", ["_mark_accepted", "_write_engrams", "_mark_stored", "_remove_pending"])
 def test_killed_between_any_two_steps_nothing_is_lost_or_doubled(tmp_path: Path, step: str) -> None:
     memory, log = tmp_path / "memory.db", tmp_path / "log"
     log.touch()

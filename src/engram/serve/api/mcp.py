@@ -43,7 +43,8 @@ from starlette.types import Message, Receive, Scope, Send
 from engram.errors import EngramError
 from engram.notes.injection import harmless
 from engram.serve.api.tools import VERBS, Verb
-from engram.serve.auth.access import Access, requested_namespace
+from engram.serve.auth.access import Access
+from engram.serve.auth.headers import requested_namespace
 from engram.serve.http.errors import ServeError
 from engram.serve.http.limits import answer
 

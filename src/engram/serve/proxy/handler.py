@@ -20,10 +20,11 @@ from starlette.types import Message, Receive, Scope, Send
 from engram.errors import EngramError
 from engram.notes.injection import without_notes
 from engram.notes.wording import SMALL
-from engram.serve.auth.access import PLACEHOLDER, SESSION_HEADER, Access, header_text, requested_namespace
+from engram.serve.auth.access import Access
+from engram.serve.auth.headers import PLACEHOLDER, SESSION_HEADER, header_text, requested_namespace
 from engram.serve.conversations import matching
+from engram.serve.conversations.jobs import WriteTicket
 from engram.serve.conversations.matching import ConversationMatch
-from engram.serve.conversations.recorder import WriteTicket
 from engram.serve.http.errors import ServeError, bad_request
 from engram.serve.http.limits import OUTLET, Outlet, form_of
 from engram.serve.http.logs import log
@@ -273,9 +274,9 @@ class Proxy:
 
     def _find(self, visit: ProxyRequest) -> ConversationMatch:
         """Find the thread: on the event loop, or in one of the pool's threads."""
-        request, ledger = visit.request, self._services.ledger
+        request, store = visit.request, self._services.conversations
         visit.thread = matching.match_conversation(
-            ledger, visit.namespace, request.messages, visit.session, request.previous_response_id
+            store, visit.namespace, request.messages, visit.session, request.previous_response_id
         )
         return visit.thread
 

@@ -18,7 +18,7 @@ from yarl import URL
 
 from engram.errors import EngramError
 from engram.models.local import LocalModel
-from engram.serve.auth.access import is_engram_key
+from engram.serve.auth.headers import is_engram_key
 from engram.serve.http.errors import ServeError
 from engram.serve.proxy.fast_relay import Connector, Flow, IdleTimer, Sink, StreamInterceptor
 from engram.serve.settings import Settings
