@@ -10,7 +10,8 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from engram.serve.wire.base import Reply, Wire
+from engram.serve.wire.base import Reply
+from engram.serve.wire.table import Wire
 
 settings.register_profile("wire", deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
 settings.load_profile("wire")

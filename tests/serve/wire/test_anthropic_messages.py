@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from engram.serve.http.errors import ServeError
-from engram.serve.wire.anthropic_messages import MESSAGES
 from engram.serve.wire.base import ChatMessage, MessagePart
+from engram.serve.wire.table import MESSAGES
 
 from .forms import JSON, OBJECTS, TEXT, body, collected, stream
 

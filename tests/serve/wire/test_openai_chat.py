@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from engram.serve.http.errors import ServeError
 from engram.serve.wire.base import MessagePart
-from engram.serve.wire.openai_chat import CHAT
+from engram.serve.wire.table import CHAT
 
 from .forms import JSON, OBJECTS, TEXT, body, collected, stream
 

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from engram.serve.http.errors import ServeError
 from engram.serve.wire.base import MessagePart
-from engram.serve.wire.openai_responses import RESPONSES
+from engram.serve.wire.table import RESPONSES
 
 from .forms import JSON, OBJECTS, STREAM, TEXT, body, collected, stream
 
@@ -145,7 +145,7 @@ def test_an_input_that_is_text() -> None:
 
 def test_a_request_without_input() -> None:
     assert RESPONSES.read(body(prompt={"id": "pmpt_1"})).messages == ()
-    with pytest.raises(ValueError, match="not one that notes could go into"):
+    with pytest.raises(ValueError, match="cannot hold a note"):
         RESPONSES.with_notes(RESPONSES.read(body(input=[CALL])), {0: "notes"})
 
 

@@ -10,11 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engram.serve.http.errors import ServeError
-from engram.serve.wire.anthropic_messages import MESSAGES
-from engram.serve.wire.base import Wire
-from engram.serve.wire.openai_chat import CHAT
-from engram.serve.wire.openai_responses import RESPONSES
 from engram.serve.wire.spans import Items, read_body
+from engram.serve.wire.table import CHAT, MESSAGES, RESPONSES, Wire
 
 from .forms import OBJECTS, TEXT, VALUES, body
 

@@ -36,7 +36,7 @@ from engram.serve.auth.access import Access, Right
 from engram.serve.auth.headers import requested_namespace
 from engram.serve.http.errors import ServeError
 from engram.serve.services import Services
-from engram.serve.wire.openai_chat import CHAT
+from engram.serve.wire.table import CHAT
 
 logger = logging.getLogger("engram.serve")
 

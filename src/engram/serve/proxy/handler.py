@@ -32,22 +32,15 @@ from engram.serve.proxy.recall_request import NO_NOTES, Notes, asked
 from engram.serve.proxy.recall_worker import RecallProcess
 from engram.serve.proxy.upstream import Answer, Upstream
 from engram.serve.services import Services
-from engram.serve.wire.anthropic_messages import MESSAGES
-from engram.serve.wire.base import ChatMessage, Collector, Request, Wire
-from engram.serve.wire.openai_chat import CHAT
-from engram.serve.wire.openai_responses import RESPONSES
-from engram.serve.wire.sse import EVENT_STREAM
+from engram.serve.wire.base import ChatMessage, Collector, Request
+from engram.serve.wire.collector import EVENT_STREAM
+from engram.serve.wire.table import CHAT, Wire, wire_at
 from engram.text.markup import one_line
 
 logger = logging.getLogger("engram.serve")
 
 T = TypeVar("T")
 
-WIRES: dict[str, Wire] = {
-    "/v1/chat/completions": CHAT,
-    "/v1/messages": MESSAGES,
-    "/v1/responses": RESPONSES,
-}
 MODES = {"": (True, True), "off": (False, False), "read": (True, False), "write": (False, True)}
 """What `X-Engram` allows: to read, to write."""
 
@@ -121,7 +114,7 @@ class Proxy:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         begun = time.perf_counter()
-        wire = WIRES.get(scope["path"]) if scope["method"] == "POST" else None
+        wire = wire_at(scope["path"]) if scope["method"] == "POST" else None
         sender = ResponseSender(send, scope["extensions"][OUTLET]["self"])
         try:
             headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]

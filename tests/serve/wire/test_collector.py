@@ -1,4 +1,4 @@
-"""Server-sent events, by the standard, however they are cut."""
+"""Collected responses: streams and JSON of all wire formats, however they are cut."""
 
 from __future__ import annotations
 
@@ -9,11 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engram.serve.wire.anthropic_messages import MESSAGES
-from engram.serve.wire.base import Wire
-from engram.serve.wire.openai_chat import CHAT
-from engram.serve.wire.openai_responses import RESPONSES
-from engram.serve.wire.sse import events, parsed, quickly_parsed
+from engram.serve.wire.collector import parse_object, parse_object_fast
+from engram.serve.wire.table import CHAT, MESSAGES, RESPONSES, Wire
 
 from .forms import JSON, STREAM, VALUES, collected, end_seen_at, pieces, stream
 
@@ -39,30 +36,11 @@ STREAMS = [(CHAT, CHAT_STREAM), (MESSAGES, MESSAGES_STREAM), (RESPONSES, RESPONS
 
 
 @pytest.mark.parametrize(
-    ("whole", "expected"),
-    [
-        (b"data: a\n\ndata:b\n\n", [("", b"a"), ("", b"b")]),
-        (b"data: a\r\n\r\ndata: b\r\rdata: c\n\n", [("", b"a"), ("", b"b"), ("", b"c")]),
-        (b"event: x\ndata: 1\ndata:  2\n\n", [("x", b"1\n 2")]),
-        (b": comment\nid: 3\nretry: 5\ndata: a\n\n: more\n\n", [("", b"a")]),
-        (b"\xef\xbb\xbfdata: a\n\n", [("", b"a")]),
-        (b"data\n\n", [("", b"")]),
-        (b"data: whole\n\ndata: la", [("", b"whole"), ("", b"la")]),
-        ("data: a\u2028b\x85c\x0bd\n\n".encode(), [("", "a\u2028b\x85c\x0bd".encode())]),
-        (b"event: \xc3\ndata: \xc3", [("\ufffd", b"\xc3")]),
-        (b"", []),
-    ],
-)
-def test_events(whole: bytes, expected: list[tuple[str, bytes]]) -> None:
-    assert list(events(whole)) == expected
-
-
-@pytest.mark.parametrize(
     "data",
     [b'{"choices": [{"index": 0}]}', b'{"a": "\xc3"}', b'{"a": "\\ud83d"}', b"[" * 5000, b"[1]", b"", b"{"],
 )
 def test_read_quickly_is_read_alike(data: bytes) -> None:
-    assert quickly_parsed(data) == parsed(data)
+    assert parse_object_fast(data) == parse_object(data)
 
 
 @pytest.mark.parametrize(("wire", "whole"), STREAMS, ids=["chat", "messages", "responses"])
