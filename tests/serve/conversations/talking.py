@@ -1,4 +1,4 @@
-"""A client's conversations, as the proxy hands them to `threads` and the recorder."""
+"""Conversations of a client, passed to matching and to the recorder as the proxy does."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from engram.serve.conversations.recorder import Recorder
 from engram.serve.wire.base import ChatMessage, MessagePart, Reply
 
 PATIENCE = 60.0
-"""Seconds that anything may take on a busy machine before a test fails."""
+"""Seconds that a step may take on a busy machine before a test fails."""
 
 
 def wait_until(condition: Callable[[], object]) -> None:
-    """Wait for `condition`; fails after a long time."""
+    """Wait until `condition` is true. Raises `AssertionError` after `PATIENCE` seconds."""
     deadline = time.monotonic() + PATIENCE
     while not condition():
-        assert time.monotonic() < deadline, "it did not come about"
+        assert time.monotonic() < deadline, "the condition did not become true"
         time.sleep(0.01)
 
 
-def said(role: str, text: str, speaker: str | None = None) -> ChatMessage:
-    """A message as `wire` reads it."""
-    pieces = (MessagePart(role, text),) if text and role != "system" else ()
-    return ChatMessage(role, pieces, " ".join(text.split()), text, None, speaker)
+def message(role: str, text: str, speaker: str | None = None) -> ChatMessage:
+    """Return a message as a wire format parses it."""
+    parts = (MessagePart(role, text),) if text and role != "system" else ()
+    return ChatMessage(role, parts, " ".join(text.split()), text, None, speaker)
 
 
 def user(text: str) -> ChatMessage:
-    return said("user", text)
+    return message("user", text)
 
 
 def assistant(text: str) -> ChatMessage:
-    return said("assistant", text)
+    return message("assistant", text)
 
 
 def reply(text: str, *, complete: bool = True, index: int = 0) -> Reply:
@@ -49,7 +49,7 @@ def reply(text: str, *, complete: bool = True, index: int = 0) -> Reply:
 
 @dataclass
 class Client:
-    """Somebody who talks to a model in one namespace."""
+    """A client that talks to a model in one namespace."""
 
     memory: Memory
     store: ConversationStore
@@ -59,7 +59,7 @@ class Client:
     def find(
         self, *messages: ChatMessage, session: str | None = None, previous: str | None = None
     ) -> ConversationMatch:
-        """Where the messages belong."""
+        """Return the conversation that the messages match."""
         return matching.match_conversation(self.store, self.namespace, messages, session, previous)
 
     def ask(
@@ -70,40 +70,40 @@ class Client:
         notes: Sequence[str] | None = None,
     ) -> WriteTicket:
         """Send a request; the model has not replied yet."""
-        thread = self.find(*messages, session=session, previous=previous)
-        return self.recorder.accept(thread, messages, datetime.now(UTC), notes, "serve")
+        match = self.find(*messages, session=session, previous=previous)
+        return self.recorder.accept(match, messages, datetime.now(UTC), notes, "serve")
 
     def answer(
-        self, writing: WriteTicket, *texts: str, complete: bool = True, response: str | None = None
+        self, ticket: WriteTicket, *texts: str, complete: bool = True, response: str | None = None
     ) -> WriteTicket:
-        """Let the model reply with so many choices."""
+        """Let the model reply, with one choice for each text."""
         replies = [reply(text, complete=complete, index=index) for index, text in enumerate(texts)]
-        self.recorder.reply(writing, replies, response)
-        return writing
+        self.recorder.reply(ticket, replies, response)
+        return ticket
 
     def turn(
         self, *messages: ChatMessage, to: str, session: str | None = None, previous: str | None = None
     ) -> tuple[WriteTicket, list[ChatMessage]]:
-        """Send a request, have it answered by `to`, and wait until all is written; the history that the client has."""
-        writing = self.answer(self.ask(*messages, session=session, previous=previous), to)
+        """Send a request, let the model reply `to`, wait for the writes; return the ticket and the new history."""
+        ticket = self.answer(self.ask(*messages, session=session, previous=previous), to)
         self.settle()
-        return writing, [*messages, assistant(to)]
+        return ticket, [*messages, assistant(to)]
 
     def settle(self) -> None:
         """Wait until all is written."""
         assert self.recorder.drain(PATIENCE) == 0
 
-    def kept(self, session: str | None = None) -> list[Engram]:
-        """What is remembered, in order."""
+    def engrams(self, session: str | None = None) -> list[Engram]:
+        """Return the stored engrams, in order."""
         return list(self.memory.engrams(namespace=self.namespace, session=session))
 
     def texts(self, session: str | None = None) -> list[str]:
-        """The texts of that."""
-        return [engram.text for engram in self.kept(session)]
+        """Return the texts of the stored engrams, in order."""
+        return [engram.text for engram in self.engrams(session)]
 
-    def receipt(self, writing: WriteTicket) -> Receipt:
-        """What has become of a request."""
-        receipt = self.find_receipt(writing, self.namespace)
+    def receipt(self, ticket: WriteTicket) -> Receipt:
+        """Return the receipt of a request."""
+        receipt = self.find_receipt(ticket, self.namespace)
         assert receipt is not None
         return receipt
 

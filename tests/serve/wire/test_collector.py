@@ -39,28 +39,28 @@ STREAMS = [(CHAT, CHAT_STREAM), (MESSAGES, MESSAGES_STREAM), (RESPONSES, RESPONS
     "data",
     [b'{"choices": [{"index": 0}]}', b'{"a": "\xc3"}', b'{"a": "\\ud83d"}', b"[" * 5000, b"[1]", b"", b"{"],
 )
-def test_read_quickly_is_read_alike(data: bytes) -> None:
+def test_fast_parser_agrees_with_the_exact_one(data: bytes) -> None:
     assert parse_object_fast(data) == parse_object(data)
 
 
 @pytest.mark.parametrize(("wire", "whole"), STREAMS, ids=["chat", "messages", "responses"])
 @pytest.mark.parametrize("line_end", [b"\n", b"\r\n", b"\r"], ids=["lf", "crlf", "cr"])
 @given(borders=st.lists(st.integers(0, 10_000), max_size=30))
-def test_however_a_stream_is_cut_it_says_the_same(
+def test_reply_and_end_do_not_depend_on_where_the_stream_is_cut(
     wire: Wire, whole: bytes, line_end: bytes, borders: list[int]
 ) -> None:
     whole = whole.replace(b"\n", line_end)
     chunks = pieces(whole, borders)
     [reply] = collected(wire, chunks)
     assert reply.message.text == "".join(WORDS)
-    # The end is seen in the piece in which it begins to be one, or the next; never in a model's words.
+    # The end is detected in the chunk that completes the mark, never in a model's words.
     seen = end_seen_at(wire, chunks)
     assert seen is not None
     assert b"".join(chunks[: seen + 1]).startswith(whole[: whole.index(b'"response.completed\\"')])
 
 
 @pytest.mark.parametrize(("wire", "whole"), STREAMS, ids=["chat", "messages", "responses"])
-def test_byte_by_byte(wire: Wire, whole: bytes) -> None:
+def test_stream_of_single_bytes(wire: Wire, whole: bytes) -> None:
     chunks = [bytes([byte]) for byte in whole]
     assert collected(wire, chunks) == collected(wire, [whole])
     assert end_seen_at(wire, chunks) is not None
@@ -69,7 +69,7 @@ def test_byte_by_byte(wire: Wire, whole: bytes) -> None:
 
 @pytest.mark.parametrize(("wire", "whole"), STREAMS[1:], ids=["messages", "responses"])
 @given(borders=st.lists(st.integers(0, 10_000), max_size=30))
-def test_a_reply_is_complete_once_its_end_is_seen(wire: Wire, whole: bytes, borders: list[int]) -> None:
+def test_reply_is_complete_once_its_end_is_detected(wire: Wire, whole: bytes, borders: list[int]) -> None:
     chunks = pieces(whole, borders)
     seen = end_seen_at(wire, chunks)
     assert seen is not None
@@ -80,7 +80,7 @@ def test_a_reply_is_complete_once_its_end_is_seen(wire: Wire, whole: bytes, bord
 
 @pytest.mark.parametrize("wire", [CHAT, MESSAGES, RESPONSES], ids=lambda wire: wire.name)
 @given(cut=st.integers(0, 1000), broken=st.binary(max_size=30))
-def test_a_stream_that_breaks_off_says_what_came(wire: Wire, cut: int, broken: bytes) -> None:
+def test_broken_stream_gives_the_text_so_far(wire: Wire, cut: int, broken: bytes) -> None:
     whole = {of.name: whole for of, whole in STREAMS}[wire.name]
     for reply in collected(wire, [whole[:cut], broken]):
         assert reply.message.text
@@ -90,7 +90,7 @@ def test_a_stream_that_breaks_off_says_what_came(wire: Wire, cut: int, broken: b
 @pytest.mark.parametrize("wire", [CHAT, MESSAGES, RESPONSES], ids=lambda wire: wire.name)
 @pytest.mark.parametrize("content_type", [STREAM, JSON])
 @given(whole=st.binary(max_size=200))
-def test_bytes_that_mean_nothing(wire: Wire, content_type: str, whole: bytes) -> None:
+def test_arbitrary_bytes_never_raise(wire: Wire, content_type: str, whole: bytes) -> None:
     collected(wire, [whole], content_type)
 
 
@@ -118,7 +118,7 @@ def test_replies_of_any_shape_never_raise(wire: Wire, odd: list[Any]) -> None:
 
 
 @pytest.mark.parametrize("wire", [CHAT, MESSAGES, RESPONSES], ids=lambda wire: wire.name)
-def test_a_reply_nested_too_deeply_is_not_understood(wire: Wire) -> None:
+def test_deeply_nested_response_gives_no_reply(wire: Wire) -> None:
     deep = b'{"output":' + b"[" * 100_000
     assert collected(wire, [deep], JSON) == []
     assert collected(wire, [b"data: " + deep + b"\n\n"]) == []
@@ -126,6 +126,6 @@ def test_a_reply_nested_too_deeply_is_not_understood(wire: Wire) -> None:
 
 @pytest.mark.parametrize("wire", [CHAT, MESSAGES, RESPONSES], ids=lambda wire: wire.name)
 @pytest.mark.parametrize("content_type", [STREAM, JSON, ""])
-def test_nothing_came(wire: Wire, content_type: str) -> None:
+def test_empty_body_gives_no_reply(wire: Wire, content_type: str) -> None:
     assert collected(wire, [], content_type) == []
     assert wire.collector(content_type).response_id is None
