@@ -19,8 +19,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from pydantic_core import from_json
+
 from bench.upstream import END, pace
 from bench.worker import Result, tell
+from engram.text.sse import read_events
 
 Json = dict[str, Any]
 
@@ -37,7 +40,6 @@ REUSED = 50
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _HEADER = re.compile(rb"\r\n(x-engram-[a-z]+): *([^\r]*)", re.IGNORECASE)
-_WORD = re.compile(rb'"content": ?("(?:[^"\\]|\\.)*")')
 _EVENT = b"data: "
 
 
@@ -169,8 +171,8 @@ class Client:
             self.hang_up()
             head, got, sent, first, ended = await (await self._connected()).ask(request)
         status = status_of(head)
-        said = [json.loads(word) for word in _WORD.findall(got)] if status == 200 else [got.decode("latin-1")]
-        return Answer(status, memory_headers(head), "".join(said), len(said), sent, first, ended)
+        texts = texts_of(got, stream=bool(body["stream"])) if status == 200 else [got.decode("latin-1")]
+        return Answer(status, memory_headers(head), "".join(texts), len(texts), sent, first, ended)
 
     def _request(self, method: str, path: str, body: bytes) -> bytes:
         lines = [
@@ -207,6 +209,15 @@ def unchunked(body: bytes) -> bytes:
         pieces.append(body[line + 2 : line + 2 + size])
         at = line + 4 + size
     return b"".join(pieces)
+
+
+def texts_of(body: bytes, *, stream: bool) -> list[str]:
+    """Return the texts of a reply: one for each event of a stream that holds one, else the whole."""
+    if not stream:
+        return [choice["message"]["content"] for choice in from_json(body)["choices"]]
+    events = (from_json(event.data) for event in read_events([body]) if event.data != b"[DONE]")
+    deltas = (choice["delta"] for event in events for choice in event["choices"])
+    return [delta["content"] for delta in deltas if "content" in delta]
 
 
 def memory_headers(head: bytes) -> dict[str, str]:

@@ -103,6 +103,12 @@ def test_comments_empty_lines_and_other_fields_are_passed_over(endpoint: Endpoin
     assert list(model.reply(HELLO)) == ["ok"]
 
 
+def test_unicode_line_separators_do_not_end_an_event(endpoint: Endpoint, model: OpenAIModel):
+    data = json.dumps(piece("a\u2028b\x85c", "stop"), ensure_ascii=False)
+    endpoint.body = f"data: {data}\n\n".encode()
+    assert list(model.reply(HELLO)) == ["a\u2028b\x85c"]
+
+
 def test_an_endpoint_that_does_not_stream(endpoint: Endpoint, model: OpenAIModel):
     endpoint.type = "application/json"
     endpoint.body = b'{"choices": [{"message": {"role": "assistant", "content": "All at once."}}]}'

@@ -8,7 +8,8 @@ import typer
 from engram.cli.options import MemoryPath, Namespace, opened
 from engram.engram import DEFAULT_NAMESPACE
 from engram.serve.api.mcp import make_server, serve_stdio
-from engram.serve.auth.access import Access, check_namespace
+from engram.serve.auth.access import Access
+from engram.serve.auth.keys import check_namespace
 
 
 def mcp(namespace: Namespace = DEFAULT_NAMESPACE, memory: MemoryPath = None) -> None:

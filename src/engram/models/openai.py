@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from engram.errors import MissingExtra, ModelUnavailable
 from engram.models.base import Message
+from engram.text.sse import read_events
 
 if TYPE_CHECKING:
     import httpx
@@ -93,7 +94,7 @@ class OpenAIModel:
                 response.read()
                 raise ModelUnavailable(self._refusal(response))
             if "text/event-stream" in response.headers.get("content-type", ""):
-                yield from self._streamed(response.iter_lines())
+                yield from self._streamed(response.iter_bytes())
             else:
                 yield self._whole(response.read())
 
@@ -138,13 +139,11 @@ class OpenAIModel:
         message = f"{self.url} answered {status} {response.reason_phrase}".rstrip()
         return message + (f" ({said})" if said else "") + (f"; {advice}" if advice else "")
 
-    def _streamed(self, lines: Iterator[str]) -> Generator[str, None, None]:
-        """The pieces in a stream of server-sent events; a stream that ends before it says so is broken."""
+    def _streamed(self, chunks: Iterator[bytes]) -> Generator[str, None, None]:
+        """Yield the texts of an event stream. Raises `ModelUnavailable` if it ends before the reply is complete."""
         finished = False
-        for line in lines:
-            if not line.startswith("data:"):
-                continue
-            data = line.removeprefix("data:").strip()
+        for event in read_events(chunks):
+            data = event.data.decode(errors="replace").strip()
             if data == "[DONE]":
                 return
             piece, finish = self._piece(data)

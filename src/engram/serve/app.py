@@ -51,7 +51,7 @@ def make_app(services: Services, upstream: Upstream, recalls: RecallProcess, mod
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        services.metrics.watch_queue(services.recorder.waiting)
+        services.metrics.watch_queue(services.recorder.unwritten)
         recalls.start()
         # What is there now stays: the collector need not look at it again with every round.
         gc.collect()
@@ -112,7 +112,7 @@ def add_health(app: FastAPI, services: Services) -> None:
             # Anybody may ask this: where the memory lies is in the log.
             said = str(error).replace(services.memory.path, "the memory")
             return JSONResponse({"ready": False, "reason": said}, 503)
-        waiting = services.recorder.waiting()
+        waiting = services.recorder.unwritten()
         if waiting >= settings.most_waiting:
             return JSONResponse({"ready": False, "reason": f"{waiting} turns wait to be written"}, 503)
         return JSONResponse({"ready": True})
@@ -145,5 +145,5 @@ async def let_go(
     if model is not None:
         await asyncio.to_thread(model.close)
     services.memory.close()
-    services.ledger.close()
+    services.conversations.database.close()
     log(logger, logging.INFO, "stopped")

@@ -23,8 +23,10 @@ from engram.models.local import LocalModel, smollm2_path
 from engram.notes.injection import without_notes, wording_for
 from engram.serve.app import make_app
 from engram.serve.auth.access import Gate
-from engram.serve.conversations.log import ServerDatabase, server_database_path
+from engram.serve.auth.keys import KeyStore
+from engram.serve.conversations.log import ConversationStore
 from engram.serve.conversations.recorder import Recorder
+from engram.serve.database import ServerDatabase, server_database_path
 from engram.serve.http import limits
 from engram.serve.http.logs import log
 from engram.serve.http.metrics import Metrics
@@ -51,21 +53,22 @@ def serve(settings: Settings) -> None:
     give_back_what_is_freed()
     with ExitStack() as opened:
         opened.enter_context(only_server(settings.memory))
-        ledger = opened.enter_context(ServerDatabase(server_database_path(settings.memory)))
-        limits.check_bind(settings, ledger.has_keys())
+        database = opened.enter_context(ServerDatabase(server_database_path(settings.memory)))
+        keys, conversations = KeyStore(database), ConversationStore(database)
+        limits.check_bind(settings, keys.any_created())
         bound = opened.enter_context(bind(settings))
         memory = opened.enter_context(Memory(settings.memory, wait=MEMORY_WAIT))
         model = LocalModel(smollm2_path(), name="SmolLM2-135M-Instruct") if settings.upstream is None else None
         metrics = Metrics()
         recorder = Recorder(
-            memory, ledger, most_waiting=settings.most_waiting, on_event=metrics.event, clean=without_notes
+            memory, conversations, most_waiting=settings.most_waiting, on_event=metrics.event, clean=without_notes
         )
         services = Services(
             settings=settings,
             memory=memory,
-            ledger=ledger,
+            conversations=conversations,
             recorder=recorder,
-            gate=Gate(ledger, settings.namespace),
+            gate=Gate(keys, settings.namespace),
             metrics=metrics,
             threads=ThreadPoolExecutor(THREADS, "engram-serve"),
         )

@@ -15,7 +15,7 @@ from typing import ParamSpec, TypeVar
 
 from engram.memory import Memory
 from engram.serve.auth.access import Gate
-from engram.serve.conversations.log import ServerDatabase
+from engram.serve.conversations.log import ConversationStore
 from engram.serve.conversations.recorder import Recorder
 from engram.serve.http.logs import log
 from engram.serve.http.metrics import Metrics, status_class
@@ -36,7 +36,7 @@ class Services:
 
     settings: Settings
     memory: Memory
-    ledger: ServerDatabase
+    conversations: ConversationStore
     recorder: Recorder
     gate: Gate
     metrics: Metrics

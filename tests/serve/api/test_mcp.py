@@ -25,8 +25,9 @@ from engram.memory import Memory
 from engram.notes.injection import CLOSE, OPEN, without_notes
 from engram.serve.api.mcp import INSTRUCTIONS, make_server, mcp_app
 from engram.serve.auth.access import Access
-from engram.serve.conversations.log import ServerDatabase
+from engram.serve.conversations.log import ConversationStore
 from engram.serve.conversations.recorder import Recorder
+from engram.serve.database import ServerDatabase
 from engram.serve.http.errors import ServeError
 from engram.serve.http.metrics import Metrics
 from engram.serve.services import Services
@@ -337,9 +338,10 @@ class Gate:
 @contextmanager
 def serving(memory: Memory, keys: Mapping[str, Access]) -> Iterator[tuple[str, Metrics]]:
     """A server over `memory`, on a port of its own; its URL and its figures."""
-    ledger = ServerDatabase(":memory:")
-    recorder = Recorder(memory, ledger, on_event=lambda event: None)
-    parts: Any = {"ledger": ledger, "recorder": recorder, "threads": None}  # what these tools do without
+    database = ServerDatabase(":memory:")
+    conversations = ConversationStore(database)
+    recorder = Recorder(memory, conversations, on_event=lambda event: None)
+    parts: Any = {"conversations": conversations, "recorder": recorder, "threads": None}  # what these tools do without
     services = Services(memory=memory, gate=Gate(keys), metrics=Metrics(), settings=Settings(memory="x"), **parts)
     mcp = mcp_app(services)
 
@@ -361,7 +363,7 @@ def serving(memory: Memory, keys: Mapping[str, Access]) -> Iterator[tuple[str, M
         thread.join(30)
         bound.close()
         recorder.close()
-        ledger.close()
+        database.close()
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""REST over a real memory and a real ledger, by HTTP."""
+"""REST over a real memory and a real server database, by HTTP."""
 
 import asyncio
 import io
@@ -20,9 +20,12 @@ from engram.errors import MemoryDamaged, MemoryFull, MemoryLocked
 from engram.formats.writing import write
 from engram.memory import Memory
 from engram.serve.api import rest
-from engram.serve.auth.access import Gate, Keys
-from engram.serve.conversations.log import Receipt, ServerDatabase
+from engram.serve.auth.access import Gate
+from engram.serve.auth.keys import KeyStore
+from engram.serve.conversations.log import ConversationStore
+from engram.serve.conversations.pending import Receipt
 from engram.serve.conversations.recorder import Recorder
+from engram.serve.database import ServerDatabase
 from engram.serve.http import limits
 from engram.serve.http.metrics import Metrics
 from engram.serve.services import Services
@@ -38,20 +41,21 @@ class Face:
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self.memory = stack.enter_context(Memory(folder / "memory.db"))
-        self.ledger = stack.enter_context(ServerDatabase(folder / "memory.db.serve"))
-        self.keys = Keys(self.ledger)
+        self.database = stack.enter_context(ServerDatabase(folder / "memory.db.serve"))
+        self.conversations = ConversationStore(self.database)
+        self.keys = KeyStore(self.database)
         self.metrics = Metrics()
         self.settings = Settings(memory=str(folder / "memory.db"), namespace="home")
-        recorder = Recorder(self.memory, self.ledger, on_event=lambda _: None, clean=lambda text: text)
+        recorder = Recorder(self.memory, self.conversations, on_event=lambda _: None, clean=lambda text: text)
         stack.callback(recorder.close)
         threads = ThreadPoolExecutor(2)
         stack.callback(threads.shutdown)
         services = Services(
             settings=self.settings,
             memory=self.memory,
-            ledger=self.ledger,
+            conversations=self.conversations,
             recorder=recorder,
-            gate=Gate(self.ledger, self.settings.namespace),
+            gate=Gate(self.keys, self.settings.namespace),
             metrics=self.metrics,
             threads=threads,
         )
@@ -346,8 +350,8 @@ def test_not_yours_is_not_there(face: Face):
     face.memory.remember("mine", namespace="ana")
     _, key = face.keys.create(namespace="ana", erase=True)
     receipt = Receipt(theirs, "bo", "secret", "stored", None, (theirs,), NOW, NOW)
-    with face.ledger.writing() as page:
-        page.set_receipt(receipt)
+    with face.database.writing() as transaction:
+        face.conversations.receipts.save(transaction, receipt)
     for method, path, body in (
         ("GET", "/engrams/{}", None),
         ("DELETE", "/engrams/{}", None),
@@ -390,8 +394,8 @@ def test_what_a_key_for_a_prefix_sees(face: Face):
 
 def test_a_receipt(face: Face):
     receipt = Receipt(NOBODYS, "ana", "s", "refused", "too long", (), NOW, None)
-    with face.ledger.writing() as page:
-        page.set_receipt(receipt)
+    with face.database.writing() as transaction:
+        face.conversations.receipts.save(transaction, receipt)
     assert face.get(f"/receipts/{NOBODYS}").json() == {
         "id": NOBODYS,
         "namespace": "ana",
@@ -405,8 +409,8 @@ def test_a_receipt(face: Face):
 
 
 def test_who_may_ask_for_a_receipt(face: Face):
-    with face.ledger.writing() as page:
-        page.set_receipt(Receipt(NOBODYS, "ana", "s", "stored", None, (), NOW, NOW))
+    with face.database.writing() as transaction:
+        face.conversations.receipts.save(transaction, Receipt(NOBODYS, "ana", "s", "stored", None, (), NOW, NOW))
     for rights, status in (({"write": False}, 200), ({"read": False}, 200), ({"read": False, "write": False}, 403)):
         _, key = face.keys.create(namespace="ana", erase=True, **rights)
         assert face.get(f"/receipts/{NOBODYS}", key=key).status_code == status

@@ -20,8 +20,8 @@ import pytest
 
 from engram.notes.injection import CLOSE, OPEN
 from engram.recall.context import estimated_tokens
-from engram.serve.auth.access import Keys
-from engram.serve.conversations.log import ServerDatabase
+from engram.serve.auth.keys import KeyStore
+from engram.serve.database import ServerDatabase
 from tests.serve.conftest import PATIENCE, Server, StartServer
 from tests.serve.proxied import (
     KEY,
@@ -312,10 +312,10 @@ def test_a_client_that_tries_again_by_itself(ana: Caller) -> None:
 
 def test_whose_key_goes_upstream(tmp_path: Path, server: StartServer, upstream: Upstream) -> None:
     memory = tmp_path / "memory.db"
-    with ServerDatabase(f"{memory}.serve") as ledger:
-        _, key = Keys(ledger).create(namespace="ana")
-        _, reader = Keys(ledger).create(namespace="ana", write=False)
-        _, prefixed = Keys(ledger).create(prefix="team-")
+    with ServerDatabase(f"{memory}.serve") as database:
+        _, key = KeyStore(database).create(namespace="ana")
+        _, reader = KeyStore(database).create(namespace="ana", write=False)
+        _, prefixed = KeyStore(database).create(prefix="team-")
     running = server(*PATIENT, memory=memory)
     body = {"model": "plain", "messages": [user(DOG)]}
     own = {"Authorization": "Bearer sk-caller"}

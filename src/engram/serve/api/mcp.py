@@ -43,7 +43,8 @@ from engram.errors import EngramError
 from engram.installation import version
 from engram.notes.injection import harmless
 from engram.serve.api.tools import VERBS, Verb
-from engram.serve.auth.access import Access, asked_namespace
+from engram.serve.auth.access import Access
+from engram.serve.auth.headers import requested_namespace
 from engram.serve.http.errors import ServeError
 from engram.serve.http.limits import answer
 
@@ -214,7 +215,7 @@ class McpApp:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         access = self._services.gate.access(headers)
-        asked = asked_namespace(headers)
+        asked = requested_namespace(headers)
         if asked is not None:
             access.namespace(asked)
         if scope["method"] != "POST":

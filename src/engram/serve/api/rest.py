@@ -32,10 +32,11 @@ from engram.errors import EngramError, InvalidEngram, NotFound
 from engram.formats.results import explanation_record, hit_record
 from engram.records import to_json, to_record
 from engram.serve.api import schemas as forms
-from engram.serve.auth.access import Access, Right, asked_namespace
+from engram.serve.auth.access import Access, Right
+from engram.serve.auth.headers import requested_namespace
 from engram.serve.http.errors import ServeError
 from engram.serve.services import Services
-from engram.serve.wire.openai_chat import CHAT
+from engram.serve.wire.table import CHAT
 
 logger = logging.getLogger("engram.serve")
 
@@ -128,7 +129,7 @@ async def caller_of(
 ) -> Caller:
     """Who sent a request. The parameter is for the document; its text is read as UTF-8 where it is."""
     access: Access = request.state.access
-    return Caller(access, asked_namespace(request.headers))
+    return Caller(access, requested_namespace(request.headers))
 
 
 ByCaller = Annotated[Caller, Depends(caller_of)]
@@ -363,7 +364,7 @@ class Rest:
         allowed = access.allows if only is None else lambda name: name == only
 
         def receipt() -> object:
-            found = self._services.ledger.receipt(str(id), allowed)
+            found = self._services.conversations.receipts.find(str(id), allowed, self._memory.is_indexed)
             if found is None:
                 raise ServeError(404, "no receipt has this id", "not_found", "id")
             return {

@@ -1,1 +1,1 @@
-"""API keys and what they allow."""
+"""Who may call the server: keys, the headers that carry them, and what each key allows."""

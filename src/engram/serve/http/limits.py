@@ -25,9 +25,7 @@ from engram.errors import EngramError
 from engram.serve.http.errors import ServeError
 from engram.serve.proxy.fast_relay import Flow, Sink
 from engram.serve.settings import LOOPBACK, Settings
-from engram.serve.wire.anthropic_messages import MESSAGES
-from engram.serve.wire.base import Wire
-from engram.serve.wire.openai_chat import CHAT
+from engram.serve.wire.table import Wire, error_wire
 
 MOST_HEADERS = 64 << 10
 """Bytes of a request's line and headers."""
@@ -280,7 +278,7 @@ async def answer(error: ServeError, scope: Scope, send: Send, *more: tuple[bytes
 
 def form_of(path: str) -> Wire:
     """The API that is called by a path: its form is that of the errors."""
-    return MESSAGES if path.startswith("/v1/messages") else CHAT
+    return error_wire(path)
 
 
 class Outlet(Sink, Protocol):

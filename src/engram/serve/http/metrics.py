@@ -28,7 +28,10 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = CollectorRegistry()
         self.requests = Counter("engram_requests", "Requests answered.", ("face", "status"), registry=self._registry)
-        """face: chat, messages, responses, passed, memory, mcp. status: 2xx, 4xx, 5xx; broken for a reply cut off."""
+        """face: a name in `engram.serve.wire.table`, or passed, memory, mcp.
+
+        status: 2xx, 4xx, 5xx; broken for a reply cut off.
+        """
         self.recall_seconds = Histogram(
             "engram_recall_seconds", "Time that recall took.", buckets=TIMES, registry=self._registry
         )

@@ -20,10 +20,11 @@ from starlette.types import Message, Receive, Scope, Send
 from engram.errors import EngramError
 from engram.notes.injection import without_notes
 from engram.notes.wording import SMALL
-from engram.serve.auth.access import PLACEHOLDER, SESSION_HEADER, Access, asked_namespace, text_of
+from engram.serve.auth.access import Access
+from engram.serve.auth.headers import PLACEHOLDER, SESSION_HEADER, header_text, requested_namespace
 from engram.serve.conversations import matching
+from engram.serve.conversations.jobs import WriteTicket
 from engram.serve.conversations.matching import ConversationMatch
-from engram.serve.conversations.recorder import WriteTicket
 from engram.serve.http.errors import ServeError, bad_request
 from engram.serve.http.limits import OUTLET, Outlet, form_of
 from engram.serve.http.logs import log
@@ -31,22 +32,15 @@ from engram.serve.proxy.recall_request import NO_NOTES, Notes, asked
 from engram.serve.proxy.recall_worker import RecallProcess
 from engram.serve.proxy.upstream import Answer, Upstream
 from engram.serve.services import Services
-from engram.serve.wire.anthropic_messages import MESSAGES
-from engram.serve.wire.base import ChatMessage, Collector, Request, Wire
-from engram.serve.wire.openai_chat import CHAT
-from engram.serve.wire.openai_responses import RESPONSES
-from engram.serve.wire.sse import EVENT_STREAM
+from engram.serve.wire.base import ChatMessage, Collector, Request
+from engram.serve.wire.collector import EVENT_STREAM
+from engram.serve.wire.table import CHAT, Wire, wire_at
 from engram.text.markup import one_line
 
 logger = logging.getLogger("engram.serve")
 
 T = TypeVar("T")
 
-WIRES: dict[str, Wire] = {
-    "/v1/chat/completions": CHAT,
-    "/v1/messages": MESSAGES,
-    "/v1/responses": RESPONSES,
-}
 MODES = {"": (True, True), "off": (False, False), "read": (True, False), "write": (False, True)}
 """What `X-Engram` allows: to read, to write."""
 
@@ -101,7 +95,7 @@ class ProxyRequest:
             # In UTF-8, as it came.
             found.append(("x-engram-session", self.thread.session.encode().decode("latin-1")))
         if self.writing is not None:
-            found.append(("x-engram-receipt", self.writing.receipt))
+            found.append(("x-engram-receipt", self.writing.receipt_id))
         if self.error is not None:
             found.append(("x-engram-error", self.error))
         return found
@@ -120,7 +114,7 @@ class Proxy:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         begun = time.perf_counter()
-        wire = WIRES.get(scope["path"]) if scope["method"] == "POST" else None
+        wire = wire_at(scope["path"]) if scope["method"] == "POST" else None
         sender = ResponseSender(send, scope["extensions"][OUTLET]["self"])
         try:
             headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
@@ -186,10 +180,10 @@ class Proxy:
             sender.own = [("x-engram-error", shown(f"the request is packed ({packing}), which memory does not read"))]
         if reads or writes:
             request = await self._read(wire, body)
-            last = matching.last_user(request.messages)
+            last = matching.last_user_index(request.messages)
             sender.asked = None if last is None else request.messages[last].text
-            namespace = namespace_of(access, asked_namespace(given), request.user)
-            visit = ProxyRequest(wire, request, namespace, text_of(given, SESSION_HEADER), reads, writes)
+            namespace = namespace_of(access, requested_namespace(given), request.user)
+            visit = ProxyRequest(wire, request, namespace, header_text(given, SESSION_HEADER), reads, writes)
             await self._prepare(visit)
             if visit.notes.texts:
                 body = wire.with_notes(request, visit.notes.texts)
@@ -273,8 +267,10 @@ class Proxy:
 
     def _find(self, visit: ProxyRequest) -> ConversationMatch:
         """Find the thread: on the event loop, or in one of the pool's threads."""
-        request, ledger = visit.request, self._services.ledger
-        visit.thread = matching.find(ledger, visit.namespace, request.messages, visit.session, request.previous)
+        request, store = visit.request, self._services.conversations
+        visit.thread = matching.match_conversation(
+            store, visit.namespace, request.messages, visit.session, request.previous_response_id
+        )
         return visit.thread
 
     def _accept(self, visit: ProxyRequest) -> WriteTicket:
@@ -309,13 +305,13 @@ class Proxy:
         if visit is None:
             return
         if visit.writing is not None:
-            self._services.recorder.failed(visit.writing)
+            self._services.recorder.reply_failed(visit.writing)
         elif visit.later is not None:
             visit.later.add_done_callback(self._failed_later)
 
     def _failed_later(self, task: asyncio.Task[WriteTicket | None]) -> None:
         if not task.cancelled() and task.exception() is None and (writing := task.result()) is not None:
-            self._services.recorder.failed(writing)
+            self._services.recorder.reply_failed(writing)
 
     # The reply.
 
@@ -380,11 +376,11 @@ class Proxy:
 
     def _hand_over(self, writing: WriteTicket, collector: Collector) -> None:
         try:
-            replies = [replace(reply, said=cleaned(reply.said)) for reply in collector.replies()]
+            replies = [replace(reply, message=cleaned(reply.message)) for reply in collector.replies()]
             if replies:
                 self._services.recorder.reply(writing, replies, collector.response_id)
             else:
-                self._services.recorder.failed(writing)
+                self._services.recorder.reply_failed(writing)
         except Exception:  # a worker's edge: whatever it is, the reply must go on
             self._services.metrics.failures.labels("record_error").inc()
             logger.exception("a reply was not remembered")
@@ -553,10 +549,10 @@ def read_request(wire: Wire, body: bytes) -> Request:
 
 def cleaned(said: ChatMessage) -> ChatMessage:
     """A message without the notes that Engram had put in, where it holds some."""
-    pieces = tuple(replace(piece, text=text) for piece in said.pieces if (text := without_notes(piece.text)))
-    if pieces == said.pieces:
+    pieces = tuple(replace(piece, text=text) for piece in said.parts if (text := without_notes(piece.text)))
+    if pieces == said.parts:
         return said
-    return replace(said, pieces=pieces, text=without_notes(said.text), key=without_notes(said.key))
+    return replace(said, parts=pieces, text=without_notes(said.text), canonical=without_notes(said.canonical))
 
 
 def mode_of(headers: dict[str, str], access: Access) -> tuple[bool, bool]:

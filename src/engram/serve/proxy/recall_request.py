@@ -13,7 +13,7 @@ from engram.engram import Engram
 from engram.memory import Memory
 from engram.notes.injection import Wording
 from engram.recall.context import estimated_tokens
-from engram.serve.conversations.matching import ConversationMatch, last_user
+from engram.serve.conversations.matching import ConversationMatch, last_user_index
 from engram.serve.wire.base import ChatMessage
 from engram.text.markup import as_said
 from engram.text.tokenizer import words
@@ -72,7 +72,7 @@ def asked(thread: ConversationMatch, messages: Sequence[ChatMessage], *, sticky:
 
     sticky: whether earlier messages get back the notes that they had.
     """
-    last = last_user(messages)
+    last = last_user_index(messages)
     if last is None:
         return None
     wanted = {place: ids for place, ids in thread.notes.items() if ids and (sticky or place == last)}
@@ -87,8 +87,8 @@ def asked(thread: ConversationMatch, messages: Sequence[ChatMessage], *, sticky:
         wanted=wanted,
         own={place: messages[place].text for place in (*wanted, last)},
         # What earlier messages get back is in the request, too.
-        held=thread.held.union(*wanted.values()),
-        said=[piece.text for said in messages for piece in said.pieces] if new else [],
+        held=thread.known_engrams.union(*wanted.values()),
+        said=[piece.text for said in messages for piece in said.parts] if new else [],
     )
 
 

@@ -18,10 +18,11 @@ from yarl import URL
 
 from engram.errors import EngramError
 from engram.models.local import LocalModel
-from engram.serve.auth.access import is_engram_key
+from engram.serve.auth.headers import is_engram_key
 from engram.serve.http.errors import ServeError
 from engram.serve.proxy.fast_relay import Connector, Flow, IdleTimer, Sink, StreamInterceptor
 from engram.serve.settings import Settings
+from engram.serve.wire.table import KEY_HEADERS, key_for_upstream
 
 PREFIX = "/v1"
 
@@ -107,9 +108,9 @@ class Upstream:
             if name not in NOT_SENT and not name.startswith(OWN) and not is_engram_key(name, value)
         ]
         if self._key is not None:
-            anthropic = any(name == "anthropic-version" for name, _ in sent)
-            sent = [(name, value) for name, value in sent if name not in ("authorization", "x-api-key")]
-            sent.append(("x-api-key", self._key) if anthropic else ("authorization", f"Bearer {self._key}"))
+            own = key_for_upstream(self._key, [name for name, _ in sent])
+            sent = [(name, value) for name, value in sent if name not in KEY_HEADERS]
+            sent.append(own)
         # What comes packed would have to be unpacked to be remembered.
         sent.append(("accept-encoding", "identity"))
         return sent
