@@ -281,7 +281,7 @@ class Recorder:
                 if self._stop.is_set():
                     raise Stopped(str(error)) from error
                 self._on_event("retry")
-                log(logger, logging.WARNING, "the memory cannot be written, new messages wait", error=str(error))
+                log(logger, logging.WARNING, "a write failed, new messages wait", error=str(error))
             self._stop.wait(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
