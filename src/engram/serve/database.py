@@ -1,6 +1,6 @@
 """The SQLite file of a server, PATH.serve: keys, the messages of conversations, responses and receipts.
 
-Owns the file: its schema, how it is opened, and its secret. The queries stand with the stores: `auth.keys`,
+Owns the file: its schema, how it is opened, and its secret. The stores hold the queries: `auth.keys`,
 `conversations.log` and `conversations.receipts`. The file holds keyed hashes of messages, never their text.
 """
 
@@ -25,7 +25,7 @@ READ_WAIT = 0.1
 """Seconds a read waits for a lock. Locks against readers are rare, and the event loop may be the reader."""
 
 IDLE_READERS = 8
-"""Read connections kept open while nobody reads."""
+"""Idle read connections kept open."""
 
 TABLES = (
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL)",

@@ -1,4 +1,4 @@
-"""Server-sent events: takes a byte stream apart into events.
+"""Server-sent events: parses a byte stream into events.
 
 Owns the format of the WHATWG standard ("Server-sent events", section 9.2). Knows nothing of what an API's events mean.
 """
@@ -21,7 +21,7 @@ class Event(NamedTuple):
 
 
 class EventParser:
-    """Takes a stream apart that comes in chunks, cut anywhere."""
+    """Parses a stream that comes in chunks, cut anywhere."""
 
     def __init__(self) -> None:
         self._rest = b""

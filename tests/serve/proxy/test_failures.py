@@ -91,7 +91,7 @@ def test_a_locked_memory(hasty: Caller, stream: bool) -> None:
         client = [user("Where is the vet?"), assistant(hasty.upstream.reply), user("Thank you.")]
         assert hasty.chat(client).status_code == 200
         assert hasty.answer["x-engram-session"] == answer.headers["x-engram-session"]
-        wait_until(lambda: hasty.server.logged("memory cannot be written, what is new waits"), "a line of the log")
+        wait_until(lambda: hasty.server.logged("a write failed, new messages wait"), "a line of the log")
         assert metric(hasty.server, "engram_queue_length") >= 4
         assert len(hasty.kept()) == 1
     assert hasty.server.settled(receipt)["state"] in ("stored", "indexed")

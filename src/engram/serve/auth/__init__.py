@@ -1,1 +1,1 @@
-"""Who may call the server: keys, the headers that carry them, and what each key allows."""
+"""Access to the server: keys, the headers that carry them, and the rights of each key."""

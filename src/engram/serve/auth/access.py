@@ -1,6 +1,6 @@
 """Access decisions: which namespaces and which rights the key of a request opens.
 
-A decision depends on the key alone. The memory is not read, so an answer reveals nothing about what it holds. Keys are
+A decision depends on the key alone. The memory is not read, so an answer reveals nothing about its content. Keys are
 stored by `keys`; the headers that carry them are read by `headers`.
 """
 

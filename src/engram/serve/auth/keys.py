@@ -29,7 +29,7 @@ CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 @dataclass(frozen=True, slots=True)
 class KeyRow:
-    """A stored key: which namespaces it covers and what it allows."""
+    """A stored key: the namespaces it covers, and its rights."""
 
     key_id: str
     name: str | None
@@ -47,7 +47,7 @@ class KeyRow:
 
 
 class KeyStore:
-    """Creates, lists, finds and revokes keys. Safe to use from threads, and from several processes at once."""
+    """Creates, lists, finds and revokes keys. Safe to use from threads and from several processes."""
 
     def __init__(self, database: ServerDatabase) -> None:
         self._database = database

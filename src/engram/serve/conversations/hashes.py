@@ -33,7 +33,7 @@ _numbers = itertools.count(secrets.randbits(16))
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """The hash of a message by which it is compared with others, wherever it stands."""
+    """The hash of a message, independent of its position in a conversation."""
 
     digest: bytes
     is_long: bool
@@ -74,7 +74,7 @@ class Hashes:
         return self._digest(b"3", b"".join(one.digest for one in fingerprints[-3:]))
 
     def session_key(self, session: str) -> int:
-        """Return the number that stands for a session, a signed 64-bit integer."""
+        """Return the number that represents a session, a signed 64-bit integer."""
         return int.from_bytes(self._digest(b"s", session.encode())[:8], signed=True)
 
     def response(self, id: str) -> bytes:

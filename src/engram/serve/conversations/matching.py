@@ -1,4 +1,4 @@
-"""Matches a request to a stored conversation, and tells which of its messages are new.
+"""Matches a request to a stored conversation, and lists which of its messages are new.
 
 Owns the rules. A message is recognised by the chain hash of it and all messages before it; where a client has cut off
 the beginning, by the hash of it and the two messages (or the one message) before. Writes nothing. Knows nothing of the
@@ -60,8 +60,8 @@ def match_conversation(
 ) -> ConversationMatch:
     """Return the conversation that a request's `messages` belong to, and which of them are new.
 
-    session: the name that the caller gives; None for none. previous_response_id: the response that the request
-    continues from. Raises `ServeError` 400 for an invalid session name, or a name generated for another namespace.
+    session: the name that the caller gives, or None. previous_response_id: the response that the request continues
+    from. Raises `ServeError` 400 for an invalid session name, or a name generated for another namespace.
     """
     hashes = Hashes(store.secret, namespace)
     if session is not None:
@@ -172,7 +172,7 @@ class Search:
         return Found() if node is None else self._found_at(node, turn, 0)
 
     def _found_at(self, node: Node, turn: int | None, context: int) -> Found:
-        """Return what is stored up to `node`, the node of `turn`; None for a node before the first turn.
+        """Return the stored part up to `node`, the node of `turn`; None for a node before the first turn.
 
         context: how many nodes before the first turn the model sees, too.
         """
@@ -188,7 +188,7 @@ class Search:
         return node if node is not None and self._session_key in (None, node.session_key) else None
 
     def _chains(self, start: bytes) -> list[bytes]:
-        """Return the chain hash of each turn. `start`: the chain of what comes before the first."""
+        """Return the chain hash of each turn. `start`: the chain of the messages before the first."""
         return list(itertools.accumulate(self._fingerprints, self._hashes.chain, initial=start))[1:]
 
     def _deepest(self, kind: Kind, digests: Sequence[bytes | None]) -> int | None:

@@ -9,8 +9,8 @@ Locks, in the order in which they may be nested:
 1. the write lock of `ServerDatabase` (held by `ServerDatabase.writing`, and by every read of a ":memory:" database);
 2. `PendingWrites.lock`, which also guards the queue of the `Recorder` (the recorder's condition uses this lock).
 
-Nobody opens a transaction while holding `PendingWrites.lock`, and nobody waits for a file under it: it is held for
-microseconds, also on the event loop.
+No code opens a transaction or waits for a file while it holds `PendingWrites.lock`: the lock is held for microseconds,
+also on the event loop.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Node:
 
 
 class PendingWrites:
-    """Accepted entries that are not in the file yet. Every method takes microseconds; call them under `lock`."""
+    """Accepted entries that are not in the file yet. Call every method under `lock`; each needs microseconds."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()

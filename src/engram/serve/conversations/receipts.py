@@ -32,8 +32,8 @@ class ReceiptStore:
     ) -> Receipt | None:
         """Return the receipt with this id; None if there is none or its namespace is not `allowed`.
 
-        is_indexed: tells whether all engrams with these ids are in the index. A stored receipt for which it is true is
-        returned as "indexed". Unknown receipts and receipts of other namespaces take the same steps, so that timing
+        is_indexed: returns whether all engrams with these ids are in the index. A stored receipt for which it is true
+        is returned as "indexed". Unknown receipts and receipts of other namespaces take the same steps, so that timing
         does not tell them apart.
         """
         with self._pending.lock:

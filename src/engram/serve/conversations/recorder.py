@@ -281,7 +281,7 @@ class Recorder:
                 if self._stop.is_set():
                     raise Stopped(str(error)) from error
                 self._on_event("retry")
-                log(logger, logging.WARNING, "the memory cannot be written, new messages wait", error=str(error))
+                log(logger, logging.WARNING, "a write failed, new messages wait", error=str(error))
             self._stop.wait(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
@@ -296,7 +296,7 @@ class Recorder:
         self._remove_pending(jobs, refusals)
 
     def _mark_accepted(self, jobs: list[WriteJob]) -> list[ResolvedJob]:
-        """Write into the server database what is about to be written into the memory."""
+        """Write nodes and receipts into the server database, before the engrams go into the memory."""
         all_resolved = []
         with self._store.database.writing() as transaction:
             for job in jobs:
@@ -347,14 +347,14 @@ class Recorder:
                     ticket.reason = resolved.reasons[0]
                 else:
                     ticket.stored_at = now
-                # Before the future resolves: a caller that waits for it reads the receipt at once.
+                # Before the future resolves: a caller that waits for the future then reads the receipt.
                 self._pending.receipts[ticket.receipt_id] = ticket.as_receipt()
         for resolved in all_resolved:
             resolve_future(resolved.job.result.done)
             self._count("refused", len(resolved.reasons))
 
     def _mark_stored(self, all_resolved: list[ResolvedJob], refusals: list[Receipt]) -> None:
-        """Write into the server database what is now in the memory."""
+        """Mark nodes and receipts as stored in the server database: their engrams are in the memory."""
         with self._store.database.writing() as transaction:
             for resolved in all_resolved:
                 self._store.mark_stored(transaction, resolved.nodes)
@@ -401,7 +401,7 @@ class Recorder:
         self._remove_pending(jobs)
 
     def _recover(self) -> None:
-        """Settle what a killed server had accepted: engrams that are in the memory are stored, others refused."""
+        """Settle the accepted nodes and receipts of a killed server: stored if their engrams are in the memory."""
         nodes, receipts = self._store.unfinished(), self._store.receipts.unfinished()
         if not nodes and not receipts:
             return

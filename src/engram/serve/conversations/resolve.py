@@ -17,7 +17,7 @@ from engram.serve.conversations.pending import ACCEPTED, REFUSED, STORED, Node
 from engram.serve.database import Transaction
 
 SPEAKING_ROLES = ("user", "assistant")
-"""Roles whose parts are somebody's words; tool calls and results have no speaker."""
+"""Roles whose parts are words of a speaker; tool calls and results have no speaker."""
 
 
 class Resolver:
@@ -36,7 +36,7 @@ class Resolver:
         """The parents of the job's messages as they were before the job, by id."""
 
     def resolve(self) -> ResolvedJob:
-        """Write the nodes, notes and the response id of the job; return what it becomes."""
+        """Write the nodes, notes and the response id of the job; return the resolved job."""
         job, transaction = self._job, self._transaction
         for message in job.messages:
             self._resolve_message(message)

@@ -26,7 +26,7 @@ class ChatMessage:
     role: str
     """user, assistant, system (also for developer) or tool."""
     parts: tuple[MessagePart, ...]
-    """What is remembered of it; () for nothing, as for an image alone or a system message."""
+    """The parts that are remembered; () for none, as for an image alone or a system message."""
     canonical: str
     """Its content in a canonical form: the same message sent again has the same.
 
@@ -43,7 +43,7 @@ class ChatMessage:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request to a model, as far as memory needs it."""
+    """The parts of a request to a model that memory needs."""
 
     text: str
     """The body."""

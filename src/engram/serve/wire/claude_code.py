@@ -1,4 +1,4 @@
-"""What Claude Code writes into requests besides the words of its user.
+"""What Claude Code adds to the words of its user in a request.
 
 Owns these conventions of one front end. They are harmless for requests of others.
 """

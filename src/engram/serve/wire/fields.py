@@ -1,6 +1,6 @@
 """Checks the fields of a request, and words the errors.
 
-Every error names the field and what was found there. Knows nothing of what a message means.
+Every error names the field and the kind of value it holds. Knows nothing of what a message means.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from engram.serve.wire.spans import Items, JsonBody, Span, kind
 def identifier(fields: Mapping[str, object], name: str, where: str = "") -> str | None:
     """Return the text of a field that identifies something; None if it has none.
 
-    Raises `ServeError` 400 for a lone surrogate: names that differ only in those could not be told apart.
+    Raises `ServeError` 400 for a lone surrogate: two such names could not be distinguished.
     """
     value = fields.get(name)
     if not isinstance(value, str) or not value:

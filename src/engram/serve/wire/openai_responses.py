@@ -1,6 +1,6 @@
 """OpenAI's responses: the format of requests, responses and streams.
 
-Owns where each part stands in them. A reply is a list of items, and the client sends it back as such: successive items
+Owns the fields that hold each part. A reply is a list of items, and the client sends it back as such: successive items
 of the model are one message here. Knows nothing of the other APIs.
 """
 

@@ -1,4 +1,4 @@
-"""JSON with positions: parses a body, tells where each message stands, and inserts text without changing other bytes.
+"""JSON with positions: parses a body, returns the span of each message, and inserts text without changing other bytes.
 
 The json module parses values; this module walks only the brackets around messages. Of an API's format it knows that an
 object holds a list of messages, that a message has a content, and which content parts are text.

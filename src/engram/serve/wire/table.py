@@ -1,7 +1,7 @@
 """The wire formats: one row for each API whose conversations are remembered.
 
 A row says everything about an API that the rest of the server needs: its path, how its requests, responses and errors
-look, how its streams end, and which header carries its key. Callers look rows up here; nobody else lists APIs.
+look, how its streams end, and which header carries its key. Callers look rows up here; no other module lists APIs.
 
 A new wire format needs:
 
@@ -49,7 +49,7 @@ class Wire:
     ends: Callable[[bytes], bool]
     """Returns whether these bytes of an event stream hold its end mark.
 
-    The mark is a line of its own, so that a model's words are never taken for it. A caller that has the bytes in chunks
+    The mark is a separate line, so that a model's words never match it. A caller that has the bytes in chunks
     puts the last 32 bytes of what came before in front of each chunk.
     """
     error: Callable[[ServeError], bytes]
