@@ -73,7 +73,7 @@ def chatting(memory: Memory, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
             return next_
 
         monkeypatch.setattr("builtins.input", answer)
-        talk = Conversation(memory, model or Scripted(), namespace="default", session="now", prompt=SMALL)
+        talk = Conversation(memory, model or Scripted(), namespace="default", session="now", profile=SMALL)
         Chat(talk, interactive=True).run()
         printed = capsys.readouterr()
         return printed.out + printed.err

@@ -23,7 +23,7 @@ from engram.engram import DEFAULT_NAMESPACE, Engram
 from engram.errors import EngramError, InvalidEngram, NotFound
 from engram.memory import Memory
 from engram.models import open_model
-from engram.notes.wording import prompt_for
+from engram.notes.wording import profile_for
 
 PROMPT = "you › "
 LISTED = 15
@@ -60,18 +60,18 @@ def chat(
       engram chat --namespace ana
       printf 'What is my dog called?\n' | engram chat
     """
-    prompt = prompt_for(model)
-    prompt = replace(
-        prompt,
-        notes=prompt.notes if notes is None else notes,
-        budget=prompt.budget if budget is None else budget,
+    profile = profile_for(model)
+    profile = replace(
+        profile,
+        max_notes=profile.max_notes if notes is None else notes,
+        budget=profile.budget if budget is None else budget,
     )
     forgive_encodings()
     with Memory(memory) as store:
         language_model = open_model(model)
         try:
             talk = Conversation(
-                store, language_model, namespace=namespace, session=session or new_session(), prompt=prompt
+                store, language_model, namespace=namespace, session=session or new_session(), profile=profile
             )
             Chat(talk, interactive=sys.stdin.isatty() and sys.stdout.isatty()).run()
         finally:
