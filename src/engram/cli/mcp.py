@@ -20,12 +20,13 @@ def mcp(namespace: Namespace = DEFAULT_NAMESPACE, memory: MemoryPath = None) -> 
     """
     import anyio
 
+    from engram.serve.api.caller import Caller
     from engram.serve.api.mcp import make_server, serve_stdio
     from engram.serve.auth.access import Access, check_namespace
 
     check_namespace(namespace)
-    own = Access(key_id=None, default=namespace, read=True, write=True, erase=True, admin=False)
+    caller = Caller(Access(key_id=None, default=namespace, read=True, write=True, erase=True, admin=False))
     with opened(memory, make=True) as kept:
-        interrupted = anyio.run(serve_stdio, make_server(kept, access=lambda: own))
+        interrupted = anyio.run(serve_stdio, make_server(kept, caller=lambda: caller))
     if interrupted:
         raise typer.Abort

@@ -14,7 +14,7 @@ from typing import Any, cast
 import fastapi
 
 from engram.serve.api import rest
-from engram.serve.api.tools import VERBS
+from engram.serve.api.tools import TOOLS
 from engram.serve.services import Services
 
 RECORDED = Path(__file__).with_name("schemas.json")
@@ -69,8 +69,8 @@ class FakeServices:
 def mcp_tools() -> dict[str, Any]:
     """Return the schemas of each tool, with its hints for clients."""
     tools = {}
-    for name, verb in VERBS.items():
-        takes, gives = verb.input_schema(), verb.output_schema()
+    for name, tool in TOOLS.items():
+        takes, gives = tool.input_schema(), tool.output_schema()
         tools[name] = {
             "input": without_prose(takes, takes.get("$defs", {})),
             "order": list(takes["properties"]),
