@@ -25,7 +25,7 @@ SAMPLE = {
 }
 
 
-def test_turns_sessions_and_dates(read, write):
+def test_turns_get_session_date_and_caption(read, write):
     found = read(write([SAMPLE]))
     assert found.problems == []
     assert [(e.session, e.speaker, e.text, e.metadata) for e in found.engrams] == [
@@ -41,7 +41,7 @@ def test_turns_sessions_and_dates(read, write):
     assert ids == sorted(ids)
 
 
-def test_importing_twice_and_longer(bring, write):
+def test_importing_again_adds_only_new_turns(bring, write):
     assert bring(write([SAMPLE])).remembered == 4
     longer = json.loads(json.dumps(SAMPLE))
     longer["conversation"]["session_10"].append({"speaker": "Ana", "dia_id": "D10:2", "text": "Late."})
@@ -49,11 +49,11 @@ def test_importing_twice_and_longer(bring, write):
     assert (again.remembered, again.already_there, again.problems) == (1, 4, [])
 
 
-def test_one_sample_alone_and_over_several_lines(read, write):
+def test_a_single_sample_over_several_lines_is_read(read, write):
     assert len(read(write(json.dumps(SAMPLE, indent=2))).turns) == 4
 
 
-def test_what_is_wrong_is_named(read, write):
+def test_problems_are_named_and_the_rest_is_read(read, write):
     bad = {
         "sample_id": "talk-2",
         "conversation": {
@@ -87,5 +87,5 @@ def test_what_is_wrong_is_named(read, write):
         (None, None),
     ],
 )
-def test_dates(text, expected):
+def test_session_date_reads_published_dates(text, expected):
     assert session_date(text) == expected

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import typer
 
-from engram.cli.options import MemoryPath, Namespace, opened
+from engram.cli.options import MemoryPath, Namespace, open_memory
 from engram.engram import DEFAULT_NAMESPACE
 
 
-def mcp(namespace: Namespace = DEFAULT_NAMESPACE, memory: MemoryPath = None) -> None:
+def mcp(namespace: Namespace = DEFAULT_NAMESPACE, path: MemoryPath = None) -> None:
     """Offer a memory to an agent as MCP tools, over stdio.
 
-    For clients that start it themselves, as Claude Code and Cursor do. The tools are remember, recall, forget and list;
-    they see this one namespace only. It ends when its input does.
+    For clients that start the server as a process, as Claude Code and Cursor do. The tools are remember, recall, forget
+    and list; they see this one namespace only. The server ends when its input ends.
 
     Example:
       claude mcp add engram -- engram mcp --namespace ana
@@ -26,7 +26,7 @@ def mcp(namespace: Namespace = DEFAULT_NAMESPACE, memory: MemoryPath = None) -> 
 
     check_namespace(namespace)
     caller = Caller(Access(key_id=None, default=namespace, read=True, write=True, erase=True, admin=False))
-    with opened(memory, make=True) as kept:
-        interrupted = anyio.run(serve_stdio, make_server(kept, caller=lambda: caller))
+    with open_memory(path, create=True) as memory:
+        interrupted = anyio.run(serve_stdio, make_server(memory, caller=lambda: caller))
     if interrupted:
         raise typer.Abort
