@@ -59,8 +59,8 @@ def conversation(memory: Memory, model: Parrot, session: str = "today", profile:
     return Conversation(memory, model, namespace="ana", session=session, profile=profile)
 
 
-def say(talk: Conversation, text: str) -> str:
-    return "".join(talk.say(text)).strip()
+def say(chat: Conversation, text: str) -> str:
+    return "".join(chat.say(text)).strip()
 
 
 def remembered(memory: Memory, *texts: str, role: str = "user") -> None:
@@ -75,9 +75,9 @@ def last_message(model: Parrot) -> str:
 def test_a_memory_of_an_earlier_session_precedes_the_question(memory: Memory):
     remembered(memory, "My dog is called Biscuit.", "The museum project is due in November.")
     model = Parrot("Biscuit.")
-    talk = conversation(memory, model)
-    assert say(talk, "What is my dog called?") == "Biscuit."
-    assert talk.used[0].engram.text == "My dog is called Biscuit."
+    chat = conversation(memory, model)
+    assert say(chat, "What is my dog called?") == "Biscuit."
+    assert chat.used[0].engram.text == "My dog is called Biscuit."
     assert "- My dog is called Biscuit.\n" in last_message(model)
     assert last_message(model).endswith(" What is my dog called?")
 
@@ -97,23 +97,23 @@ def test_the_message_is_stored_before_the_reply_begins(memory: Memory):
 
 def test_a_broken_off_reply_is_stored_as_far_as_it_came(memory: Memory):
     model = Parrot("One two three.", None)
-    talk = conversation(memory, model)
-    pieces = talk.say("Count.")
+    chat = conversation(memory, model)
+    pieces = chat.say("Count.")
     assert next(pieces) == "One "
     pieces.close()
     assert model.stopped == 1
     with pytest.raises(ModelUnavailable):
-        say(talk, "Go on.")
+        say(chat, "Go on.")
     replies = [(e.text, dict(e.metadata)) for e in memory.engrams(namespace="ana") if e.role == "assistant"]
     assert replies == [("One", {"broken_off": True}), ("Half a", {"broken_off": True})]
 
 
 def test_a_visible_message_does_not_become_a_note(memory: Memory):
     model = Parrot("Hello Biscuit.")
-    talk = conversation(memory, model)
-    say(talk, "My dog is called Biscuit.")
-    say(talk, "What is my dog called?")
-    assert talk.used == ()
+    chat = conversation(memory, model)
+    say(chat, "My dog is called Biscuit.")
+    say(chat, "What is my dog called?")
+    assert chat.used == ()
     assert [m.content for m in model.received[-1][1:]] == [
         "My dog is called Biscuit.",
         "Hello Biscuit.",
@@ -123,56 +123,56 @@ def test_a_visible_message_does_not_become_a_note(memory: Memory):
 
 def test_a_message_that_dropped_out_of_the_history_is_recalled(memory: Memory):
     model = Parrot()
-    talk = conversation(memory, model, profile=PromptProfile(history_budget=40))
-    say(talk, "My dog is called Biscuit.")
+    chat = conversation(memory, model, profile=PromptProfile(history_budget=40))
+    say(chat, "My dog is called Biscuit.")
     for number in range(6):
-        say(talk, f"Let us talk about the weather of day {number} for a while now.")
-    say(talk, "What is my dog called?")
-    assert [hit.engram.text for hit in talk.used][:1] == ["My dog is called Biscuit."]
+        say(chat, f"Let us talk about the weather of day {number} for a while now.")
+    say(chat, "What is my dog called?")
+    assert [hit.engram.text for hit in chat.used][:1] == ["My dog is called Biscuit."]
 
 
 def test_questions_and_repetitions_do_not_become_notes(memory: Memory):
     remembered(memory, "What is my dog called?", "my dog is called  biscuit.", "My dog is called Biscuit.")
-    talk = conversation(memory, Parrot())
-    say(talk, "What is my dog called?")
-    assert len(talk.used) == 1
-    assert "biscuit" in talk.used[0].engram.text.casefold()
+    chat = conversation(memory, Parrot())
+    say(chat, "What is my dog called?")
+    assert len(chat.used) == 1
+    assert "biscuit" in chat.used[0].engram.text.casefold()
 
 
 def test_replies_become_notes_only_for_a_large_model(memory: Memory):
     remembered(memory, "Your dog is called Max, I guess.", role="assistant")
     for profile, used in ((SMALL, 0), (LARGE, 1)):
-        talk = conversation(memory, Parrot(), profile=profile)
-        say(talk, "What is my dog called?")
-        assert len(talk.used) == used
+        chat = conversation(memory, Parrot(), profile=profile)
+        say(chat, "What is my dog called?")
+        assert len(chat.used) == used
         memory.forget(session="today")
 
 
 def test_another_namespace_is_never_recalled(memory: Memory):
     memory.remember("My dog is called Rex.", namespace="ben")
-    talk = conversation(memory, Parrot())
-    say(talk, "What is my dog called?")
-    assert talk.used == ()
+    chat = conversation(memory, Parrot())
+    say(chat, "What is my dog called?")
+    assert chat.used == ()
 
 
 def test_notes_stay_within_number_and_budget(memory: Memory):
     remembered(memory, *(f"My dog likes toy number {n}." for n in range(20)))
-    talk = conversation(memory, Parrot(), profile=PromptProfile(max_notes=4))
-    say(talk, "Which toy does my dog like?")
-    assert len(talk.used) == 4
-    talk = conversation(memory, Parrot(), session="b", profile=PromptProfile(max_notes=4, budget=17))
-    say(talk, "Which toy does my dog like?")
-    assert len(talk.used) == 2
-    talk = conversation(memory, Parrot(), session="c", profile=PromptProfile(max_notes=0))
-    say(talk, "Which toy does my dog like?")
-    assert talk.used == ()
+    chat = conversation(memory, Parrot(), profile=PromptProfile(max_notes=4))
+    say(chat, "Which toy does my dog like?")
+    assert len(chat.used) == 4
+    chat = conversation(memory, Parrot(), session="b", profile=PromptProfile(max_notes=4, budget=17))
+    say(chat, "Which toy does my dog like?")
+    assert len(chat.used) == 2
+    chat = conversation(memory, Parrot(), session="c", profile=PromptProfile(max_notes=0))
+    say(chat, "Which toy does my dog like?")
+    assert chat.used == ()
 
 
 def test_all_messages_fit_into_the_context_of_the_model(memory: Memory):
     model = Parrot(*["word " * 50] * 30, context=200)
-    talk = conversation(memory, model)
+    chat = conversation(memory, model)
     for number in range(30):
-        say(talk, f"This is message number {number} about my dog.")
+        say(chat, f"This is message number {number} about my dog.")
         assert sum(len(m.content.split()) + 8 for m in model.received[-1]) <= 150
         assert model.received[-1][1].role == "user"
 
@@ -188,9 +188,9 @@ def test_a_text_over_the_context_is_stored_in_full_and_sent_in_part(memory: Memo
 
 def test_the_first_visible_message_stays_the_same_for_several_turns(memory: Memory):
     model = Parrot()
-    talk = conversation(memory, model, profile=PromptProfile(history_budget=200))
+    chat = conversation(memory, model, profile=PromptProfile(history_budget=200))
     for number in range(30):
-        say(talk, f"This is message number {number}.")
+        say(chat, f"This is message number {number}.")
     starts = [messages[1] for messages in model.received]
     assert len(set(starts)) < len(starts) / 3
 
@@ -204,13 +204,13 @@ def test_a_session_is_continued(memory: Memory):
 
 def test_a_forgotten_message_is_no_longer_visible(memory: Memory):
     model = Parrot("Hello Biscuit.")
-    talk = conversation(memory, model)
-    say(talk, "My dog is called Biscuit.")
-    assert talk.forget(talk.last_exchange()) == 2
+    chat = conversation(memory, model)
+    say(chat, "My dog is called Biscuit.")
+    assert chat.forget(chat.last_exchange()) == 2
     assert list(memory.engrams(namespace="ana")) == []
-    say(talk, "What is my dog called?")
+    say(chat, "What is my dog called?")
     assert len(model.received[-1]) == 2
-    assert talk.used == ()
+    assert chat.used == ()
 
 
 def test_a_text_that_cannot_be_stored_is_not_sent_to_the_model(memory: Memory):

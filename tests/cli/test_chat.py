@@ -73,8 +73,8 @@ def chatting(memory: Memory, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
             return next_
 
         monkeypatch.setattr("builtins.input", answer)
-        talk = Conversation(memory, model or Scripted(), namespace="default", session="now", profile=SMALL)
-        ChatTerminal(talk, interactive=True).run()
+        conversation = Conversation(memory, model or Scripted(), namespace="default", session="now", profile=SMALL)
+        ChatTerminal(conversation, interactive=True).run()
         printed = capsys.readouterr()
         return printed.out + printed.err
 
@@ -145,7 +145,7 @@ def test_ctrl_c_stops_a_reply_and_stores_its_part(memory: Memory, chatting: Call
 
 def test_ctrl_c_and_ctrl_d_at_the_prompt_leave(chatting: Callable[..., str]):
     for leave in (KeyboardInterrupt(), EOFError(), "/quit"):
-        assert "Yes." not in chatting(leave, "never said")
+        assert "Yes." not in chatting(leave, "never sent")
 
 
 def test_a_model_that_fails_does_not_end_the_chat(memory: Memory, chatting: Callable[..., str]):
@@ -193,7 +193,7 @@ def test_a_second_run_knows_the_first(tmp_path: Path):
     first = pipe("My dog is called Biscuit.\n", tmp_path / "m.db")
     assert (first.returncode, first.stderr) == (0, "")
     assert first.stdout.strip()
-    second = pipe("\nWhat is my dog called?\n/quit\nnever said\n", tmp_path / "m.db")
+    second = pipe("\nWhat is my dog called?\n/quit\nnever sent\n", tmp_path / "m.db")
     assert (second.returncode, second.stderr) == (0, "")
     assert "Biscuit" in second.stdout
     assert "\x1b" not in second.stdout
@@ -210,8 +210,8 @@ def test_commands_and_any_bytes_work_in_a_pipe(tmp_path: Path):
     with Memory(tmp_path / "m.db") as memory:
         remembered(memory, "My dog is called Biscuit.", "My cat is called Olive.")
     # /forget asks nothing in a pipe, so it forgets nothing if the words are ambiguous.
-    said = b"/memories caf\xe9\n/forget called\n/forget Olive\n/memories\n/quit\n"
-    done = subprocess.run([*COMMAND, "--memory", str(tmp_path / "m.db")], input=said, capture_output=True, timeout=60)
+    lines = b"/memories caf\xe9\n/forget called\n/forget Olive\n/memories\n/quit\n"
+    done = subprocess.run([*COMMAND, "--memory", str(tmp_path / "m.db")], input=lines, capture_output=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout.startswith(b"There are no such memories.\n")
     assert b"Forgot 1 memory." in done.stdout

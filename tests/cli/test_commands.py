@@ -10,10 +10,10 @@ ID = "018f1111-2222-7333-8444-555566667777"
 
 def test_recall_finds_a_remembered_text(run):
     assert run("remember", "My dog is called Biscuit.", "--speaker", "Ana").code == 0
-    found = run("recall", "What is my dog called?")
-    assert found.code == 0
-    assert found.err == ""
-    first, text, id = found.out.splitlines()
+    ran = run("recall", "What is my dog called?")
+    assert ran.code == 0
+    assert ran.err == ""
+    first, text, id = ran.out.splitlines()
     assert first.startswith("1.  ")
     assert first.endswith("  Ana  (default)")
     assert text == "    My dog is called Biscuit."
@@ -45,11 +45,11 @@ def test_remember_accepts_every_field(run):
 
 def test_a_recall_without_hits_succeeds(run):
     run("remember", "My dog is called Biscuit.")
-    found = run("recall", "quantum chromodynamics")
-    assert (found.code, found.out, found.err) == (0, "", "nothing in the namespace default fits\n")
-    found = run("recall", "dog", "-n", "other", "--json")
-    assert found.json == {"query": "dog", "namespace": "other", "hits": [], "unsearched": 0}
-    assert found.err == ""
+    ran = run("recall", "quantum chromodynamics")
+    assert (ran.code, ran.out, ran.err) == (0, "", "nothing in the namespace default fits\n")
+    ran = run("recall", "dog", "-n", "other", "--json")
+    assert ran.json == {"query": "dog", "namespace": "other", "hits": [], "unsearched": 0}
+    assert ran.err == ""
 
 
 def test_recall_applies_its_filters(run):
@@ -70,17 +70,17 @@ def test_recall_applies_its_filters(run):
 
 def test_recall_prints_a_context(run):
     run("remember", "My dog is called Biscuit.", "--at", "2026-03-01")
-    found = run("recall", "dog", "--context", "100")
-    assert "Biscuit" in found.out
-    assert "2026-03-01" in found.out
+    ran = run("recall", "dog", "--context", "100")
+    assert "Biscuit" in ran.out
+    assert "2026-03-01" in ran.out
     assert "Biscuit" in run("recall", "dog", "--context", "100", "--json").json["context"]
 
 
 def test_why_explains_a_rank(run):
     id = run("remember", "My dog is called Biscuit.").out.strip()
     assert "1 of 1" in run("why", "dog", id).out
-    found = run("why", "dog", id, "--json").json
-    assert (found["place"], found["engram"]["id"], found["winner"]["engram"]["id"]) == (1, id, id)
+    ran = run("why", "dog", id, "--json").json
+    assert (ran["place"], ran["engram"]["id"], ran["winner"]["engram"]["id"]) == (1, id, id)
     assert run("why", "dog", ID).code == 3
     assert run("why", "dog", id, "-n", "other").code == 3
 
@@ -103,8 +103,8 @@ def test_memories_lists_engrams_namespaces_and_sessions(run):
 
 def test_stats_counts_engrams(run, path: Path):
     run("remember", "one")
-    found = run("stats", "--json").json
-    assert (found["engrams"], found["namespaces"], found["path"]) == (1, 1, str(path))
+    ran = run("stats", "--json").json
+    assert (ran["engrams"], ran["namespaces"], ran["path"]) == (1, 1, str(path))
     assert "memories         1\n" in run("stats").out
 
 
@@ -148,8 +148,8 @@ def test_compact_removes_forgotten_text_from_the_files(run, path: Path):
 
 def test_reindex_indexes_everything(run):
     run("remember", "one")
-    found = run("reindex", "--json").json
-    assert (found["engrams"], found["unindexed"]) == (1, 0)
+    ran = run("reindex", "--json").json
+    assert (ran["engrams"], ran["unindexed"]) == (1, 0)
 
 
 def test_export_can_be_imported(run, tmp_path: Path):

@@ -32,9 +32,9 @@ def test_all_commands_exist():
 
 
 def test_every_exit_code_is_documented():
-    found = {int(code) for code in re.findall(r"^\| (\d+) \|", PAGE, re.MULTILINE)}
+    documented = {int(code) for code in re.findall(r"^\| (\d+) \|", PAGE, re.MULTILINE)}
     tree = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.EngramError)]
-    assert {kind.exit_code for kind in tree} | {0, 70, 130} == found
+    assert {kind.exit_code for kind in tree} | {0, 70, 130} == documented
 
 
 def test_help_and_version_work(run):

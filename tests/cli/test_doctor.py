@@ -24,7 +24,7 @@ def healthy(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, list[Engra
     """Return the bytes of a memory with many pages, and its engrams."""
     path = tmp_path_factory.mktemp("healthy") / "memory.db"
     words = random.Random(7)
-    kept = [
+    originals = [
         draft(
             f"number {n} " + " ".join(words.choices(["dog", "Biscuit", "cheese", "Paris"], k=30)),
             session=f"s{n // 100}",
@@ -34,8 +34,8 @@ def healthy(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, list[Engra
         )
         for n in range(COUNT)
     ]
-    fill(path, kept)
-    return path.read_bytes(), kept
+    fill(path, originals)
+    return path.read_bytes(), originals
 
 
 def fill(path: Path, engrams: list[Engram]) -> None:
@@ -53,9 +53,9 @@ def read(path: Path) -> list[Engram]:
 def test_doctor_reports_a_healthy_memory(run, path: Path):
     run("remember", "one")
     run("reindex")
-    found = run("doctor", "--json")
-    assert found.code == 0
-    assert found.json | {"store_bytes": 0, "index_bytes": 0} == {
+    ran = run("doctor", "--json")
+    assert ran.code == 0
+    assert ran.json | {"store_bytes": 0, "index_bytes": 0} == {
         "path": str(path),
         "problems": [],
         "readable": 1,
@@ -95,7 +95,7 @@ def test_engrams_in_the_wal_only_are_found_and_saved(path: Path, tmp_path: Path)
 
 @pytest.mark.parametrize("seed", range(4))
 def test_damaged_pages_lose_only_their_engrams(healthy, tmp_path: Path, seed: int):
-    content, kept = bytearray(healthy[0]), healthy[1]
+    content, originals = bytearray(healthy[0]), healthy[1]
     noise = random.Random(seed)
     pages = len(content) // PAGE
     for page in noise.sample(range(pages // 4, pages), 3):
@@ -108,9 +108,9 @@ def test_damaged_pages_lose_only_their_engrams(healthy, tmp_path: Path, seed: in
     outcome = salvage(path, new)
     assert outcome.saved == report.readable >= COUNT * 0.9
     saved = read(new)
-    known = {e.id: e for e in kept}
+    known = {e.id: e for e in originals}
     assert all(known[e.id] == e for e in saved)
-    assert [e.id for e in saved] == [e.id for e in kept if e.id in {s.id for s in saved}]
+    assert [e.id for e in saved] == [e.id for e in originals if e.id in {s.id for s in saved}]
     if outcome.lost is not None:
         assert outcome.lost == COUNT - outcome.saved
         assert set(outcome.lost_ids) == set(known) - {e.id for e in saved}
@@ -161,13 +161,13 @@ def test_salvage_does_not_need_the_first_page(healthy, tmp_path: Path):
 def test_long_texts_are_salvaged_in_full(tmp_path: Path):
     path, new = tmp_path / "memory.db", tmp_path / "new.db"
     with Memory(path) as memory:
-        kept = memory.remember_many(
+        originals = memory.remember_many(
             {"text": f"{n} " * size} for n, size in enumerate((1, 2_000, 2_031, 4_500, 300_000))
         )
         memory.compact()
     path.write_bytes(bytes(PAGE) + path.read_bytes()[PAGE:])
-    assert salvage(path, new).saved == len(kept)
-    assert read(new) == kept
+    assert salvage(path, new).saved == len(originals)
+    assert read(new) == originals
 
 
 def test_forgotten_engrams_are_not_salvaged(tmp_path: Path):
@@ -191,10 +191,10 @@ def test_doctor_reports_and_saves_a_damaged_memory(run, healthy, path: Path, tmp
     middle = len(content) // PAGE // 2 * PAGE
     content[middle : middle + PAGE] = bytes(PAGE)
     path.write_bytes(content)
-    found = run("doctor")
-    assert found.code == 7
-    assert "database  damaged" in found.out
-    assert f"save what can be read: engram doctor --memory {path} --save NEW.db" in found.out
+    ran = run("doctor")
+    assert ran.code == 7
+    assert "database  damaged" in ran.out
+    assert f"save what can be read: engram doctor --memory {path} --save NEW.db" in ran.out
     new = tmp_path / "new.db"
     saved = run("doctor", "--save", str(new))
     assert saved.code == 1
@@ -218,9 +218,9 @@ def test_a_damaged_index_is_reported_and_rebuilt(run, path: Path):
     run("reindex")
     state = Path(f"{path}.index") / "state.json"
     state.write_text("noise")
-    found = run("doctor", "--json")
-    assert found.code == 1
-    assert found.json["index"].startswith("damaged: ")
+    ran = run("doctor", "--json")
+    assert ran.code == 1
+    assert ran.json["index"].startswith("damaged: ")
     assert run("reindex").code == 0
     assert run("doctor", "--json").json["index"] == "good"
 

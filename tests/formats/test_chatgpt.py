@@ -10,8 +10,8 @@ def message(role="user", parts=("hello",), at=1_700_000_000.5, **more):
     return {"author": {"role": role}, "content": content, "create_time": at} | more
 
 
-def node(parent, children, said=None):
-    return {"parent": parent, "children": children, "message": said}
+def node(parent, children, content=None):
+    return {"parent": parent, "children": children, "message": content}
 
 
 CONVERSATION = {
@@ -33,25 +33,25 @@ CONVERSATION = {
 
 
 def test_the_shown_path_precedes_the_other_branches(read, write):
-    found = read(write([CONVERSATION]), namespace="ana")
-    assert [(e.role, e.speaker, e.text) for e in found.engrams] == [
+    items = read(write([CONVERSATION]), namespace="ana")
+    assert [(e.role, e.speaker, e.text) for e in items.engrams] == [
         ("user", None, "I have a dog."),
         ("assistant", "ChatGPT", "A dog! Tell me more."),
         ("assistant", "ChatGPT", "What is it called?"),
         ("user", None, "Biscuit."),
     ]
-    first, second, other, _ = found.engrams
+    first, second, other, _ = items.engrams
     assert (first.namespace, first.session, first.source, first.kind) == ("ana", "conv-1", "import:chatgpt", "turn")
     assert first.at == datetime.fromtimestamp(1_700_000_000.5, UTC)
     assert first.metadata == {"title": "A dog", "message_id": "u1"}
     assert (second.metadata["alternative"], other.metadata["alternative"]) == (2, 1)
-    assert (found.problems, found.left_out) == ([], ["is hidden in the conversation"])
+    assert (items.problems, items.left_out) == ([], ["is hidden in the conversation"])
 
 
 def test_without_branches_only_the_shown_path_is_read(read, write):
-    found = read(write([CONVERSATION]), branches=False)
-    assert found.texts == ["I have a dog.", "A dog! Tell me more."]
-    assert found.left_out.count("belongs to another branch") == 2
+    items = read(write([CONVERSATION]), branches=False)
+    assert items.texts == ["I have a dog.", "A dog! Tell me more."]
+    assert items.left_out.count("belongs to another branch") == 2
 
 
 def test_importing_again_adds_only_new_messages(bring, write, memory):
@@ -110,9 +110,9 @@ def test_parts_without_text_are_listed_in_the_metadata(read, write):
         "id": "c",
         "mapping": {"u": node(None, [], message(content={"content_type": "multimodal_text", "parts": parts}))},
     }
-    found = read(write([tree]))
-    assert found.texts == ["What is this?\nI said it aloud."]
-    assert found.engrams[0].metadata["parts"] == ["image_asset_pointer"]
+    items = read(write([tree]))
+    assert items.texts == ["What is this?\nI said it aloud."]
+    assert items.engrams[0].metadata["parts"] == ["image_asset_pointer"]
 
 
 def test_tool_calls_thoughts_and_empty_messages_are_skipped(read, write):
@@ -123,9 +123,9 @@ def test_tool_calls_thoughts_and_empty_messages_are_skipped(read, write):
         "picture": message("user", content={"content_type": "multimodal_text", "parts": [{"content_type": "image"}]}),
         "blank": message("user", ["  \n"]),
     }
-    found = read(write([{"id": "c", "mapping": {name: node(None, [], said) for name, said in messages.items()}}]))
-    assert (found.texts, found.problems) == ([], [])
-    assert sorted(found.left_out) == [
+    items = read(write([{"id": "c", "mapping": {name: node(None, [], content) for name, content in messages.items()}}]))
+    assert (items.texts, items.problems) == ([], [])
+    assert sorted(items.left_out) == [
         "contains no text",
         "contains no text",
         "contains thoughts, which is not part of the conversation",
@@ -145,9 +145,9 @@ def test_problems_are_named_and_the_rest_is_read(read, write):
         "message": node(None, [], "hello"),
         "good": node(None, [], message(parts=["good"])),
     }
-    found = read(write([{"id": "c", "mapping": mapping}, {"mapping": []}, {"mapping": {}}, "x"]))
-    assert found.texts == ["good"]
-    assert sorted(problem.split("conversations.json ")[1] for problem in found.problems) == [
+    items = read(write([{"id": "c", "mapping": mapping}, {"mapping": []}, {"mapping": {}}, "x"]))
+    assert items.texts == ["good"]
+    assert sorted(problem.split("conversations.json ")[1] for problem in items.problems) == [
         "[0].mapping.content: content is int; it must be an object",
         "[0].mapping.message: is not an object with a message",
         "[0].mapping.node: is not an object with a message",
@@ -168,6 +168,6 @@ def test_a_zip_with_one_or_several_parts_is_read(read, tmp_path: Path):
         archive.writestr("shared_conversations.json", "[{}]")
         archive.writestr("data/conversations-001.json", json.dumps([other]))
         archive.writestr("data/conversations-000.json", json.dumps([CONVERSATION]))
-    found = read(path)
-    assert [e.session for e in found.engrams] == ["conv-1"] * 4 + ["conv-2"] * 4
-    assert str(found.turns[0].location) == f"{path}/data/conversations-000.json [0].mapping.u1"
+    items = read(path)
+    assert [e.session for e in items.engrams] == ["conv-1"] * 4 + ["conv-2"] * 4
+    assert str(items.turns[0].location) == f"{path}/data/conversations-000.json [0].mapping.u1"

@@ -30,18 +30,18 @@ CONVERSATION = {
 
 
 def test_messages_become_turns(read, write):
-    found = read(write([CONVERSATION]), namespace="ana")
-    assert [(e.role, e.speaker, e.text) for e in found.engrams] == [
+    items = read(write([CONVERSATION]), namespace="ana")
+    assert [(e.role, e.speaker, e.text) for e in items.engrams] == [
         ("user", None, "I have a dog."),
         ("assistant", "Claude", "What is\n\nit called?"),
         ("user", None, "Yes."),
         ("user", None, "Yes."),
     ]
-    first = found.engrams[0]
+    first = items.engrams[0]
     assert (first.namespace, first.session, first.source) == ("ana", "conv-1", "import:claude")
     assert first.metadata == {"title": "Dogs", "message_id": "m1", "files": ["dog.jpg"]}
-    assert found.engrams[2].at == datetime(2026, 1, 5, 10, 0, 0, 250000, tzinfo=UTC)
-    assert len({e.id for e in found.engrams}) == 4
+    assert items.engrams[2].at == datetime(2026, 1, 5, 10, 0, 0, 250000, tzinfo=UTC)
+    assert len({e.id for e in items.engrams}) == 4
 
 
 def test_attachments_become_engrams(read, write):
@@ -79,16 +79,16 @@ def test_problems_are_named_and_the_rest_is_read(read, write):
         message("d", "human", "good", at="never"),
         message(None, "human", "no id"),
     ]
-    found = read(
+    items = read(
         write([CONVERSATION | {"chat_messages": messages}, {"chat_messages": []}, {"uuid": "x", "chat_messages": 1}])
     )
-    assert found.texts == ["good", "no id"]
-    assert found.engrams[0].at == datetime(2026, 1, 5, 10, 0, 0, 250000, tzinfo=UTC)
-    assert [problem.split("conversations.json ")[1] for problem in found.problems] == [
+    assert items.texts == ["good", "no id"]
+    assert items.engrams[0].at == datetime(2026, 1, 5, 10, 0, 0, 250000, tzinfo=UTC)
+    assert [problem.split("conversations.json ")[1] for problem in items.problems] == [
         "[0].chat_messages[0]: is str; a message must be an object",
         "[0].chat_messages[1]: sender is 'robot'; it must be human or assistant",
         "[0].chat_messages[2]: text is int; it must be text",
         "[1]: uuid is None; it must be text, which becomes the session",
         "[2].chat_messages: is int; it must be a list of messages",
     ]
-    assert found.left_out == ["contains no text"]
+    assert items.left_out == ["contains no text"]

@@ -59,17 +59,17 @@ def hits(memory: Memory, query: str) -> list[tuple[str, float]]:
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(engrams, max_size=12), st.lists(st.sampled_from(WORDS), min_size=1, max_size=4).map(" ".join))
-def test_export_and_import_give_the_same_memory(tmp_path: Path, kept: list[Engram], query: str):
+def test_export_and_import_give_the_same_memory(tmp_path: Path, originals: list[Engram], query: str):
     path = tmp_path / "x.jsonl"
     with Memory(":memory:") as first, Memory(":memory:") as second:
-        first.add(kept)
-        assert export(first.engrams(), path) == len(kept)
+        first.add(originals)
+        assert export(first.engrams(), path) == len(originals)
         outcome = load(ImportFile(str(path), ImportSettings(NOW)), second)
-        assert (outcome.remembered, outcome.problems) == (len(kept), [])
-        assert all_of(second) == all_of(first) == kept
+        assert (outcome.remembered, outcome.problems) == (len(originals), [])
+        assert all_of(second) == all_of(first) == originals
         assert hits(second, query) == hits(first, query)
         again = load(ImportFile(str(path), ImportSettings(NOW + timedelta(hours=1))), second)
-        assert (again.already_there, again.problems) == (len(kept), [])
+        assert (again.already_there, again.problems) == (len(originals), [])
 
 
 def test_a_line_contains_every_field(tmp_path: Path):

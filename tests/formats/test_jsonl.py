@@ -24,12 +24,12 @@ FULL = {
 
 
 def test_every_field_is_read(read, write):
-    found = read(write(json.dumps(FULL)))
+    items = read(write(json.dumps(FULL)))
     times = {
         "at": datetime(2026, 3, 1, 8, tzinfo=UTC),
         "recorded_at": datetime(2026, 3, 1, 9, 0, 0, 123456, tzinfo=UTC),
     }
-    assert found.engrams == [draft(**(FULL | times))]
+    assert items.engrams == [draft(**(FULL | times))]
 
 
 def test_only_text_is_required(read, write):
@@ -66,9 +66,9 @@ def test_problems_are_named_with_their_line_and_the_rest_is_read(read, write):
             )
         )
     )
-    found = read(path)
-    assert found.texts == ["one", "two"]
-    assert found.problems == [
+    items = read(path)
+    assert items.texts == ["one", "two"]
+    assert items.problems == [
         f"{path}:2: is not JSON: unterminated string starting at column 10",
         f"{path}:4: text is int; it must be str",
         f"{path}:5: has no text; the field 'text' is required",
@@ -90,29 +90,29 @@ def test_problems_are_named_with_their_line_and_the_rest_is_read(read, write):
 def test_a_line_that_is_not_utf8_affects_no_other(read, tmp_path: Path):
     path = tmp_path / "x.jsonl"
     path.write_bytes(b'{"text": "one"}\n{"text": "\xff\xfe"}\n{"text": "two"}\n')
-    found = read(path)
-    assert found.texts == ["one", "two"]
-    assert found.problems == [f"{path}:2: is not UTF-8: invalid start byte at byte 11"]
+    items = read(path)
+    assert items.texts == ["one", "two"]
+    assert items.problems == [f"{path}:2: is not UTF-8: invalid start byte at byte 11"]
 
 
 def test_deep_nesting_is_a_problem(read, write):
-    found = read(write('{"text": "one"}\n' + "[" * 100_000 + "\n"))
-    assert found.texts == ["one"]
-    assert "nested too deep" in found.problems[0]
+    items = read(write('{"text": "one"}\n' + "[" * 100_000 + "\n"))
+    assert items.texts == ["one"]
+    assert "nested too deep" in items.problems[0]
 
 
 def test_a_line_over_the_limit_is_skipped(read, write, monkeypatch):
     monkeypatch.setattr(sources, "MAX_LINE", 1 << 20)
     path = write('{"text": "one"}\n{"text": "' + "x" * (3 << 20) + '"}\n{"text": "two"}\n')
-    found = read(path)
-    assert found.texts == ["one", "two"]
-    assert found.problems == [f"{path}:2: is longer than 1 MiB, more than any engram needs"]
+    items = read(path)
+    assert items.texts == ["one", "two"]
+    assert items.problems == [f"{path}:2: is longer than 1 MiB, more than any engram needs"]
 
 
 def test_a_text_over_the_limit_is_a_problem(read, write):
-    found = read(write(json.dumps({"text": "x" * ((1 << 20) + 1)}) + '\n{"text": "y"}'))
-    assert found.texts == ["y"]
-    assert "the limit is 1,048,576" in found.problems[0]
+    items = read(write(json.dumps({"text": "x" * ((1 << 20) + 1)}) + '\n{"text": "y"}'))
+    assert items.texts == ["y"]
+    assert "the limit is 1,048,576" in items.problems[0]
 
 
 LINES = '{"text": "één"}\r\n\r\n{"text": "two"}\r\n'
@@ -122,16 +122,16 @@ LINES = '{"text": "één"}\r\n\r\n{"text": "two"}\r\n'
 def test_encodings_and_line_ends_are_recognised(read, tmp_path: Path, encoding: str):
     path = tmp_path / "x"
     path.write_bytes(LINES.encode(encoding))
-    found = read(path)
-    assert (found.texts, found.problems) == (["één", "two"], [])
+    items = read(path)
+    assert (items.texts, items.problems) == (["één", "two"], [])
 
 
 def test_lines_before_the_end_of_a_truncated_utf16_file_are_read(read, tmp_path: Path):
     path = tmp_path / "x"
     path.write_bytes(LINES.encode("utf-16")[:-21])
-    found = read(path)
-    assert found.texts == ["één"]
-    assert found.problems[0].startswith(f"{path}:3: ")
+    items = read(path)
+    assert items.texts == ["één"]
+    assert items.problems[0].startswith(f"{path}:3: ")
 
 
 def test_gzip_is_read(read, tmp_path: Path):
@@ -144,18 +144,18 @@ def test_lines_before_the_end_of_a_truncated_gzip_are_read(read, tmp_path: Path)
     lines = "".join(f'{{"text": "number {n * 7919}"}}\n' for n in range(20_000))
     path = tmp_path / "x.jsonl.gz"
     path.write_bytes(gzip.compress(lines.encode())[:-30_000])
-    found = read(path)
-    assert found.texts[0] == "number 0"
-    assert found.problems == [
-        f"{path}:{len(found.texts) + 1}: cannot be read from here on: Compressed file ended before the end-of-stream"
+    items = read(path)
+    assert items.texts[0] == "number 0"
+    assert items.problems == [
+        f"{path}:{len(items.texts) + 1}: cannot be read from here on: Compressed file ended before the end-of-stream"
         " marker was reached"
     ]
 
 
 @pytest.mark.parametrize("content", ["", "\n\n", " \t"])
 def test_an_empty_file_has_no_items(read, write, content: str):
-    found = read(write(content))
-    assert (found.turns, found.problems) == ([], [])
+    items = read(write(content))
+    assert (items.turns, items.problems) == ([], [])
 
 
 def test_a_file_without_json_is_a_problem(read, write):
@@ -167,9 +167,9 @@ def test_a_file_without_json_is_a_problem(read, write):
 
 def test_a_broken_first_line_is_one_problem(read, write):
     path = write('# a comment\n{"text": "one"}\n')
-    found = read(path)
-    assert found.texts == ["one"]
-    assert found.problems[0].startswith(f"{path}:1: is not JSON")
+    items = read(path)
+    assert items.texts == ["one"]
+    assert items.problems[0].startswith(f"{path}:1: is not JSON")
 
 
 def test_a_file_that_cannot_be_opened_is_a_problem(read, tmp_path: Path):
@@ -178,9 +178,9 @@ def test_a_file_that_cannot_be_opened_is_a_problem(read, tmp_path: Path):
 
 
 def test_a_json_list_of_records_is_read(read, write):
-    found = read(write([{"text": "one"}, 7, {"text": "two"}]))
-    assert found.texts == ["one", "two"]
-    assert found.problems[0].endswith("conversations.json [1]: is a number; it must be an object")
+    items = read(write([{"text": "one"}, 7, {"text": "two"}]))
+    assert items.texts == ["one", "two"]
+    assert items.problems[0].endswith("conversations.json [1]: is a number; it must be an object")
 
 
 def test_ids_depend_on_content_and_not_on_position(read, write):

@@ -26,18 +26,18 @@ SAMPLE = {
 
 
 def test_turns_get_session_date_and_caption(read, write):
-    found = read(write([SAMPLE]))
-    assert found.problems == []
-    assert [(e.session, e.speaker, e.text, e.metadata) for e in found.engrams] == [
+    items = read(write([SAMPLE]))
+    assert items.problems == []
+    assert [(e.session, e.speaker, e.text, e.metadata) for e in items.engrams] == [
         ("session_2", "Ana", "Look! [shared a red kite]", {"dia_id": "D2:1"}),
         ("session_2", "Bo", "Look!", {"dia_id": "D2:2"}),
         ("session_2", "Bo", "[shared a tree]", {"dia_id": "D2:3"}),
         ("session_10", "Bo", "Late.", {"dia_id": "D10:1"}),
     ]
-    assert {e.namespace for e in found.engrams} == {"talk-1"}
-    assert found.engrams[0].at == datetime(2024, 5, 31, 13, 30, tzinfo=UTC)
-    assert found.engrams[3].at == datetime(2024, 6, 3, 0, 5, tzinfo=UTC)
-    ids = [e.id for e in found.engrams]
+    assert {e.namespace for e in items.engrams} == {"talk-1"}
+    assert items.engrams[0].at == datetime(2024, 5, 31, 13, 30, tzinfo=UTC)
+    assert items.engrams[3].at == datetime(2024, 6, 3, 0, 5, tzinfo=UTC)
+    ids = [e.id for e in items.engrams]
     assert ids == sorted(ids)
 
 
@@ -62,9 +62,9 @@ def test_problems_are_named_and_the_rest_is_read(read, write):
             "session_2": "nothing",
         },
     }
-    found = read(write([bad, {"conversation": {"session_1": []}}]))
-    assert found.texts == ["Hi."]
-    places = [problem.split("conversations.json ")[1] for problem in found.problems]
+    items = read(write([bad, {"conversation": {"session_1": []}}]))
+    assert items.texts == ["Hi."]
+    places = [problem.split("conversations.json ")[1] for problem in items.problems]
     assert places == [
         "[0].conversation.session_1_date_time: is 'some day'; a date such as '1:56 pm on 8 May, 2023' was expected, so"
         " its turns are dated today",

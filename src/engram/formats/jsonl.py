@@ -1,4 +1,4 @@
-"""Engram's own JSON format: one object per engram, with the fields of `records.FIELDS`.
+"""The JSON format of Engram: one object per engram, with the fields of `records.FIELDS`.
 
 Owns the reading: what `export` writes, `import` reads back to the same engram. Documented in docs/formats.md.
 """
@@ -18,7 +18,7 @@ from engram.times import parse_time
 
 
 class RecordReader:
-    """Reads the records of one file. Counts records without id that are equal, so that each gets its own id."""
+    """Reads the records of one file. Counts equal records without id, so that each gets a different id."""
 
     def __init__(self, settings: ImportSettings) -> None:
         self._settings = settings

@@ -231,7 +231,7 @@ def _elements(text: str, name: str) -> Iterator[SourceValue | Problem]:
             yield _syntax_problem(location, json.JSONDecodeError("expecting ',' or ']'", text, cursor), number)
             return
     if text[_skip_blank(text, cursor + is_list) :]:
-        yield Problem(SourceLocation(name), "goes on after the end of its JSON; the rest was not read")
+        yield Problem(SourceLocation(name), "continues after the end of its JSON; the rest was not read")
 
 
 def _syntax_problem(location: SourceLocation, error: BaseException, number: int) -> Problem:

@@ -1,4 +1,4 @@
-"""Language models behind one small interface: a local one, and any OpenAI-compatible endpoint.
+"""Language models with one small interface: a local model, and any OpenAI-compatible endpoint.
 
 Owns how a model is named on a command line. Does not know terminals, memories or notes.
 """

@@ -1,4 +1,4 @@
-"""A model behind an OpenAI-compatible endpoint, over HTTP.
+"""A model at an OpenAI-compatible endpoint, over HTTP.
 
 Owns the wire format: the request, the server-sent events of the reply, and an error message for each failure. Does not
 know where the endpoint runs, nor the content of the messages.

@@ -43,7 +43,7 @@ class Wording:
     """Whether notes are passages between marks; otherwise a plain list, which a small model uses better."""
 
     def recall_limit(self, held: int) -> int:
-        """Return how many hits to request for a request that holds `held` engrams already."""
+        """Return how many hits to request for a request that contains `held` engrams already."""
         return self.profile.max_notes + SPARE_HITS + min(held, MAX_SPARE_HELD)
 
     def choose(self, hits: Iterable[Hit], held_ids: Collection[str], held_texts: Collection[str]) -> list[Engram]:
@@ -85,7 +85,7 @@ def wording_for(*, embedded: bool, budget: int, notes: int, least_score: float) 
 
 
 def marked(notes: str) -> str:
-    """Return notes between their marks, ready to stand before the user's message."""
+    """Return notes between their marks, to be put before the user's message."""
     return f"{OPEN}\n{notes}\n{CLOSE}\n\n"
 
 

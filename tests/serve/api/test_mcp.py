@@ -127,9 +127,9 @@ def test_remember_recall_list_forget(memory: Memory) -> None:
 
         result = await client.call_tool("recall", {"query": "What is my dog called?"})
         assert result.structured_content is not None
-        (found,) = result.structured_content["passages"]
-        assert 0.3 < found.pop("score") <= 1.0
-        assert found == {
+        (hit,) = result.structured_content["passages"]
+        assert 0.3 < hit.pop("score") <= 1.0
+        assert hit == {
             "id": stored["id"],
             "text": "My dog is called Biscuit.",
             "at": "2026-03-02T13:05:00+00:00",
@@ -143,7 +143,7 @@ def test_remember_recall_list_forget(memory: Memory) -> None:
         assert "1. 2026-03-02T13:05:00+00:00 Ana (id " in text_of(result)
         assert "\n   My dog is called Biscuit.\n" in text_of(result)
 
-        assert (await call(client, "list"))["memories"] == [found]
+        assert (await call(client, "list"))["memories"] == [hit]
         assert await call(client, "forget", ids=[stored["id"]]) == {"forgotten": 1, "not_found": []}
         assert (await call(client, "list"))["memories"] == []
 
@@ -163,7 +163,7 @@ def test_results_from_an_empty_memory_state_it(memory: Memory) -> None:
 
 def test_a_wrong_id_and_an_id_of_another_namespace_look_the_same(memory: Memory) -> None:
     other = memory.remember("A secret of Ben's.", namespace="ben").id
-    own = memory.remember("I drink tea.", namespace="ana").id
+    mine = memory.remember("I drink tea.", namespace="ana").id
 
     async def work(client: Client) -> None:
         assert await refused(client, "forget", ids=["tea"]) == "id is 'tea'; it must be a UUID"
@@ -172,7 +172,7 @@ def test_a_wrong_id_and_an_id_of_another_namespace_look_the_same(memory: Memory)
             assert await refused(client, "forget", ids=[id]) == f"no memory has the id {id}; nothing was forgotten"
             assert await refused(client, "list", ids=[id]) == f"no memory has the id {id}"
             assert await refused(client, "list", after_id=id) == f"no memory has the id {id}, which after_id names"
-        assert await call(client, "forget", ids=[own, UNKNOWN_ID]) == {"forgotten": 1, "not_found": [UNKNOWN_ID]}
+        assert await call(client, "forget", ids=[mine, UNKNOWN_ID]) == {"forgotten": 1, "not_found": [UNKNOWN_ID]}
 
     run(memory, work, ANA)
     assert memory.get(other).text == "A secret of Ben's."
@@ -243,17 +243,17 @@ def test_a_hostile_text_stays_a_note(memory: Memory) -> None:
 
 def test_a_long_text_is_cut_to_the_part_that_matches_the_query(memory: Memory) -> None:
     words = " ".join(f"Sentence number {n} is about nothing much." for n in range(5_000))
-    kept = memory.remember(f"{words} The lighthouse keeper is called Onofre. {words}")
+    stored = memory.remember(f"{words} The lighthouse keeper is called Onofre. {words}")
 
     async def work(client: Client) -> None:
-        (found,) = (await call(client, "recall", query="What is the lighthouse keeper called?"))["passages"]
-        assert found["cut"]
-        assert "Onofre" in found["text"]
-        assert len(found["text"]) < 100_000
+        (hit,) = (await call(client, "recall", query="What is the lighthouse keeper called?"))["passages"]
+        assert hit["cut"]
+        assert "Onofre" in hit["text"]
+        assert len(hit["text"]) < 100_000
         (listed,) = (await call(client, "list"))["memories"]
         assert listed["cut"]
-        (whole,) = (await call(client, "list", ids=[kept.id]))["memories"]
-        assert (whole["text"], whole["cut"]) == (kept.text, False)
+        (whole,) = (await call(client, "list", ids=[stored.id]))["memories"]
+        assert (whole["text"], whole["cut"]) == (stored.text, False)
 
     run(memory, work)
 
@@ -262,12 +262,12 @@ def test_list_continues_after_the_previous_page(memory: Memory) -> None:
     ids = [memory.remember(f"Turn {n}", session="odd" if n % 2 else "even").id for n in range(7)]
 
     async def work(client: Client) -> None:
-        seen, behind = [], None
+        seen, after_id = [], None
         while True:
-            answer = await call(client, "list", limit=3, **({} if behind is None else {"after_id": behind}))
+            answer = await call(client, "list", limit=3, **({} if after_id is None else {"after_id": after_id}))
             seen += [one["id"] for one in answer["memories"]]
-            behind = answer["next"]
-            if behind is None:
+            after_id = answer["next"]
+            if after_id is None:
                 break
         assert seen == ids
         assert [one["id"] for one in (await call(client, "list", session="odd"))["memories"]] == ids[1::2]
@@ -385,8 +385,8 @@ def test_the_tools_work_over_http(memory: Memory, mode: str) -> None:
             assert len((await client.list_tools()).tools) == 4
             stored = await call(client, "remember", text="My dog is called Biscuit.")
             assert stored["namespace"] == "ana"
-            (found,) = (await call(client, "recall", query="What is my dog called?"))["passages"]
-            assert found["id"] == stored["id"]
+            (hit,) = (await call(client, "recall", query="What is my dog called?"))["passages"]
+            assert hit["id"] == stored["id"]
             assert "no memory has the id" in await refused(client, "forget", ids=[UNKNOWN_ID])
 
     with serving(memory, KEYS) as (url, metrics):
@@ -401,9 +401,9 @@ def test_concurrent_calls_see_their_own_namespace(memory: Memory) -> None:
                 await call(client, "remember", text=f"{name} keeps number {number}.")
 
             async def looked() -> None:
-                found = await call(client, "recall", query="Who keeps which number?", limit=50)
-                assert found["passages"]
-                assert all(passage["text"].startswith(name) for passage in found["passages"])
+                answer = await call(client, "recall", query="Who keeps which number?", limit=50)
+                assert answer["passages"]
+                assert all(passage["text"].startswith(name) for passage in answer["passages"])
                 assert len((await call(client, "list"))["memories"]) == 5
 
             await asyncio.gather(*(looked() for _ in range(5)))

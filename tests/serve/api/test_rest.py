@@ -121,11 +121,11 @@ def test_remember_one_and_recall_it(client: RestClient):
     stored = client.memory.get(engram["id"])
     assert (stored.namespace, stored.session, stored.speaker, stored.at) == ("home", "walk", "Ana", NOW)
     assert (engram["at"], engram["metadata"]) == ("2026-03-02T14:05:00+00:00", {"page": 3})
-    found = client.post("/recall", {"query": "What is my dog called?"}).json()
-    assert [hit["engram"] for hit in found["hits"]] == [engram]
-    assert 0 < found["hits"][0]["score"] <= 1
-    assert found["context"] is None
-    assert (found["namespace"], found["unsearched"]) == ("home", 0)
+    result = client.post("/recall", {"query": "What is my dog called?"}).json()
+    assert [hit["engram"] for hit in result["hits"]] == [engram]
+    assert 0 < result["hits"][0]["score"] <= 1
+    assert result["context"] is None
+    assert (result["namespace"], result["unsearched"]) == ("home", 0)
     assert "Biscuit" in client.post("/recall", {"query": "dog", "budget": 200}).json()["context"]
 
 
@@ -175,8 +175,8 @@ def test_recall_applies_its_filters(client: RestClient):
 
 def test_why_explains_the_rank_of_an_engram(client: RestClient):
     engram = client.memory.remember("My dog is called Biscuit.", namespace="home")
-    found = client.post("/why", {"query": "dog", "id": engram.id}).json()
-    assert (found["place"], found["engram"]["id"], found["winner"]["engram"]["id"]) == (1, engram.id, engram.id)
+    result = client.post("/why", {"query": "dog", "id": engram.id}).json()
+    assert (result["place"], result["engram"]["id"], result["winner"]["engram"]["id"]) == (1, engram.id, engram.id)
     assert client.post("/why", {"query": "zebra", "id": engram.id}).json()["reason"]
 
 
@@ -360,8 +360,8 @@ def test_another_namespace_looks_like_one_that_does_not_exist(client: RestClient
     ):
         answers = []
         for id in (theirs, UNKNOWN_ID):
-            given = None if body is None else json.loads(json.dumps(body).replace("{}", id))
-            answers.append(client.ask(method, path.format(id), json=given, key=key))
+            sent = None if body is None else json.loads(json.dumps(body).replace("{}", id))
+            answers.append(client.ask(method, path.format(id), json=sent, key=key))
         error_of(answers[0], 404)
         assert answers[0].content == answers[1].content
         assert dict(answers[0].headers) == dict(answers[1].headers)

@@ -86,10 +86,10 @@ def current() -> dict[str, Any]:
 
 
 def test_rest_takes_and_returns_what_was_recorded() -> None:
-    recorded, found = json.loads(RECORDED.read_text())["rest"], current()["rest"]
-    assert found.keys() == recorded.keys()
+    recorded, computed = json.loads(RECORDED.read_text())["rest"], current()["rest"]
+    assert computed.keys() == recorded.keys()
     for name, operation in recorded.items():
-        assert found[name] == operation, name
+        assert computed[name] == operation, name
 
 
 def test_the_mcp_tools_take_and_return_what_was_recorded() -> None:

@@ -348,7 +348,7 @@ class Rest:
             self._services.settle()
             count = self._memory.forget(id=id, namespace=namespace, session=session, before=before)
             if not count and param is not None:
-                raise ServeError(404, f"this namespace holds nothing with this {param}", "not_found", param)
+                raise ServeError(404, f"nothing in this namespace has this {param}", "not_found", param)
             return {"forgotten": count}
 
         return await self._respond(forget)

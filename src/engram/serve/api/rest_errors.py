@@ -65,7 +65,7 @@ def error_for(error: Exception, path: str | None = None) -> ServeError:
         return error
     if isinstance(error, NotFound):
         # The library's message names the file.
-        return ServeError(404, "this namespace holds nothing with this id", "not_found", "id")
+        return ServeError(404, "nothing in this namespace has this id", "not_found", "id")
     if isinstance(error, EngramError):
         message = str(error) if path is None else str(error).replace(path, "the memory")
         return ServeError(error.http_status, message, snake_case(type(error).__name__))

@@ -148,7 +148,7 @@ class Form(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     def filters(self) -> dict[str, Any]:
-        """Return the filter arguments of `Memory.recall` and `Memory.engrams`, as far as the request has them."""
+        """Return those filter arguments of `Memory.recall` and `Memory.engrams` that this kind of request has."""
         names = ("session", "before", "after", "kinds")
         return {name: getattr(self, name) for name in names if name in type(self).model_fields}
 

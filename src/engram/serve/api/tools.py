@@ -33,7 +33,7 @@ def remember(
     """Store a text."""
     text = without_notes(arguments.text)
     if arguments.text and not text:
-        raise InvalidEngram("text holds only notes that were recalled; they are in memory already")
+        raise InvalidEngram("text contains only recalled notes; they are in memory already")
     now = datetime.now(UTC)
     engram = memory.remember(
         text,

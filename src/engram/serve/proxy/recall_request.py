@@ -38,7 +38,7 @@ class RecallRequest(NamedTuple):
     texts: Mapping[int, str]
     """By message index: the text of each message that may get notes."""
     held_ids: frozenset[str]
-    """Ids of the engrams that the request holds already."""
+    """Ids of the engrams that the request contains already."""
     held_texts: Sequence[str]
     """Texts of the messages in the request."""
 
@@ -91,7 +91,7 @@ def build_recall_request(
         query=recall_query(messages, last) if new else None,
         earlier_notes=earlier,
         texts={index: messages[index].text for index in (*earlier, last)},
-        # The request will also hold the notes of earlier messages.
+        # The request will also contain the notes of earlier messages.
         held_ids=match.held.union(*earlier.values()),
         held_texts=[piece.text for message in messages for piece in message.pieces] if new else [],
     )
