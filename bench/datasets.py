@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from engram.formats import locomo
-from engram.formats.items import Place, Problem, Settings
-from engram.formats.items import Turn as Imported
+from engram.formats.items import ImportedTurn, ImportSettings, Problem, SourceLocation
 
 LOCOMO_VARIABLE = "ENGRAM_LOCOMO"
 """The environment variable that may hold the path of LoCoMo's JSON."""
@@ -91,10 +90,10 @@ def read_locomo(path: Path) -> list[Conversation]:
 def locomo_conversation(sample: Mapping[str, Any], file: str) -> Conversation:
     """One sample of LoCoMo; its turns are read as `engram import` reads them."""
     turns = []
-    for item in locomo.read(sample, Place(file), Settings(datetime.now(UTC))):
+    for item in locomo.read(sample, SourceLocation(file), ImportSettings(datetime.now(UTC))):
         if isinstance(item, Problem):
             raise DatasetError(str(item))
-        if isinstance(item, Imported):
+        if isinstance(item, ImportedTurn):
             e = item.engram
             turns.append(Turn(str(e.metadata["dia_id"]), e.session, e.speaker or "", e.role, e.text, e.at))
     known = {turn.key for turn in turns}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from engram.cli.options import Json, MemoryPath, UsageError, help_of
-from engram.cli.output import answer, note, one_line
+from engram.cli.output import escape_line, print_json, print_note
 from engram.errors import NotFound
 
 if TYPE_CHECKING:
@@ -61,10 +61,10 @@ def create(
         )
         row = next(row for row in store.list() if row.key_id == key_id)
     if as_json:
-        answer(record(row) | {"key": key})
+        print_json(record(row) | {"key": key})
     else:
         typer.echo(key)
-        note(f"key {key_id} covers {covers(row)} and allows {rights(row)}; it is shown only now")
+        print_note(f"key {key_id} covers {covers(row)} and allows {rights(row)}; it is shown only now")
 
 
 def list_keys(memory: MemoryPath = None, as_json: Json = False) -> None:
@@ -81,15 +81,15 @@ def list_keys(memory: MemoryPath = None, as_json: Json = False) -> None:
             rows = store.list()
     if as_json:
         for row in rows:
-            answer(record(row))
+            print_json(record(row))
         return
     for row in rows:
         state = "" if row.revoked is None else f"  revoked {row.revoked:%Y-%m-%d %H:%M}"
         name = "" if row.name is None else f"  ({row.name})"
         line = f"{row.key_id}  {row.created:%Y-%m-%d %H:%M}  {rights(row):<18}  {covers(row)}{name}{state}"
-        typer.echo(one_line(line))
+        typer.echo(escape_line(line))
     if not rows:
-        note("no keys: the server accepts connections from this machine only, from every user of it")
+        print_note("no keys: the server accepts connections from this machine only, from every user of it")
 
 
 def revoke(
@@ -109,9 +109,9 @@ def revoke(
     with opened(memory) as store:
         store.revoke(id)
     if as_json:
-        answer({"revoked": id})
+        print_json({"revoked": id})
     else:
-        typer.echo(f"revoked {one_line(id)}")
+        typer.echo(f"revoked {escape_line(id)}")
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import overload
 
 from engram.engram import Engram
-from engram.recall.context import Count, context, estimated_tokens
+from engram.recall.context import CountTokens, context, estimated_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Recall(Sequence[Hit]):
     def __getitem__(self, place: int | slice) -> Hit | Sequence[Hit]:
         return self.hits[place]
 
-    def context(self, budget: int = 512, count: Count = estimated_tokens) -> str:
+    def context(self, budget: int = 512, count: CountTokens = estimated_tokens) -> str:
         """The best hits as notes for a prompt, in the order of time, dated, within `budget` tokens.
 
         `count` gives the tokens of a text; without it they are estimated on the safe side. "" where nothing was found

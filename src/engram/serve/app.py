@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from engram.errors import EngramError
 from engram.installation import version
 from engram.models.local import LocalModel
-from engram.serve.api import rest
+from engram.serve.api import rest, rest_errors
 from engram.serve.api.mcp import mcp_app
 from engram.serve.http import limits
 from engram.serve.http.errors import ServeError
@@ -65,7 +65,7 @@ def make_app(services: Services, upstream: Upstream, recalls: RecallProcess, mod
         docs_url="/docs", redoc_url=None, title="Engram", version=version(), description=DESCRIPTION, lifespan=lifespan
     )
     app.include_router(rest.router(services))
-    rest.add_error_handlers(app)
+    rest_errors.add_error_handlers(app)
     # Only for the methods that are not passed on, which it refuses.
     app.router.routes.append(Route("/v1/{path:path}", endpoint=proxy, methods=METHODS, include_in_schema=False))
     app.router.routes.append(Route("/mcp", endpoint=mcp, include_in_schema=False))
@@ -122,7 +122,7 @@ def add_health(app: FastAPI, services: Services) -> None:
         access = services.gate.access(dict(request.headers))
         if not access.admin:
             # The figures count over all namespaces.
-            raise rest.forbidden("the figures are for admin keys")
+            raise rest_errors.forbidden("the figures are for admin keys")
         return Response(services.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 

@@ -76,8 +76,13 @@ class Asker:
 
 def asked(cue: str | None, namespace: str, **fields: Any) -> RecallRequest:
     """The question of a request of one message."""
-    given: dict[str, Any] = {"wanted": {}, "own": {0: cue or ""}, "held": frozenset(), "said": []}
-    return RecallRequest(namespace=namespace, last=0, cue=cue, **(given | fields))
+    given: dict[str, Any] = {
+        "earlier_notes": {},
+        "texts": {0: cue or ""},
+        "held_ids": frozenset(),
+        "held_texts": [],
+    }
+    return RecallRequest(namespace=namespace, last=0, query=cue, **(given | fields))
 
 
 @pytest.fixture
@@ -110,10 +115,10 @@ def test_it_answers_as_the_memory_does_at_once_and_when_it_is_up(asker: Asker) -
 def test_notes_that_a_message_had_come_back(asker: Asker) -> None:
     wait_until(asker.ready, "the process")
     (id,) = asker.notes(asked("What is my dog called?", "ana")).recalled
-    again = asker.notes(asked(None, "ana", wanted={0: (id,)}))
+    again = asker.notes(asked(None, "ana", earlier_notes={0: (id,)}))
     assert again.recalled == (id,)
     assert "Biscuit" in again.texts[0]
-    assert asker.notes(asked(None, "bo", wanted={0: (id,)})).texts == {}
+    assert asker.notes(asked(None, "bo", earlier_notes={0: (id,)})).texts == {}
 
 
 def test_many_at_once_each_get_their_own(asker: Asker) -> None:

@@ -28,7 +28,7 @@ from engram.serve.conversations.matching import ConversationMatch
 from engram.serve.http.errors import ServeError, bad_request
 from engram.serve.http.limits import OUTLET, Outlet, form_of
 from engram.serve.http.logs import log
-from engram.serve.proxy.recall_request import NO_NOTES, Notes, asked
+from engram.serve.proxy.recall_request import NO_NOTES, Notes, build_recall_request
 from engram.serve.proxy.recall_worker import RecallProcess
 from engram.serve.proxy.upstream import Answer, Upstream
 from engram.serve.services import Services
@@ -256,7 +256,7 @@ class Proxy:
                 self._careful_until = time.monotonic() + CAREFUL
         if not visit.reads:
             return
-        wanted = asked(thread, visit.request.messages, sticky=services.settings.sticky)
+        wanted = build_recall_request(thread, visit.request.messages, sticky=services.settings.sticky)
         if wanted is not None:
             until = begun + services.settings.deadline
             with services.metrics.recall_seconds.time():
