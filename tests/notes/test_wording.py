@@ -1,4 +1,4 @@
-"""Wording of notes, and the text functions that keep a note harmless."""
+"""Wording of notes."""
 
 from datetime import UTC, datetime
 
@@ -6,8 +6,7 @@ import pytest
 
 from engram.engram import Engram, draft
 from engram.models.base import Message
-from engram.notes.wording import MAX_NOTE_CHARACTERS, PromptProfile, note_line, with_notes
-from engram.text.markup import is_question, neutral
+from engram.notes.wording import MAX_NOTE_CHARACTERS, PromptProfile, lines_within, note_line, with_notes
 
 PLAIN = PromptProfile(opening="Notes:", closing="Answer:", max_notes=3)
 
@@ -74,38 +73,9 @@ def test_a_note_contains_no_model_markup(markup: str):
     assert line.startswith("- a ")
 
 
-def test_neutral_keeps_ordinary_text():
-    for text in ("a < b and c > d", "x[0] = y", "if a || b { }", "<b>bold</b>", "[1] a footnote"):
-        assert neutral(text) == text
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "What is my dog called?",
-        "what is my dog called",
-        "What car do I drive",
-        "Where's my sister",
-        "do you know my name",
-        "Really? Why?",
-        "我的狗叫什么？",
-    ],
-)
-def test_is_question_recognises_questions(text: str):
-    assert is_question(text)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "My dog is called Biscuit.",
-        "When I was young I lived in Rome",
-        "What a day. I got the job.",
-        "I got a dog! Did I tell you?",
-        "Is that so? Mine is called Biscuit.",
-        "",
-        "...",
-    ],
-)
-def test_is_question_rejects_statements(text: str):
-    assert not is_question(text)
+def test_lines_within_stops_at_the_first_note_that_does_not_fit():
+    notes = [note("one"), note("two words"), note("x")]
+    lines = [note_line(one, PLAIN) for one in notes]
+    assert lines_within(100, notes, PLAIN, len) == lines
+    assert lines_within(len(lines[0]) + len(lines[2]) + 2, notes, PLAIN, len) == lines[:1]
+    assert lines_within(0, notes, PLAIN, len) == []
