@@ -52,3 +52,17 @@ def test_the_decisions_are_numbered_without_gaps_and_have_one_form() -> None:
         assert text.startswith(f"# {page.name[:4]} · ")
         assert re.findall(r"^\*\*([^*.]+)\.\*\*", text, re.MULTILINE) == parts, page.name
         assert f"]({page.name})" in index
+
+
+def test_the_glossary_names_modules_and_classes_that_exist() -> None:
+    glossary = (ROOT / "docs/glossary.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (.+) \| .+ \| `([\w.]+)`.*\|$", glossary, re.MULTILINE)
+    assert len(rows) > 60
+    for term, owner in rows:
+        base = ROOT / "src/engram" / owner.replace(".", "/")
+        paths = [path for path in (base.with_suffix(".py"), base / "__init__.py") if path.exists()]
+        assert paths, f"{term}: {owner} does not exist"
+        for name in re.findall(r"`(\w+)`", term):
+            assert re.search(rf"^class {name}\b", paths[0].read_text(encoding="utf-8"), re.MULTILINE), (
+                f"{name}, {owner}"
+            )
