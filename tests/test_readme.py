@@ -14,7 +14,7 @@ def test_the_ten_lines_work(tmp_path: Path) -> None:
     ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.startswith("My dog is called Biscuit. ")
-    assert "nothing kept it down" in ran.stdout
+    assert "it came first" in ran.stdout
     assert ran.stderr == ""
 
 

@@ -249,8 +249,8 @@ def test_recall_is_the_same_with_and_without_the_kernel(
 ) -> None:
     with Memory(tmp_path / "memory.db") as memory:
         for number in range(rounds):
-            for place, (speaker, role, text) in enumerate(CONVERSATION):
-                at = datetime(2025, 1 + number % 12, 1 + number % 28, 9, place, tzinfo=UTC)
+            for minute, (speaker, role, text) in enumerate(CONVERSATION):
+                at = datetime(2025, 1 + number % 12, 1 + number % 28, 9, minute, tzinfo=UTC)
                 varied = f"{text} ({number} {'so' * (number % 5)})"
                 memory.remember(varied, speaker=speaker, role=role, session=f"s{number}", at=at)
         if indexed:

@@ -113,7 +113,7 @@ def find_neighbours(rows: Ints, columns: Array, longest_pause: int) -> Links:
     at = address(numbers, np.int64)
     task = Linking(
         *(n, address(rows, np.int64), address_of_rows(columns), longest_pause, at, address(same_speaker, np.bool_)),
-        *(at + 8 * n * place for place in (4, 5, 6, 7)),
+        *(at + 8 * n * row for row in (4, 5, 6, 7)),
     )
     if kernel().computing.engram_link(ctypes.byref(task)):
         raise MemoryError

@@ -1,7 +1,8 @@
 """Matching and linking of turns in numpy: the reference for kernel.c, and what runs where it is not compiled.
 
-Owns what is found in each turn for each token of a query, and which turns are neighbours. Pure functions over arrays;
-knows no weight and no index. Small arrays are gathered with `take`: indexing takes three to ten times as long.
+Owns how the tokens of a query are matched in turns, and how turns are linked with neighbours and sessions. Pure
+functions over arrays; knows no weight and no index. Small arrays are gathered with `take`: indexing takes three to ten
+times as long.
 """
 
 from __future__ import annotations
@@ -97,16 +98,16 @@ def query_table(
     second: cosine of each slot's token to each other token of `ids`, in steps of 1/255: shape (slots, q).
     """
     q = len(ids)
-    near = [(place, id) for place, id in enumerate(ids) if has_near[place]]
+    near = [(index, id) for index, id in enumerate(ids) if has_near[index]]
     wanted = np.concatenate((np.array(ids, np.int64), *(language.near[id] for _, id in near)))
     slots = np.zeros(max(tokens, int(wanted.max(initial=0)) + 1), np.uint16)
     # A token that occurs twice in `wanted` gets its last slot, so the slots of `ids` are written again.
     slots[wanted] = np.arange(1, len(wanted) + 1)
     slots[wanted[:q]] = np.arange(1, q + 1)
     similarity = np.zeros((len(wanted) + 1, q), np.uint8)
-    for place, id in near:
-        similarity[slots.take(language.near[id]), place] = language.similarity[id]
-        similarity[place + 1, place] = 0
+    for index, id in near:
+        similarity[slots.take(language.near[id]), index] = language.similarity[id]
+        similarity[index + 1, index] = 0
     return slots, similarity
 
 
