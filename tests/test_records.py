@@ -12,8 +12,7 @@ from engram.engram import draft
 from engram.memory import Memory
 from engram.records import FIELDS, to_record
 
-pytest.importorskip("typer", reason="typer is not installed: pip install 'engram[cli]'")
-pytest.importorskip("fastapi", reason="fastapi is not installed: pip install 'engram[serve]'")
+pytest.importorskip("fastapi", reason="fastapi is not installed: pip install 'engram-layer[serve]'")
 
 from engram.cli.remember import remember
 from engram.serve.api.schemas import EngramForm, RememberArguments, Turn

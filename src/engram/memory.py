@@ -6,31 +6,24 @@ it is acknowledged; everything else is derived from there.
 
 from __future__ import annotations
 
-import logging
 import os
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple
 
 import numpy as np
 import platformdirs
 
-from engram import accel
 from engram.engram import DEFAULT_NAMESPACE, DEFAULT_SESSION, Engram, canonical_id, checked, draft
 from engram.errors import InvalidEngram, NotFound
-from engram.installation import RECOMPILE
-from engram.recall.candidates import DEFAULT_LIMITS
-from engram.recall.query import SpeakerTokens, parse_query, speaker_names
-from engram.recall.rank import Ranking, rank
+from engram.recall.query import parse_query
+from engram.recall.rank import Ranking, SpeakerCache, rank_filtered
 from engram.recall.result import Explanation, Hit, Recall
-from engram.search.local.damage import IndexDamaged
+from engram.search.base import IndexDamaged, Ints
 from engram.search.local.folder import IndexFolder
-from engram.search.local.forward import Ints
 from engram.search.local.index import LocalIndex
 from engram.search.local.reader import IndexReader
 from engram.store.base import Filter
@@ -42,13 +35,6 @@ from engram.times import as_utc
 
 BATCH = 4_000
 """Engrams that `remember_many` commits at a time."""
-
-
-NAMESPACES_KNOWN = 10_000
-"""Namespaces whose speakers are kept in mind."""
-
-WIDEST = 64
-"""How many times the usual reach a filtered recall goes before it takes what it has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +53,6 @@ class Stats:
     index_bytes: int
     index_trouble: str | None
     """Why the index cannot be used or kept up, if so; recall answers from the store meanwhile."""
-
-
-class Speakers(NamedTuple):
-    """Who speaks in a namespace, as it was when the memory had come to `through`."""
-
-    through: int
-    speakers: dict[str, int]
-    names: SpeakerTokens
 
 
 class Memory:
@@ -105,7 +83,7 @@ class Memory:
         self._corpus = LocalIndex(self._store, self._index, self._encoder)
         # Also when the process ends: a thread that the interpreter leaves behind inside a library would crash it.
         self._let_go = weakref.finalize(self, let_go, self._corpus, self._store, os.getpid())
-        self._speakers: dict[int, Speakers] = {}
+        self._names = SpeakerCache(self._encoder)
 
     @property
     def path(self) -> str:
@@ -208,7 +186,6 @@ class Memory:
         """
         if limit < 1:
             raise ValueError(f"limit is {limit}; it must be at least 1")
-        warn_without_kernel()
         where = self._where(namespace, session, before, after, kinds)
         view, ranking = self._ranked(query, where, limit, as_utc("now", now or datetime.now(UTC)))
         if ranking is None:
@@ -235,42 +212,25 @@ class Memory:
     def _rank(
         self, view: IndexReader, number: int, query: str, where: Filter, limit: int, now: datetime
     ) -> Ranking | None:
-        cue = parse_query(query, self._encoder, self._names(number, view.tail_through), now)
-        if not cue.ids:
+        names = self._names.tokens(number, view.version, lambda: self._store.speakers(number))
+        parsed = parse_query(query, self._encoder, names, now)
+        if not parsed.ids:
             return None
         also = None
         if where.session is not None:
             assert where.namespace is not None
-            also = np.array(self._store.session_seqs(where.namespace, where.session, 5_000), dtype=np.int64)
-        factor = max(1, limit // 100)
-        while True:
-            ranking = rank(view, number, cue, self._encoder, DEFAULT_LIMITS.times(factor), also)
-            # A filter can leave nothing of the usual candidates: look further until it does not.
-            enough = not is_narrow(where) or factor >= WIDEST
-            if ranking is None or enough or ranking.exhausted or len(ranking.order(where)) >= limit:
-                return ranking
-            factor *= 4
-
-    def _names(self, namespace: int, through: int) -> SpeakerTokens:
-        """The names that speak in a namespace, read again when something has been remembered since."""
-        known = self._speakers.get(namespace)
-        if known is None or known.through != through:
-            speakers = self._store.speakers(namespace)
-            same = known is not None and known.speakers == speakers
-            names = known.names if known is not None and same else speaker_names(self._encoder, speakers)
-            if len(self._speakers) > NAMESPACES_KNOWN:
-                self._speakers = {}
-            known = self._speakers[namespace] = Speakers(through, speakers, names)
-        return known.names
+            seqs = np.array(self._store.session_seqs(where.namespace, where.session, 5_000), dtype=np.int64)
+            also = view.rows_of(number, seqs)
+        return rank_filtered(view, number, parsed, self._encoder, where, limit, also)
 
     def _hits(self, ranking: Ranking, order: Ints, where: Filter, limit: int) -> Iterator[Hit]:
         """The first `limit` of the ranking that are still in the store and admitted by the filter."""
         left = limit
         for start in range(0, len(order), limit):
             part = order[start : start + limit]
-            engrams = self._store.by_seq(ranking.pool.turns.seqs[part].tolist())
+            engrams = self._store.by_seq(ranking.seqs[part].tolist())
             for place in part:
-                seq = int(ranking.pool.turns.seqs[place])
+                seq = int(ranking.seqs[place])
                 engram = engrams.get(seq)
                 if engram is not None and admitted(engram, where):
                     yield ranking.hit(int(place), engram)
@@ -448,23 +408,9 @@ def let_go(corpus: LocalIndex, store: SqliteStore, process: int) -> None:
         store.close()
 
 
-@cache
-def warn_without_kernel() -> None:
-    """Log, once in a process, that recall runs without the kernel: installers hide what the build said about it."""
-    if not accel.available:
-        logging.getLogger("engram").warning(
-            "recall runs in numpy, slower than with the compiled kernel; with a C compiler, run: %s", RECOMPILE
-        )
-
-
 def default_path() -> Path:
     """Where the user's own memory lies: in the data folder that their system has for applications."""
     return Path(platformdirs.user_data_dir("engram", appauthor=False)) / "memory.db"
-
-
-def is_narrow(where: Filter) -> bool:
-    """Whether a filter leaves out engrams of the namespace."""
-    return any(part is not None for part in (where.session, where.before, where.after, where.kinds))
 
 
 def admitted(engram: Engram, where: Filter) -> bool:

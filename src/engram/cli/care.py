@@ -12,7 +12,7 @@ from engram import accel
 from engram.cli.options import Json, MemoryPath, open_memory
 from engram.cli.output import escape_line, format_bytes, print_json, print_note, print_table
 from engram.errors import EngramError, MemoryDamaged
-from engram.installation import RECOMPILE, conflicts
+from engram.installation import conflicts
 
 if TYPE_CHECKING:
     from engram.doctor import Report, Salvage
@@ -73,7 +73,7 @@ def _print_report(report: Report) -> None:
             "lost": "unknown" if report.lost is None else f"{report.lost:,}",
             "index": report.index + (f" ({report.unindexed:,} memories not in it)" if report.unindexed else ""),
             "size": f"{format_bytes(report.store_bytes)}, index {format_bytes(report.index_bytes)}",
-            "recall": "compiled" if accel.available else f"in numpy, slower; with a C compiler, run: {RECOMPILE}",
+            "recall": accel.status,
         }
     )
     for problem in report.problems:

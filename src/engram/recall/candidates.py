@@ -1,8 +1,8 @@
-"""Candidates: the few hundred turns out of a namespace that are worth scoring.
+"""Candidates: the few hundred turns of a namespace that are worth scoring.
 
-Owns how many, and which of the cue's words may fetch them. Exact words and near words are two plain queries to the
-index; what the index does not hold yet is asked for the same words. The turns beside the foremost come too: an answer
-stands beside its question.
+Owns how many turns are fetched, and by which words of the query. Exact words and near words are two queries to the
+reader. The neighbours of the best candidates are candidates too, because an answer follows its question. Knows no score
+and no index.
 """
 
 from __future__ import annotations
@@ -11,38 +11,36 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from engram.recall.features import changes
+from engram.accel.plain import changes
 from engram.recall.query import ParsedQuery
-from engram.search.local.forward import Ints, Turns
-from engram.search.local.inverted import EVERY
-from engram.search.local.reader import IndexReader
+from engram.search.base import Ints, SearchReader, Turns
 from engram.text.analyzer import Analyzer
 
 
 @dataclass(frozen=True, slots=True)
 class RetrievalLimits:
-    """How far recall looks. More costs time and finds little: see docs/LOG.md."""
+    """How many turns recall fetches. Higher limits cost time and find little: see docs/LOG.md."""
 
     exact: int = 100
-    """Candidates by the cue's own words."""
+    """Candidates by the query's words."""
     near: int = 100
     """Candidates by words near them."""
     near_words: int = 5
-    """Near words asked for, for each of the cue's."""
+    """Near words that are looked up for each word of the query."""
     near_least: float = 0.45
-    """... at this similarity or more."""
-    asking: int = 8
-    """Words of the cue that fetch candidates, the rarest first."""
-    surrounded: int = 64
-    """Candidates, the foremost by exact words, whose surroundings are candidates, too."""
-    whole: int = 150
-    """Engrams of a namespace up to which all of it is scored, and nothing looked up."""
+    """Least similarity of a near word, 0 to 1."""
+    max_terms: int = 8
+    """Words of the query that are looked up, the rarest first."""
+    expand_neighbours: int = 64
+    """Best candidates whose neighbours are candidates too."""
+    brute_force_below: int = 150
+    """A namespace of at most so many engrams is scored whole, without a look-up."""
     common: float = 0.05
-    """The share of a namespace's engrams from which on a word is too common to fetch them, if there are others."""
+    """Share of a namespace's engrams above which a word is too common to be looked up, if there are other words."""
 
     def times(self, factor: int) -> RetrievalLimits:
-        """The same with more candidates."""
-        wider = {name: getattr(self, name) * factor for name in ("exact", "near", "surrounded")}
+        """Return the same limits with `factor` times as many candidates."""
+        wider = {name: getattr(self, name) * factor for name in ("exact", "near", "expand_neighbours")}
         return replace(self, **wider)
 
 
@@ -52,98 +50,78 @@ NONE: Ints = np.empty(0, np.int64)
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """Candidates with the turns beside them, sorted by seq, and what the index knows of the cue."""
+    """The turns to score, with their neighbours, sorted by row, and the namespace's counts."""
 
     turns: Turns
     size: int
-    """Engrams of the namespace in the index."""
-    tail: int
-    """Engrams of the namespace in the tail."""
+    """Number of engrams of the namespace."""
     frequencies: Ints | None
-    """How many of those hold each token of the cue: shape (q,). None where all of them are here to be counted."""
+    """Number of engrams that hold each token of the query: shape (q,). None if all engrams are in `turns`."""
     exhausted: bool
-    """Whether every engram that the words can fetch is here: more reach would find no more."""
+    """Whether higher limits would find no more."""
 
 
 def find_candidates(
-    view: IndexReader,
+    reader: SearchReader,
     namespace: int,
-    cue: ParsedQuery,
-    encoder: Analyzer,
-    reach: RetrievalLimits = DEFAULT_LIMITS,
+    query: ParsedQuery,
+    analyzer: Analyzer,
+    limits: RetrievalLimits = DEFAULT_LIMITS,
     also: Ints | None = None,
 ) -> Candidates:
-    """The candidates of a namespace for a cue; `also`: seqs that are candidates in any case."""
-    reader = view.index.reader
-    size, tail = reader.size(namespace), len(view.tail_seqs(namespace))
-    if size + tail <= reach.whole:
-        every = np.concatenate((reader.search(namespace, [EVERY], reach.whole), view.tail_seqs(namespace)))
-        turns = of_namespace(view.take(each_once(every)), namespace)
-        return Candidates(turns, size, tail, None, exhausted=True)
-    frequencies = reader.frequencies(namespace, cue.terms)
-    if tail:
-        frequencies += np.array([len(seqs) for seqs in view.tail_holding(namespace, cue.terms)])
-    asking = asking_words(cue, size + tail, frequencies, reach)
-    words, others = [cue.terms[i] for i in asking], near_words(cue, asking, encoder, reach)
-    others = uncommon(others, reader.frequencies(namespace, others), size + tail, reach)
-    exact = reader.search(namespace, words, reach.exact)
-    near = reader.search(namespace, others, reach.near)
-    parts = [exact, near]
-    inner = exact if len(exact) >= reach.surrounded else np.concatenate((exact, near))
-    surrounded = [inner[: reach.surrounded]]
-    if tail:
-        # By the same words, so that the tail ranks as the index does.
-        late = view.tail_holding(namespace, words)
-        parts += late + view.tail_holding(namespace, others)
-        surrounded.append(foremost(late, frequencies[asking], size + tail, reach.surrounded))
-    if also is not None:
-        parts.append(also)
-    beside = view.beside(np.concatenate(surrounded))
-    parts += [beside, view.beside(each_once(beside))]
-    turns = of_namespace(view.take(each_once(np.concatenate(parts))), namespace)
-    return Candidates(turns, size, tail, frequencies, len(exact) < reach.exact and len(near) < reach.near)
+    """Return the candidates of a namespace for a query. `also`: rows that are candidates in any case."""
+    size = reader.size(namespace)
+    if size <= limits.brute_force_below:
+        turns = reader.take(each_once(reader.all_rows(namespace, limits.brute_force_below)))
+        return Candidates(of_namespace(turns, namespace), size, None, exhausted=True)
+    frequencies = reader.frequencies(namespace, query.terms)
+    looked_up = rarest_words(query, size, frequencies, limits)
+    others = near_words(query, looked_up, analyzer, limits)
+    others = uncommon(others, reader.frequencies(namespace, others), size, limits)
+    exact = reader.candidates(namespace, [query.terms[i] for i in looked_up], limits.exact)
+    near = reader.candidates(namespace, others, limits.near)
+    neighbours = reader.neighbours(np.concatenate((exact, near))[: limits.expand_neighbours])
+    rows = (exact, near, NONE if also is None else also, neighbours, reader.neighbours(neighbours))
+    turns = of_namespace(reader.take(each_once(np.concatenate(rows))), namespace)
+    return Candidates(turns, size, frequencies, len(exact) < limits.exact and len(near) < limits.near)
 
 
-def foremost(holding: list[Ints], frequencies: Ints, size: int, most: int) -> Ints:
-    """Those `most` engrams that hold most of some words, the rarer the better; `holding`: for each word, who has it."""
-    seqs, of_each = np.unique(np.concatenate((NONE, *holding)), return_inverse=True)
-    rarity = np.log((size + 1) / frequencies)
-    worth = np.bincount(of_each, rarity.repeat([len(some) for some in holding]), len(seqs))
-    return np.asarray(seqs.take((-worth).argsort(kind="stable")[:most]))
+def rarest_words(query: ParsedQuery, size: int, frequencies: Ints, limits: RetrievalLimits) -> list[int]:
+    """Return the indices of the query's words to look up: those that occur and are not common, the rarest first."""
+    counts, most = frequencies.tolist(), max(limits.common * size, limits.exact)
+    occurring = sorted((i for i, count in enumerate(counts) if count), key=counts.__getitem__)
+    rare = [i for i in occurring if counts[i] <= most]
+    return (rare or occurring[:3])[: limits.max_terms]
 
 
-def asking_words(cue: ParsedQuery, size: int, frequencies: Ints, reach: RetrievalLimits) -> list[int]:
-    """Places in the cue of the words that fetch candidates: those that are there and not common, the rarest first."""
-    here = [i for i in np.argsort(frequencies, kind="stable").tolist() if frequencies[i]]
-    rare = [i for i in here if frequencies[i] <= max(reach.common * size, reach.exact)]
-    return (rare or here[:3])[: reach.asking]
+def near_words(query: ParsedQuery, looked_up: list[int], analyzer: Analyzer, limits: RetrievalLimits) -> list[str]:
+    """Return the words near those that are looked up, and near those that the namespace does not hold; each once."""
+    probabilities = query.probabilities.tolist()
+    indices = [i for i, share in enumerate(probabilities) if share < 1e-3 or i in looked_up]
+    rarest = sorted(indices, key=probabilities.__getitem__)[: limits.max_terms]
+    exact = set(query.terms)
+    words = (w for i in rarest for w in analyzer.near_terms(query.ids[i], limits.near_least, limits.near_words))
+    return [word for word in dict.fromkeys(words) if word not in exact]
 
 
-def near_words(cue: ParsedQuery, asking: list[int], encoder: Analyzer, reach: RetrievalLimits) -> list[str]:
-    """The words near those that ask, and near those that the namespace does not hold at all; each once."""
-    places = [i for i in range(len(cue.ids)) if i in asking or cue.probabilities[i] < 1e-3]
-    rarest = sorted(places, key=lambda i: cue.probabilities[i])[: reach.asking]
-    own = set(cue.terms)
-    words = (w for i in rarest for w in encoder.near_terms(cue.ids[i], reach.near_least, reach.near_words))
-    return [word for word in dict.fromkeys(words) if word not in own]
-
-
-def uncommon(words: list[str], frequencies: Ints, size: int, reach: RetrievalLimits) -> list[str]:
-    """Those of some near words that are not so common that ranking them costs more than they find."""
-    most = max(reach.common * size, reach.near)
+def uncommon(words: list[str], frequencies: Ints, size: int, limits: RetrievalLimits) -> list[str]:
+    """Return the near words whose look-up finds more than it costs."""
+    most = max(limits.common * size, limits.near)
     return [word for word, count in zip(words, frequencies.tolist(), strict=True) if count <= most]
 
 
-def each_once(seqs: Ints) -> Ints:
-    """Those of `seqs`, each once, sorted."""
-    found = np.sort(seqs)
-    return np.asarray(found[changes(found)])
+def each_once(rows: Ints) -> Ints:
+    """Return `rows` sorted, each once."""
+    ordered = np.sort(rows)
+    return np.asarray(ordered[changes(ordered)])
 
 
 def of_namespace(turns: Turns, namespace: int) -> Turns:
-    """`turns`, all of which must be of one namespace: a damaged index must not lead across the wall."""
-    strange = turns.rows["namespace"] != namespace
-    if not strange.any():
+    """Return the turns of one namespace, so that a damaged index cannot leak another namespace's."""
+    foreign = turns.columns["namespace"] != namespace
+    if not foreign.any():
         return turns
-    keep = np.repeat(~strange, turns.lengths)
-    return Turns(turns.seqs[~strange], turns.rows[~strange], turns.tokens[keep], turns.lengths[~strange])
+    kept = ~foreign
+    return Turns(
+        turns.rows[kept], turns.columns[kept], turns.tokens[np.repeat(kept, turns.lengths)], turns.lengths[kept]
+    )

@@ -1,130 +1,184 @@
-"""A ranking: all that one recall scored, in order, and what it says of a single engram.
+"""Ranking: the scored candidates of one query, in order, and the explanation of a single engram's position.
 
-Owns the order, the floor and the explanation. Knows nothing of files: engrams are handed to it.
+Owns the steps from a parsed query to a ranking, the widening of a filtered recall, the floor, the explanation, and the
+cache of speakers' names. Reads a `SearchReader`; engrams are passed in.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from engram import accel
 from engram.engram import Engram
-from engram.recall.candidates import RetrievalLimits, find_candidates
-from engram.recall.compiled import Compiled
-from engram.recall.confidence import FLOOR, confidence
-from engram.recall.features import Features, Floats, Neighbours, QueryTable, find_neighbours, make_features
-from engram.recall.query import ParsedQuery
+from engram.recall.candidates import DEFAULT_LIMITS, RetrievalLimits, find_candidates
+from engram.recall.features import Features, Floats, make_features
+from engram.recall.query import ParsedQuery, SpeakerTokens, speaker_names
 from engram.recall.result import Explanation, Hit
-from engram.recall.score import Scores, Statistics, Weight, score, token_weights
-from engram.recall.weights import DEFAULT, Weights
-from engram.search.local.forward import Ints, Turns, kind_code
-from engram.search.local.reader import IndexReader
+from engram.recall.score import FLOOR, Scores, TokenWeights, confidence, score, token_weights
+from engram.search.base import Ints, SearchReader, kind_code
 from engram.store.base import Filter
 from engram.text.analyzer import Analyzer
 from engram.times import microseconds
 
+WIDEST = 64
+"""Upper bound of the factor by which candidate limits grow when a filter removes most candidates."""
+
+NAMESPACES_CACHED = 10_000
+"""Namespaces whose speakers' names are cached."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The scored pool of one query."""
+    """n scored turns for a query of q tokens."""
 
-    cue: ParsedQuery
-    pool: Features
-    beside: Neighbours
-    session_tokens: Ints
-    """How many tokens each of `beside.sessions` has: shape (s,)."""
-    statistics: Statistics
-    weight: Weight
-    """How much each token of the cue counts: shape (q,)."""
+    query: ParsedQuery
+    features: Features
+    seqs: Ints
+    """Seq of each turn: shape (n,)."""
+    engrams: int
+    """Number of engrams of the namespace."""
+    frequencies: Ints
+    """Number of them that hold each token: shape (q,)."""
+    token_weight: TokenWeights
     scores: Scores
     confidence: Floats
-    """Each turn's score from 0 to 1, in the same order as `scores.total`: shape (n,)."""
+    """Confidence of each turn, 0 to 1: shape (n,)."""
     exhausted: bool
-    """Whether a wider reach would find no more."""
+    """Whether higher limits would find no more."""
 
     def order(self, where: Filter, *, floor: bool = True) -> Ints:
-        """Places in the pool of what a filter admits, best first; the later of two that are equal.
+        """Return the indices of the turns that a filter admits, best first; of equal ones the later first.
 
-        None where the best of them is under the floor.
+        Returns none if the best one's confidence is under the floor.
         """
-        rows, parts = self.pool.turns.rows, self.scores.parts
-        # At least a word of the query, or one near it, stands in it or beside it.
-        keep = (parts["words"] + parts["previous"] + parts["next"]) > 0
+        columns, parts = self.features.turns.columns, self.scores.parts
+        # A word of the query, or one near it, must occur in the turn or in a neighbour.
+        admitted = (parts["words"] + parts["previous"] + parts["next"]) > 0
         if where.before is not None:
-            keep &= rows["at"] < microseconds(where.before)
+            admitted &= columns["at"] < microseconds(where.before)
         if where.after is not None:
-            keep &= rows["at"] >= microseconds(where.after)
+            admitted &= columns["at"] >= microseconds(where.after)
         if where.kinds is not None:
-            keep &= np.isin(rows["kind"], [kind_code(kind) for kind in where.kinds])
-        places = np.flatnonzero(keep)
-        order = places[np.lexsort((-places, -self.scores.total[places]))]
+            admitted &= np.isin(columns["kind"], [kind_code(kind) for kind in where.kinds])
+        order = self.scores.order[admitted.take(self.scores.order)]
         if floor and len(order) and self.confidence[order[0]] < FLOOR:
             return order[:0]
         return order
 
-    def hit(self, place: int, engram: Engram) -> Hit:
-        """What was found at a place of the pool."""
-        why = {name: float(part[place]) for name, part in self.scores.parts.items()}
-        return Hit(engram, float(self.confidence[place]), why, int(self.pool.turns.seqs[place]))
+    def hit(self, index: int, engram: Engram) -> Hit:
+        """Return the hit for the turn at an index."""
+        why = {name: float(part[index]) for name, part in self.scores.parts.items()}
+        return Hit(engram, float(self.confidence[index]), why, int(self.seqs[index]))
 
     def explanation(self, query: str, engram: Engram, seq: int, order: Ints, winner: Hit | None) -> Explanation:
-        """What is known of the engram with this seq, `order` being the ranking's whole order."""
-        ranked = np.flatnonzero(self.pool.turns.seqs[order] == seq)
-        if not len(ranked):
-            words = {term: (float(w), 0.0) for term, w in zip(self.cue.terms, self.weight, strict=True)}
-            reason = "none of the query's words, nor a word near them, stands in it or right beside it often enough"
+        """Explain the position in `order` of the engram with this seq."""
+        positions = np.flatnonzero(self.seqs[order] == seq)
+        if not len(positions):
+            words = {term: (float(w), 0.0) for term, w in zip(self.query.terms, self.token_weight, strict=True)}
+            reason = (
+                "it was no candidate: neither it nor a neighbour holds enough of the query's words or words near them"
+            )
             return Explanation(query, engram, None, len(order), 0.0, {}, winner, words, reason)
-        place = int(order[ranked[0]])
-        matched = self.scores.matched[:, place]
-        words = {t: (float(w), float(m)) for t, w, m in zip(self.cue.terms, self.weight, matched, strict=True)}
-        rank = int(ranked[0]) + 1
-        hit = self.hit(place, engram)
-        reason = what_kept_it_down(rank, hit, winner, words)
-        return Explanation(query, engram, rank, len(order), hit.score, hit.why, winner, words, reason)
+        position = int(positions[0])
+        index = int(order[position])
+        matched = self.scores.matched[:, index]
+        words = {
+            term: (float(w), float(m)) for term, w, m in zip(self.query.terms, self.token_weight, matched, strict=True)
+        }
+        hit = self.hit(index, engram)
+        reason = why_not_first(position + 1, hit, winner, words)
+        return Explanation(query, engram, position + 1, len(order), hit.score, hit.why, winner, words, reason)
 
 
 def rank(
-    view: IndexReader, namespace: int, cue: ParsedQuery, encoder: Analyzer, reach: RetrievalLimits, also: Ints | None
+    reader: SearchReader,
+    namespace: int,
+    query: ParsedQuery,
+    analyzer: Analyzer,
+    limits: RetrievalLimits = DEFAULT_LIMITS,
+    also: Ints | None = None,
 ) -> Ranking | None:
-    """Find and score what a namespace holds for a cue; None if there is nothing. `also`: as in `find_candidates`."""
-    found = find_candidates(view, namespace, cue, encoder, reach, also)
-    if not len(found.turns.seqs):
+    """Find and score the candidates of a namespace; None if there are none. `also`: as in `find_candidates`."""
+    candidates = find_candidates(reader, namespace, query, analyzer, limits, also)
+    if not len(candidates.turns.rows):
         return None
-    work = (Compiled if accel.available else InNumpy)(found.turns, cue, encoder)
-    pool, beside = work.pool, work.beside
-    frequencies = np.count_nonzero(pool.counts, axis=1) if found.frequencies is None else found.frequencies
-    statistics = Statistics(found.size + found.tail, frequencies)
-    weight = token_weights(cue, statistics)
-    session_tokens = view.session_tokens(beside.sessions)
-    scores, sure = work.scored(session_tokens, weight)
-    return Ranking(cue, pool, beside, session_tokens, statistics, weight, scores, sure, found.exhausted)
+    features = make_features(candidates.turns, query, analyzer, reader)
+    # Without look-up all engrams are here, and are counted.
+    frequencies = (
+        np.count_nonzero(features.counts, axis=1) if candidates.frequencies is None else candidates.frequencies
+    )
+    weight = token_weights(query, candidates.size, frequencies)
+    scores = score(query, features, weight)
+    sure = confidence(query, features, weight, scores)
+    seqs = reader.seqs(candidates.turns.rows)
+    return Ranking(query, features, seqs, candidates.size, frequencies, weight, scores, sure, candidates.exhausted)
 
 
-class InNumpy:
-    """The scoring of some turns, sorted by seq, for a cue: `Compiled` does the same where there is a kernel."""
+def rank_filtered(
+    reader: SearchReader,
+    namespace: int,
+    query: ParsedQuery,
+    analyzer: Analyzer,
+    where: Filter,
+    limit: int,
+    also: Ints | None = None,
+) -> Ranking | None:
+    """Rank as `rank` does, with more candidates until `limit` of them pass the filter or no more can be candidates."""
+    factor = max(1, limit // DEFAULT_LIMITS.exact)
+    while True:
+        ranking = rank(reader, namespace, query, analyzer, DEFAULT_LIMITS.times(factor), also)
+        last = not is_narrow(where) or factor >= WIDEST
+        if ranking is None or last or ranking.exhausted or len(ranking.order(where)) >= limit:
+            return ranking
+        factor *= 4
 
-    def __init__(self, turns: Turns, cue: ParsedQuery, encoder: Analyzer) -> None:
-        self._cue = cue
-        self.pool = make_features(turns, QueryTable.of(cue.ids, encoder))
-        self.beside = find_neighbours(turns)
 
-    def scored(self, session_tokens: Ints, weight: Weight, weights: Weights = DEFAULT) -> tuple[Scores, Floats]:
-        """The scores, and the confidence."""
-        scores = score(self._cue, self.pool, self.beside, session_tokens, weight, weights)
-        return scores, confidence(self._cue, self.pool, self.beside, weight, scores, weights)
+def is_narrow(where: Filter) -> bool:
+    """Return whether a filter excludes engrams of the namespace."""
+    return any(part is not None for part in (where.session, where.before, where.after, where.kinds))
 
 
-def what_kept_it_down(rank: int, hit: Hit, winner: Hit | None, words: dict[str, tuple[float, float]]) -> str:
-    """A sentence on why an engram did not come first, or that it did."""
+def why_not_first(rank: int, hit: Hit, winner: Hit | None, words: dict[str, tuple[float, float]]) -> str:
+    """Say in a sentence why an engram is not the best hit, or that it is."""
     if winner is None or winner.score < FLOOR:
         best = hit.score if winner is None else winner.score
-        return f"the floor kept it down: not even the best ({best:.3f}, of {FLOOR}) fits the query"
+        return f"it is under the floor: even the best confidence, {best:.3f}, is lower than {FLOOR}"
     if rank == 1:
-        return "nothing kept it down: it came first"
+        return "it came first"
     part = max(hit.why, key=lambda name: winner.why.get(name, 0.0) - hit.why[name])
     behind = winner.why.get(part, 0.0) - hit.why[part]
     missing = [term for term, (weight, matched) in words.items() if matched < 0.3 and weight > 1]
     lacks = f"; it lacks {', '.join(missing)}" if part == "words" and missing else ""
-    return f"most of what it is behind the first comes from '{part}' ({behind:.2f}){lacks}"
+    return f"most of the difference to the first comes from the part '{part}' ({behind:.2f}){lacks}"
+
+
+class _Speakers(NamedTuple):
+    """The speakers of a namespace, as a reader of `version` covers them."""
+
+    version: int
+    speakers: Mapping[str, int]
+    tokens: SpeakerTokens
+
+
+class SpeakerCache:
+    """The tokens that name speakers, by namespace. Safe to use from several threads."""
+
+    def __init__(self, analyzer: Analyzer) -> None:
+        self._analyzer = analyzer
+        self._cached: dict[int, _Speakers] = {}
+
+    def tokens(self, namespace: int, version: int, read: Callable[[], Mapping[str, int]]) -> SpeakerTokens:
+        """Return the tokens that name speakers. `read` gives the speakers; it is called if `version` is new."""
+        cached = self._cached.get(namespace)
+        if cached is not None and cached.version == version:
+            return cached.tokens
+        speakers = read()
+        same = cached is not None and cached.speakers == speakers
+        tokens = cached.tokens if cached is not None and same else speaker_names(self._analyzer, speakers)
+        if len(self._cached) >= NAMESPACES_CACHED:
+            self._cached = {}
+        self._cached[namespace] = _Speakers(version, speakers, tokens)
+        return tokens

@@ -1,145 +1,235 @@
-"""Scores: how well each turn of a pool answers a cue, and which parts its score is made of.
+"""Score and confidence: how well each turn answers a query, and how sure that is.
 
-Owns the formula. Pure numpy; the numbers in it are `recall.weights`.
+Owns the formula; this is its only copy. A score ranks the turns of one query and is the sum of `PARTS`. A confidence, 0
+to 1, means the same for short and long queries and for small and large memories. Pure numpy; its numbers are
+`recall.weights`, and what it reads of the turns is `recall.features`.
+
+Arrays are float32 and small, so the number of numpy calls is what costs time: `take` instead of indexing, and `out=`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from engram.recall.dates.parse import closeness
-from engram.recall.features import Features, Floats, Neighbours, with_none
+from engram import accel
+from engram.recall.dates.proximity import closeness
+from engram.recall.features import Features, Floats
 from engram.recall.query import ParsedQuery
 from engram.recall.weights import DEFAULT, Weights
-from engram.search.local.forward import Ints
+from engram.search.base import Array, Ints
 from engram.text.analyzer import ASKS, QUESTION, TIME
 from engram.text.vectors import SIMILARITY_STEP
 
-Weight = npt.NDArray[np.float64]
-"""How much each token of a cue counts: shape (q,)."""
+TokenWeights = npt.NDArray[np.float64]
+"""How much each token of a query counts: shape (q,)."""
 
 PARTS = ("words", "likeness", "next", "previous", "session", "speaker", "question", "time")
-"""What a score is the sum of, in the order of the sum."""
+"""Names of the parts of a score, in the order of `hit.why`."""
 
+FLOOR = 0.03
+"""If the best hit has a lower confidence, recall returns nothing. Such a hit covers a sixth of the query."""
 
-@dataclass(frozen=True, slots=True)
-class Statistics:
-    """What the cue's tokens are in a namespace."""
-
-    engrams: int
-    """How many engrams it holds."""
-    frequencies: Ints
-    """How many of them hold each token: shape (q,)."""
+HEAD = 64
+"""Number of best turns whose coverage is computed. Below them, confidence falls with the score."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """The scores of n turns."""
+    """The scores of n turns for q tokens."""
 
     total: Floats
     """What turns are ranked by, higher is better: shape (n,)."""
     parts: dict[str, Floats]
-    """What the total is the sum of, by name: shape (n,) each."""
+    """The terms of the total, by name: shape (n,) each."""
+    order: Ints
+    """Indices of the turns, best first; of equal ones the later first: shape (n,)."""
     matched: Floats
-    """How well each turn matches each token of the cue: shape (q, n)."""
+    """How well each turn matches each token, 0 to about 1.2, and a last column of zeros: shape (q, n + 1)."""
     when: Floats
     """How near each turn is to a time that the query means, 0 to 1: shape (n,)."""
 
 
-def token_weights(cue: ParsedQuery, statistics: Statistics, weights: Weights = DEFAULT) -> Weight:
-    """How much each token of the cue counts, by how rare it is here and in plain language: shape (q,)."""
-    in_a_turn = 1 - (1 - cue.probabilities) ** weights.typical_length
-    expected = statistics.frequencies + weights.prior * in_a_turn + 0.5
-    rarity = np.log((statistics.engrams + weights.prior + 1) / expected) - weights.rarity_shift
+class Tables(NamedTuple):
+    """Factors that depend on the weights alone, float32."""
+
+    near: Floats
+    """What a near word matches in a turn of length 0, by its similarity in steps of 1/255: shape (256,)."""
+    saturation: Floats
+    """BM25's k1 * (1 - b + b * length), by the turn's number of tokens; longer turns have the last entry."""
+    previous: Floats
+    """Factor of the previous turn, by that turn's marks: shape (8,)."""
+    others: Floats
+    """Factor of the last turn but one, of the next, and of the next but one: shape (3, 1)."""
+    voice: Floats
+    """Factor of a neighbour by another speaker, and by the same: shape (2,)."""
+    question: Floats
+    """The part "question", by the turn's marks: shape (8,)."""
+
+
+@lru_cache(8)
+def tables(weights: Weights) -> Tables:
+    """Return the tables for some weights."""
+    w, marks = weights, np.arange(8)
+    near = np.maximum(np.arange(256) * SIMILARITY_STEP - w.least_similarity, 0) / (1 - w.least_similarity)
+    length = np.minimum(np.arange(int(w.longest * w.typical_length) + 2) / w.typical_length, w.longest)
+    made = (
+        w.near * near**w.near_power * (1 + w.saturation),
+        w.saturation * (1 - w.length + w.length * length),
+        w.previous + w.answered * (marks & ASKS != 0),
+        np.array([[w.previous_but_one], [w.next], [w.next_but_one]]),
+        np.array([1, w.monologue]),
+        -w.question * (marks & QUESTION != 0),
+    )
+    return Tables(*(table.astype(np.float32) for table in made))
+
+
+def token_weights(query: ParsedQuery, engrams: int, frequencies: Ints, weights: Weights = DEFAULT) -> TokenWeights:
+    """Return how much each token counts, by how rare it is in the namespace and in plain language: shape (q,).
+
+    engrams: number of engrams of the namespace. frequencies: number of them that hold each token, shape (q,).
+    """
+    in_a_turn = 1 - (1 - query.probabilities) ** weights.typical_length
+    expected = frequencies + weights.idf_prior * in_a_turn + 0.5
+    rarity = np.log((engrams + weights.idf_prior + 1) / expected) - weights.rarity_shift
     return np.maximum(rarity, 0.02) ** weights.rarity_power
 
 
-def match(pool: Features, weights: Weights = DEFAULT) -> Floats:
-    """How well each turn answers each token, exactly or by a near word, from 0 to about 1.2: shape (q, n)."""
-    k1, b = np.float32(weights.saturation), np.float32(weights.length)
-    length = pool.turns.lengths.astype(np.float32) * np.float32(1 / weights.typical_length)
-    saturation = k1 * (1 - b + b * np.minimum(length, np.float32(weights.longest)))
-    exact = pool.counts / (pool.counts + saturation)
-    near = near_worth(weights).take(pool.nearness) / (1 + saturation)
-    return np.asarray(np.maximum(exact, near, out=near) * (1 + k1))
-
-
-def near_worth(weights: Weights) -> Floats:
-    """What a near word is worth of an exact one, by its similarity in steps of 1/255: shape (256,)."""
-    similarity = np.arange(256, dtype=np.float32) * np.float32(SIMILARITY_STEP)
-    over = np.maximum(similarity - weights.least_similarity, 0) / (1 - weights.least_similarity)
-    return np.asarray(weights.near * over**weights.near_power, np.float32)
-
-
-def best_of_session(own: Floats, beside: Neighbours) -> Floats:
-    """The best of `own` among the turns of each turn's session: shape (n,)."""
-    best = np.maximum.reduceat(own.take(beside.by_session), beside.starts)
-    return np.asarray(best.take(beside.session))
-
-
-def said_in_sessions(matched: Floats, session_tokens: Ints, beside: Neighbours, weights: Weights) -> Floats:
-    """How well each session answers each token, by its best match, less in a long one: shape (q, s)."""
-    best = np.maximum.reduceat(matched.take(beside.by_session, axis=1), beside.starts, axis=1)
-    k, b = weights.session_saturation, weights.session_length
-    length = session_tokens.astype(np.float32) * np.float32(1 / weights.typical_session)
-    return np.asarray(best * np.float32(1 + k) / (best + k * (1 - b + b * length)), np.float32)
-
-
-def said_by_asked(cue: ParsedQuery, pool: Features, weights: Weights) -> npt.NDArray[np.float64]:
-    """What each turn gains if it was said by who is asked about, by name or else by role: shape (n,)."""
-    rows = pool.turns.rows
-    values, wanted, worth = rows["role"], cue.roles, weights.role
-    if cue.asked:
-        values, wanted, worth = rows["speaker"], cue.asked, weights.speaker
-    said = np.zeros(len(rows), np.bool_)
-    for one in wanted:
-        said |= values == one
-    return np.where(said, worth, 0.0)
-
-
-def summed(cue: ParsedQuery, matched: Floats, weight: Weight, weights: Weights = DEFAULT) -> Floats:
-    """What each turn's matches add up to, as a share of the cue's whole weight: shape (n,); `matched`: (q, n)."""
-    counted = weight * np.where(cue.names, weights.name, 1.0)
-    scale = max(float(weight.sum()), 0.1) ** -weights.total_power
-    # einsum, not BLAS: small products are not worth its threads (docs/LOG.md).
-    return np.asarray(np.einsum("q,qn->n", (counted * scale).astype(np.float32), matched))
-
-
-def score(
-    cue: ParsedQuery,
-    pool: Features,
-    beside: Neighbours,
-    session_tokens: Ints,
-    weight: Weight,
-    weights: Weights = DEFAULT,
-) -> Scores:
-    """Rank a pool of at least one turn for a cue; `weight` as from `token_weights`.
-
-    session_tokens: how many tokens each of `beside.sessions` has, in or out of the pool: shape (s,).
-    """
-    w = weights
-    matched = match(pool, w)
-    own = summed(cue, matched, weight, w)
-    at, marks = pool.turns.rows["at"], pool.turns.rows["marks"]
-    there, asking = with_none(own), with_none(own * ((marks & ASKS) != 0))
-    before = w.previous * there.take(beside.previous) + w.previous_but_one * there.take(beside.previous_but_one)
-    before += w.answered * asking.take(beside.previous)
-    after = w.next * there.take(beside.next) + w.next_but_one * there.take(beside.next_but_one)
-    own_voice = np.array((1, w.monologue), np.float32)
-    when = closeness(at, list(cue.periods)) if cue.periods else np.zeros(len(at), np.float32)
-    said = summed(cue, said_in_sessions(matched, session_tokens, beside, w), weight, w)
-    parts: dict[str, npt.NDArray[np.floating]] = {
-        "words": own,
-        "likeness": w.likeness * pool.likeness,
-        "next": after * own_voice.take(beside.before_own),
-        "previous": before * own_voice.take(beside.after_own),
-        "session": w.best_of_session * best_of_session(own, beside) + w.session * said.take(beside.session),
-        "speaker": said_by_asked(cue, pool, w),
-        "question": -w.question * ((marks & QUESTION) != 0),
-        "time": w.asks_when * (((marks & TIME) != 0) & cue.asks_when) + w.date * when,
+def score(query: ParsedQuery, features: Features, token_weight: TokenWeights, weights: Weights = DEFAULT) -> Scores:
+    """Score at least one turn; `token_weight` as `token_weights` returns it."""
+    f, w, table = features, weights, tables(weights)
+    (q, n), columns = f.counts.shape, f.turns.columns
+    marks, share = columns["marks"], shares(query, token_weight, w)
+    # A row for each token, and one for their sum. The last column is 0: what index -1, a missing neighbour, finds.
+    matched = np.zeros((q + 1, n + 1), np.float32)
+    match(f, w, matched[:q, :n])
+    # einsum, not BLAS: BLAS starts threads, which costs more than such small products (docs/LOG.md).
+    words = np.einsum("q,qn->n", share, matched[:q], out=matched[q])
+    previous, following = score_neighbours(words, marks, f, table)
+    when = closeness(columns["at"], list(query.periods)) if query.periods else np.zeros(n, np.float32)
+    parts = {
+        "words": words[:n],
+        "likeness": w.centroid_similarity * f.centroid_similarity,
+        "next": following,
+        "previous": previous,
+        "session": score_sessions(matched, share, f, w).take(f.session),
+        "speaker": score_speaker(query, f, w),
+        "question": table.question.take(marks),
+        "time": w.date * when if query.periods else when,
     }
-    single = {name: np.asarray(part, np.float32) for name, part in parts.items()}
-    return Scores(np.asarray(sum(single.values()), np.float32), single, matched, when)
+    if query.asks_when:
+        parts["time"] = parts["time"] + np.float32(w.asks_when) * ((marks & TIME) != 0)
+    total = np.add.reduce(np.concatenate(list(parts.values())).reshape(len(parts), n))
+    order = n - 1 - (-total[::-1]).argsort(kind="stable")
+    return Scores(total, parts, order, matched[:q], when)
+
+
+def match(features: Features, weights: Weights, out: Floats) -> None:
+    """Write to `out` how well each turn matches each token, exactly or by a near word, 0 to about 1.2: shape (q, n).
+
+    An exact match saturates with its count, and any match counts less in a longer turn, as in BM25.
+    """
+    table, counts = tables(weights), features.counts
+    saturation = table.saturation.take(features.turns.lengths, mode="clip")
+    near = table.near.take(features.nearness)
+    near /= 1 + saturation
+    exact = counts + saturation
+    np.divide(counts, exact, out=exact)
+    exact *= np.float32(1 + weights.saturation)
+    np.maximum(near, exact, out=out)
+
+
+def shares(query: ParsedQuery, token_weight: TokenWeights, weights: Weights) -> Floats:
+    """Return each token's weight as a share of the query's whole weight: shape (q,)."""
+    whole = max(float(token_weight.sum()), 0.1) ** weights.total_power
+    share = np.asarray(token_weight * (1 / whole), np.float32)
+    if query.speakers:
+        share[query.names] *= weights.name
+    return share
+
+
+def score_neighbours(words: Floats, marks: Array, features: Features, table: Tables) -> tuple[Floats, Floats]:
+    """Return what each turn gains from the turns before it, and from those after it: shape (n,) each.
+
+    words: shape (n + 1,), the last one 0. marks: shape (n,).
+    """
+    around = words.take(features.around)
+    around[0] *= table.previous.take(marks).take(features.around[0])
+    around[1:] *= table.others
+    before, after = around.reshape(2, 2, -1).sum(axis=1) * table.voice.take(features.same_speaker)
+    return before, after
+
+
+def score_sessions(matched: Floats, share: Floats, features: Features, weights: Weights) -> Floats:
+    """Return what each session gives its turns: shape (s,).
+
+    That is its best turn's words, and what all its turns match together. Together they match a token by the best match,
+    saturated, and less in a long session. matched: the rows of the tokens and that of their sum, shape (q + 1, n + 1).
+    """
+    f, w, k, b = features, weights, weights.session_saturation, weights.session_length
+    best = accel.best_in_sessions(matched, f.by_session, f.starts)
+    tokens, words = best[:-1], best[-1]
+    saturation = f.session_lengths * (k * b / w.typical_session) + k * (1 - b)
+    together = np.einsum("q,qs->s", share * (w.session * (1 + k)), tokens / (tokens + saturation))
+    return np.asarray(w.best_of_session * words + together, np.float32)
+
+
+def score_speaker(query: ParsedQuery, features: Features, weights: Weights) -> Floats:
+    """Return what each turn gains if the query asks about its speaker, by name or else by role: shape (n,)."""
+    columns = features.turns.columns
+    values, wanted, worth = columns["role"], query.roles, weights.role
+    if query.speakers:
+        values, wanted, worth = columns["speaker"], query.speakers, weights.speaker
+    by_wanted = np.zeros(len(columns), np.bool_)
+    for number in wanted:
+        by_wanted |= values == number
+    return by_wanted * np.float32(worth)
+
+
+def confidence(
+    query: ParsedQuery, features: Features, token_weight: TokenWeights, scores: Scores, weights: Weights = DEFAULT
+) -> Floats:
+    """Return the confidence of each turn, 0 to 1: shape (n,). It never rises along `scores.order`.
+
+    It is the share of the query's information that the turn and its neighbours cover, through a logistic. A word that
+    the memory does not hold counts as not covered; this is why a token's weight depends on plain language too.
+    """
+    w, order, head = weights, scores.order, scores.order[:HEAD]
+    covered = coverage(query, features, token_weight, scores, head, w)
+    calibrated = 1 / (1 + np.exp(w.calibration_bias - w.calibration_slope * covered))
+    # All turns of a session share the session's part, so it does not tell them apart.
+    falling = (scores.total - scores.parts["session"]).take(order)
+    falling *= calibrated[0] / max(float(falling[0]), 1e-6)
+    falling[0] = calibrated[0]
+    np.minimum(falling[: len(head)], calibrated, out=falling[: len(head)], casting="same_kind")
+    np.minimum.accumulate(falling, out=falling)
+    result = np.empty(len(order), np.float32)
+    result[order] = np.maximum(falling, 0, out=falling)
+    return result
+
+
+def coverage(
+    query: ParsedQuery, features: Features, token_weight: TokenWeights, scores: Scores, turns: Ints, weights: Weights
+) -> npt.NDArray[np.float64]:
+    """Return the share of the query's information, 0 to 1, that each of `turns`, h indices, covers: shape (h,)."""
+    f, w = features, weights
+    present = np.minimum(scores.matched, 1)
+    # A word that occurs in a turn (its count is 1 or more) is covered, however long the turn is.
+    np.maximum(present[:, :-1], np.minimum(f.counts, np.float32(w.presence_floor)), out=present[:, :-1])
+    around = present.take(f.around.take(turns, axis=1), axis=1)
+    sides = np.maximum(around[:, ::2], around[:, 1::2])  # (q, 2, h): before and after
+    sides *= (w.neighbour_coverage * tables(w).voice).take(f.same_speaker.take(turns, axis=1))
+    covered = np.maximum(present.take(turns, axis=1), np.maximum(sides[:, 0], sides[:, 1]))
+    if query.speakers:
+        # A name is covered because it names a speaker of the namespace.
+        covered[query.names] = 1
+    information, whole = np.einsum("q,qh->h", token_weight, covered), float(token_weight.sum())
+    if query.periods:
+        # A time that the query means counts like a token, and is covered by a turn that is near to it.
+        information += w.time_mass * scores.when.take(turns)
+        whole += w.time_mass
+    return np.asarray(information / max(whole, 1e-6))

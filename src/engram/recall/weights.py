@@ -1,6 +1,7 @@
-"""The weights of recall: every number that ranking depends on, in one place.
+"""The weights of recall: every number that ranking depends on.
 
-`tools/fit.py` fits those that are fitted, on some conversations, and reports on the others (docs/recall.md).
+`tools/fit.py` fits those that are fitted, on one half of some conversations, and reports on the other (docs/recall.md).
+To add one: a field here, its use in `recall.score`, and a test.
 """
 
 from __future__ import annotations
@@ -10,69 +11,73 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """How the parts of a score weigh against each other. See `recall.score` for the formula that they stand in."""
+    """How the parts of a score and of a confidence weigh against each other. The formula is in `recall.score`."""
 
     # How much a token counts.
-    prior: float = 800.0
-    """Engrams' worth of plain language that a namespace's own frequencies are smoothed with."""
+    idf_prior: float = 800.0
+    """Engrams of plain language that a namespace's own frequencies are smoothed with."""
     typical_length: float = 20.0
     """Tokens of a usual turn."""
     rarity_shift: float = 0.315
     rarity_power: float = 1.32
     name: float = 0.54
-    """Share of its weight that a token keeps which only names a speaker."""
+    """Factor of a token that names a speaker of the namespace."""
     # How well a turn matches a token.
     saturation: float = 0.20
     """BM25's k1."""
     length: float = 0.65
     """BM25's b."""
     longest: float = 8.0
-    """Typical lengths from which on a turn is not marked down further."""
+    """Typical lengths above which a turn loses no more."""
     near: float = 0.72
-    """The most that a near word is worth of an exact one."""
+    """Most that a near word counts, as a share of an exact one."""
     least_similarity: float = 0.245
+    """Cosine at which a near word counts nothing."""
     near_power: float = 0.76
     total_power: float = 0.90
-    """The sum over the tokens is divided by the cue's whole weight to this power."""
-    # What surrounds it.
+    """The sum over the tokens is divided by the query's whole weight to this power."""
+    # The turns around it.
     next: float = 0.265
     next_but_one: float = 0.12
     previous: float = 0.07
     answered: float = 0.435
-    """More from the turn before, if that one asked something."""
+    """Added to `previous` if the previous turn holds a question."""
     previous_but_one: float = 0.22
     monologue: float = 0.4
-    """Share that is kept of these where the turn beside it is by the same speaker: notes, not an exchange."""
+    """Factor of these if the neighbour has the same speaker: notes, not a dialogue."""
     best_of_session: float = 0.42
-    """From the best turn of its session."""
+    """Of the best turn of its session."""
     session: float = 0.45
-    """From all that its session says of the cue."""
+    """Of what all turns of its session match together."""
     session_saturation: float = 0.79
+    """BM25's k1, for sessions."""
     session_length: float = 0.51
+    """BM25's b, for sessions."""
     typical_session: float = 300.0
     """Tokens of a usual session."""
-    # What it is.
-    likeness: float = 0.28
-    """Of the cosine between the centroids of cue and turn."""
+    # The turn itself.
+    centroid_similarity: float = 0.28
+    """Of the cosine between the centroids of query and turn; the part "likeness"."""
     speaker: float = 0.23
-    """Its speaker is the one asked about, by name."""
+    """The query names its speaker."""
     role: float = 0.40
-    """It was said in the role that is asked about: "my" is the user's, "you" the assistant."""
+    """The query asks about its role: "my" means the user, "you" the assistant."""
     question: float = 0.18
-    """Taken from a turn that ends in a question."""
+    """Subtracted if it ends in a question."""
     asks_when: float = 0.32
-    """The query asks when, and it names a time."""
+    """The query asks when, and the turn names a time."""
     date: float = 0.4
-    """It was said at the time that the query means, or soon after."""
-    # How sure that is.
-    beside: float = 0.7
-    """What a match in a turn beside it counts towards the share of the query that is covered."""
-    held: float = 0.8
-    """What a word that stands in a turn of any length counts towards it, at least."""
+    """Its time is near to one that the query means."""
+    # Confidence.
+    neighbour_coverage: float = 0.7
+    """Factor of what a neighbour covers of the query."""
+    presence_floor: float = 0.8
+    """Least that a word counts as covered if it occurs, however long the turn is."""
     time_mass: float = 6.0
-    """What a time that the query means weighs among its tokens."""
-    slope: float = 14.0
-    offset: float = 5.9
+    """Weight of a time that the query means, among its tokens."""
+    calibration_slope: float = 14.0
+    calibration_bias: float = 5.9
+    """Confidence is 1 / (1 + exp(bias - slope * coverage))."""
 
 
 DEFAULT = Weights()

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engram.search.local.damage import IndexDamaged
+from engram.search.base import IndexDamaged
 from engram.search.local.delta import DeltaIndex
 from engram.search.local.folder import FORMAT, IndexFolder
 from engram.search.local.inverted import MERGES
@@ -65,7 +65,7 @@ def test_the_old_generation_is_shown_until_the_new_one_is_published(folder: Path
     assert index.generations() == [index.published[0]]
     # Whoever still reads the old one can.
     assert sorted(old.reader.search(1, ["t1"], 9).tolist()) == [1, 2]
-    assert old.columns.take(np.array([1, 2])).seqs.tolist() == [1, 2]
+    assert old.columns.take(np.array([1, 2])).rows.tolist() == [1, 2]
     index.stop_writing()
 
 
@@ -109,7 +109,7 @@ def test_what_was_committed_but_not_published_is_taken_back(tmp_path: Path) -> N
     again.add([entry(2)], 2, no_previous)
     again.publish()
     assert found(again) == [1, 2]
-    assert again.snapshot().columns.take(np.array([1, 2])).rows["next"].tolist() == [2, 0]
+    assert again.snapshot().columns.take(np.array([1, 2])).columns["next"].tolist() == [2, 0]
     again.stop_writing()
 
 
@@ -167,11 +167,11 @@ def test_the_tail_without_its_beginning_and_the_forgotten() -> None:
         [entry(11, session=1), entry(12, session=2), entry(13, session=1), entry(14, session=1)], 15, no_previous
     )
     assert tail.seqs(1).tolist() == [11, 12, 13, 14]
-    assert tail.holding(1, "t2").tolist() == [11, 12, 13, 14]
-    assert tail.holding(2, "t2").tolist() == tail.holding(1, "t9").tolist() == []
+    assert [part.tolist() for part in tail.holding(1, "t2")] == [[11, 12, 13, 14], [1, 1, 1, 1]]
+    assert tail.holding(2, "t2")[0].tolist() == tail.holding(1, "t9")[0].tolist() == []
     rest = tail.rest(11, no_previous, {12, 14})
     assert (rest.after, rest.through, rest.seqs(1).tolist(), len(rest)) == (11, 15, [12, 14], 2)
-    assert rest.columns.take(np.array([14])).rows["previous"].tolist() == [0]
+    assert rest.columns.take(np.array([14])).columns["previous"].tolist() == [0]
 
 
 def merging() -> list[int]:

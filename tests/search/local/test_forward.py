@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engram.search.local.damage import IndexDamaged
+from engram.search.base import IndexDamaged
 from engram.search.local.forward import Entry, ForwardIndex
 
 from .helpers import entry, no_previous
@@ -27,7 +27,7 @@ def extend(columns: ForwardIndex, entries: list[Entry], through: int | None = No
 def take(columns: ForwardIndex, *seqs: int) -> dict[int, list[int]]:
     turns = columns.take(np.array(seqs, np.int64))
     parts = np.split(turns.tokens, np.cumsum(turns.lengths)[:-1])
-    return {int(seq): part.tolist() for seq, part in zip(turns.seqs, parts, strict=False)}
+    return {int(seq): part.tolist() for seq, part in zip(turns.rows, parts, strict=False)}
 
 
 def test_what_was_put_in_comes_out(columns: ForwardIndex) -> None:
@@ -41,7 +41,7 @@ def test_what_was_put_in_comes_out(columns: ForwardIndex) -> None:
 def test_neighbours_are_those_of_the_session(columns: ForwardIndex) -> None:
     extend(columns, [entry(1, session=1), entry(2, session=2), entry(3, session=1)])
     extend(columns, [entry(4, session=2), entry(5, session=1)])
-    rows = columns.take(np.arange(1, 6)).rows
+    rows = columns.take(np.arange(1, 6)).columns
     assert rows["previous"].tolist() == [0, 0, 1, 2, 3]
     assert rows["next"].tolist() == [3, 4, 5, 0, 0]
 
@@ -52,12 +52,12 @@ def test_dropping_joins_the_neighbours_and_may_be_done_twice(columns: ForwardInd
     for _ in range(2):
         columns.drop([3, 2, 5, 77])
     assert take(columns, 1, 2, 3, 4, 5).keys() == {1, 4}
-    rows = columns.take(np.array([1, 4])).rows
+    rows = columns.take(np.array([1, 4])).columns
     assert (rows["next"].tolist(), rows["previous"].tolist()) == ([4, 0], [0, 1])
     assert columns.session_tokens(np.array([1]), 5).tolist() == [5]
     columns.extend([entry(6, ids=[6])], 6, lambda session, seq: 4)
     columns.settle()
-    assert columns.take(np.array([6])).rows["previous"].tolist() == [4]
+    assert columns.take(np.array([6])).columns["previous"].tolist() == [4]
     assert columns.session_tokens(np.array([1]), 6).tolist() == [6]
     assert columns.session_tokens(np.array([1]), 5).tolist() == [5]
 
@@ -85,14 +85,14 @@ def test_a_file_and_ram_are_alike(tmp_path: Path) -> None:
     assert np.array_equal(one.tokens, two.tokens)
     again = ForwardIndex(1, np.uint16, tmp_path)
     again.truncate(seq, both[0].tokens.size)
-    assert np.array_equal(again.take(everything).rows, one.rows)
+    assert np.array_equal(again.take(everything).columns, one.columns)
 
 
 def test_links_to_the_tail_are_kept_beside() -> None:
     tail = ForwardIndex(101, np.uint16)
     tail.extend([entry(101, session=4)], 101, lambda session, seq: 57)
     assert tail.follows == {57: 101}
-    assert tail.take(np.array([101])).rows["previous"].tolist() == [57]
+    assert tail.take(np.array([101])).columns["previous"].tolist() == [57]
 
 
 @pytest.mark.parametrize("file", ["rows", "tokens"])

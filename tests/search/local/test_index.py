@@ -88,7 +88,7 @@ def test_forgetting_reaches_tail_and_index(parts: tuple[SqliteStore, LocalIndex,
     assert store.forgotten() == []
     left = {store.seq_of(engram.id) for engram in store.engrams(Filter())}
     assert set(index.snapshot().reader.search(1, ["entri", *(f"entry{i}" for i in range(20))], 99).tolist()) <= left
-    assert len(whole.view().take(view.forgotten).seqs) == 0
+    assert len(whole.view().take(view.forgotten).rows) == 0
 
 
 def test_what_fails_is_said_once_and_tried_again(

@@ -8,11 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from engram.errors import EngramError
-
-
-class IndexDamaged(EngramError):
-    """The index holds what was never written to it; it is made again from the store."""
+from engram.search.base import IndexDamaged
 
 
 @contextmanager

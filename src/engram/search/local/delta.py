@@ -5,12 +5,14 @@ Owns their columns and, for each namespace, which of them are its. What stands h
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Container, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from engram.search.local.forward import Entry, ForwardIndex, Ints, Previous
+from engram.search.base import Ints
+from engram.search.local.forward import Entry, ForwardIndex, Previous
 
 NONE: Ints = np.empty(0, np.int64)
 
@@ -25,7 +27,7 @@ class DeltaIndex:
         self.columns = ForwardIndex(after + 1, token_type)
         self._entries: list[Entry] = []
         self._seqs: dict[int, list[int]] = {}
-        self._holding: dict[int, dict[str, list[int]]] = {}
+        self._holding: dict[int, dict[str, tuple[list[int], list[int]]]] = {}
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -37,8 +39,11 @@ class DeltaIndex:
         for entry in entries:
             self._seqs.setdefault(entry.namespace, []).append(entry.seq)
             holding = self._holding.setdefault(entry.namespace, {})
-            for term in set(entry.analysis.terms):
-                holding.setdefault(term, []).append(entry.seq)
+            for term, count in Counter(entry.analysis.terms).items():
+                seqs, counts = holding.setdefault(term, ([], []))
+                # The count first: another thread may be reading, and each seq must have one.
+                counts.append(count)
+                seqs.append(entry.seq)
         self._entries += entries
         self.through = through
 
@@ -53,7 +58,10 @@ class DeltaIndex:
         """Those of one namespace, lowest first."""
         return np.array(self._seqs.get(namespace, ()), dtype=np.int64)
 
-    def holding(self, namespace: int, term: str) -> Ints:
-        """Those of one namespace that hold a term, lowest first."""
-        seqs = self._holding.get(namespace, {}).get(term)
-        return NONE if seqs is None else np.array(seqs, dtype=np.int64)
+    def holding(self, namespace: int, term: str) -> tuple[Ints, Ints]:
+        """Those of one namespace that hold a term, lowest first, and how often each does."""
+        postings = self._holding.get(namespace, {}).get(term)
+        if postings is None:
+            return NONE, NONE
+        seqs = np.array(postings[0], dtype=np.int64)
+        return seqs, np.array(postings[1][: len(seqs)], dtype=np.int64)

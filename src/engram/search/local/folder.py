@@ -23,8 +23,9 @@ from pathlib import Path
 import numpy.typing as npt
 from filelock import FileLock, Timeout
 
+from engram.search.base import IndexDamaged
 from engram.search.local.build import IndexBuild, Snapshot
-from engram.search.local.damage import IndexDamaged, damage_noticed
+from engram.search.local.damage import damage_noticed
 from engram.search.local.forward import Entry, ForwardIndex, Previous
 from engram.search.local.inverted import InvertedIndex
 

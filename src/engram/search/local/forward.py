@@ -8,10 +8,8 @@ damaged file is noticed when it is read, not when it is opened.
 from __future__ import annotations
 
 import os
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,30 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from engram import accel
-from engram.search.local.damage import IndexDamaged, damage_noticed
-from engram.text.analyzer import CENTROID_DIMENSIONS, Analysis
+from engram.search.base import GONE, ROW, Array, IndexDamaged, Ints, Turns, kind_code
+from engram.search.local.damage import damage_noticed
+from engram.text.analyzer import Analysis
 
-ROW = np.dtype(
-    [
-        ("start", "<i8"),  # first token, in tokens
-        ("length", "<i4"),  # tokens; GONE: no such engram
-        ("namespace", "<i4"),
-        ("session", "<i4"),
-        ("speaker", "<i4"),  # 0: none
-        ("previous", "<i4"),  # seq of the turn before it in its session; 0: none
-        ("next", "<i4"),  # ... of the turn after it
-        ("at", "<i8"),  # microseconds since 1970, UTC
-        ("role", "u1"),  # place in engram.ROLES
-        ("marks", "u1"),  # encode.Analysis.marks
-        ("kind", "<u2"),  # kind_code of its kind
-        ("upto", "<i4"),  # tokens of its session up to its end, in these columns; kept right at the session's end
-        ("centroid", "i1", (CENTROID_DIMENSIONS,)),  # Encoder.centroids
-        ("check", "<u4"),
-    ]
-)
-RAW = np.dtype((np.void, ROW.itemsize))
-"""A row as mere bytes: numpy joins these ten times as fast as records."""
-GONE = -1
 CHANGING = ("previous", "next", "upto", "check")
 """The fields, of 4 bytes each, that the checksum does not cover: all but the last can change after it was taken."""
 TOKEN_FACTOR = 0x9E3779B97F4A7C15
@@ -63,8 +41,6 @@ FACTORS = row_factors()
 SESSIONS_REMEMBERED = 200_000
 """Sessions whose last turn a writer remembers before it asks the store again."""
 
-Array = npt.NDArray[Any]
-Ints = npt.NDArray[np.int64]
 Previous = Callable[[int, int], int]
 Patch = Callable[[int, str, int], None]
 
@@ -82,29 +58,6 @@ class Entry(NamedTuple):
     analysis: Analysis
     centroid: npt.NDArray[np.int8]
     """`Encoder.centroids` of its token ids."""
-
-
-@dataclass(frozen=True, slots=True)
-class Turns:
-    """Some engrams as scoring sees them; the i-th has tokens[starts[i] : starts[i] + lengths[i]]."""
-
-    seqs: Ints
-    """shape (n,)"""
-    rows: Array
-    """shape (n,), dtype ROW; its own `start` is not used."""
-    tokens: Array
-    """Token ids end to end: shape (sum of lengths,)."""
-    lengths: Ints
-    """shape (n,)"""
-
-    @staticmethod
-    def joined(parts: Sequence[Turns]) -> Turns:
-        """Several as one, in the order given."""
-        rows = np.concatenate([part.rows.view(RAW) for part in parts]).view(ROW)
-        seqs, tokens, lengths = (
-            np.concatenate([getattr(part, name) for part in parts]) for name in ("seqs", "tokens", "lengths")
-        )
-        return Turns(seqs, rows, tokens, lengths)
 
 
 class GrowingArray:
@@ -439,8 +392,3 @@ def segment_sums(values: Ints, lengths: Ints) -> Ints:
     values.cumsum(out=ends[1:])
     upto = lengths.cumsum()
     return np.asarray(ends.take(upto) - ends.take(upto - lengths))
-
-
-def kind_code(kind: str) -> int:
-    """A number for a kind, the same in every process; two kinds rarely share one."""
-    return zlib.crc32(kind.encode()) & 0xFFFF

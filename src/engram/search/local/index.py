@@ -12,10 +12,9 @@ import time
 import numpy as np
 
 from engram.errors import EngramError, MemoryLocked
-from engram.search.local.damage import IndexDamaged
+from engram.search.base import IndexDamaged, Ints
 from engram.search.local.delta import DeltaIndex
 from engram.search.local.folder import IndexFolder
-from engram.search.local.forward import Ints
 from engram.search.local.indexer import WORTH_A_COMMIT, Indexer, entries
 from engram.search.local.reader import IndexReader
 from engram.store.base import Store

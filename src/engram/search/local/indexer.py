@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from engram.errors import MemoryClosed
-from engram.search.local.damage import IndexDamaged, is_panic
+from engram.search.base import IndexDamaged
+from engram.search.local.damage import is_panic
 from engram.search.local.folder import IndexFolder
 from engram.search.local.forward import Entry
 from engram.store.base import Record, Store

@@ -16,10 +16,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import tantivy
 
-from engram.search.local.damage import IndexDamaged, damage_noticed, is_panic
+from engram.search.base import IndexDamaged, Ints
+from engram.search.local.damage import damage_noticed, is_panic
 
 log = logging.getLogger("engram")
 
@@ -180,7 +180,7 @@ class InvertedReader:
         """How many engrams of a namespace there are; dropped ones count until their segment is merged."""
         return self._count(f"{namespace:x}:{EVERY}")
 
-    def frequencies(self, namespace: int, terms: Sequence[str]) -> npt.NDArray[np.int64]:
+    def frequencies(self, namespace: int, terms: Sequence[str]) -> Ints:
         """For each term, how many engrams of the namespace hold it: shape (len(terms),)."""
         return np.array([self._count(f"{namespace:x}:{term}") for term in terms], dtype=np.int64)
 
@@ -194,11 +194,20 @@ class InvertedReader:
             self._counts[term] = count
         return count
 
-    def search(self, namespace: int, terms: Sequence[str], limit: int) -> npt.NDArray[np.int64]:
+    @property
+    def documents(self) -> int:
+        """Number of engrams in the index, in all namespaces."""
+        return int(self._searcher.num_docs)
+
+    def search(self, namespace: int, terms: Sequence[str], limit: int) -> Ints:
         """Seqs of the `limit` engrams that BM25 ranks highest for any of `terms`, best first."""
+        return self.ranked(namespace, terms, limit)[1]
+
+    def ranked(self, namespace: int, terms: Sequence[str], limit: int) -> tuple[list[float], Ints]:
+        """BM25's scores of the `limit` engrams that it ranks highest for any of `terms`, best first, and their seqs."""
         limit = min(limit, self._searcher.num_docs)
         if not terms or not limit:
-            return np.empty(0, dtype=np.int64)
+            return [], np.empty(0, dtype=np.int64)
         wanted = [
             tantivy.Query.term_query(self._schema, TERMS, f"{namespace:x}:{term}", index_option="freq")
             for term in terms
@@ -206,4 +215,5 @@ class InvertedReader:
         query = tantivy.Query.boolean_query([(tantivy.Occur.Should, term) for term in wanted])
         with damage_noticed():
             hits = self._searcher.search(query, limit, count=False).hits
-            return np.array(self._searcher.fast_field_values(SEQ, [address for _, address in hits]), dtype=np.int64)
+            seqs = self._searcher.fast_field_values(SEQ, [address for _, address in hits])
+            return [score for score, _ in hits], np.array(seqs, dtype=np.int64)

@@ -1,0 +1,164 @@
+"""The kernel's calls: the functions of `accel.plain`, and `gathered`, done by kernel.c.
+
+Owns the structs that cross to C, and the check of every array's type and shape. Knows no weight and no memory.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from engram.accel.library import Library, load
+from engram.accel.plain import CHANGED, UNFIT, Array, Floats, Ints, Language, Links, Matches
+
+FOLDER = Path(__file__).parent
+library: Library | None = None
+"""The kernel, once `start` has loaded it."""
+
+_at_start_of: Any = (ctypes.c_char * 0).from_buffer
+
+
+def struct_fields(names: str) -> tuple[tuple[str, Any], ...]:
+    """Return the fields of a structure: names, a pointer where a star precedes the name, an int64 otherwise."""
+    return tuple((name.lstrip("*"), ctypes.c_void_p if name[0] == "*" else ctypes.c_int64) for name in names.split())
+
+
+class Match(ctypes.Structure):
+    """Match in kernel.c."""
+
+    _fields_ = struct_fields(
+        """n q *columns *lengths *tokens token_width *ids *has_near *near near_width near_count *similarity *vectors
+        stems *counts *nearness *cosines"""
+    )
+
+
+class Linking(ctypes.Structure):
+    """Links in kernel.c."""
+
+    _fields_ = struct_fields(
+        "n *rows *columns longest_pause *around *same_speaker *by_session *starts *session *sessions s"
+    )
+
+
+def start(folder: Path = FOLDER) -> bool:
+    """Load the kernel; return whether there is one. Raises `library.Unusable` if it does not fit."""
+    global library
+    library = load(folder, (Match, Linking))
+    return library is not None
+
+
+def kernel() -> Library:
+    """Return the loaded kernel."""
+    if library is None:
+        raise RuntimeError("the kernel is not loaded; check accel.available first")
+    return library
+
+
+def gathered(
+    columns: Array, tokens: Array, wanted: Ints, first: int, factors: npt.NDArray[np.uint64], token_factor: int
+) -> tuple[Ints, Array, Array, Ints, str]:
+    """Do what `engram.search.local.forward.gathered` does."""
+    n, width = len(wanted), tokens.itemsize
+    rows, copies, lengths = np.empty(n, np.int64), np.empty(n, columns.dtype), np.empty(n, np.int64)
+    total = ctypes.c_int64()
+    copies_at, tokens_at, reading = address_of_rows(copies), address_of_tokens(tokens), kernel().reading
+    present = reading.engram_find_rows(
+        *(address_of_rows(columns), len(columns), address(wanted, np.int64), n, first, len(tokens)),
+        *(address(rows, np.int64), copies_at, address(lengths, np.int64), ctypes.addressof(total)),
+    )
+    if present < 0:
+        return rows[:0], copies[:0], tokens[:0], lengths[:0], UNFIT
+    copied = np.empty(total.value, tokens.dtype)
+    right = reading.engram_copy_tokens(
+        *(tokens_at, width, copies_at, present, address(factors, np.uint64), token_factor, address_of_tokens(copied))
+    )
+    if present < n:
+        rows, copies, lengths = rows[:present], copies[:present], lengths[:present]
+    return rows, copies, copied, lengths, "" if right else CHANGED
+
+
+def match_tokens(
+    columns: Array, tokens: Array, lengths: Ints, ids: Sequence[int], has_near: Sequence[bool], language: Language
+) -> Matches:
+    """Do what `plain.match_tokens` does."""
+    n, q = len(columns), len(ids)
+    if len(lengths) != n or lengths.sum() != len(tokens):
+        raise ValueError(f"{len(tokens)} tokens of {len(lengths)} turns do not fit {n} rows")
+    floats, nearness = np.empty((q + 1, n), np.float32), np.empty((q, n), np.uint8)
+    wanted, near = np.array(ids, np.int64), np.array(has_near, np.bool_)
+    floats_at = address(floats, np.float32)
+    task = Match(
+        *(n, q, address_of_rows(columns), address(lengths, np.int64), address_of_tokens(tokens), tokens.itemsize),
+        *(address(wanted, np.int64), address(near, np.bool_)),
+        *(address_of_tokens(language.near), language.near.itemsize, language.near.shape[1]),
+        *(address(language.similarity, np.uint8), address(language.vectors, np.float32), len(language.near)),
+        *(floats_at, address(nearness, np.uint8), floats_at + 4 * q * n),
+    )
+    if kernel().computing.engram_match(ctypes.byref(task)):
+        raise MemoryError
+    return Matches(floats[:q], nearness, floats[q])
+
+
+def find_neighbours(rows: Ints, columns: Array, longest_pause: int) -> Links:
+    """Do what `plain.find_neighbours` does."""
+    n = len(columns)
+    if len(rows) != n:
+        raise ValueError(f"{len(rows)} rows do not fit the columns of {n} turns")
+    numbers, same_speaker = np.empty((8, n), np.int64), np.empty((2, n), np.bool_)
+    at = address(numbers, np.int64)
+    task = Linking(
+        *(n, address(rows, np.int64), address_of_rows(columns), longest_pause, at, address(same_speaker, np.bool_)),
+        *(at + 8 * n * row for row in (4, 5, 6, 7)),
+    )
+    if kernel().computing.engram_link(ctypes.byref(task)):
+        raise MemoryError
+    by_session, starts, session, sessions = numbers[4:]
+    return Links(numbers[:4], same_speaker, by_session, starts[: task.s], session, sessions[: task.s])
+
+
+def best_in_sessions(values: Floats, by_session: Ints, starts: Ints) -> Floats:
+    """Do what `plain.best_in_sessions` does."""
+    (q, width), n, s = values.shape, len(by_session), len(starts)
+    if n > width:
+        raise ValueError(f"{n} turns do not fit {width} columns")
+    best = np.empty((q, s), np.float32)
+    kernel().computing.engram_best_in_sessions(
+        *(address(values, np.float32), width, q, address(by_session, np.int64), n),
+        *(address(starts, np.int64), s, address(best, np.float32)),
+    )
+    return best
+
+
+def address(array: Array, dtype: type[np.generic]) -> int:
+    """Return the address of a dense array. Raises ValueError if its type is not `dtype` or it is not dense."""
+    if array.dtype != dtype:
+        raise ValueError(f"the array holds {array.dtype}; it must hold {dtype.__name__}")
+    return address_of(array)
+
+
+def address_of_tokens(tokens: Array) -> int:
+    """Return the address of token ids, which are uint16 or uint32."""
+    return address(tokens, np.uint16 if tokens.itemsize == 2 else np.uint32)
+
+
+def address_of_rows(columns: Array) -> int:
+    """Return the address of rows. `accel.expect_rows` has compared their fields with the kernel's."""
+    offset, size = kernel().row["check"]
+    if columns.dtype.itemsize != offset + size:
+        raise ValueError(f"a row has {columns.dtype.itemsize} bytes; in kernel.c it has {offset + size}")
+    return address_of(columns)
+
+
+def address_of(array: Array) -> int:
+    """Return the address of an array. Raises ValueError if it is not dense."""
+    if not array.flags.c_contiguous:
+        raise ValueError("the array is not contiguous")
+    if array.dtype.fields is None and array.flags.writeable:
+        # A quarter of the time that array.ctypes.data takes.
+        return ctypes.addressof(_at_start_of(array))
+    return array.ctypes.data

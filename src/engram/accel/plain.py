@@ -1,0 +1,172 @@
+"""Matching and linking of turns in numpy: the reference for kernel.c, and what runs where it is not compiled.
+
+Owns how the tokens of a query are matched in turns, and how turns are linked with neighbours and sessions. Pure
+functions over arrays; knows no weight and no index. Small arrays are gathered with `take`: indexing takes three to ten
+times as long.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
+
+UNFIT = "{rows} does not fit {tokens}"
+CHANGED = "{rows} or {tokens} is not as it was written"
+"""What `gathered` reports of damaged files; the braces are replaced with their paths."""
+
+
+class Language(NamedTuple):
+    """The static table of an analyzer, as arrays."""
+
+    near: npt.NDArray[np.unsignedinteger]
+    """The nearest token ids of each stem: shape (stems, k)."""
+    similarity: npt.NDArray[np.uint8]
+    """Their cosines in steps of 1/255: shape (stems, k)."""
+    vectors: Floats
+    """What each stem adds to a centroid, and a last row of zeros for every other token: shape (stems + 1, d)."""
+
+
+class Matches(NamedTuple):
+    """What q tokens of a query find in n turns."""
+
+    counts: Floats
+    """How often each token occurs in each turn: shape (q, n)."""
+    nearness: npt.NDArray[np.uint8]
+    """Cosine of each token to the nearest other token of each turn, in steps of 1/255: shape (q, n)."""
+    cosines: Floats
+    """Cosine between the centroids of query and turn, 0 to 1: shape (n,)."""
+
+
+class Links(NamedTuple):
+    """Which of n turns are neighbours, and which belong to one of s sessions. Indices into the turns, -1 for none."""
+
+    around: Ints
+    """The turn before, the one before that, the turn after, the one after that: shape (4, n)."""
+    same_speaker: npt.NDArray[np.bool_]
+    """Whether the turn before, and the turn after, has the same speaker and role: shape (2, n)."""
+    by_session: Ints
+    """All indices, one session after the other: shape (n,)."""
+    starts: Ints
+    """Where each session begins in `by_session`: shape (s,)."""
+    session: Ints
+    """Each turn's session, as an index into `starts`: shape (n,)."""
+    sessions: Ints
+    """Number of each session: shape (s,)."""
+
+
+def match_tokens(
+    columns: Array, tokens: Array, lengths: Ints, ids: Sequence[int], has_near: Sequence[bool], language: Language
+) -> Matches:
+    """Match the q distinct tokens `ids` of a query in n turns.
+
+    columns: dtype ROW, shape (n,). tokens: those of all turns, end to end. lengths: tokens of each turn, shape (n,).
+    has_near: for each of `ids`, whether its near tokens count.
+
+    Late interaction over static vectors, as in ColBERT (Khattab and Zaharia, 2020), by look-up instead of a product.
+    """
+    q, n = len(ids), len(columns)
+    products = np.einsum("nd,d->n", columns["centroid"].astype(np.float32), centroid_of(ids, language))
+    cosines = np.maximum(products * np.float32(1 / 127), np.float32(0))
+    slots, similarity = query_table(ids, has_near, language, int(tokens.max(initial=0)) + 1)
+    slot_of_token = slots.take(tokens)
+    hits = slot_of_token.nonzero()[0]
+    turn_of = np.arange(n).repeat(lengths).take(hits)
+    slot_of = slot_of_token.take(hits).astype(np.int64)
+    exact = (slot_of <= q).nonzero()[0]
+    counts = np.bincount((slot_of.take(exact) - 1) * n + turn_of.take(exact), minlength=q * n).astype(np.float32)
+    nearness = np.zeros((n, q), np.uint8)
+    if len(hits):
+        starts = changes(turn_of).nonzero()[0]
+        nearness[turn_of.take(starts)] = np.maximum.reduceat(similarity.take(slot_of, axis=0), starts, axis=0)
+    return Matches(counts.reshape(q, n), np.ascontiguousarray(nearness.T), cosines)
+
+
+def query_table(
+    ids: Sequence[int], has_near: Sequence[bool], language: Language, tokens: int
+) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint8]]:
+    """Return a slot for every token that is one of `ids` or near one, and the similarities of each slot.
+
+    The first: the slot of each token id below `tokens` or more, 0 for all others; `ids` have the slots 1 to q. The
+    second: cosine of each slot's token to each other token of `ids`, in steps of 1/255: shape (slots, q).
+    """
+    q = len(ids)
+    near = [(index, id) for index, id in enumerate(ids) if has_near[index]]
+    wanted = np.concatenate((np.array(ids, np.int64), *(language.near[id] for _, id in near)))
+    slots = np.zeros(max(tokens, int(wanted.max(initial=0)) + 1), np.uint16)
+    # A token that occurs twice in `wanted` gets its last slot, so the slots of `ids` are written again.
+    slots[wanted] = np.arange(1, len(wanted) + 1)
+    slots[wanted[:q]] = np.arange(1, q + 1)
+    similarity = np.zeros((len(wanted) + 1, q), np.uint8)
+    for index, id in near:
+        similarity[slots.take(language.near[id]), index] = language.similarity[id]
+        similarity[index + 1, index] = 0
+    return slots, similarity
+
+
+def centroid_of(ids: Sequence[int], language: Language) -> Floats:
+    """Return the direction of the centroid of some tokens, of length 1, or all 0 if none has a vector: shape (d,)."""
+    total = language.vectors.take(np.minimum(ids, len(language.vectors) - 1), axis=0).sum(axis=0)
+    return np.asarray(total / max(math.sqrt(float(np.square(total).sum())), 1e-9), np.float32)
+
+
+def find_neighbours(rows: Ints, columns: Array, longest_pause: int) -> Links:
+    """Link n turns, at least one, with their neighbours and sessions.
+
+    rows: sorted, shape (n,). columns: dtype ROW, shape (n,). Two turns that are more than `longest_pause` microseconds
+    apart are no neighbours.
+    """
+    n = len(rows)
+    around, same_speaker = np.full((4, n), -1, np.int64), np.zeros((2, n), np.bool_)
+    previous, following = indices_of(columns["previous"].astype(np.int64), rows), around[2]
+    has = (previous >= 0).nonzero()[0]
+    before, at = previous.take(has), columns["at"].copy()
+    paused = np.abs(at.take(has) - at.take(before)) > longest_pause
+    if paused.any():
+        previous[has[paused]] = -1
+        has, before = has[~paused], before[~paused]
+    # From `previous` alone: where index and tail meet, a turn's `next` may be unknown.
+    following[before] = has
+    who = columns["speaker"].astype(np.int64) << 8 | columns["role"]
+    same_speaker[0, has] = who.take(has) == who.take(before)
+    same_speaker[1, before] = same_speaker[0, has]
+    around[0] = previous
+    around[1, has] = previous.take(before)
+    around[3, before] = following.take(has)
+    numbers = columns["session"].astype(np.int64)
+    by_session = numbers.argsort(kind="stable")
+    ordered = numbers.take(by_session)
+    new = changes(ordered)
+    starts = new.nonzero()[0]
+    session = np.empty(n, np.int64)
+    session[by_session] = new.cumsum() - 1
+    return Links(around, same_speaker, by_session, starts, session, ordered.take(starts))
+
+
+def best_in_sessions(values: Floats, by_session: Ints, starts: Ints) -> Floats:
+    """Return the greatest value of each of s sessions: shape (q, s).
+
+    values: shape (q, n or more), a column for each turn. by_session, starts: as in `Links`.
+    """
+    return np.asarray(np.maximum.reduceat(values.take(by_session, axis=1), starts, axis=1))
+
+
+def changes(values: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:
+    """Return which of sorted `values` differ from the one before; the first counts as different: shape of `values`."""
+    result = np.ones(len(values), np.bool_)
+    np.not_equal(values[1:], values[:-1], out=result[1:])
+    return result
+
+
+def indices_of(wanted: Ints, rows: Ints) -> Ints:
+    """Return the index of each wanted row in the sorted `rows`, at least one; -1 if it is not there."""
+    indices = np.minimum(rows.searchsorted(wanted), len(rows) - 1)
+    indices[rows.take(indices) != wanted] = -1
+    return indices

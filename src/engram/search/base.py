@@ -1,0 +1,153 @@
+"""The search contract: what recall asks of an index, and the arrays that cross it.
+
+Owns the protocol `SearchReader`, the dtype of a turn's columns, and `Turns`. Knows no index, store, query or formula.
+Any reader passes `tests/search/conformance.py`.
+
+A *row* is an int64 that names one engram inside one reader, 1 or more. Rows of different readers must not be mixed; the
+lasting identity of an engram is its namespace and seq, which `SearchReader.seqs` gives. Within a session, a later turn
+has the greater row.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from engram import accel
+from engram.errors import EngramError
+from engram.text.analyzer import CENTROID_DIMENSIONS
+
+Array = npt.NDArray[Any]
+Ints = npt.NDArray[np.int64]
+
+ROW = np.dtype(
+    [
+        ("start", "<i8"),  # index only: first token, in the index's tokens
+        ("length", "<i4"),  # index only: number of tokens, or GONE
+        ("namespace", "<i4"),  # number of the namespace
+        ("session", "<i4"),  # number of the session
+        ("speaker", "<i4"),  # number of the speaker; 0: none
+        ("previous", "<i4"),  # row of the turn before it in its session; 0: none
+        ("next", "<i4"),  # index only: row of the turn after it; 0: none
+        ("at", "<i8"),  # microseconds since 1970, UTC
+        ("role", "u1"),  # position in engram.ROLES
+        ("marks", "u1"),  # Analysis.marks
+        ("kind", "<u2"),  # kind_code of its kind
+        ("upto", "<i4"),  # index only: tokens of its session through this turn; valid in the session's last turn
+        ("centroid", "i1", (CENTROID_DIMENSIONS,)),  # Analyzer.centroids of its token ids
+        ("check", "<u4"),  # index only: checksum of the row and its tokens
+    ]
+)
+"""The columns of one engram. Recall does not read those marked "index only"; a reader may leave these 0."""
+accel.expect_rows(ROW)
+RAW = np.dtype((np.void, ROW.itemsize))
+"""The columns as plain bytes: numpy concatenates these ten times as fast as records."""
+GONE = -1
+"""The `length` of a row that names no engram."""
+
+
+class IndexDamaged(EngramError):
+    """The index holds bytes that were never written to it. It is rebuilt from the store."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """n engrams as scoring reads them. The tokens of turn i follow those of turn i - 1."""
+
+    rows: Ints
+    """Row of each: shape (n,)."""
+    columns: Array
+    """Columns of each: shape (n,), dtype ROW."""
+    tokens: Array
+    """Token ids of all turns, end to end: shape (sum of lengths,), uint16 or uint32."""
+    lengths: Ints
+    """Number of tokens of each: shape (n,)."""
+
+    @staticmethod
+    def joined(parts: Sequence[Turns]) -> Turns:
+        """Concatenate at least one `Turns`, in order."""
+        columns = np.concatenate([part.columns.view(RAW) for part in parts]).view(ROW)
+        rows, tokens, lengths = (
+            np.concatenate([getattr(part, name) for part in parts]) for name in ("rows", "tokens", "lengths")
+        )
+        return Turns(rows, columns, tokens, lengths)
+
+
+class SearchReader(Protocol):
+    """The searchable engrams of a store, as they were when the reader was made. Safe to use from several threads.
+
+    It covers every engram that was committed before it was made, except `unsearched` ones. How an index, a tail and
+    deletions are combined is the reader's business. Counts (`size`, `frequencies`), `candidates`, `all_rows` and
+    `neighbours` may still include engrams that were deleted lately; `take` never returns one.
+
+    Every method raises `IndexDamaged` if the index turns out to be damaged.
+    """
+
+    @property
+    def version(self) -> int:
+        """A number that is greater in a reader that holds a newer engram; equal if no engram was added in between."""
+        ...
+
+    @property
+    def unsearched(self) -> int:
+        """Number of engrams, in all namespaces, that are not searchable yet: 0 except while an index is rebuilt."""
+        ...
+
+    def size(self, namespace: int) -> int:
+        """Return the number of engrams of a namespace; 0 for an unknown one."""
+        ...
+
+    def frequencies(self, namespace: int, terms: Sequence[str]) -> Ints:
+        """Return, for each term, the number of engrams of the namespace that hold it: shape (len(terms),)."""
+        ...
+
+    def candidates(self, namespace: int, terms: Sequence[str], limit: int) -> Ints:
+        """Return the rows of at most `limit` engrams of the namespace that hold any of `terms`, best first.
+
+        Shape (m,), each row once. The order is that of BM25 or close to it: engrams that hold more of the terms, or
+        rarer ones, come first.
+        """
+        ...
+
+    def all_rows(self, namespace: int, limit: int) -> Ints:
+        """Return the rows of at most `limit` engrams of the namespace, in any order: shape (m,)."""
+        ...
+
+    def take(self, rows: Ints) -> Turns:
+        """Return the engrams with these rows, in the same order; `rows` must be sorted, each once.
+
+        Rows that name no engram, or a deleted one, are left out.
+        """
+        ...
+
+    def neighbours(self, rows: Ints) -> Ints:
+        """Return the rows of the turns right before and right after these in their sessions.
+
+        Shape (m,), in any order, with repetitions. Rows that name no engram are ignored.
+        """
+        ...
+
+    def session_lengths(self, sessions: Ints) -> Ints:
+        """Return the number of tokens of each session, by session number: shape (len(sessions),); 0 if unknown."""
+        ...
+
+    def seqs(self, rows: Ints) -> Ints:
+        """Return the seq of each row, that is its number in the store: shape (len(rows),)."""
+        ...
+
+    def rows_of(self, namespace: int, seqs: Ints) -> Ints:
+        """Return the rows of the engrams of a namespace with these seqs: shape (m,), in the order of `seqs`.
+
+        A seq that names no engram may be left out, or be given a row that `take` leaves out.
+        """
+        ...
+
+
+def kind_code(kind: str) -> int:
+    """Return a number from 0 to 65,535 for a kind, the same in every process. Two kinds can share a number."""
+    return zlib.crc32(kind.encode()) & 0xFFFF

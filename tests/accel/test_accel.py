@@ -1,0 +1,389 @@
+"""The kernel against numpy: the same features, the same damage noticed, the same recall; and how it is loaded."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engram import accel
+from engram.accel import compiled, plain
+from engram.accel.library import Unusable
+from engram.memory import Memory
+from engram.search.base import GONE, ROW, IndexDamaged, Turns
+from engram.search.local.forward import FACTORS, TOKEN_FACTOR, ForwardIndex, checksums, gathered
+from engram.text.analyzer import Analyzer
+from engram.text.vectors import default_table
+
+REPOSITORY = Path(__file__).parents[2]
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+PAUSE = 6 * 3600 * 1_000_000
+
+needs_compiler = pytest.mark.skipif(
+    not any(map(shutil.which, ("cc", "gcc", "clang"))), reason="there is no C compiler on this machine"
+)
+needs_kernel = pytest.mark.skipif(not accel.available, reason="the kernel was not compiled: python hatch_build.py")
+
+
+@cache
+def analyzer() -> Analyzer:
+    return Analyzer(default_table())
+
+
+def random_turns(chance: np.random.Generator, n: int, token_type: type = np.uint16, longest: int = 40) -> Turns:
+    """n turns of a few sessions: some with neighbours, some of those far away in time, and some without."""
+    rows = np.sort(chance.choice(np.arange(1, 3 * n + 2), n, replace=False)).astype(np.int64)
+    columns = np.zeros(n, ROW)
+    lengths = chance.integers(0, longest + 1, n)
+    tokens = chance.choice([*range(400), 60_000, 65_535], lengths.sum()).astype(token_type)
+    for field, top in (("session", max(1, n // 4)), ("speaker", 4), ("role", 4), ("marks", 8)):
+        columns[field] = chance.integers(0, top, n)
+    columns["previous"] = chance.choice([0, *rows, 10**6], n)
+    columns["at"] = NOW.timestamp() * 10**6 + chance.integers(-(10**6), 10**6, n) * 20_000
+    columns["centroid"] = chance.integers(-127, 128, columns["centroid"].shape)
+    columns["length"], columns["start"] = lengths, lengths.cumsum() - lengths
+    columns["check"] = checksums(columns, tokens, lengths)
+    return Turns(rows, columns, tokens, lengths)
+
+
+def random_ids(chance: np.random.Generator, q: int) -> list[int]:
+    return chance.choice([*range(400), 60_000, 65_535], q, replace=False).tolist()  # type: ignore[no-any-return]
+
+
+def assert_same(one: Any, other: Any) -> None:
+    """Compare two named tuples of arrays: floats to 1e-5, all else exactly, types included."""
+    for name, a, b in zip(one._fields, one, other, strict=True):
+        assert (a.dtype, a.shape) == (b.dtype, b.shape), name
+        np.testing.assert_allclose(a, b, 1e-5 if a.dtype.kind == "f" else 0, 1e-6, err_msg=name)
+
+
+def compare(turns: Turns, ids: list[int]) -> None:
+    near = [analyzer().has_near(id) for id in ids]
+    matching = turns.columns, turns.tokens, turns.lengths, ids, near, analyzer().language
+    assert_same(compiled.match_tokens(*matching), plain.match_tokens(*matching))
+    linking = turns.rows, turns.columns, PAUSE
+    links = plain.find_neighbours(*linking)
+    assert_same(compiled.find_neighbours(*linking), links)
+    values = np.random.default_rng(1).random((len(ids), len(turns.rows) + 1)).astype(np.float32)
+    best = [module.best_in_sessions(values, links.by_session, links.starts) for module in (compiled, plain)]
+    assert np.array_equal(*best)
+
+
+@needs_compiler
+def test_kernel_is_available_where_a_compiler_is() -> None:
+    assert accel.available
+    assert accel.status == "compiled"
+
+
+@needs_kernel
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("q", [1, 5, 16, 17, 32])
+def test_kernel_finds_the_same_features_as_numpy(seed: int, q: int) -> None:
+    chance = np.random.default_rng(seed)
+    n = int(chance.integers(1, 200))
+    compare(random_turns(chance, n, (np.uint16, np.uint32)[seed % 2]), random_ids(chance, q))
+
+
+@needs_kernel
+@pytest.mark.parametrize("seed", range(5))
+def test_kernel_agrees_on_small_and_long_turns(seed: int) -> None:
+    chance = np.random.default_rng(seed)
+    for n, longest in ((1, 0), (1, 30), (2, 0), (2, 3), (65, 1), (64, 700)):
+        compare(random_turns(chance, n, longest=longest), random_ids(chance, 3))
+
+
+@needs_kernel
+def test_kernel_agrees_on_equal_turns() -> None:
+    chance = np.random.default_rng(0)
+    one = random_turns(chance, 1)
+    turns = Turns(np.arange(1, 101), one.columns.repeat(100), np.tile(one.tokens, 100), one.lengths.repeat(100))
+    turns.columns["previous"] = 0
+    compare(turns, random_ids(chance, 4))
+
+
+@needs_kernel
+def test_kernel_accepts_no_turns() -> None:
+    turns = random_turns(np.random.default_rng(0), 0)
+    matches = compiled.match_tokens(turns.columns, turns.tokens, turns.lengths, [3], [True], analyzer().language)
+    assert [array.shape for array in matches] == [(1, 0), (1, 0), (0,)]
+    links = compiled.find_neighbours(turns.rows, turns.columns, PAUSE)
+    assert (links.around.shape, len(links.starts), len(links.sessions)) == ((4, 0), 0, 0)
+
+
+@needs_kernel
+def test_arrays_that_do_not_fit_are_refused() -> None:
+    chance = np.random.default_rng(0)
+    turns, ids = random_turns(chance, 9), random_ids(chance, 3)
+    columns, tokens, lengths = turns.columns, turns.tokens, turns.lengths
+    for wrong in (
+        (columns, tokens, lengths.astype(np.int32)),
+        (columns, tokens[::2], lengths),
+        (columns["at"], tokens, lengths),
+        (columns, tokens, lengths + 1),
+        (columns, tokens, lengths[1:]),
+    ):
+        with pytest.raises(ValueError):
+            compiled.match_tokens(*wrong, ids, [True] * 3, analyzer().language)
+    for rows in (turns.rows[1:], turns.rows.astype(np.int32), turns.rows[::2]):
+        with pytest.raises(ValueError):
+            compiled.find_neighbours(rows, columns, PAUSE)
+    with pytest.raises(ValueError):
+        compiled.best_in_sessions(np.zeros((2, 8), np.float32), np.arange(9), np.array([0]))
+
+
+def test_query_centroid_is_that_of_a_stored_text() -> None:
+    for text in ("The ferry leaves at noon.", "my dog barks", "zxqv"):
+        ids = analyzer().analyse(text).ids
+        stored = analyzer().centroids([ids])[0]
+        assert np.abs(plain.centroid_of(ids, analyzer().language) * 127 - stored).max() <= 0.5001
+
+
+# Reading of files.
+
+
+def both(columns: Any, tokens: Any, rows: Any, first: int = 1) -> str:
+    """What the kernel reports as wrong: the same as numpy does, and with the same turns where nothing is."""
+    one, other = (take(columns, tokens, rows, first, FACTORS, TOKEN_FACTOR) for take in (accel.gathered, gathered))
+    assert one[-1] == other[-1]
+    if not other[-1]:
+        for a, b in zip(one[:-1], other[:-1], strict=True):
+            assert a.dtype == b.dtype
+            assert np.array_equal(a, b)
+    return other[-1]
+
+
+@needs_kernel
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("token_type", [np.uint16, np.uint32])
+def test_kernel_gathers_the_same_turns_as_numpy(seed: int, token_type: type) -> None:
+    chance = np.random.default_rng(seed)
+    turns = random_turns(chance, 120, token_type)
+    turns.columns["length"][chance.integers(0, 120, 20)] = GONE
+    rows = chance.integers(-20, 200, 300)
+    assert both(turns.columns, turns.tokens, rows) == ""
+    assert both(turns.columns, turns.tokens, rows[:0]) == ""
+    assert both(turns.columns[:0], turns.tokens[:0], rows) == ""
+    assert both(turns.columns, turns.tokens, np.array([-(2**63), 2**63 - 1, 5]), -(2**40)) == ""
+
+
+@needs_kernel
+@pytest.mark.parametrize("seed", range(200))
+def test_kernel_notices_the_same_damage_as_numpy(seed: int) -> None:
+    chance = np.random.default_rng(seed)
+    turns = random_turns(chance, 30)
+    columns, tokens = turns.columns.copy(), turns.tokens.copy()
+    damaged = (columns if seed % 2 else tokens).view(np.uint8)
+    at = int(chance.integers(0, len(damaged)))
+    damaged[at : at + int(chance.choice([1, 8, 4_000]))] = chance.integers(0, 256)
+    both(columns, tokens, np.arange(1, 31))
+
+
+@needs_kernel
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("start", -1), ("start", 2**63 - 1), ("start", -(2**63)), ("length", -2), ("length", 2**31 - 1)],
+)
+def test_rows_with_tokens_outside_of_the_file_are_refused(field: str, value: int) -> None:
+    turns = random_turns(np.random.default_rng(1), 10)
+    turns.columns[field][4] = value
+    assert both(turns.columns, turns.tokens, np.arange(1, 11)) == accel.UNFIT
+
+
+@pytest.mark.parametrize("available", [pytest.param(True, marks=needs_kernel), False])
+@pytest.mark.parametrize("file", ["rows", "tokens"])
+def test_error_names_the_damaged_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, available: bool, file: str
+) -> None:
+    monkeypatch.setattr(accel, "available", available)
+    turns = random_turns(np.random.default_rng(2), 50)
+    for name, values in (("rows", turns.columns), ("tokens", turns.tokens)):
+        (tmp_path / name).write_bytes(values.tobytes())
+    path = tmp_path / file
+    path.write_bytes(random.Random(1).randbytes(path.stat().st_size))
+    columns = ForwardIndex(1, np.uint16, tmp_path)
+    columns.truncate(50, len(turns.tokens))
+    with pytest.raises(IndexDamaged, match=r"rows (does not fit|or) .*tokens"):
+        columns.take(np.arange(1, 51))
+
+
+# A whole recall.
+
+CONVERSATION = [
+    ("Ana", "user", "We are thinking of moving to a house near the harbour."),
+    ("Bo", "assistant", "When would you move, and how many rooms do you need?"),
+    ("Ana", "user", "In May, I hope. Three rooms, and a garden for my dog Biscuit."),
+    ("Bo", "assistant", "Biscuit will like the beach there."),
+    ("Ana", "user", "My sister plays the cello in the harbour orchestra on Fridays."),
+    ("Bo", "assistant", "Did you hear her play last week?"),
+    ("Ana", "user", "I did. The concert was wonderful, and the puppy slept through it."),
+    ("Bo", "assistant", "The ferry timetable changes in autumn."),
+]
+QUERIES = [
+    "When does Ana want to move?",
+    "What is my dog called?",
+    "harbour",
+    "Who plays an instrument in the orchestra, and on which day of the week does she play it?",
+    "What did we hear last week?",
+    "boats " * 40 + "and the timetable of ferries",
+    "What did Bo say in May about beaches?",
+    "zirconium lattices",
+]
+
+
+@needs_kernel
+@pytest.mark.parametrize("rounds", [1, 40], ids=["small", "larger"])
+@pytest.mark.parametrize("indexed", [True, False])
+def test_recall_is_the_same_with_and_without_the_kernel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rounds: int, indexed: bool
+) -> None:
+    with Memory(tmp_path / "memory.db") as memory:
+        for number in range(rounds):
+            for minute, (speaker, role, text) in enumerate(CONVERSATION):
+                at = datetime(2025, 1 + number % 12, 1 + number % 28, 9, minute, tzinfo=UTC)
+                varied = f"{text} ({number} {'so' * (number % 5)})"
+                memory.remember(varied, speaker=speaker, role=role, session=f"s{number}", at=at)
+        if indexed:
+            memory.flush()
+        for query in QUERIES:
+            answers = []
+            for available in (True, False):
+                monkeypatch.setattr(accel, "available", available)
+                answers.append(list(memory.recall(query, limit=20, now=NOW)))
+            one, other = answers
+            assert [hit.engram.id for hit in one] == [hit.engram.id for hit in other]
+            for a, b in zip(one, other, strict=True):
+                assert a.score == pytest.approx(b.score, rel=1e-5)
+                assert a.why == pytest.approx(b.why, rel=1e-5, abs=1e-6)
+                assert list(a.why) == list(b.why)
+
+
+def test_recall_works_without_the_kernel(memory: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accel, "available", False)
+    monkeypatch.setattr(compiled, "library", None)
+    memory.remember("My dog is called Biscuit.")
+    memory.flush()
+    assert [hit.engram.text for hit in memory.recall("What is my dog called?")] == ["My dog is called Biscuit."]
+
+
+# Loading and compiling.
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with kernel.c that `accel` looks for the kernel in; the real one is loaded again at the end."""
+    shutil.copy(accel.FOLDER / "kernel.c", tmp_path)
+    for module, name in ((compiled, "library"), (accel, "available"), (accel, "status")):
+        monkeypatch.setattr(module, name, getattr(module, name))
+    monkeypatch.setattr(accel, "FOLDER", tmp_path)
+    return tmp_path
+
+
+def test_missing_kernel_is_not_logged_but_stated(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    accel.start()
+    assert not accel.available
+    assert "not compiled" in accel.status
+    assert "python hatch_build.py" in accel.status
+    assert not caplog.records
+
+
+@needs_kernel
+def test_kernel_of_another_source_is_not_used(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    shutil.copy(compiled.FOLDER / "kernel.so", folder)
+    accel.start()
+    assert accel.available
+    with (folder / "kernel.c").open("a") as source:
+        source.write("/* changed since */\n")
+    accel.start()
+    assert not accel.available
+    (record,) = caplog.records
+    for text in (record.message, accel.status):
+        assert "kernel.so is not used: it is out of date" in text
+        assert "python hatch_build.py" in text
+
+
+def test_file_that_is_no_library_is_not_used(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (folder / "kernel.so").write_bytes(b"no library")
+    accel.start()
+    assert not accel.available
+    assert "kernel.so is not used" in caplog.text
+
+
+@needs_kernel
+def test_row_with_a_renamed_or_moved_field_is_noticed(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    described = [(name, *ROW.fields[name][:1]) for name in ROW.names]  # type: ignore[index,union-attr]
+    shutil.copy(compiled.FOLDER / "kernel.so", folder)
+    swapped = [*described[:2], described[3], described[2], *described[4:]]
+    for fields, wrong in (
+        (described, ""),
+        (swapped, "'session' is at byte 12 with 4 bytes in Python, but at byte 16 with 4 bytes in the kernel"),
+        ([(f"new_{name}" if name == "upto" else name, kind) for name, kind in described], "'new_upto' is missing in"),
+        (described[:-1], "'check' is missing in Python"),
+    ):
+        accel.start()
+        caplog.clear()
+        accel.expect_rows(np.dtype(fields))
+        assert accel.available == (wrong == "")
+        assert wrong in caplog.text
+
+
+@needs_kernel
+def test_struct_with_fields_in_another_order_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copy(compiled.FOLDER / "kernel.so", folder)
+    names = "n q *columns *tokens *lengths token_width *ids *has_near *near near_width near_count *similarity *vectors"
+
+    class Match(compiled.ctypes.Structure):
+        _fields_ = compiled.struct_fields(f"{names} stems *counts *nearness *cosines")
+
+    monkeypatch.setattr(compiled, "Match", Match)
+    with pytest.raises(Unusable, match="Match: the field 'tokens' is at byte 24 .* in Python, but at byte 32"):
+        compiled.start(folder)
+
+
+def test_kernel_holds_no_weight() -> None:
+    source = (compiled.FOLDER / "kernel.c").read_text()
+    assert not re.search(r"\b(exp|pow|log)\(|weights\.py|score\.py", source)
+
+
+Compile = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def compile_in(tmp_path: Path) -> Compile:
+    """Runs hatch_build.py on a copy of what it needs, with a $PATH and a $CC."""
+    (tmp_path / "src/engram/accel").mkdir(parents=True)
+    shutil.copy(REPOSITORY / "hatch_build.py", tmp_path)
+    shutil.copy(compiled.FOLDER / "kernel.c", tmp_path / "src/engram/accel")
+
+    def run(**environment: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "hatch_build.py"]
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+
+    return run
+
+
+@needs_compiler
+def test_kernel_is_compiled_in_place(compile_in: Compile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = compile_in(PATH=os.environ["PATH"])
+    assert done.stdout.strip().endswith("kernel.so")
+    monkeypatch.setattr(compiled, "library", None)
+    assert compiled.start(tmp_path / "src/engram/accel")
+
+
+@pytest.mark.parametrize("environment", [{"PATH": ""}, {"PATH": "", "CC": sys.executable}], ids=["none", "failing"])
+def test_install_continues_without_a_compiler(compile_in: Compile, tmp_path: Path, environment: dict[str, str]) -> None:
+    done = compile_in(**environment)
+    assert done.stderr.startswith("engram: ")
+    assert "numpy" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "src/engram/accel/kernel.so").exists()

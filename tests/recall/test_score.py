@@ -1,0 +1,117 @@
+"""The formula on random features: every weight counts, and its invariants hold."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from engram.accel import plain
+from engram.recall.dates.parse import periods
+from engram.recall.features import LONGEST_PAUSE, Features
+from engram.recall.query import ParsedQuery
+from engram.recall.score import HEAD, PARTS, Scores, confidence, score, token_weights
+from engram.recall.weights import DEFAULT, Weights
+from engram.search.base import ROW, Turns
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+Q = 6
+
+
+def random_features(chance: np.random.Generator, n: int) -> Features:
+    columns, rows = np.zeros(n, ROW), np.arange(1, n + 1)
+    columns["session"] = np.sort(chance.integers(0, max(1, n // 5), n))
+    columns["previous"][1:] = np.where(np.diff(columns["session"]) == 0, rows[:-1], 0)
+    for field, top in (("speaker", 3), ("role", 2), ("marks", 8)):
+        columns[field] = chance.integers(0, top, n)
+    # Sessions lie days apart, their turns minutes; a few turns come after a long pause.
+    days, minutes = columns["session"] * 3, np.arange(n) + chance.choice([0, 1_000], n, p=[0.9, 0.1])
+    columns["at"] = (int(NOW.timestamp()) - days * 86_400 - 86_400 + minutes * 60) * 10**6
+    lengths = chance.integers(0, 300, n)
+    around, same_speaker, by_session, starts, session, sessions = plain.find_neighbours(rows, columns, LONGEST_PAUSE)
+    return Features(
+        turns=Turns(rows, columns, np.zeros(lengths.sum(), np.uint16), lengths),
+        counts=(chance.integers(0, 3, (Q, n)) * (chance.random((Q, n)) < 0.3)).astype(np.float32),
+        nearness=chance.integers(0, 256, (Q, n)).astype(np.uint8),
+        centroid_similarity=chance.random(n).astype(np.float32),
+        around=around,
+        same_speaker=same_speaker,
+        by_session=by_session,
+        starts=starts,
+        session=session,
+        session_lengths=chance.integers(1, 3_000, len(sessions)),
+    )
+
+
+def random_query(chance: np.random.Generator, named: bool = False) -> ParsedQuery:
+    return ParsedQuery(
+        ids=tuple(range(Q)),
+        terms=tuple("abcdef"),
+        probabilities=chance.random(Q) * 1e-3,
+        names=np.arange(Q) == 0,
+        speakers=frozenset({1} if named else ()),
+        roles=frozenset({0}),
+        asks_when=True,
+        periods=tuple(periods("last week", NOW)),
+    )
+
+
+def scored(query: ParsedQuery, features: Features, weights: Weights = DEFAULT) -> tuple[Scores, np.ndarray]:
+    token_weight = token_weights(query, 10_000, np.arange(Q) * 30, weights)
+    scores = score(query, features, token_weight, weights)
+    return scores, confidence(query, features, token_weight, scores, weights)
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Weights)])
+def test_every_weight_changes_scores_or_confidence(name: str) -> None:
+    chance = np.random.default_rng(1)
+    features, query = random_features(chance, 300), random_query(chance, named=name in ("name", "speaker"))
+    changed = replace(DEFAULT, **{name: getattr(DEFAULT, name) * 1.1})
+    (scores, sure), (other, other_sure) = scored(query, features), scored(query, features, changed)
+    assert not (np.array_equal(scores.total, other.total) and np.array_equal(sure, other_sure))
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 40, 300])
+def test_parts_add_up_to_the_total_and_the_order_follows_it(n: int) -> None:
+    chance = np.random.default_rng(n)
+    scores, _ = scored(random_query(chance), random_features(chance, n))
+    assert tuple(scores.parts) == PARTS
+    assert all(part.dtype == np.float32 and part.shape == (n,) for part in scores.parts.values())
+    np.testing.assert_allclose(scores.total, sum(scores.parts.values()), rtol=1e-6)
+    assert sorted(scores.order.tolist()) == list(range(n))
+    assert np.all(np.diff(scores.total[scores.order]) <= 0)
+
+
+@pytest.mark.parametrize("n", [1, 2, HEAD, 300])
+def test_confidence_lies_between_0_and_1_and_never_rises_along_the_order(n: int) -> None:
+    chance = np.random.default_rng(n)
+    scores, sure = scored(random_query(chance), random_features(chance, n))
+    assert sure.dtype == np.float32
+    assert np.all((sure >= 0) & (sure <= 1))
+    assert np.all(np.diff(sure[scores.order]) <= 0)
+
+
+def test_equal_turns_are_ordered_the_later_first() -> None:
+    chance = np.random.default_rng(0)
+    one = random_features(chance, 1)
+    columns = np.zeros(20, ROW)
+    links = plain.find_neighbours(np.arange(1, 21), columns, LONGEST_PAUSE)
+    features = Features(
+        Turns(np.arange(1, 21), columns, one.turns.tokens, one.turns.lengths.repeat(20)),
+        *(array.repeat(20, axis=-1) for array in (one.counts, one.nearness, one.centroid_similarity)),
+        *links[:-1],
+        np.array([9]),
+    )
+    scores, _ = scored(random_query(chance), features)
+    assert scores.order.tolist() == list(range(19, -1, -1))
+
+
+def test_missing_neighbours_add_nothing() -> None:
+    chance = np.random.default_rng(3)
+    features = random_features(chance, 50)
+    alone = replace(features, around=np.full_like(features.around, -1))
+    scores, _ = scored(random_query(chance), alone)
+    assert not scores.parts["previous"].any()
+    assert not scores.parts["next"].any()

@@ -1,0 +1,246 @@
+"""Tests that every `SearchReader` must pass. A reader's own tests inherit `SearchReaderSuite` and give `searchable`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from engram.engram import ROLES, Engram, draft
+from engram.search.base import ROW, SearchReader, kind_code
+from engram.store.base import Filter, Store
+from engram.text.analyzer import Analyzer
+from engram.text.vectors import default_table
+from engram.times import microseconds
+
+T0 = datetime(2026, 3, 2, 12, tzinfo=UTC)
+ANALYZER = Analyzer(default_table())
+
+HARBOUR = [
+    ("Ana", "user", "The harbour was full of boats this morning."),
+    ("Bo", "assistant", "Which boats did you see?"),
+    ("Ana", "user", "A ferry, two trawlers and a pilot cutter."),
+    ("Bo", "assistant", "Trawlers, trawlers everywhere."),
+]
+KITCHEN = [
+    ("Ana", "user", "The kettle in the kitchen leaks again."),
+    (None, "assistant", "Shall I order a new kettle?"),
+    ("Cy", "user", "No kettle, thank you."),
+]
+FILLER = [(None, "user", f"Report {number} of the committee about parking and boats.") for number in range(40)]
+
+
+@dataclass
+class Searchable:
+    """A store, and what makes its engrams searchable."""
+
+    store: Store
+    reader: Callable[[], SearchReader]
+    """Returns a reader that covers every engram that is in the store now."""
+    half_way: Callable[[], None] = lambda: None
+    """Called once, when half of the engrams are in the store."""
+
+
+@dataclass
+class Known:
+    """The engrams of the suite, with their reader."""
+
+    searchable: Searchable
+    reader: SearchReader
+    engrams: dict[int, Engram]
+    """By row."""
+
+    def namespace(self, name: str) -> int:
+        number = self.searchable.store.namespace_number(name)
+        assert number is not None
+        return number
+
+    def rows(self, namespace: str, session: str | None = None) -> list[int]:
+        """The rows of a namespace, or of one of its sessions, in the order of appending."""
+        return [row for row, e in self.engrams.items() if e.namespace == namespace and session in (None, e.session)]
+
+    def texts(self, rows: np.ndarray) -> list[str]:
+        """The texts of the engrams with these rows that were not deleted, in the order of `rows`."""
+        present = set(self.reader.take(np.unique(rows)).rows.tolist())
+        return [self.engrams[row].text for row in rows.tolist() if row in present]
+
+
+def spoken(namespace: str, session: str, turns: list[tuple[str | None, str, str]], start: datetime) -> list[Engram]:
+    """Turns as engrams, one a minute."""
+    return [
+        draft(
+            text,
+            namespace=namespace,
+            session=session,
+            speaker=speaker,
+            role=role,
+            at=start + timedelta(minutes=minute),
+            kind="fact" if minute == 3 else "turn",
+        )
+        for minute, (speaker, role, text) in enumerate(turns)
+    ]
+
+
+def term(word: str) -> str:
+    return ANALYZER.analyse(word).terms[0]
+
+
+class SearchReaderSuite:
+    """Inherit, and give a fixture `searchable` with an empty store."""
+
+    @pytest.fixture
+    def known(self, searchable: Searchable) -> Known:
+        harbour, kitchen = spoken("a", "harbour", HARBOUR, T0), spoken("a", "kitchen", KITCHEN, T0)
+        other = spoken("b", "harbour", HARBOUR, T0 + timedelta(days=1))
+        filler = spoken("a", "committee", FILLER, T0)
+        # Sessions alternate, and each of them continues after the half.
+        first = [*harbour[:2], *kitchen[:1], *other[:2], *filler[:20]]
+        second = [*kitchen[1:], *filler[20:], *other[2:], *harbour[2:]]
+        searchable.store.append(first)
+        searchable.half_way()
+        searchable.store.append(second)
+        reader, engrams = searchable.reader(), {}
+        for engram in (*first, *second):
+            number, seq = searchable.store.namespace_number(engram.namespace), searchable.store.seq_of(engram.id)
+            assert number is not None
+            assert seq is not None
+            (row,) = reader.rows_of(number, np.array([seq]))
+            assert reader.seqs(np.array([row])).tolist() == [seq]
+            engrams[int(row)] = engram
+        return Known(searchable, reader, engrams)
+
+    def test_empty_store_has_no_candidates(self, searchable: Searchable) -> None:
+        reader, none = searchable.reader(), np.empty(0, np.int64)
+        assert (reader.size(1), reader.unsearched) == (0, 0)
+        assert reader.frequencies(1, ["boat"]).tolist() == [0]
+        for rows in (reader.candidates(1, ["boat"], 5), reader.all_rows(1, 5), reader.neighbours(none)):
+            assert (rows.dtype, rows.tolist()) == (np.int64, [])
+        assert reader.take(none).tokens.tolist() == []
+        assert reader.session_lengths(np.array([1])).tolist() == [0]
+
+    def test_size_counts_the_engrams_of_one_namespace(self, known: Known) -> None:
+        assert known.reader.size(known.namespace("a")) == len(HARBOUR) + len(KITCHEN) + len(FILLER)
+        assert known.reader.size(known.namespace("b")) == len(HARBOUR)
+        assert known.reader.size(10_000) == 0
+        assert known.reader.unsearched == 0
+
+    def test_frequency_counts_engrams_and_not_occurrences(self, known: Known) -> None:
+        terms = [term(word) for word in ("boats", "trawlers", "kettle", "zirconium")]
+        frequencies = known.reader.frequencies(known.namespace("a"), terms)
+        assert (frequencies.dtype, frequencies.tolist()) == (np.int64, [2 + len(FILLER), 2, 3, 0])
+        assert known.reader.frequencies(known.namespace("b"), terms).tolist() == [2, 2, 0, 0]
+        assert known.reader.frequencies(known.namespace("a"), []).tolist() == []
+
+    def test_candidates_come_best_first(self, known: Known) -> None:
+        words = [term("boats"), term("trawlers"), term("harbour")]
+        rows = known.reader.candidates(known.namespace("a"), words, 100)
+        assert rows.dtype == np.int64
+        assert len(set(rows.tolist())) == len(rows) == 4 + len(FILLER)
+        # Those that hold a rare word stand before all that hold only the common one.
+        assert set(known.texts(rows)[:3]) == {HARBOUR[0][2], HARBOUR[2][2], HARBOUR[3][2]}
+
+    def test_candidates_are_limited_to_the_best(self, known: Known) -> None:
+        namespace, words = known.namespace("a"), [term("boats"), term("ferry"), term("pilot")]
+        rows = known.reader.candidates(namespace, words, 10)
+        assert len(rows) == 10
+        assert known.texts(rows)[0] == HARBOUR[2][2]
+        assert known.reader.candidates(namespace, words, 1).tolist() == rows[:1].tolist()
+        assert known.reader.candidates(namespace, [], 5).tolist() == []
+        assert known.reader.candidates(namespace, ["zirconium"], 5).tolist() == []
+
+    def test_candidates_keep_to_the_namespace(self, known: Known) -> None:
+        words = [term("boats"), term("kettle")]
+        rows = known.reader.candidates(known.namespace("b"), words, 100).tolist()
+        assert sorted(rows) == [row for row in known.rows("b") if "boats" in known.engrams[row].text]
+        assert known.reader.candidates(10_000, words, 100).tolist() == []
+
+    def test_all_rows_are_those_of_the_namespace(self, known: Known) -> None:
+        for name in ("a", "b"):
+            rows = known.reader.all_rows(known.namespace(name), 1_000).tolist()
+            assert sorted(rows) == sorted(known.rows(name))
+        assert len(known.reader.all_rows(known.namespace("a"), 5)) == 5
+        assert known.reader.all_rows(10_000, 5).tolist() == []
+
+    def test_take_returns_columns_and_tokens(self, known: Known) -> None:
+        wanted = np.array(sorted(known.engrams), np.int64)
+        turns = known.reader.take(wanted)
+        assert turns.rows.tolist() == wanted.tolist()
+        assert (turns.columns.dtype, turns.lengths.dtype) == (ROW, np.int64)
+        assert turns.tokens.dtype == ANALYZER.token_type
+        ends = turns.lengths.cumsum()
+        speakers: dict[tuple[str, str | None], int] = {}
+        for index, row in enumerate(wanted.tolist()):
+            engram, columns = known.engrams[row], turns.columns[index]
+            analysis = ANALYZER.analyse(engram.text)
+            assert turns.tokens[ends[index] - turns.lengths[index] : ends[index]].tolist() == analysis.ids
+            assert columns["namespace"] == known.namespace(engram.namespace)
+            assert columns["role"] == ROLES.index(engram.role)
+            assert columns["at"] == microseconds(engram.at)
+            assert columns["kind"] == kind_code(engram.kind)
+            assert columns["marks"] == analysis.marks
+            assert columns["centroid"].tolist() == ANALYZER.centroids([analysis.ids])[0].tolist()
+            speaker = speakers.setdefault((engram.namespace, engram.speaker), int(columns["speaker"]))
+            assert columns["speaker"] == speaker
+            assert (speaker == 0) == (engram.speaker is None)
+
+    def test_take_ignores_rows_that_name_no_engram(self, known: Known) -> None:
+        first, last = min(known.engrams), max(known.engrams)
+        assert known.reader.take(np.array([-5, 0, first, last + 1, 2**31])).rows.tolist() == [first]
+        assert known.reader.neighbours(np.array([-5, 0, last + 1])).tolist() == []
+
+    @pytest.mark.parametrize(("namespace", "session"), [("a", "harbour"), ("a", "kitchen"), ("b", "harbour")])
+    def test_neighbours_are_those_of_the_session(self, known: Known, namespace: str, session: str) -> None:
+        rows = known.rows(namespace, session)
+        for index, row in enumerate(rows):
+            expected = {rows[i] for i in (index - 1, index + 1) if 0 <= i < len(rows)}
+            assert set(known.reader.neighbours(np.array([row])).tolist()) == expected
+        assert set(known.reader.neighbours(np.array(rows)).tolist()) == set(rows)
+        columns = known.reader.take(np.array(rows)).columns
+        assert len(set(columns["session"].tolist())) == 1
+        assert columns["previous"].tolist() == [0, *rows[:-1]]
+
+    def test_later_turns_of_a_session_have_greater_rows(self, known: Known) -> None:
+        for namespace, session in (("a", "harbour"), ("a", "committee"), ("b", "harbour")):
+            assert all(a < b for a, b in pairwise(known.rows(namespace, session)))
+
+    def test_session_lengths_count_tokens(self, known: Known) -> None:
+        numbers, expected = [], []
+        for namespace, session in (("a", "harbour"), ("a", "kitchen"), ("b", "harbour"), ("a", "committee")):
+            rows = known.rows(namespace, session)
+            numbers.append(int(known.reader.take(np.array(rows[:1])).columns["session"][0]))
+            expected.append(sum(len(ANALYZER.analyse(known.engrams[row].text).ids) for row in rows))
+        lengths = known.reader.session_lengths(np.array([*numbers, 10_000]))
+        assert (lengths.dtype, lengths.tolist()) == (np.int64, [*expected, 0])
+
+    def test_version_grows_with_a_newer_engram(self, known: Known) -> None:
+        again = known.searchable.reader()
+        assert again.version == known.reader.version
+        known.searchable.store.append([draft("a lighthouse", namespace="b")])
+        assert known.searchable.reader().version > known.reader.version
+
+    def test_reader_does_not_change_when_an_engram_is_added(self, known: Known) -> None:
+        namespace = known.namespace("b")
+        known.searchable.store.append([draft("more boats", namespace="b", session="harbour")])
+        newer = known.searchable.reader()
+        assert (known.reader.size(namespace), newer.size(namespace)) == (len(HARBOUR), len(HARBOUR) + 1)
+        assert known.texts(known.reader.candidates(namespace, [term("boats")], 9)) != []
+        assert "more boats" not in known.texts(known.reader.all_rows(namespace, 99))
+        assert len(newer.candidates(namespace, [term("boats")], 9)) == 3
+
+    def test_deleted_turns_are_absent(self, known: Known) -> None:
+        store, rows = known.searchable.store, known.rows("a", "harbour")
+        deleted = {rows[1], rows[3]}
+        for row in deleted:
+            assert store.forget(Filter("a"), known.engrams[row].id) == 1
+        reader, left = known.searchable.reader(), [rows[0], rows[2]]
+        turns = reader.take(np.array(rows))
+        assert turns.rows.tolist() == left
+        candidates = reader.candidates(known.namespace("a"), [term("trawlers"), term("which")], 9)
+        assert not set(reader.take(np.unique(candidates)).rows.tolist()) & deleted
+        every = reader.all_rows(known.namespace("a"), 1_000)
+        assert not set(reader.take(np.unique(every)).rows.tolist()) & deleted
+        assert reader.session_lengths(turns.columns["session"][:1].astype(np.int64))[0] >= turns.lengths.sum()

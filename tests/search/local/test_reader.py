@@ -1,0 +1,92 @@
+"""The local index as a `SearchReader`: in RAM, on disk, with everything in the tail, and half in each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engram.search.local.folder import IndexFolder
+from engram.search.local.index import LocalIndex
+from engram.search.local.reader import IndexReader
+from engram.store.sqlite.store import SqliteStore
+from tests.search.conformance import ANALYZER, HARBOUR, Known, Searchable, SearchReaderSuite, term
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as opened:
+        yield opened
+
+
+def open_index(stack: ExitStack, store: SqliteStore, folder: Path | None) -> LocalIndex:
+    index = IndexFolder(folder, ANALYZER.fingerprint, ANALYZER.token_type, store.identity)
+    return stack.enter_context(closing(LocalIndex(store, index, ANALYZER)))
+
+
+def indexed(index: LocalIndex) -> IndexReader:
+    assert index.flush(30)
+    reader = index.view()
+    assert reader.index.through == reader.tail_through
+    return reader
+
+
+class TestIndexInRam(SearchReaderSuite):
+    @pytest.fixture
+    def searchable(self, stack: ExitStack) -> Searchable:
+        store = stack.enter_context(closing(SqliteStore(":memory:")))
+        index = open_index(stack, store, None)
+        return Searchable(store, lambda: indexed(index))
+
+
+class TestIndexOnDisk(SearchReaderSuite):
+    @pytest.fixture
+    def searchable(self, stack: ExitStack, tmp_path: Path) -> Searchable:
+        store = stack.enter_context(closing(SqliteStore(tmp_path / "memory.db")))
+        index = open_index(stack, store, tmp_path / "index")
+        return Searchable(store, lambda: indexed(index))
+
+
+class TestEverythingInTheTail(SearchReaderSuite):
+    @pytest.fixture
+    def searchable(self, stack: ExitStack, tmp_path: Path) -> Searchable:
+        store = stack.enter_context(closing(SqliteStore(tmp_path / "memory.db")))
+        # Nothing is indexed for a store that cannot be written to.
+        seen = stack.enter_context(closing(SqliteStore(tmp_path / "memory.db", read_only=True)))
+        index = open_index(stack, seen, None)
+        return Searchable(store, lambda: unindexed(index))
+
+
+def unindexed(index: LocalIndex) -> IndexReader:
+    reader = index.view()
+    assert reader.index.through == 0
+    return reader
+
+
+class TestHalfInTheTail(SearchReaderSuite):
+    @pytest.fixture
+    def searchable(self, stack: ExitStack, tmp_path: Path) -> Searchable:
+        store = stack.enter_context(closing(SqliteStore(tmp_path / "memory.db")))
+        seen = stack.enter_context(closing(SqliteStore(tmp_path / "memory.db", read_only=True)))
+        index = open_index(stack, seen, tmp_path / "index")
+
+        def index_first_half() -> None:
+            with ExitStack() as writing:
+                indexed(open_index(writing, store, tmp_path / "index"))
+
+        return Searchable(store, index.view, index_first_half)
+
+    def test_half_of_the_engrams_are_indexed(self, known: Known) -> None:
+        assert isinstance(known.reader, IndexReader)
+        assert 0 < known.reader.index.through < known.reader.tail_through
+
+    def test_tail_and_index_are_ranked_together(self, known: Known) -> None:
+        # The better of the two is in the tail, the other one in the index.
+        words = [term("trawlers"), term("ferry"), term("which")]
+        rows = known.reader.candidates(known.namespace("a"), words, 9)
+        assert known.texts(rows) == [HARBOUR[2][2], HARBOUR[3][2], HARBOUR[1][2]]
+        (previous,) = known.reader.take(np.array(known.rows("a", "harbour")[2:3])).columns["previous"]
+        assert known.engrams[int(previous)].text == HARBOUR[1][2]
