@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from importlib.util import find_spec
@@ -10,6 +11,9 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+# Before numpy is imported: each of its processes would start a pool of threads that contend with the other worker.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from engram.memory import Memory
 
