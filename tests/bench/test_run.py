@@ -38,6 +38,7 @@ TINY_SERVING = serving.Plan(
 )
 
 
+@pytest.mark.slow
 def test_everything(tmp_path, monkeypatch):
     monkeypatch.delenv(LOCOMO_VARIABLE, raising=False)
     monkeypatch.setattr(run, "chats_path", lambda: None)

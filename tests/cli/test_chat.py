@@ -188,6 +188,7 @@ def pipe(said: str, memory: Path, *options: str) -> subprocess.CompletedProcess[
     )
 
 
+@pytest.mark.slow
 def test_tell_it_run_it_again_and_it_knows(tmp_path: Path):
     need_the_local_model()
     first = pipe("My dog is called Biscuit.\n", tmp_path / "m.db")
