@@ -33,6 +33,8 @@ GOES_ON = 0.25
 """The share of requests that go on with the conversation before."""
 LONGEST = 12
 """Messages after which a conversation does not go on."""
+UNDER_LOAD = "under load"
+"""What `until_killed` reports when the first reply has ended."""
 PATIENCE = 60.0
 """Seconds for one answer."""
 REUSED = 50
@@ -344,6 +346,8 @@ async def until_killed(
             answer = await clients[number].say(text, model)
             if asyncio.get_running_loop().time() - begun > limit:
                 raise LoadFailed(f"the server is still there after {limit:.0f} s")
+            if not (finished or without):
+                tell(UNDER_LOAD)
             # Without a receipt the server has promised nothing.
             receipt = answer.memory.get("receipt")
             if receipt is None:

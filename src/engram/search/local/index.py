@@ -148,7 +148,8 @@ class LocalIndex:
     def _wait(self, target: int, not_this: str, forgets: int, timeout: float | None) -> bool:
         """Wait until the index reaches `target`, in another generation than `not_this`, begun after `forgets`."""
         indexer, index, begun = self._indexer, self._index, time.monotonic()
-        failures, moved, last_seen = indexer.failures, begun, None
+        # A step that is under way may fail for a reason that no longer holds, such as a full disk: later ones count.
+        attempts, moved, last_seen = indexer.attempts, begun, None
         indexer.demand(not_this, forgets)
         while True:
             index.refresh()
@@ -158,7 +159,7 @@ class LocalIndex:
                 return True
             if self._store.read_only or indexer.closing:
                 return False
-            if indexer.failures > failures:
+            if indexer.failed_attempt > attempts:
                 raise EngramError(f"the index cannot be written: {indexer.trouble}")
             now = time.monotonic()
             if timeout is not None and now > begun + timeout:

@@ -82,8 +82,10 @@ class Indexer:
         self.closing = False
         self.trouble: str | None = None
         """Why the index could not be kept up at the last try, if it could not."""
-        self.failures = 0
-        """How often it could not."""
+        self.attempts = 0
+        """Number of indexing steps begun."""
+        self.failed_attempt = 0
+        """Which of them was the last that failed; 0 if none did."""
         self.steps = 0
         """How often it could."""
 
@@ -171,6 +173,7 @@ class Indexer:
 
     def _try(self) -> float:
         """One step; returns the seconds to wait before the next is tried, 0 if it went well."""
+        self.attempts += 1
         try:
             if self._index.is_lost():
                 self._index.abandon()
@@ -213,7 +216,7 @@ class Indexer:
             # Perhaps what is there cannot be gone on with. It is shown until a new one is whole.
             self.demand(self._index.published[0], 0)
         self.trouble = reason
-        self.failures += 1
+        self.failed_attempt = self.attempts
         return 0.05 if isinstance(error, IndexDamaged) and self._row == 1 else min(LONGEST_RETRY, 0.25 * 2**self._row)
 
     def _must_begin(self) -> bool:

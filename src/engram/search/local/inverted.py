@@ -27,7 +27,7 @@ WRITER_HEAP = 64 << 20
 """Bytes that Tantivy gathers before it writes a segment."""
 
 MERGES, MERGE_NICENESS = "merge_thread", 10
-"""How the names of the threads begin in which Tantivy merges segments, and how nice they are to others."""
+"""Prefix of the names of the threads in which Tantivy merges segments, and by how much nicer they are than ours."""
 
 DROPPED_AT_ONCE = 10_000
 """Engrams taken out by one query."""
@@ -154,11 +154,13 @@ def let_merges_wait() -> None:
     A merge may take a second of it, in the midst of recalls; nothing waits for one.
     """
     tasks = Path("/proc/self/task")
+    # Relative to the calling thread, so that merging yields in a nice process too; the system's limit is 19.
+    niceness = os.getpriority(os.PRIO_PROCESS, 0) + MERGE_NICENESS
     for task in tasks.iterdir() if tasks.is_dir() else ():
         # A thread may end meanwhile.
         with suppress(OSError):
             if (task / "comm").read_text().startswith(MERGES):
-                os.setpriority(os.PRIO_PROCESS, int(task.name), MERGE_NICENESS)
+                os.setpriority(os.PRIO_PROCESS, int(task.name), niceness)
 
 
 class InvertedReader:
