@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,8 +24,9 @@ CHANGED = "{rows} or {tokens} is not as it was written"
 """What `gathered` reports of damaged files; the braces are replaced with their paths."""
 
 
-class Language(NamedTuple):
-    """The static table of an analyzer, as arrays."""
+@dataclass(frozen=True, eq=False)
+class Language:
+    """The static table of an analyzer, as arrays. They must not change: the kernel remembers their addresses."""
 
     near: npt.NDArray[np.unsignedinteger]
     """The nearest token ids of each stem: shape (stems, k)."""
