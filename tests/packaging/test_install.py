@@ -71,7 +71,7 @@ def test_the_files_of_make_wheels_install_with_the_kernel(new_environment: NewEn
     assert ran.returncode == 0, ran.stderr
     if "no working C compiler" in ran.stderr:
         pytest.skip("there is no C compiler")
-    tag = r"manylinux_\w+" if sys.platform == "linux" else r"macosx_\w+"
+    tag = r"manylinux[\w.]+" if sys.platform == "linux" else r"macosx_\w+"
     names = " ".join(sorted(path.name for path in files.iterdir()))
     stem = f"engram_layer-{engram.__version__}"
     assert re.fullmatch(rf"{stem}-py3-none-any\.whl {stem}-py3-none-{tag}\.whl {stem}\.tar\.gz", names)
