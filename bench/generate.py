@@ -276,11 +276,11 @@ def question(rng: np.random.Generator, speaker: str, words: Sequence[str]) -> st
         rank = talk.rank.get(chosen[place])
         if rank is not None and rng.random() < OTHER_WORD:
             chosen[place] = talk.words[talk.near[rank, 0]]
-    question = OPENERS[rng.integers(len(OPENERS))].format(name=speaker).split()
+    parts = OPENERS[rng.integers(len(OPENERS))].format(name=speaker).split()
     for word in chosen:
-        question += [word, FILLERS[rng.integers(len(FILLERS))]]
-    while len(question) <= SHORTEST_QUESTION:
-        question += ["the", FILLERS[rng.integers(len(FILLERS))]]
+        parts += [word, FILLERS[rng.integers(len(FILLERS))]]
+    while len(parts) <= SHORTEST_QUESTION:
+        parts += ["the", FILLERS[rng.integers(len(FILLERS))]]
     # The last word is a content word.
-    question = question[:-1][:LONGEST_QUESTION]
-    return " ".join(question)[:1].upper() + " ".join(question)[1:] + "?"
+    parts = parts[:-1][:LONGEST_QUESTION]
+    return " ".join(parts)[:1].upper() + " ".join(parts)[1:] + "?"
