@@ -131,8 +131,8 @@ def test_waiting_gives_up_in_time_and_says_so(
     assert other.start_writing()
     remember(store, 5)
     assert not whole.flush(0.2)
-    monkeypatch.setattr(corpus, "STUCK", 0.2)
-    with pytest.raises(EngramError, match="another process keeps the index"):
+    with monkeypatch.context() as patched, pytest.raises(EngramError, match="another process keeps the index"):
+        patched.setattr(corpus, "STUCK", 0.2)
         whole.flush()
     other.stop_writing()
     assert whole.flush(30)
