@@ -12,7 +12,8 @@ import pytest
 from engram.engram import draft
 from engram.errors import InvalidEngram, MemoryClosed, MemoryDamaged, MemoryReadOnly, MemoryTooNew, NotFound
 from engram.ids import uuid7
-from engram.memory import Memory, default_path
+from engram.memory import Memory
+from engram.opening import default_path
 
 OpenMemory = Callable[..., Memory]
 

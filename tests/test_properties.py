@@ -1,4 +1,4 @@
-"""What holds for any text, any names and any order of events."""
+"""Properties that hold for any text, any names and any order of events."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from engram.errors import InvalidEngram
 from engram.memory import Memory
 from engram.text.analyzer import Analyzer
 from engram.text.vectors import default_table
@@ -19,8 +22,8 @@ from engram.text.vectors import default_table
 settings.register_profile("engram", deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
 settings.load_profile("engram")
 
-# Everything that UTF-8 can hold.
-ANY = st.characters(codec="utf-8")
+# Every character that UTF-8 can encode, but NUL.
+ANY = st.characters(codec="utf-8", exclude_characters="\0")
 TEXT = st.text(ANY, min_size=1, max_size=300)
 NAME = st.text(ANY, min_size=1, max_size=40)
 JSON = st.recursive(
@@ -52,7 +55,7 @@ def fresh() -> Iterator[tuple[Memory, Path]]:
 
 @settings(max_examples=60)
 @given(TEXT, NAME, NAME, st.none() | NAME, TIME, st.dictionaries(st.text(ANY), JSON, max_size=4))
-def test_what_is_remembered_is_got_back(
+def test_remembered_engram_is_returned_unchanged(
     text: str, namespace: str, session: str, speaker: str | None, at: datetime, metadata: dict[str, object]
 ) -> None:
     with Memory(":memory:") as memory:
@@ -67,13 +70,25 @@ def test_what_is_remembered_is_got_back(
         assert list(memory.engrams(namespace=namespace, session=session)) == [engram]
 
 
+WITH_NUL = st.builds(lambda before, after: f"{before}\0{after}", st.text(ANY, max_size=20), st.text(ANY, max_size=20))
+
+
+@settings(max_examples=60)
+@given(st.sampled_from(["text", "namespace", "session", "speaker", "kind", "source"]), WITH_NUL, st.booleans())
+def test_nul_is_refused_in_every_field(field: str, value: str, in_metadata: bool) -> None:
+    fields: dict[str, Any] = {"text": "a dog"} | ({} if in_metadata else {field: value})
+    position = value.index("\0")
+    with Memory(":memory:") as memory, pytest.raises(InvalidEngram, match=f"NUL character at character {position}"):
+        memory.remember(**fields, metadata={field: [{"x": value}]} if in_metadata else None)
+
+
 QUERIES = Memory(":memory:")
 QUERIES.remember_many({"text": f"{word} {i} {string.punctuation}"} for i, word in enumerate(WORDS))
 
 
 @settings(max_examples=150)
-@given(st.text(ANY, max_size=400) | st.text(string.punctuation + "aORNDT ^~", max_size=60))
-def test_a_query_may_be_any_text(query: str) -> None:
+@given(st.text(ANY | st.just("\0"), max_size=400) | st.text(string.punctuation + "aORNDT ^~", max_size=60))
+def test_query_can_be_any_text(query: str) -> None:
     QUERIES.recall(query).context(100)
     QUERIES.explain(query, next(QUERIES.engrams()).id)
 
@@ -93,7 +108,7 @@ def test_recall_never_crosses_a_namespace(turns: list[tuple[tuple[str, str, str 
                     alone.remember(text, session=session, speaker=speaker, namespace=namespace)
             found = memory.recall("dog piano mother Ana", namespace=namespace, limit=50)
             assert all(hit.engram.namespace == namespace for hit in found)
-            # What others have said changes no score either.
+            # Engrams of other namespaces do not change a score either.
             same = alone.recall("dog piano mother Ana", namespace=namespace, limit=50)
             assert [h.engram.text for h in found][:5] == [h.engram.text for h in same][:5]
             alone.close()
@@ -110,7 +125,7 @@ def scores(memory: Memory, query: str) -> list[float]:
     st.lists(st.sampled_from(WORDS), min_size=1, max_size=4).map(" ".join),
     st.integers(0, 3),
 )
-def test_the_tail_and_the_index_rank_alike(
+def test_tail_and_index_rank_alike(
     turns: list[tuple[str, str, str | None]], half: int, query: str, forgotten: int
 ) -> None:
     with fresh() as (memory, _), Memory(":memory:") as tail:
@@ -130,7 +145,7 @@ def test_the_tail_and_the_index_rank_alike(
             assert len(other) == len(scanned)
             for one, two in zip(other, scanned, strict=True):
                 assert abs(one.score - two.score) < 1e-5
-                # Where two are as good as equal, either may come first.
+                # Of two engrams with almost equal scores, either can come first.
                 assert (
                     one.engram == two.engram
                     or any(hit.engram == one.engram and abs(hit.score - one.score) < 1e-5 for hit in scanned)
@@ -139,7 +154,7 @@ def test_the_tail_and_the_index_rank_alike(
 
 
 def holds(folder: Path, words: list[str]) -> list[str]:
-    """The files under `folder` that hold one of `words`."""
+    """Return the files under `folder` that hold one of `words`."""
     found = []
     for file in folder.rglob("*"):
         if file.is_file():
@@ -163,7 +178,7 @@ SECRETS = [
     st.sampled_from(["id", "session", "namespace", "before"]),
     st.sampled_from(["tail", "index", "both"]),
 )
-def test_forgetting_forgets(secrets: list[str], how: str, where: str) -> None:
+def test_forgotten_engrams_leave_no_trace(secrets: list[str], how: str, where: str) -> None:
     encoder = Analyzer(default_table())
     stems = {term for secret in SECRETS for term in encoder.analyse(secret).terms}
     with fresh() as (memory, folder):

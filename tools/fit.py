@@ -85,9 +85,9 @@ def look_up(conversations: Sequence[Conversation], together: bool = False) -> li
                 turn.text, namespace=space, session=session, role=turn.role, speaker=turn.speaker or None, at=turn.at
             )
             store.append([engram])
-            seqs[conversation.name, turn.key] = store.version()[0]
+            seqs[conversation.name, turn.key] = store.keys([engram.id])[engram.id].seq
     index.flush()
-    view, cases = index.view(), []
+    view, cases = index.reader(), []
     for group, conversation in enumerate(conversations):
         number = store.namespace_number("all" if together else conversation.name)
         assert number is not None

@@ -1,6 +1,6 @@
-"""Engram: one memory trace, data only.
+"""The engram: one remembered message, data only.
 
-Owns what a trace is, its limits and its identity. Knows nothing of where traces are kept or how they are found.
+Owns its fields, their limits and its identity. Does not know how engrams are stored or searched.
 """
 
 from __future__ import annotations
@@ -33,36 +33,38 @@ ROLES = ("user", "assistant", "system", "tool")
 
 @dataclass(frozen=True, slots=True)
 class Engram:
-    """One trace: what was said, by whom, when, and where it came from.
+    """One remembered message: its text, its speaker, its time and its source.
 
-    Equal when all its fields are equal. Make one with `draft`, which checks every limit; `Memory.remember` does.
+    Two engrams are equal if all their fields are equal. `draft` makes an engram and checks every limit.
     """
 
     id: str
-    """UUIDv7 in its canonical text form: ids sort by the time they were made."""
+    """UUID in canonical text form. Ids that Engram makes are UUIDv7, which sort by the time at which they were made."""
     namespace: str
-    """The wall: nothing is recalled, counted or ranked across it. 1 to 512 bytes."""
+    """Separates memories: recall, counts and scores never cross a namespace. 1 to 512 bytes of UTF-8."""
     session: str
-    """One conversation. 1 to 512 bytes."""
+    """The conversation that the message belongs to. 1 to 512 bytes of UTF-8."""
     role: str
-    """Who spoke, as chat models put it: user, assistant, system or tool."""
+    """The role of the speaker as chat models know it: user, assistant, system or tool."""
     speaker: str | None
-    """The speaker's name, where there is one."""
+    """The name of the speaker, if known. 1 to 512 bytes of UTF-8."""
     text: str
-    """What was said, verbatim. Any Unicode, 1 byte to 1 MiB."""
+    """The message, verbatim. Any Unicode except NUL, 1 byte to 1 MiB of UTF-8."""
     at: datetime
-    """When it was said; aware, in UTC, to the microsecond."""
+    """Time of the message; aware, in UTC, to the microsecond."""
     recorded_at: datetime
-    """When it was remembered; aware, in UTC, to the microsecond."""
+    """Time at which the engram was made; aware, in UTC, to the microsecond."""
     kind: str = "turn"
-    """turn, fact, summary, ...: an open set."""
+    """turn, fact, summary or any other text. 1 to 512 bytes of UTF-8."""
     source: str | None = None
-    """Where it came from: chat, import:chatgpt, ..."""
+    """Origin of the message, such as chat or import:chatgpt. 1 to 512 bytes of UTF-8."""
     metadata: Mapping[str, object] = field(default_factory=dict, hash=False)
-    """Whatever else the caller wants kept: a JSON object, up to 64 KiB."""
+    """Other data of the caller: a JSON object of up to 64 KiB."""
 
 
 FIELD_NAMES = frozenset(item.name for item in dataclasses.fields(Engram))
+NUL_IN_JSON = "\\u0000"
+TEXT_FIELDS = ("text", "namespace", "session", "speaker", "kind", "source")
 
 
 def draft(
@@ -79,9 +81,9 @@ def draft(
     metadata: Mapping[str, object] | None = None,
     id: str | uuid.UUID | None = None,
 ) -> Engram:
-    """A checked engram, its id and times filled in where they are left out.
+    """Return a checked engram. Fills in the id and the times that are left out.
 
-    Raises `InvalidEngram` (a `ValueError`) naming the field, what was found and the limit.
+    Raises `InvalidEngram`, a `ValueError`, that names the field, the value and the limit.
     """
     check_text(text)
     for name, value in (("namespace", namespace), ("session", session), ("kind", kind)):
@@ -108,7 +110,7 @@ def draft(
 
 
 def check_text(text: object) -> None:
-    """Raise `InvalidEngram` unless `text` can be the text of an engram."""
+    """Raise `InvalidEngram` unless `text` is valid as the text of an engram."""
     if not isinstance(text, str):
         raise InvalidEngram(f"text is {type(text).__name__}; it must be str")
     if not text:
@@ -116,10 +118,11 @@ def check_text(text: object) -> None:
     size = byte_length("text", text)
     if size > MAX_TEXT_BYTES:
         raise InvalidEngram(f"text is {size:,} bytes of UTF-8; the limit is {MAX_TEXT_BYTES:,} (1 MiB)")
+    check_no_nul("text", text)
 
 
 def check_name(field_name: str, value: object) -> None:
-    """Raise `InvalidEngram` unless `value` can be a namespace, session, speaker, kind or source."""
+    """Raise `InvalidEngram` unless `value` is valid as a namespace, session, speaker, kind or source."""
     if not isinstance(value, str):
         raise InvalidEngram(f"{field_name} is {type(value).__name__}; it must be str")
     if not value:
@@ -127,10 +130,43 @@ def check_name(field_name: str, value: object) -> None:
     size = byte_length(field_name, value)
     if size > MAX_NAME_BYTES:
         raise InvalidEngram(f"{field_name} is {size:,} bytes of UTF-8; the limit is {MAX_NAME_BYTES}")
+    check_no_nul(field_name, value)
+
+
+def check_no_nul(field_name: str, value: str) -> None:
+    """Raise `InvalidEngram` if `value` holds a NUL character, which PostgreSQL and C programs cannot store."""
+    position = value.find("\0")
+    if position >= 0:
+        raise InvalidEngram(f"{field_name} holds a NUL character at character {position}; remove it")
+
+
+def check_metadata_has_no_nul(metadata: Mapping[str, object]) -> None:
+    """Raise `InvalidEngram` if a key or a text anywhere in `metadata` holds a NUL character."""
+    pending: list[tuple[str, object]] = [("metadata", metadata)]
+    while pending:
+        name, value = pending.pop()
+        if isinstance(value, str):
+            check_no_nul(name, value)
+        elif isinstance(value, Mapping):
+            for key, item in value.items():
+                check_no_nul(f"a key of {name}", str(key))
+                pending.append((f"{name}[{key!r}]", item))
+        elif isinstance(value, list):
+            pending += [(f"{name}[{index}]", item) for index, item in enumerate(value)]
+
+
+def refuse_nul(engram: Engram) -> None:
+    """Raise `InvalidEngram` if any field of an engram holds a NUL character. `draft` has checked it already."""
+    for name in TEXT_FIELDS:
+        value = getattr(engram, name)
+        if value is not None:
+            check_no_nul(name, value)
+    if engram.metadata and NUL_IN_JSON in metadata_json(engram.metadata):
+        check_metadata_has_no_nul(engram.metadata)
 
 
 def byte_length(field_name: str, value: str) -> int:
-    """Length of `value` in bytes of UTF-8; a lone surrogate has none and raises."""
+    """Return the length of `value` in bytes of UTF-8. Raises `InvalidEngram` for a lone surrogate, which has none."""
     if value.isascii():
         return len(value)
     try:
@@ -142,12 +178,14 @@ def byte_length(field_name: str, value: str) -> int:
 
 
 def checked_metadata(metadata: Mapping[str, object]) -> dict[str, object]:
-    """A copy of `metadata` as JSON gives it back."""
+    """Return a copy of `metadata` that went through JSON. Raises `InvalidEngram` if the copy differs."""
     if not isinstance(metadata, Mapping):
         raise InvalidEngram(f"metadata is {type(metadata).__name__}; it must be a mapping of str to JSON values")
     text = metadata_json(metadata)
     if len(text) > MAX_METADATA_BYTES and len(text.encode()) > MAX_METADATA_BYTES:
         raise InvalidEngram(f"metadata is over {MAX_METADATA_BYTES:,} bytes of JSON, the limit")
+    if NUL_IN_JSON in text:
+        check_metadata_has_no_nul(metadata)
     copy: dict[str, object] = json.loads(text)
     if copy != dict(metadata):
         raise InvalidEngram("metadata changes when it is written as JSON; use str keys and JSON values only")
@@ -155,7 +193,7 @@ def checked_metadata(metadata: Mapping[str, object]) -> dict[str, object]:
 
 
 def metadata_json(metadata: Mapping[str, object]) -> str:
-    """`metadata` as compact JSON; raises `InvalidEngram` if it is not JSON."""
+    """Return `metadata` as compact JSON. Raises `InvalidEngram` if it holds anything but JSON values."""
     try:
         text = json.dumps(dict(metadata), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         byte_length("metadata", text)
@@ -167,7 +205,7 @@ def metadata_json(metadata: Mapping[str, object]) -> str:
 
 
 def canonical_id(value: str | uuid.UUID) -> str:
-    """The canonical text of a UUID; raises `InvalidEngram` if it is none."""
+    """Return the canonical text of a UUID. Raises `InvalidEngram` if `value` is no UUID."""
     try:
         return str(value if isinstance(value, uuid.UUID) else uuid.UUID(value))
     except (ValueError, AttributeError, TypeError):
@@ -175,7 +213,7 @@ def canonical_id(value: str | uuid.UUID) -> str:
 
 
 def checked(item: Engram | Mapping[str, object]) -> Engram:
-    """An engram from the fields of `remember`, or an engram made elsewhere, with every limit checked."""
+    """Return a checked engram, made from the fields of `remember` or from an engram. Raises `InvalidEngram`."""
     if isinstance(item, Engram):
         fields: dict[str, Any] = {field.name: getattr(item, field.name) for field in dataclasses.fields(item)}
     elif isinstance(item, Mapping):

@@ -1,7 +1,7 @@
-"""Memory: remember, recall, reflect, forget, and nothing that is not one of these.
+"""The memory: remember, recall, list, forget.
 
-Owns the verbs and the wiring of store, index and recall. What was said goes to the store, verbatim and durable, before
-it is acknowledged; everything else is derived from there.
+Owns the verbs. An engram is durable in the store before `remember` returns; everything else is derived from the store.
+Knows neither which store it uses nor how engrams are indexed: `opening` decides that.
 """
 
 from __future__ import annotations
@@ -11,30 +11,27 @@ import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from types import TracebackType
 
 import numpy as np
-import platformdirs
 
 from engram.engram import DEFAULT_NAMESPACE, DEFAULT_SESSION, Engram, canonical_id, checked, draft
 from engram.errors import InvalidEngram, NotFound
+from engram.opening import close_all, open_search, open_store
 from engram.recall.query import parse_query
 from engram.recall.rank import Ranking, SpeakerCache, rank_filtered
 from engram.recall.result import Explanation, Hit, Recall
-from engram.search.base import IndexDamaged, Ints
-from engram.search.local.folder import IndexFolder
-from engram.search.local.index import LocalIndex
-from engram.search.local.reader import IndexReader
-from engram.store.base import Filter
-from engram.store.sqlite.connections import IN_MEMORY
-from engram.store.sqlite.store import SqliteStore
+from engram.search.base import IndexDamaged, Ints, Search, SearchReader
+from engram.store.base import Filter, LoggedStore
 from engram.text.analyzer import Analyzer
 from engram.text.vectors import VectorTable, default_table
 from engram.times import as_utc
 
 BATCH = 4_000
 """Engrams that `remember_many` commits at a time."""
+
+SESSION_MOST = 5_000
+"""Turns of a session, the latest ones, that are candidates when recall is limited to the session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +43,19 @@ class Stats:
     namespaces: int
     sessions: int
     indexed_through: int
-    """Every engram up to this place in the order of remembering is in the index."""
+    """Engrams that the index has read, in the order in which they were remembered; forgotten ones count too."""
     unindexed: int
-    """Engrams that recall scans, because the index does not hold them yet."""
+    """Engrams that were remembered after those. Recall scans them, so that they are found too."""
     store_bytes: int
     index_bytes: int
     index_trouble: str | None
-    """Why the index cannot be used or kept up, if so; recall answers from the store meanwhile."""
+    """Why the index cannot be used or kept up to date; None if it can. Recall answers without it in the meantime."""
 
 
 class Memory:
-    """A memory in one file, with its index in a folder beside it.
+    """A memory: a store of engrams and their index.
 
-    Safe to use from several threads, and by several processes at once. A context manager; `close` it otherwise.
+    Safe to use from several threads, and by several processes at once. A context manager; call `close` otherwise.
     """
 
     def __init__(
@@ -68,27 +65,32 @@ class Memory:
         read_only: bool = False,
         table: VectorTable | None = None,
         wait: float = 10.0,
+        store: LoggedStore | None = None,
+        search: Search | None = None,
     ) -> None:
-        """Open the memory at `path`, made if it is not there; None is the user's default, ":memory:" keeps it in RAM.
+        """Open the memory at `path`, or create it. None: the user's default memory. ":memory:": a memory in RAM.
 
-        `table`: another static table than the English one. `wait`: seconds to wait for another process's write.
+        table: a static table of word vectors, instead of the English one. wait: seconds to wait for a write of another
+        process. store: an open store, instead of a path. search: an index over this store, instead of a local one.
+        `close` closes both.
+
         Raises an `EngramError` that names the file: it is damaged, newer than this version, locked, not writable, or
-        the disk is full.
+        the disk is full. Raises `ValueError` if both a path and a store are given, or `search` without a store.
         """
-        where = str(default_path() if path is None else path)
-        self._encoder = Analyzer(default_table() if table is None else table)
-        self._store = SqliteStore(where, read_only=read_only, wait=wait)
-        folder = None if where == IN_MEMORY else Path(os.path.abspath(where) + ".index")
-        self._index = IndexFolder(folder, self._encoder.fingerprint, self._encoder.token_type, self._store.identity)
-        self._corpus = LocalIndex(self._store, self._index, self._encoder)
-        # Also when the process ends: a thread that the interpreter leaves behind inside a library would crash it.
-        self._let_go = weakref.finalize(self, let_go, self._corpus, self._store, os.getpid())
-        self._names = SpeakerCache(self._encoder)
+        if store is None and search is not None:
+            raise ValueError("search was given without its store; give store= too")
+        if store is not None and path is not None:
+            raise ValueError(f"both the path {path} and a store were given; give one of them")
+        self._analyzer = Analyzer(default_table() if table is None else table)
+        self._store = open_store(path, read_only=read_only, wait=wait) if store is None else store
+        self._search = open_search(self._store, self._analyzer) if search is None else search
+        self._finalizer = weakref.finalize(self, close_all, self._search, self._store, os.getpid())
+        self._speakers = SpeakerCache(self._analyzer)
 
     @property
     def path(self) -> str:
-        """The file, or ":memory:"."""
-        return self._store.path
+        """The path of the file, ":memory:", or the description of another store."""
+        return self._store.description
 
     # Remember.
 
@@ -106,14 +108,14 @@ class Memory:
         metadata: Mapping[str, object] | None = None,
         id: str | None = None,
     ) -> Engram:
-        """Keep `text`, verbatim. When this returns, it is durable and the next recall can find it.
+        """Store `text`, verbatim. When this returns, the engram is durable, and the next recall can find it.
 
-        text: any Unicode, 1 byte to 1 MiB of UTF-8. namespace, session, speaker, kind, source: 1 to 512 bytes.
-        role: user, assistant, system or tool. at: when it was said (a naive time is taken as UTC); now if left out.
-        metadata: a JSON object up to 64 KiB. id: a UUID; a new UUIDv7 if left out.
+        text: any Unicode except NUL, 1 byte to 1 MiB of UTF-8. namespace, session, speaker, kind, source: 1 to 512
+        bytes, no NUL. role: user, assistant, system or tool. at: the time of the message, now by default; a naive time
+        is taken as UTC. metadata: a JSON object of up to 64 KiB, no NUL. id: a UUID; a new UUIDv7 by default.
 
-        Raises `InvalidEngram` (a ValueError) naming the limit, and nothing is written; `MemoryFull`, `MemoryLocked`
-        or `MemoryReadOnly` if it could not be kept.
+        Raises `InvalidEngram`, a `ValueError`, that names the field and its limit; `MemoryFull`, `MemoryLocked` or
+        `MemoryReadOnly` if the engram could not be written. In either case nothing is stored.
         """
         engram = draft(
             text,
@@ -127,40 +129,39 @@ class Memory:
             metadata=metadata,
             id=id,
         )
-        self._store.append([engram])
-        self._corpus.added(1)
+        self._add([engram])
         return engram
 
     def remember_many(self, items: Iterable[Engram | Mapping[str, object]], *, batch: int = BATCH) -> list[Engram]:
-        """Keep many: dicts with the fields of `remember` (and `recorded_at`), or engrams. One durable commit a batch.
+        """Store many items: mappings with the fields of `remember` and `recorded_at`, or engrams.
 
-        Returns them in order. One that is invalid raises `InvalidEngram` naming its place; the batches before it are
-        kept, its own is not.
+        Returns the engrams in order. Each `batch` items are one durable commit. An invalid item raises `InvalidEngram`
+        with its index; the batches before it stay stored, its own is not stored.
         """
-        kept: list[Engram] = []
-        waiting: list[Engram] = []
-        for place, item in enumerate(items):
+        stored: list[Engram] = []
+        pending: list[Engram] = []
+        for index, item in enumerate(items):
             try:
-                waiting.append(checked(item))
+                pending.append(checked(item))
             except InvalidEngram as error:
-                raise InvalidEngram(f"item {place}: {error}") from None
-            if len(waiting) >= batch:
-                self._add(waiting)
-                kept += waiting
-                waiting = []
-        self._add(waiting)
-        return kept + waiting
+                raise InvalidEngram(f"item {index}: {error}") from None
+            if len(pending) >= batch:
+                self._add(pending)
+                stored += pending
+                pending = []
+        self._add(pending)
+        return stored + pending
 
     def add(self, engrams: Sequence[Engram]) -> list[bool]:
-        """Keep engrams that already have ids, in one durable commit; False for each that was there, word for word.
+        """Store engrams in one durable commit. Returns, for each, False if an equal engram was stored already.
 
-        Raises `InvalidEngram` if one is invalid or its id is there with other content, and none of them is kept.
+        Raises `InvalidEngram` if an engram is invalid, or its id is in use with other content; none is stored then.
         """
         return self._add([checked(engram) for engram in engrams])
 
     def _add(self, engrams: Sequence[Engram]) -> list[bool]:
         written = self._store.append(engrams)
-        self._corpus.added(sum(written))
+        self._search.added(sum(written))
         return written
 
     # Recall.
@@ -177,87 +178,84 @@ class Memory:
         kinds: Iterable[str] | None = None,
         now: datetime | None = None,
     ) -> Recall:
-        """What in a namespace answers `query`, best first, at most `limit` hits; none where nothing fits.
+        """Return the engrams of a namespace that answer `query`, at most `limit`, best first; none if nothing fits.
 
-        query: any text; what it says never raises. session, before (exclusive), after (inclusive) and kinds leave
-        out what they do not admit. now: when the query is asked, for "last May" and the like.
+        query: any text; no text raises an error. session, before (exclusive), after (inclusive), kinds: conditions that
+        a hit must meet. now: the time of the query, to which words such as "last May" refer; by default the current
+        time.
 
-        Runs no model: words, near words and their surroundings are looked up and scored.
+        Runs no language model: words, similar words and the neighbouring turns are looked up and scored.
         """
         if limit < 1:
             raise ValueError(f"limit is {limit}; it must be at least 1")
-        where = self._where(namespace, session, before, after, kinds)
-        view, ranking = self._ranked(query, where, limit, as_utc("now", now or datetime.now(UTC)))
-        if ranking is None:
-            return Recall(query, namespace, (), view.unsearched)
-        hits = tuple(self._hits(ranking, ranking.order(where), where, limit))
-        return Recall(query, namespace, hits, view.unsearched)
+        where = filter_of(namespace, session, before, after, kinds)
+        reader, ranking = self._ranked(query, where, limit, as_utc("now", now or datetime.now(UTC)))
+        hits = () if ranking is None else tuple(self._hits(ranking, ranking.order(where), where, limit))
+        return Recall(query, namespace, hits, reader.unsearched)
 
-    def _ranked(self, query: str, where: Filter, limit: int, now: datetime) -> tuple[IndexReader, Ranking | None]:
-        """Everything scored for a query, from a view of this moment; None if there is nothing to score."""
+    def _ranked(self, query: str, where: Filter, limit: int, now: datetime) -> tuple[SearchReader, Ranking | None]:
+        """The ranking of a query by a new reader; None if there is nothing to score."""
         for attempt in (1, 2):
-            view = self._corpus.view()
+            reader = self._search.reader()
             assert where.namespace is not None
             number = self._store.namespace_number(where.namespace)
             if number is None:
-                return view, None
+                return reader, None
             try:
-                return view, self._rank(view, number, query, where, limit, now)
+                return reader, self._rank(reader, number, query, where, limit, now)
             except IndexDamaged as error:
                 if attempt == 2:
                     raise
-                self._corpus.damaged(view, error)
+                self._search.damaged(reader, error)
         raise AssertionError("unreachable")
 
     def _rank(
-        self, view: IndexReader, number: int, query: str, where: Filter, limit: int, now: datetime
+        self, reader: SearchReader, number: int, query: str, where: Filter, limit: int, now: datetime
     ) -> Ranking | None:
-        names = self._names.tokens(number, view.version, lambda: self._store.speakers(number))
-        parsed = parse_query(query, self._encoder, names, now)
+        speakers = self._speakers.tokens(number, reader.version, lambda: self._store.speakers(number))
+        parsed = parse_query(query, self._analyzer, speakers, now)
         if not parsed.ids:
             return None
         also = None
-        if where.session is not None:
-            assert where.namespace is not None
-            seqs = np.array(self._store.session_seqs(where.namespace, where.session, 5_000), dtype=np.int64)
-            also = view.rows_of(number, seqs)
-        return rank_filtered(view, number, parsed, self._encoder, where, limit, also)
+        if where.namespace is not None and where.session is not None:
+            seqs = self._store.session_seqs(where.namespace, where.session, SESSION_MOST)
+            also = reader.rows_of(number, np.array(seqs, dtype=np.int64))
+        return rank_filtered(reader, number, parsed, self._analyzer, where, limit, also)
 
     def _hits(self, ranking: Ranking, order: Ints, where: Filter, limit: int) -> Iterator[Hit]:
-        """The first `limit` of the ranking that are still in the store and admitted by the filter."""
+        """The first `limit` of the ranking that are still in the store and that the filter admits."""
         left = limit
         for start in range(0, len(order), limit):
             part = order[start : start + limit]
-            engrams = self._store.by_seq(ranking.seqs[part].tolist())
-            for place in part:
-                seq = int(ranking.seqs[place])
-                engram = engrams.get(seq)
-                if engram is not None and admitted(engram, where):
-                    yield ranking.hit(int(place), engram)
+            engrams = self._store.by_seq(ranking.namespace, ranking.seqs[part].tolist())
+            for index in part.tolist():
+                engram = engrams.get(int(ranking.seqs[index]))
+                if engram is not None and where.admits(engram):
+                    yield ranking.hit(index, engram)
                     left -= 1
                     if not left:
                         return
 
     def explain(self, query: str, id: str, *, namespace: str | None = None) -> Explanation:
-        """At which place an engram comes for a query, its score beside the winner's, and what kept it down.
+        """Explain the position of an engram for a query: its score, that of the first hit, and what the difference is.
 
-        Raises `NotFound` if no engram has this id (in `namespace`, if given).
+        Raises `NotFound` if no engram has this id, or none in `namespace` if it is given.
         """
         engram = self.get(id, namespace=namespace)
         where = Filter(engram.namespace)
-        seq = self._store.seq_of(engram.id)
+        key = self._store.keys([engram.id]).get(engram.id)
         _, ranking = self._ranked(query, where, 100, datetime.now(UTC))
-        if ranking is None or seq is None:
-            reason = "nothing in the namespace holds a word of the query, or one near it"
+        if ranking is None or key is None:
+            reason = "nothing in the namespace holds a word of the query, or a word near one"
             return Explanation(query, engram, None, 0, 0.0, {}, None, {}, reason)
         order = ranking.order(where, floor=False)
         winner = next(self._hits(ranking, order, where, 1), None)
-        return ranking.explanation(query, engram, seq, order, winner)
+        return ranking.explanation(query, engram, key.seq, order, winner)
 
-    # Look.
+    # Look up and list.
 
     def get(self, id: str, *, namespace: str | None = None) -> Engram:
-        """The engram with this id. Raises `NotFound` if there is none, or none in `namespace`, if one is given."""
+        """Return the engram with this id. Raises `NotFound` if there is none, or none in `namespace` if it is given."""
         engram = self.get_many([id], namespace=namespace).get(canonical_id(id))
         if engram is None:
             inside = "" if namespace is None else f" in the namespace {namespace!r}"
@@ -265,13 +263,12 @@ class Memory:
         return engram
 
     def get_many(self, ids: Sequence[str], *, namespace: str | None = None) -> dict[str, Engram]:
-        """Those of the engrams with these ids that are there, in `namespace` if one is given, by id."""
+        """Return the engrams with these ids, by id; only those of `namespace` if given. Unknown ids are left out."""
         return self._store.by_id(ids, namespace)
 
     def is_indexed(self, ids: Sequence[str]) -> bool:
-        """Whether the index holds these engrams, or no longer has to: those that were forgotten count, too."""
-        self._index.refresh()
-        return all((self._store.seq_of(id) or 0) <= self._index.through for id in ids)
+        """Return whether the index holds all engrams with these ids that were not forgotten."""
+        return self._search.holds(list(self._store.keys(ids).values()))
 
     def engrams(
         self,
@@ -285,39 +282,37 @@ class Memory:
         after_id: str | None = None,
         newest: bool = False,
     ) -> Iterator[Engram]:
-        """Engrams in the order in which they were remembered, from all namespaces unless one is named.
+        """Iterate over the engrams of a namespace, or of all, in the order in which they were remembered.
 
-        limit: at most so many. newest: in the opposite order. after_id: only those after this one in the order asked
-        for. Raises `NotFound` if `after_id` names none.
+        limit: at most so many. newest: in the reverse order. after_id: begin after this engram, in the same order.
+        Raises `NotFound` if no engram has the id `after_id`.
         """
         if limit is not None and limit < 0:
             raise ValueError(f"limit is {limit}; it must not be negative")
-        where = self._where(namespace, session, before, after, kinds)
+        where = filter_of(namespace, session, before, after, kinds)
         return self._store.engrams(where, limit, after_id, newest=newest)
 
     def namespaces(self, prefix: str = "") -> list[tuple[str, int]]:
-        """Every namespace, or those whose names begin with `prefix`, with its number of engrams, by name."""
+        """Return every namespace whose name begins with `prefix`, and its number of engrams, by name."""
         return self._store.namespaces(prefix)
 
     def sessions(self, namespace: str = DEFAULT_NAMESPACE) -> list[tuple[str, int]]:
-        """Every session of a namespace with its number of engrams, in the order in which they began."""
+        """Return every session of a namespace and its number of engrams, in the order in which they began."""
         return self._store.sessions(namespace)
 
     def stats(self) -> Stats:
-        """The memory in numbers."""
-        counts = self._store.stats()
-        last, _ = self._store.version()
-        through = min(self._index.through, last)
+        """Return the memory in numbers."""
+        store, index = self._store.stats(), self._search.stats()
         return Stats(
             path=self.path,
-            engrams=counts.engrams,
-            namespaces=counts.namespaces,
-            sessions=counts.sessions,
-            indexed_through=through,
-            unindexed=last - through,
-            store_bytes=counts.bytes,
-            index_bytes=self._index.bytes(),
-            index_trouble=self._corpus.trouble or self._index.damage,
+            engrams=store.engrams,
+            namespaces=store.namespaces,
+            sessions=store.sessions,
+            indexed_through=index.indexed_through,
+            unindexed=index.unindexed,
+            store_bytes=store.bytes,
+            index_bytes=index.bytes,
+            index_trouble=index.trouble,
         )
 
     # Forget.
@@ -330,49 +325,50 @@ class Memory:
         session: str | None = None,
         before: datetime | None = None,
     ) -> int:
-        """Forget the engrams that all the given conditions mean; returns how many. At once, for every recall.
+        """Delete the engrams that meet all given conditions, at once for every recall. Returns how many.
 
-        `compact` then takes what is left of them out of every file. Raises ValueError if no condition is given.
+        `compact` then removes what is left of them in the files. Raises ValueError if no condition is given.
         """
         if id is None and namespace is None and session is None and before is None:
             raise ValueError("forget needs an id, a namespace, a session or a time; nothing was forgotten")
-        where = self._where(namespace, session, before, None, None)
+        where = filter_of(namespace, session, before, None, None)
         count = self._store.forget(where, None if id is None else canonical_id(id))
         if count:
-            self._corpus.forgot()
+            self._search.deleted()
         return count
 
     def compact(self) -> None:
-        """Take what was forgotten out of every file: the store is rewritten, and the index made again.
+        """Remove all traces of forgotten engrams from the files: rewrite the store, and rebuild the index.
 
-        The index only if something was forgotten since it was begun; then it takes as long as indexing the whole memory
-        does, and recall goes on meanwhile. Raises `MemoryLocked` if another process keeps reading or indexing.
+        The index is rebuilt only if something was forgotten since it was begun. Then this takes as long as indexing the
+        whole memory, and recall works in the meantime. Raises `MemoryLocked` if another process keeps reading or
+        indexing.
         """
         self._store.compact()
-        self._corpus.purge()
+        self._search.purge()
 
-    # Keep.
+    # Maintenance.
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Wait until everything remembered so far is in the index; False if `timeout` seconds were not enough.
+        """Wait until everything that was remembered is in the index; False after `timeout` seconds.
 
-        Nothing needs it to be found: recall scans what the index does not hold. Raises `EngramError` if the index
-        cannot be written.
+        Recall does not need this: it scans what the index does not hold. Raises `EngramError` if the index cannot be
+        written.
         """
-        return self._corpus.flush(timeout)
+        return self._search.flush(timeout)
 
     def catch_up(self) -> None:
-        """Have what was remembered lately in view already, so that the next recall need not see to that first."""
-        self._corpus.view()
+        """Read what was remembered lately, so that the next recall need not do it first."""
+        self._search.reader()
 
     def reindex(self, timeout: float | None = None) -> bool:
-        """Make the index again from the store, and wait for it as `flush` does."""
-        return self._corpus.rebuild(timeout)
+        """Rebuild the index from the store, and wait as `flush` does."""
+        return self._search.rebuild(timeout)
 
     def close(self) -> None:
-        """Let go of the files; up to a batch of what is not indexed yet is indexed first. Closing twice is allowed."""
-        if self._let_go.detach():
-            self._corpus.close()
+        """Release the files. Indexes up to one batch of unindexed engrams first. A second call does nothing."""
+        if self._finalizer.detach():
+            self._search.close()
             self._store.close()
 
     def __enter__(self) -> Memory:
@@ -383,42 +379,19 @@ class Memory:
     ) -> None:
         self.close()
 
-    def _where(
-        self,
-        namespace: str | None,
-        session: str | None,
-        before: datetime | None,
-        after: datetime | None,
-        kinds: Iterable[str] | None,
-    ) -> Filter:
-        return Filter(
-            namespace,
-            session,
-            None if before is None else as_utc("before", before),
-            None if after is None else as_utc("after", after),
-            None if kinds is None else tuple(kinds),
-        )
 
-
-def let_go(corpus: LocalIndex, store: SqliteStore, process: int) -> None:
-    """Close what a `Memory` that was not closed has left behind. Nothing is lost: what was remembered is durable."""
-    # In a forked child the thread is not there and the files are the parent's.
-    if os.getpid() == process:
-        corpus.close(quick=True)
-        store.close()
-
-
-def default_path() -> Path:
-    """Where the user's own memory lies: in the data folder that their system has for applications."""
-    return Path(platformdirs.user_data_dir("engram", appauthor=False)) / "memory.db"
-
-
-def admitted(engram: Engram, where: Filter) -> bool:
-    """Whether a filter admits an engram, judged by the engram itself."""
-    return (
-        (where.namespace is None or engram.namespace == where.namespace)
-        and (where.session is None or engram.session == where.session)
-        and (where.before is None or engram.at < where.before)
-        and (where.after is None or engram.at >= where.after)
-        and (where.kinds is None or engram.kind in where.kinds)
+def filter_of(
+    namespace: str | None,
+    session: str | None,
+    before: datetime | None,
+    after: datetime | None,
+    kinds: Iterable[str] | None,
+) -> Filter:
+    """Return the filter for the conditions of a call; a naive time is taken as UTC."""
+    return Filter(
+        namespace,
+        session,
+        None if before is None else as_utc("before", before),
+        None if after is None else as_utc("after", after),
+        None if kinds is None else tuple(kinds),
     )

@@ -327,7 +327,7 @@ def test_row_with_a_renamed_or_moved_field_is_noticed(folder: Path, caplog: pyte
     for fields, wrong in (
         (described, ""),
         (swapped, "'session' is at byte 12 with 4 bytes in Python, but at byte 16 with 4 bytes in the kernel"),
-        ([(f"new_{name}" if name == "upto" else name, kind) for name, kind in described], "'new_upto' is missing in"),
+        ([(f"new_{name}" if name == "marks" else name, kind) for name, kind in described], "'new_marks' is missing in"),
         (described[:-1], "'check' is missing in Python"),
     ):
         accel.start()

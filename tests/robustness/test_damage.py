@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -90,9 +91,14 @@ def test_a_damaged_file_of_the_index(filled: Path, kind: str, how: str) -> None:
         b"null",
         b"[1, 2]",
         b'{"format": 1}',
+        b'{"format": 3}',
         b"[" * 100_000,
-        b'{"format": 1, "encoder": "x", "memory": "", "generation": "../..", "forgets": 0, "through": 1, "tokens": 1}',
-        b'{"format": 1, "encoder": "x", "memory": "", "generation": 5, "forgets": true, "through": -1, "tokens": 1}',
+        b'{"format": 2, "encoder": "x", "memory": "", "generation": "generation-01234567", "forgets": 0, "through": 1,'
+        b' "tokens": 1}',
+        b'{"format": 3, "encoder": "x", "memory": "", "build": "../..", "begun": "", "cursor": "", "rows": 1,'
+        b' "tokens": 1}',
+        b'{"format": 3, "encoder": "x", "memory": "", "build": 5, "begun": 1, "cursor": [], "rows": -1,'
+        b' "tokens": true}',
     ],
 )
 def test_any_state_is_read(filled: Path, content: bytes) -> None:
@@ -102,6 +108,20 @@ def test_any_state_is_read(filled: Path, content: bytes) -> None:
         assert memory.stats().index_trouble
         assert memory.flush(30)
         assert memory.stats().index_trouble is None
+
+
+@pytest.mark.parametrize("cursor", ["nonsense", "600.9", "9999.0", "600.0.0", "-1.0"])
+@pytest.mark.parametrize("field", ["cursor", "begun"])
+def test_index_with_an_invalid_cursor_heals(filled: Path, field: str, cursor: str) -> None:
+    path = filled / f"{PATH}.index" / "state.json"
+    path.write_text(json.dumps(json.loads(path.read_bytes()) | {field: cursor}))
+    for _ in range(2):
+        with Memory(filled / PATH) as memory:
+            assert memory.flush(30)
+            check(memory)
+            memory.compact()
+            assert memory.stats().unindexed == 0
+            assert memory.stats().index_trouble is None
 
 
 def test_everything_but_the_state_is_noise_in_one_place(filled: Path) -> None:
@@ -221,7 +241,7 @@ TEXTS = {
     "arabic": "\u0643\u0644\u0628\u064a \u0627\u0633\u0645\u0647 \u0631\u0643\u0633",
     "chinese": "\u6211\u7684\u72d7\u53eb\u997c\u5e72",
     "japanese": "\u72ac\u306e\u540d\u524d\u306f\u30dd\u30c1\u3067\u3059",
-    "control characters": "before\x00after \x01\x02\x1b[31mred\x7f \u200b\u202eevil \ufeff",
+    "control characters": "before after \x01\x02\x1b[31mred\x7f \u200b\u202eevil \ufeff",
     "query syntax": 'title:"a OR b" AND +must -not *wild* ?x (group field:x^9 ~2 [a TO z] {} \\ / OR',
     "quotes": "\"'`\u201c\u201d'; DROP TABLE engrams; --",
     "html": "<script>alert(1)</script> &amp; <b>bold</b>",
@@ -231,7 +251,7 @@ TEXTS = {
     "one long word": "pneumono" * 500,
     "a mebibyte": ("Call me Ishmael, harpoon. " * 41_000)[: 1 << 20],
 }
-NO_WORDS = {"one space": " ", "only signs": '"*()!', "only control characters": "\x00\x01\x02"}
+NO_WORDS = {"one space": " ", "only signs": '"*()!', "only control characters": "\x01\x02\x7f"}
 
 
 def test_every_kind_of_text_is_kept_and_found_by_itself(open_memory: OpenMemory) -> None:

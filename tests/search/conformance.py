@@ -105,9 +105,7 @@ class SearchReaderSuite:
         searchable.store.append(second)
         reader, engrams = searchable.reader(), {}
         for engram in (*first, *second):
-            number, seq = searchable.store.namespace_number(engram.namespace), searchable.store.seq_of(engram.id)
-            assert number is not None
-            assert seq is not None
+            number, seq = searchable.store.keys([engram.id])[engram.id]
             (row,) = reader.rows_of(number, np.array([seq]))
             assert reader.seqs(np.array([row])).tolist() == [seq]
             engrams[int(row)] = engram
@@ -232,15 +230,17 @@ class SearchReaderSuite:
         assert len(newer.candidates(namespace, [term("boats")], 9)) == 3
 
     def test_deleted_turns_are_absent(self, known: Known) -> None:
-        store, rows = known.searchable.store, known.rows("a", "harbour")
-        deleted = {rows[1], rows[3]}
-        for row in deleted:
+        store, rows, namespace = known.searchable.store, known.rows("a", "harbour"), known.namespace("a")
+        seqs = known.reader.seqs(np.array(rows))
+        for row in (rows[1], rows[3]):
             assert store.forget(Filter("a"), known.engrams[row].id) == 1
-        reader, left = known.searchable.reader(), [rows[0], rows[2]]
-        turns = reader.take(np.array(rows))
-        assert turns.rows.tolist() == left
-        candidates = reader.candidates(known.namespace("a"), [term("trawlers"), term("which")], 9)
-        assert not set(reader.take(np.unique(candidates)).rows.tolist()) & deleted
-        every = reader.all_rows(known.namespace("a"), 1_000)
-        assert not set(reader.take(np.unique(every)).rows.tolist()) & deleted
+        # Rows of different readers must not be mixed: these are the new reader's.
+        reader, left = known.searchable.reader(), seqs[[0, 2]].tolist()
+        turns = reader.take(np.unique(reader.rows_of(namespace, seqs)))
+        assert reader.seqs(turns.rows).tolist() == left
+        candidates = reader.candidates(namespace, [term("trawlers"), term("which")], 9)
+        every = reader.all_rows(namespace, 1_000)
+        for found in (candidates, every):
+            present = reader.seqs(reader.take(np.unique(found)).rows).tolist()
+            assert not set(present) & set(seqs[[1, 3]].tolist())
         assert reader.session_lengths(turns.columns["session"][:1].astype(np.int64))[0] >= turns.lengths.sum()

@@ -1,8 +1,9 @@
-"""What every store must do. A store's own tests inherit this and give `store`: a fixture with an empty one."""
+"""Tests that every store must pass: `StoreSuite` for `Store`, `LogSuite` for `Log`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from engram.engram import Engram, draft
 from engram.errors import InvalidEngram, MemoryClosed, NotFound
 from engram.ids import uuid7
-from engram.store.base import Filter, Store
+from engram.store.base import CursorExpired, Filter, Key, LoggedStore, Record, Store
 
 T0 = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
@@ -24,7 +25,7 @@ def one(text: str = "a dog", **fields: object) -> Engram:
 
 
 class StoreSuite:
-    """Inherit, and give a fixture `store`."""
+    """Inherit, and define a fixture `store` that returns an empty store."""
 
     @pytest.fixture
     def three(self, store: Store) -> list[Engram]:
@@ -36,20 +37,18 @@ class StoreSuite:
         assert store.append(engrams) == [True] * 3
         return engrams
 
-    def test_a_new_store_is_empty(self, store: Store) -> None:
-        assert store.version() == (0, 0)
+    def test_new_store_is_empty(self, store: Store) -> None:
         assert list(store.engrams(Filter())) == []
-        assert store.records(0, 10) == []
-        assert store.forgotten() == []
         assert store.namespaces() == []
         assert store.count(Filter()) == 0
         assert not store.read_only
         assert store.identity
+        assert store.description
 
-    def test_what_is_appended_is_got_back(self, store: Store) -> None:
+    def test_appended_engram_is_returned_unchanged(self, store: Store) -> None:
         engram = draft(
-            "NUL \0, \x1b[31m, emoji \U0001f98a, rtl \u05e9\u05dc\u05d5\u05dd, quotes \" ' ; DROP TABLE engrams",
-            namespace="n\0",
+            "control \x01, \x1b[31m, emoji \U0001f98a, rtl \u05e9\u05dc\u05d5\u05dd, quotes \" ' ; DROP TABLE engrams",
+            namespace="n\x7f",
             session="\U0001f98a",
             role="tool",
             speaker="O'Neil",
@@ -57,53 +56,78 @@ class StoreSuite:
             recorded_at=datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC),
             kind="fact",
             source="import:x",
-            metadata={"deep": [1, {"x": None}], "float": 0.1, "big": 2**60, "": "\0"},
+            metadata={"deep": [1, {"x": None}], "float": 0.1, "big": 2**60, "": "\\u0000 \x01"},
         )
         store.append([engram])
         assert store.get(engram.id) == engram
         assert list(store.engrams(Filter())) == [engram]
-        assert store.by_seq([1]) == {1: engram}
+        key = store.keys([engram.id])[engram.id]
+        assert store.by_seq(key.namespace, [key.seq, key.seq + 1]) == {key.seq: engram}
+        assert store.by_seq(key.namespace + 1, [key.seq]) == {}
 
-    def test_an_unknown_id_is_none(self, store: Store) -> None:
+    @pytest.mark.parametrize(
+        ("fields", "message"),
+        [
+            ({"text": "dog\0"}, "text holds a NUL character at character 3"),
+            ({"namespace": "\0"}, "namespace holds a NUL character at character 0"),
+            ({"session": "s\0"}, "session holds a NUL"),
+            ({"speaker": "Ana\0"}, "speaker holds a NUL"),
+            ({"kind": "\0turn"}, "kind holds a NUL"),
+            ({"source": "chat\0"}, "source holds a NUL"),
+            (
+                {"metadata": {"a": ["x", {"b": "cd\0"}]}},
+                r"metadata\['a'\]\[1\]\['b'\] holds a NUL .* 2",
+            ),
+            ({"metadata": {"a\0": 1}}, "a key of metadata holds a NUL character at character 1"),
+        ],
+    )
+    def test_nul_is_refused(self, store: Store, fields: dict[str, object], message: str) -> None:
+        with pytest.raises(InvalidEngram, match=message):
+            store.append([one("good"), dataclasses.replace(one(), **fields)])  # type: ignore[arg-type]
+        assert store.count(Filter()) == 0
+        with pytest.raises(InvalidEngram, match=message):
+            one(**{"text": "a dog", **fields})
+
+    def test_unknown_id_is_none(self, store: Store) -> None:
         assert store.get(uuid7()) is None
-        assert store.seq_of(uuid7()) is None
+        assert store.keys([uuid7()]) == {}
 
-    def test_by_id_gives_what_is_there_and_keeps_to_the_namespace(self, store: Store, three: list[Engram]) -> None:
+    def test_by_id_returns_known_ids_of_the_namespace(self, store: Store, three: list[Engram]) -> None:
         store.append(three)
         ids = [engram.id for engram in three]
         assert store.by_id([*ids, uuid7()]) == {engram.id: engram for engram in three}
-        for namespace in {engram.namespace for engram in three} | {"nobody's"}:
+        for namespace in {engram.namespace for engram in three} | {"unknown"}:
             expected = {engram.id: engram for engram in three if engram.namespace == namespace}
             assert store.by_id(ids, namespace) == expected
         assert store.by_id([]) == {}
 
-    def test_the_same_again_is_not_written(self, store: Store, three: list[Engram]) -> None:
+    def test_equal_engram_is_not_written_again(self, store: Store, three: list[Engram]) -> None:
         assert store.append([three[0], one("new")]) == [False, True]
         assert store.append([three[1]]) == [False]
         assert store.count(Filter()) == 4
 
-    def test_the_same_twice_in_one_batch_is_written_once(self, store: Store) -> None:
+    def test_engram_that_is_twice_in_a_batch_is_written_once(self, store: Store) -> None:
         engram = one()
         assert store.append([engram, one("b"), engram]) == [True, True, False]
         assert store.count(Filter()) == 2
 
     @pytest.mark.parametrize("others", [0, 2])
-    def test_an_id_with_other_content_keeps_nothing_of_the_batch(
+    def test_id_in_use_with_other_content_rolls_the_batch_back(
         self, store: Store, three: list[Engram], others: int
     ) -> None:
         conflict = one("other", id=three[0].id)
         with pytest.raises(InvalidEngram, match=three[0].id):
             store.append([*(one(f"good {i}") for i in range(others)), conflict])
         assert [e.text for e in store.engrams(Filter())] == ["first", "second", "third"]
-        # A name that the batch brought is not there either, and can come again.
+        # Names that were new in the batch are rolled back too, and can be used again.
         store.append([one("again", namespace="new", session="new")])
         assert dict(store.namespaces())["new"] == 1
 
-    def test_nothing_is_appended_from_nothing(self, store: Store) -> None:
+    def test_empty_batch_appends_nothing(self, store: Store) -> None:
         assert store.append([]) == []
-        assert store.version() == (0, 0)
+        assert store.count(Filter()) == 0
 
-    def test_filters(self, store: Store, three: list[Engram]) -> None:
+    def test_filters_admit_by_every_field(self, store: Store, three: list[Engram]) -> None:
         def texts(where: Filter) -> list[str]:
             assert store.count(where) == len(list(store.engrams(where)))
             return [e.text for e in store.engrams(where)]
@@ -119,7 +143,7 @@ class StoreSuite:
         assert texts(Filter("none")) == []
         assert texts(Filter("b", "t")) == []
 
-    def test_listing_in_pages(self, store: Store) -> None:
+    def test_listing_continues_after_an_id_in_both_orders(self, store: Store) -> None:
         engrams = [one(str(i)) for i in range(1203)]
         store.append(engrams)
         assert list(store.engrams(Filter())) == engrams
@@ -131,41 +155,38 @@ class StoreSuite:
         with pytest.raises(NotFound):
             store.engrams(Filter(), after_id=uuid7())
 
-    def test_records_hold_the_numbers(self, store: Store, three: list[Engram]) -> None:
-        first, second, third = store.records(0, 10)
-        assert [r.seq for r in (first, second, third)] == [store.seq_of(e.id) for e in three]
+    def test_names_have_numbers(self, store: Store, three: list[Engram]) -> None:
+        first, second, third = (store.keys([engram.id])[engram.id] for engram in three)
         assert first.namespace == second.namespace != third.namespace
-        assert len({first.session, second.session, third.session}) == 3
-        assert (second.speaker, second.kind, first.kind) == (0, "fact", "turn")
-        assert first.speaker != third.speaker
-        assert first.at == int(day(0).timestamp()) * 1_000_000
         assert store.namespace_number("a") == first.namespace
         assert store.namespace_number("none") is None
-        assert store.speakers(first.namespace) == {"Ana": first.speaker}
-        assert store.records(first.seq, 1) == [second]
-        assert store.seqs(first.seq) == [second.seq, third.seq]
-        assert store.session_seqs("a", "s", 5) == [first.seq]
+        assert store.speakers(first.namespace).keys() == {"Ana"}
+        assert store.speakers(first.namespace) != store.speakers(third.namespace)
 
-    def test_records_with_long_texts_come_a_few_at_a_time(self, store: Store) -> None:
-        store.append([one("x" * (1 << 20)) for _ in range(40)])
-        seen, after = 0, 0
-        while records := store.records(after, 100):
-            assert sum(len(r.text) for r in records) <= 18 << 20
-            seen, after = seen + len(records), records[-1].seq
-        assert seen == 40
+    def test_session_seqs_are_the_last_of_the_session(self, store: Store) -> None:
+        engrams = [one(str(i), session="st"[i % 2]) for i in range(10)]
+        store.append(engrams)
+        seqs = [key.seq for key in store.keys([e.id for e in engrams[::2]]).values()]
+        assert store.session_seqs("default", "s", 3) == sorted(seqs)[-3:]
+        assert store.session_seqs("default", "s", 99) == sorted(seqs)
+        assert store.session_seqs("default", "none", 5) == []
 
-    def test_seqs_grow_and_are_never_given_out_twice(self, store: Store, three: list[Engram]) -> None:
-        last, _ = store.version()
-        store.forget(Filter(), three[-1].id)
-        assert store.version()[0] == last
-        store.append([one()])
-        assert store.version()[0] == last + 1
-
-    def test_the_turn_before(self, store: Store) -> None:
-        store.append([one(session="s"), one(session="t"), one(session="s")])
-        first, _, third = store.records(0, 3)
-        assert store.previous_in_session(first.session, third.seq) == first.seq
-        assert store.previous_in_session(first.session, first.seq) == 0
+    def test_seqs_grow_within_a_namespace_and_are_never_reused(self, store: Store) -> None:
+        engrams = [one(str(i), namespace="ab"[i % 2]) for i in range(8)]
+        last: dict[int, int] = {}
+        for engram in engrams:
+            store.append([engram])
+            namespace, seq = store.keys([engram.id])[engram.id]
+            assert seq > last.get(namespace, 0)
+            last[namespace] = seq
+            store.forget(Filter(), engram.id)
+            if engram is not engrams[-1]:
+                # The namespace keeps its number only while an engram uses it.
+                store.append([one("stays", namespace=engram.namespace)])
+                (stays,) = list(store.engrams(Filter(engram.namespace)))[-1:]
+                namespace, seq = store.keys([stays.id])[stays.id]
+                assert seq > last.get(namespace, 0)
+                last[namespace] = seq
 
     @pytest.mark.parametrize(
         ("where", "left"),
@@ -177,24 +198,26 @@ class StoreSuite:
             (Filter("none"), ["first", "second", "third"]),
         ],
     )
-    def test_forgetting(self, store: Store, three: list[Engram], where: Filter, left: list[str]) -> None:
-        before = {e.text: store.seq_of(e.id) for e in three}
-        gone = [e for e in three if e.text not in left]
-        assert store.forget(where) == len(gone)
+    def test_forget_deletes_what_the_filter_admits(
+        self, store: Store, three: list[Engram], where: Filter, left: list[str]
+    ) -> None:
+        keys = store.keys([e.id for e in three])
+        deleted = [e for e in three if e.text not in left]
+        assert store.forget(where) == len(deleted)
         assert [e.text for e in store.engrams(Filter())] == left
-        assert store.forgotten() == [before[e.text] for e in gone]
-        assert store.version() == (3, 1 if gone else 0)
-        assert all(store.get(e.id) is None for e in gone)
-        assert store.by_seq([1, 2, 3]).keys() == {before[text] for text in left}
-        store.clear_forgotten(store.forgotten())
-        assert store.forgotten() == []
+        for engram in three:
+            namespace, seq = keys[engram.id]
+            found = {} if engram in deleted else {seq: engram}
+            assert store.by_seq(namespace, [seq]) == found
+            assert store.by_id([engram.id]) == {e.id: e for e in found.values()}
+        assert store.keys([e.id for e in three]).keys() == {e.id for e in three if e.text in left}
 
-    def test_forgetting_one_by_its_id(self, store: Store, three: list[Engram]) -> None:
+    def test_forget_deletes_one_by_its_id(self, store: Store, three: list[Engram]) -> None:
         assert store.forget(Filter("b"), three[0].id) == 0
         assert store.forget(Filter("a"), three[0].id) == 1
         assert store.forget(Filter("a"), three[0].id) == 0
 
-    def test_names_are_forgotten_with_the_last_that_bears_them(self, store: Store, three: list[Engram]) -> None:
+    def test_names_are_deleted_with_their_last_engram(self, store: Store, three: list[Engram]) -> None:
         store.forget(Filter("b"))
         assert store.namespaces() == [("a", 2)]
         assert store.sessions("b") == []
@@ -203,11 +226,11 @@ class StoreSuite:
         store.forget(Filter("a", "s"))
         assert store.speakers(number) == {}
         assert store.sessions("a") == [("t", 1)]
-        # Its number is not given to another that comes later.
+        # The number is not reused for another name.
         store.append([one(namespace="c", session="s")])
-        assert store.records(3, 1)[0].namespace > 2
+        assert (store.namespace_number("c") or 0) > number
 
-    def test_counts(self, store: Store, three: list[Engram]) -> None:
+    def test_stats_count(self, store: Store, three: list[Engram]) -> None:
         stats = store.stats()
         assert (stats.engrams, stats.namespaces, stats.sessions) == (3, 2, 3)
         assert store.namespaces() == [("a", 2), ("b", 1)]
@@ -215,21 +238,200 @@ class StoreSuite:
         assert store.namespaces("ab") == store.namespaces("\U0010ffff") == []
         assert store.sessions("a") == [("s", 1), ("t", 1)]
 
-    def test_compacting_keeps_everything_that_is_left(self, store: Store, three: list[Engram]) -> None:
+    def test_compact_keeps_what_was_not_deleted(self, store: Store, three: list[Engram]) -> None:
+        key = store.keys([three[2].id])[three[2].id]
         store.forget(Filter(), three[1].id)
         store.compact()
         assert list(store.engrams(Filter())) == [three[0], three[2]]
-        assert store.seq_of(three[2].id) == 3
+        assert store.keys([three[2].id]) == {three[2].id: key}
 
-    def test_after_close_it_says_so(self, store: Store) -> None:
+    def test_closed_store_refuses_calls(self, store: Store) -> None:
         store.close()
         store.close()
         calls: list[Callable[[], object]] = [
             lambda: store.append([one()]),
             lambda: store.get(uuid7()),
-            store.version,
+            lambda: store.count(Filter()),
             store.compact,
         ]
         for call in calls:
+            with pytest.raises(MemoryClosed, match="closed"):
+                call()
+
+
+class Follower:
+    """A reader of a log that keeps what it read."""
+
+    def __init__(self, store: LoggedStore, limit: int = 100) -> None:
+        self.store, self.limit = store, limit
+        self.cursor = ""
+        self.present: dict[Key, Record] = {}
+        self.order: list[Key] = []
+
+    def read(self) -> int:
+        """Read all changes; returns the number of batches."""
+        for batches in range(1, 10_000):
+            changes = self.store.changes(self.cursor, self.limit)
+            assert len(changes.appended) <= self.limit
+            for record in changes.appended:
+                key = Key(record.namespace, record.seq)
+                assert key not in self.order
+                self.present[key] = record
+                self.order.append(key)
+            for key in changes.deleted:
+                self.present.pop(key, None)
+            self.cursor = changes.cursor
+            if not changes.more:
+                return batches
+        raise AssertionError("the log never ends")
+
+    def texts(self) -> list[str]:
+        return [record.text for record in self.present.values()]
+
+
+def texts(engrams: Iterable[Engram]) -> list[str]:
+    return [engram.text for engram in engrams]
+
+
+class LogSuite:
+    """Inherit, and define a fixture `store` that returns an empty store which is its own log."""
+
+    def test_log_of_new_store_is_empty(self, store: LoggedStore) -> None:
+        changes = store.changes("", 10)
+        assert (changes.appended, changes.deleted, changes.more) == ([], [], False)
+        assert changes.cursor == store.head()
+        assert store.distance("", store.head()) == (0, 0)
+
+    def test_records_hold_the_numbers_of_names(self, store: LoggedStore) -> None:
+        engrams = [
+            one("first", namespace="a", session="s", speaker="Ana", at=day(0)),
+            one("second", namespace="a", session="t", role="tool", at=day(1), kind="fact"),
+            one("third", namespace="b", session="s", speaker="Ana", at=day(2)),
+        ]
+        store.append(engrams)
+        first, second, third = store.changes("", 10).appended
+        keys = store.keys([e.id for e in engrams])
+        assert [Key(r.namespace, r.seq) for r in (first, second, third)] == [keys[e.id] for e in engrams]
+        assert len({first.session, second.session, third.session}) == 3
+        assert (second.speaker, second.kind, first.kind, second.role) == (0, "fact", "turn", 3)
+        assert first.speaker != third.speaker
+        assert (first.at, first.text) == (int(day(0).timestamp()) * 1_000_000, "first")
+        assert store.speakers(first.namespace) == {"Ana": first.speaker}
+
+    def test_log_is_in_commit_order_for_every_reader(self, store: LoggedStore) -> None:
+        slow, fast = Follower(store, 3), Follower(store, 1_000)
+        for batch in range(5):
+            store.append([one(f"{batch}.{i}", namespace="abc"[i % 3], session="st"[i % 2]) for i in range(7)])
+            assert fast.read() == 1
+        assert slow.read() > 10
+        assert slow.order == fast.order
+        assert slow.texts() == [f"{batch}.{i}" for batch in range(5) for i in range(7)]
+        assert slow.cursor == fast.cursor == store.head()
+
+    def test_deletions_reach_every_reader(self, store: LoggedStore) -> None:
+        early, late = Follower(store), Follower(store)
+        engrams = [one(str(i)) for i in range(10)]
+        store.append(engrams)
+        early.read()
+        assert store.forget(Filter(), engrams[3].id) == 1
+        head = store.head()
+        assert store.distance(early.cursor, head) == (0, 1)
+        early.read()
+        assert early.cursor == head
+        # Reading does not consume: another reader, and one that reads again, see the same.
+        late.read()
+        assert early.present == late.present
+        assert sorted(early.texts()) == [str(i) for i in range(10) if i != 3]
+
+    def test_engram_deleted_before_it_was_read_is_absent(self, store: LoggedStore) -> None:
+        reader, engrams = Follower(store, 4), [one(str(i)) for i in range(10)]
+        store.append(engrams)
+        changes = store.changes("", 4)
+        assert [r.text for r in changes.appended] == ["0", "1", "2", "3"]
+        assert changes.more
+        store.forget(Filter(), engrams[1].id)
+        store.forget(Filter(), engrams[8].id)
+        store.forget(Filter(), engrams[9].id)
+        reader.read()
+        assert reader.texts() == ["0", "2", "3", "4", "5", "6", "7"]
+        assert reader.cursor == store.head()
+        follow = store.changes(changes.cursor, 100)
+        assert [r.text for r in follow.appended] == ["4", "5", "6", "7"]
+        assert len(follow.deleted) >= 1
+        assert follow.cursor == store.head()
+
+    def test_long_texts_come_in_small_batches(self, store: LoggedStore) -> None:
+        store.append([one("x" * (1 << 20)) for _ in range(40)])
+        seen, cursor, more = 0, "", True
+        while more:
+            records, _, cursor, more = store.changes(cursor, 100)
+            assert sum(len(r.text) for r in records) <= 18 << 20
+            seen += len(records)
+        assert seen == 40
+
+    def test_head_tells_whether_there_is_news(self, store: LoggedStore) -> None:
+        heads = [store.head()]
+        engram = one()
+        for change in (lambda: store.append([engram]), lambda: store.forget(Filter(), engram.id)):
+            change()
+            assert store.head() not in heads
+            assert store.head() == store.head()
+            heads.append(store.head())
+        store.append([])
+        store.forget(Filter())
+        assert store.head() == heads[-1]
+
+    def test_skip_keeps_the_last_engrams_and_all_deletions(self, store: LoggedStore) -> None:
+        engrams = [one(str(i)) for i in range(50)]
+        store.append(engrams[:10])
+        reader = Follower(store)
+        reader.read()
+        first = reader.order[0]
+        store.append(engrams[10:])
+        store.forget(Filter(), engrams[0].id)
+        start = store.skip(reader.cursor, 5)
+        changes = store.changes(start, 100)
+        assert [r.text for r in changes.appended] == texts(engrams[45:])
+        assert changes.deleted == [first]
+        assert store.distance(reader.cursor, start) == (35, 0)
+        assert store.distance(start, reader.cursor) == (-35, 0)
+        assert store.distance(store.skip(reader.cursor, 1_000), reader.cursor) == (0, 0)
+        assert [r.text for r in store.changes(store.skip("", 7), 100).appended] == texts(engrams[43:])
+
+    def test_seqs_grow_within_a_namespace(self, store: LoggedStore) -> None:
+        for i in range(30):
+            store.append([one(str(i), namespace="abc"[i % 3])])
+        last: dict[int, int] = {}
+        for record in store.changes("", 100).appended:
+            assert record.seq > last.get(record.namespace, 0)
+            last[record.namespace] = record.seq
+
+    def test_foreign_cursors_are_refused(self, store: LoggedStore) -> None:
+        store.append([one("a"), one("b")])
+        head = store.head()
+        for cursor in ("nonsense", head + ".1", "\u0663.0", "99999999999999999999999999.0"):
+            with pytest.raises(CursorExpired):
+                store.changes(cursor, 10)
+            with pytest.raises(CursorExpired):
+                store.skip(cursor, 10)
+            with pytest.raises(CursorExpired):
+                store.distance(cursor, head)
+
+    def test_compact_keeps_a_current_cursor_valid(self, store: LoggedStore) -> None:
+        reader, engrams = Follower(store), [one(str(i)) for i in range(5)]
+        store.append(engrams)
+        reader.read()
+        store.forget(Filter(), engrams[2].id)
+        store.compact()
+        reader.read()
+        store.forget(Filter(), engrams[0].id)
+        store.compact()
+        reader.read()
+        assert reader.texts() == ["1", "3", "4"]
+        assert Follower(store).read() == 1
+
+    def test_closed_log_refuses_calls(self, store: LoggedStore) -> None:
+        store.close()
+        for call in (store.head, lambda: store.changes("", 1), lambda: store.skip("", 1)):
             with pytest.raises(MemoryClosed, match="closed"):
                 call()

@@ -38,7 +38,7 @@ def doctor(
       engram doctor --memory broken.db --save rescued.db
     """
     from engram.doctor import examine, salvage
-    from engram.memory import default_path
+    from engram.opening import default_path
 
     others = conflicts()
     if not as_json:

@@ -126,7 +126,7 @@ def opened(memory: Path | None) -> Iterator[KeyStore]:
 
 def database_path(memory: Path | None) -> str:
     """Return the path of the server database that holds the keys of a memory."""
-    from engram.memory import default_path
+    from engram.opening import default_path
     from engram.serve.database import server_database_path
 
     return server_database_path(default_path() if memory is None else memory)

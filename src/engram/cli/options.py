@@ -90,7 +90,8 @@ def open_memory(path: Path | None, *, create: bool = False) -> Iterator[Memory]:
 
     Raises `NotFound` if it does not exist, unless `create`: a missing memory is usually a typing error.
     """
-    from engram.memory import Memory, default_path
+    from engram.memory import Memory
+    from engram.opening import default_path
 
     where = default_path() if path is None else path
     if not create and str(where) != ":memory:" and not where.exists():

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from engram.cli.options import MemoryPath
-from engram.memory import default_path
+from engram.opening import default_path
 from engram.serve.http.logs import set_up
 from engram.serve.server import serve as run
 from engram.serve.settings import Settings

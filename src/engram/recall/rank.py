@@ -36,8 +36,10 @@ class Ranking:
 
     query: ParsedQuery
     features: Features
+    namespace: int
+    """Number of the namespace."""
     seqs: Ints
-    """Seq of each turn: shape (n,)."""
+    """Seq of each turn in the namespace: shape (n,)."""
     engrams: int
     """Number of engrams of the namespace."""
     frequencies: Ints
@@ -114,7 +116,9 @@ def rank(
     scores = score(query, features, weight)
     sure = confidence(query, features, weight, scores)
     seqs = reader.seqs(candidates.turns.rows)
-    return Ranking(query, features, seqs, candidates.size, frequencies, weight, scores, sure, candidates.exhausted)
+    return Ranking(
+        query, features, namespace, seqs, candidates.size, frequencies, weight, scores, sure, candidates.exhausted
+    )
 
 
 def rank_filtered(

@@ -1,7 +1,7 @@
 """The search contract: what recall asks of an index, and the arrays that cross it.
 
-Owns the protocol `SearchReader`, the dtype of a turn's columns, and `Turns`. Knows no index, store, query or formula.
-Any reader passes `tests/search/conformance.py`.
+Owns the protocols `SearchReader` and `Search`, the dtype of a turn's columns, and `Turns`. Knows no index, query or
+formula, and of a store only its keys. Any reader passes `tests/search/conformance.py`.
 
 A *row* is an int64 that names one engram inside one reader, 1 or more. Rows of different readers must not be mixed; the
 lasting identity of an engram is its namespace and seq, which `SearchReader.seqs` gives. Within a session, a later turn
@@ -13,13 +13,14 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from engram import accel
 from engram.errors import EngramError
+from engram.store.base import Key
 from engram.text.analyzer import CENTROID_DIMENSIONS
 
 Array = npt.NDArray[Any]
@@ -38,8 +39,9 @@ ROW = np.dtype(
         ("role", "u1"),  # position in engram.ROLES
         ("marks", "u1"),  # Analysis.marks
         ("kind", "<u2"),  # kind_code of its kind
-        ("upto", "<i4"),  # index only: tokens of its session through this turn; valid in the session's last turn
+        ("session_tokens_through", "<i4"),  # index only: valid in the last turn of a session
         ("centroid", "i1", (CENTROID_DIMENSIONS,)),  # Analyzer.centroids of its token ids
+        ("seq", "<i4"),  # index only: number of the engram in its namespace
         ("check", "<u4"),  # index only: checksum of the row and its tokens
     ]
 )
@@ -90,7 +92,7 @@ class SearchReader(Protocol):
 
     @property
     def version(self) -> int:
-        """A number that is greater in a reader that holds a newer engram; equal if no engram was added in between."""
+        """A number that is greater in a reader of a newer state of the store, and equal in one of the same state."""
         ...
 
     @property
@@ -151,3 +153,63 @@ class SearchReader(Protocol):
 def kind_code(kind: str) -> int:
     """Return a number from 0 to 65,535 for a kind, the same in every process. Two kinds can share a number."""
     return zlib.crc32(kind.encode()) & 0xFFFF
+
+
+class SearchStats(NamedTuple):
+    """The state of an index in numbers."""
+
+    indexed_through: int
+    """Engrams that the index has read from the store's log, including those that were deleted later."""
+    unindexed: int
+    """Engrams that follow in the log; recall scans them."""
+    bytes: int
+    """Size of the index's files; 0 in RAM."""
+    trouble: str | None
+    """Why the index cannot be used or kept up to date; None if it can."""
+
+
+class Search(Protocol):
+    """Makes the engrams of one store searchable, and keeps an index of them. Safe to use from several threads."""
+
+    def reader(self) -> SearchReader:
+        """Return a reader that covers every change that is committed to the store now."""
+        ...
+
+    def damaged(self, reader: SearchReader, error: IndexDamaged) -> None:
+        """Report that a method of `reader` raised `error`. The next reader does not use the damaged index."""
+        ...
+
+    def added(self, count: int) -> None:
+        """Report that this process has appended engrams to the store."""
+        ...
+
+    def deleted(self) -> None:
+        """Report that this process has deleted engrams from the store."""
+        ...
+
+    def holds(self, keys: Sequence[Key]) -> bool:
+        """Return whether the index holds all engrams with these keys, which must exist in the store."""
+        ...
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Wait until every change that is committed now is in the index; False after `timeout` seconds.
+
+        Raises `EngramError` if the index cannot be written.
+        """
+        ...
+
+    def rebuild(self, timeout: float | None = None) -> bool:
+        """Rebuild the index from the store, and wait as `flush` does."""
+        ...
+
+    def purge(self) -> None:
+        """Remove all traces of deleted engrams from the index's files, and wait for it. Raises as `flush` does."""
+        ...
+
+    def stats(self) -> SearchStats:
+        """Return the state of the index in numbers."""
+        ...
+
+    def close(self, quick: bool = False) -> None:
+        """Stop to index and release the files. If `quick`, waits for as little as possible."""
+        ...

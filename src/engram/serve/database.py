@@ -107,8 +107,8 @@ class ServerDatabase:
 class ServerDatabaseFile(Database):
     """The file of a server database, or its counterpart in RAM."""
 
-    called = "server database"
-    foreign = "not the database of an Engram server; move it away, or give the memory another name"
+    display_name = "server database"
+    not_ours_hint = "not the database of an Engram server; move it away, or give the memory another name"
     application_id = APPLICATION_ID
     version = VERSION
     idle_readers = IDLE_READERS
@@ -138,9 +138,9 @@ class ServerDatabaseFile(Database):
             raise sqlite3.DatabaseError("its secret is missing")
         self.secret = row[0]
 
-    def told(self, error: sqlite3.Error | OSError, doing: str) -> EngramError:
+    def translate_error(self, error: sqlite3.Error | OSError, doing: str) -> EngramError:
         """Translate an error. A damaged file can be moved away: `engram doctor` repairs memories only."""
-        translated = super().told(error, doing)
+        translated = super().translate_error(error, doing)
         if isinstance(translated, MemoryClosed):
             # The server is shutting down: there is nothing to open again.
             return MemoryClosed(f"the server database {self.path} was closed during a {doing}")

@@ -1,40 +1,78 @@
-"""The store's contract: what any keeper of engrams must do, SQLite today and PostgreSQL later.
+"""The store contract: what every store of engrams does, and the log that indexes read.
 
-Owns the protocol and the small values that cross it. Knows nothing of words, vectors or ranking. Any store passes
-`tests/store/conformance.py`.
+Owns the protocols `Store` and `Log` and the values that cross them. Knows no database, no index and no ranking. Every
+store passes the two suites in `tests/store/conformance.py`.
+
+An engram is identified inside a store by its `Key`: the number of its namespace and its seq. Seqs grow within a
+namespace in commit order and are never reused. Nothing follows from the seqs of different namespaces.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from engram.engram import Engram
+from engram.errors import EngramError
+
+
+class Key(NamedTuple):
+    """Identifies one engram in a store."""
+
+    namespace: int
+    seq: int
 
 
 class Record(NamedTuple):
-    """An engram as the index needs it: small integers in the place of names.
+    """An engram as an index needs it: numbers in place of names. All numbers fit into 31 bits, `at` into 63.
 
-    `seq` grows by the order in which engrams were appended and is never given out twice. `at` is in microseconds
-    since 1970 in UTC, `role` a place in `engram.ROLES`. Within one store a session's number implies its namespace, and
-    a speaker's likewise (0: none). Seqs and numbers fit into 31 bits.
+    A session's number implies its namespace, and a speaker's number does too. Numbers are never reused.
     """
 
     seq: int
     namespace: int
     session: int
     speaker: int
+    """0: none."""
     role: int
+    """Position in `engram.ROLES`."""
     kind: str
     at: int
+    """Microseconds since 1970 in UTC."""
     text: str
+
+
+class Changes(NamedTuple):
+    """A part of the log. Apply `appended` before `deleted`."""
+
+    appended: list[Record]
+    """Engrams in commit order. Engrams that were deleted before the call are left out."""
+    deleted: list[Key]
+    """Engrams that were deleted, in commit order. Some of them may never have been in `appended`."""
+    cursor: str
+    """Continue here. Equal to `Log.head` if nothing was committed since."""
+    more: bool
+    """Whether the log holds more after `cursor` already."""
+
+
+class Distance(NamedTuple):
+    """What was committed between two cursors; negative if the second one comes first."""
+
+    appended: int
+    """Number of engrams that were appended, including those that were deleted later."""
+    deleted: int
+    """Number of engrams that were deleted."""
+
+
+class CursorExpired(EngramError):
+    """The log cannot continue at this cursor: what follows was pruned, or the cursor belongs to another log."""
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which engrams are meant; None leaves a field open. `before` (exclusive) and `after` (inclusive) look at `at`."""
+    """A condition on engrams; a field that is None admits all. `at` must be before `before` and not before `after`."""
 
     namespace: str | None = None
     session: str | None = None
@@ -42,19 +80,38 @@ class Filter:
     after: datetime | None = None
     kinds: tuple[str, ...] | None = None
 
+    def admits(self, engram: Engram) -> bool:
+        """Return whether an engram meets the condition."""
+        return (
+            self.namespace in (None, engram.namespace)
+            and self.session in (None, engram.session)
+            and (self.before is None or engram.at < self.before)
+            and (self.after is None or engram.at >= self.after)
+            and (self.kinds is None or engram.kind in self.kinds)
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class StoreStats:
-    """Counts over the whole store; `bytes` is what its files take on disk (0 in memory)."""
+    """Counts over the whole store."""
 
     engrams: int
     namespaces: int
     sessions: int
     bytes: int
+    """Size of the files on disk; 0 in RAM."""
 
 
 class Store(Protocol):
-    """Keeps engrams. Safe to call from several threads; several processes may hold the same one open."""
+    """Stores engrams durably. Safe to use from several threads, and by several processes at once.
+
+    Methods raise `MemoryClosed` after `close`, and another `EngramError` that names `description` if the store fails.
+    """
+
+    @property
+    def description(self) -> str:
+        """The name of the store in messages: a path, or a URL without its password."""
+        ...
 
     @property
     def read_only(self) -> bool:
@@ -63,110 +120,122 @@ class Store(Protocol):
 
     @property
     def identity(self) -> str:
-        """What tells this store from every other: an index that was made from another one is not used."""
+        """Text that no other store has. An index made from a store of another identity is not used."""
         ...
 
     def append(self, engrams: Sequence[Engram]) -> list[bool]:
         """Write all of `engrams` in one durable commit, or none of them.
 
-        Returns, for each, True if it was written and False if exactly this engram was there already (the same id
-        and the same content). An id that is there with other content raises `InvalidEngram`.
+        Returns, for each, True if it was written, and False if the store held an equal engram with its id already.
+        Raises `InvalidEngram` if the store holds its id with other content, or if the engram holds a NUL character.
         """
         ...
 
     def get(self, id: str) -> Engram | None:
-        """The engram with this id, or None."""
+        """Return the engram with this id, or None."""
         ...
 
     def by_id(self, ids: Sequence[str], namespace: str | None = None) -> dict[str, Engram]:
-        """Those of the engrams with these ids that are there, in `namespace` if one is given, by id.
+        """Return the engrams with these ids, by id; only those of `namespace` if it is given.
 
-        What is there in another namespace costs no more time than what is not there.
+        An engram of another namespace costs no more time than an unknown id.
         """
         ...
 
-    def seq_of(self, id: str) -> int | None:
-        """Where the engram with this id stands in the order of appending, or None."""
+    def keys(self, ids: Sequence[str]) -> dict[str, Key]:
+        """Return the keys of the engrams with these ids, by id; unknown ids are left out."""
         ...
 
-    def by_seq(self, seqs: Sequence[int]) -> dict[int, Engram]:
-        """The engrams that are still there among `seqs`, by seq."""
+    def by_seq(self, namespace: int, seqs: Sequence[int]) -> dict[int, Engram]:
+        """Return the engrams of a namespace, by its number, with these seqs; unknown seqs are left out."""
         ...
 
     def engrams(
         self, where: Filter, limit: int | None = None, after_id: str | None = None, *, newest: bool = False
     ) -> Iterator[Engram]:
-        """Engrams in the order of appending, `newest` first or last, those after `after_id` only, at most `limit`.
+        """Iterate over at most `limit` engrams, within each namespace in commit order, or in reverse if `newest`.
 
-        Raises `NotFound` if `after_id` names none.
+        The order over all namespaces is always the same. `after_id`: begin after this engram. Raises `NotFound` if no
+        engram has this id.
         """
         ...
 
     def count(self, where: Filter) -> int:
-        """How many engrams there are."""
+        """Return the number of engrams that a filter admits."""
         ...
 
     def forget(self, where: Filter, id: str | None = None) -> int:
-        """Remove the engrams meant by `where`, and by `id` if given, in one durable commit; returns how many."""
-        ...
+        """Delete the engrams that a filter admits, only the one with `id` if given. Returns how many were deleted.
 
-    # What the index is kept up from.
-
-    def version(self) -> tuple[int, int]:
-        """The highest seq ever given out (0 for none), and how often something was forgotten."""
-        ...
-
-    def records(self, after_seq: int, limit: int) -> list[Record]:
-        """Up to `limit` records with a seq over `after_seq`, the lowest first; fewer where their texts are long.
-
-        At least one if there is any.
+        The deletion is one durable commit. Names that no engram has any more are deleted too.
         """
         ...
 
-    def seqs(self, after_seq: int) -> list[int]:
-        """The seqs over `after_seq` that name an engram, lowest first."""
-        ...
-
     def session_seqs(self, namespace: str, session: str, limit: int) -> list[int]:
-        """The last `limit` seqs of one session, lowest first."""
-        ...
-
-    def previous_in_session(self, session: int, seq: int) -> int:
-        """The highest seq under `seq` in a session, by its number; 0 for none."""
-        ...
-
-    def forgotten(self) -> list[int]:
-        """Seqs that were forgotten and that no index has yet been told to drop, lowest first."""
-        ...
-
-    def clear_forgotten(self, seqs: Iterable[int]) -> None:
-        """The index has dropped these."""
+        """Return the last `limit` seqs of one session, in ascending order."""
         ...
 
     def namespace_number(self, namespace: str) -> int | None:
-        """The number that stands for a namespace in records; None if it holds nothing."""
+        """Return the number of a namespace in records; None if it holds no engram."""
         ...
 
     def speakers(self, namespace: int) -> dict[str, int]:
-        """The names that speak in a namespace, each with the number that stands for it in records."""
+        """Return the numbers of the speakers of a namespace, by name."""
         ...
 
     def namespaces(self, prefix: str = "") -> list[tuple[str, int]]:
-        """Every namespace whose name begins so, with its number of engrams, by name; no other is looked at."""
+        """Return every namespace whose name begins with `prefix` and its number of engrams, ordered by code points.
+
+        Other namespaces are not read.
+        """
         ...
 
     def sessions(self, namespace: str) -> list[tuple[str, int]]:
-        """Every session of a namespace with its number of engrams, in the order in which they began."""
+        """Return every session of a namespace and its number of engrams, in the order in which they began."""
         ...
 
     def stats(self) -> StoreStats:
-        """Counts over the whole store."""
+        """Return counts over the whole store."""
         ...
 
     def compact(self) -> None:
-        """Give the room of what was forgotten back, so that nothing of it is left in the store's files."""
+        """Remove all traces of deleted engrams from the files of the store. May prune old deletions from the log."""
         ...
 
     def close(self) -> None:
-        """Let go of the files. Closing twice is allowed."""
+        """Release the files and connections. A second call does nothing."""
         ...
+
+
+class Log(Protocol):
+    """The changes of a store in the order in which they were committed, for any number of independent readers.
+
+    A reader stores a cursor: an opaque text, "" for the beginning. The log is append-only: every reader sees the same
+    order, and a change never appears in front of one that was read already. Deletions are logged as keys, without text.
+    """
+
+    def head(self) -> str:
+        """Return the cursor behind the last change. One cheap round trip: a reader compares it with its own cursor."""
+        ...
+
+    def changes(self, cursor: str, limit: int) -> Changes:
+        """Return the changes after `cursor`: at most `limit` engrams, fewer if their texts are long, at least one.
+
+        From the beginning, deletions up to now are left out: such a reader knows no engram yet. Raises `CursorExpired`.
+        """
+        ...
+
+    def distance(self, start: str, end: str) -> Distance:
+        """Return the number of changes between two cursors, without a round trip. Raises `CursorExpired`."""
+        ...
+
+    def skip(self, cursor: str, keep: int) -> str:
+        """Return a cursor after which about the last `keep` engrams follow, and all deletions that follow `cursor`.
+
+        Returns an equal position if no more engrams follow `cursor`. Raises `CursorExpired`.
+        """
+        ...
+
+
+class LoggedStore(Store, Log, Protocol):
+    """A store that is its own log: what a memory is opened over."""

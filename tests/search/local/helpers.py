@@ -1,4 +1,4 @@
-"""Entries made by hand."""
+"""Entries for tests of the index."""
 
 from __future__ import annotations
 
@@ -13,9 +13,6 @@ CENTROID = np.ones(CENTROID_DIMENSIONS, np.int8)
 
 
 def entry(seq: int, session: int = 1, ids: Sequence[int] = (1, 2), namespace: int = 1) -> Entry:
+    """An entry whose terms are "t1" for the token 1, and so on."""
     terms = [f"t{i}" for i in ids]
     return Entry(seq, namespace, session, 0, 0, "turn", seq * 1_000, Analysis(terms, list(ids), 0), CENTROID)
-
-
-def no_previous(session: int, seq: int) -> int:
-    return 0

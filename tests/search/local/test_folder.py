@@ -1,4 +1,4 @@
-"""The index: published generations, one writer, what a crash leaves."""
+"""The folder of an index: published builds, one writer, and what a crash leaves."""
 
 from __future__ import annotations
 
@@ -11,19 +11,29 @@ import numpy as np
 import pytest
 
 from engram.search.base import IndexDamaged
-from engram.search.local.delta import DeltaIndex
 from engram.search.local.folder import FORMAT, IndexFolder
 from engram.search.local.inverted import MERGE_NICENESS, MERGES
+from engram.store.base import Key
 
-from .helpers import entry, no_previous
+from .helpers import entry
 
 
 def make(folder: Path | None, memory: str = "m") -> IndexFolder:
     return IndexFolder(folder, "encoder", np.uint16, memory)
 
 
+def apply(index: IndexFolder, *seqs: int, deleted: tuple[int, ...] = ()) -> None:
+    """Apply engrams of namespace 1 to the build that is being written; its cursor is then the last seq."""
+    target = index.target
+    assert target is not None
+    cursor = str(seqs[-1]) if seqs else target.cursor
+    target.apply([entry(seq) for seq in seqs], [Key(1, seq) for seq in deleted], cursor)
+
+
 def found(index: IndexFolder, term: str = "t1") -> list[int]:
-    return sorted(index.snapshot().reader.search(1, [term], 100).tolist())
+    """The seqs of the engrams that hold a term."""
+    snapshot = index.snapshot()
+    return sorted(snapshot.forward.seqs(snapshot.inverted.search(1, [term], 100)).tolist())
 
 
 @pytest.fixture(params=["file", "ram"])
@@ -31,154 +41,190 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path | None:
     return tmp_path / "index" if request.param == "file" else None
 
 
-def test_nothing_is_seen_before_it_is_published(folder: Path | None) -> None:
+def test_changes_are_invisible_until_they_are_published(folder: Path | None) -> None:
     index = make(folder)
-    assert (index.through, index.damage, found(index)) == (0, None, [])
+    assert (index.snapshot().rows, index.snapshot().cursor, index.damage, found(index)) == (0, "", None, [])
     assert index.start_writing()
-    index.begin(0)
-    index.add([entry(1), entry(2)], 3, no_previous)
-    assert (index.through, found(index), index.aside) == (0, [], True)
+    index.begin("7")
+    apply(index, 10, 20)
+    assert (index.snapshot().rows, found(index), index.aside) == (0, [], True)
     index.publish()
-    assert (index.through, found(index), index.aside) == (3, [1, 2], False)
-    assert index.snapshot().reader.size(1) == 2
-    assert index.snapshot().reader.frequencies(1, ["t1", "t9"]).tolist() == [2, 0]
-    assert index.drop([2])
-    assert not index.drop([2, 77])
+    assert (index.snapshot().rows, index.snapshot().cursor, found(index), index.aside) == (2, "20", [10, 20], False)
+    assert index.snapshot().inverted.size(1) == 2
+    assert index.snapshot().inverted.frequencies(1, ["t1", "t9"]).tolist() == [2, 0]
+    assert index.snapshot().inverted.rows_of([1 << 32 | 10, 1 << 32 | 20, 2 << 32 | 10, 1 << 32 | 77]).tolist() == [
+        1,
+        2,
+    ]
+    apply(index, deleted=(20, 77))
+    apply(index, deleted=(20, 77))
     index.publish()
-    assert found(index) == [1]
+    assert found(index) == [10]
+    assert index.snapshot().rows == 2
     index.stop_writing()
 
 
-def test_the_old_generation_is_shown_until_the_new_one_is_published(folder: Path | None) -> None:
+def test_engram_is_dropped_that_was_never_committed(folder: Path | None) -> None:
     index = make(folder)
     index.start_writing()
-    index.begin(0)
-    index.add([entry(1), entry(2)], 2, no_previous)
+    index.begin("")
+    apply(index, 1, 2, 3)
+    apply(index, 4, deleted=(2, 4))
     index.publish()
-    old = index.snapshot()
-    index.begin(5)
-    index.add([entry(1)], 1, no_previous)
-    assert (index.through, found(index)) == (2, [1, 2])
-    index.add([entry(3)], 3, no_previous)
-    index.publish()
-    assert (index.through, found(index), index.published[1]) == (3, [1, 3], 5)
-    assert index.generations() == [index.published[0]]
-    # Whoever still reads the old one can.
-    assert sorted(old.reader.search(1, ["t1"], 9).tolist()) == [1, 2]
-    assert old.columns.take(np.array([1, 2])).rows.tolist() == [1, 2]
+    assert found(index) == [1, 3]
+    turns = index.snapshot().forward.take(np.arange(1, 5))
+    assert turns.rows.tolist() == [1, 3]
+    assert turns.columns["previous"].tolist() == [0, 1]
     index.stop_writing()
 
 
-def test_one_writes_and_others_see_it(tmp_path: Path) -> None:
+def test_old_build_is_shown_until_the_new_one_is_published(folder: Path | None) -> None:
+    index = make(folder)
+    index.start_writing()
+    index.begin("")
+    apply(index, 1, 2)
+    index.publish()
+    old = index.snapshot()
+    index.begin("5")
+    apply(index, 1)
+    assert (index.snapshot().rows, found(index)) == (2, [1, 2])
+    apply(index, 3)
+    index.publish()
+    assert (index.snapshot().cursor, found(index), index.published.begun) == ("3", [1, 3], "5")
+    assert index.builds() == [index.published.name]
+    # A reader of the old build can still read it.
+    assert sorted(old.inverted.search(1, ["t1"], 9).tolist()) == [1, 2]
+    assert old.forward.take(np.array([1, 2])).rows.tolist() == [1, 2]
+    index.stop_writing()
+
+
+def test_one_process_writes_and_others_read(tmp_path: Path) -> None:
     one, two = make(tmp_path / "index"), make(tmp_path / "index")
     assert one.start_writing()
     assert not two.start_writing()
     two.ask_for_lock()
     assert one.is_asked_for_lock()
     assert not one.is_asked_for_lock()
-    for generation in range(2):
-        one.begin(0)
-        one.add([entry(1 + generation)], 1 + generation, no_previous)
+    for build in range(2):
+        one.begin("")
+        apply(one, 1 + build)
         one.publish()
         two.refresh()
-        assert found(two) == [1 + generation]
+        assert found(two) == [1 + build]
     one.stop_writing()
     assert two.start_writing()
-    two.add([entry(3)], 3, no_previous)
+    apply(two, 3)
     two.publish()
     one.refresh()
     assert found(one) == [2, 3]
     two.stop_writing()
 
 
-def test_what_was_committed_but_not_published_is_taken_back(tmp_path: Path) -> None:
+def test_unpublished_changes_are_removed_after_a_crash(tmp_path: Path) -> None:
     index = make(tmp_path / "index")
     index.start_writing()
-    index.begin(0)
-    index.add([entry(1)], 1, no_previous)
+    index.begin("")
+    apply(index, 1)
     index.publish()
-    index.add([entry(2), entry(3)], 3, no_previous)
+    apply(index, 2, 3)
     target = index.target
     assert target is not None
     target.commit()
+    # As after a crash: the lock is free, and nothing was published.
     index.stop_writing()
     again = make(tmp_path / "index")
-    assert again.through == 1
+    assert (again.snapshot().rows, again.snapshot().cursor) == (1, "1")
+    # A reader is not misled by the links and ends that lead to the rows of the crash.
+    assert again.snapshot().forward.session_end(1, 1) == 1
+    assert again.snapshot().forward.session_tokens(np.array([1]), 1).tolist() == [2]
     assert again.start_writing()
     assert found(again) == [1]
-    again.add([entry(2)], 2, no_previous)
+    assert again.snapshot().forward.take(np.array([1])).columns["next"].tolist() == [0]
+    # The engram 2 was deleted in the meantime: the row 2 is another one's now.
+    apply(again, 3)
     again.publish()
-    assert found(again) == [1, 2]
-    assert again.snapshot().columns.take(np.array([1, 2])).columns["next"].tolist() == [2, 0]
+    assert found(again) == [1, 3]
+    columns = again.snapshot().forward.take(np.array([1, 2])).columns
+    assert (columns["next"].tolist(), columns["previous"].tolist()) == ([2, 0], [0, 1])
+    assert again.snapshot().forward.session_tokens(np.array([1]), 2).tolist() == [4]
     again.stop_writing()
 
 
-def test_an_index_of_another_encoder_or_memory_is_not_used(tmp_path: Path) -> None:
+def test_ends_are_repaired_if_a_power_cut_lost_their_rows(tmp_path: Path) -> None:
     index = make(tmp_path / "index")
     index.start_writing()
-    index.begin(0)
-    index.add([entry(1)], 1, no_previous)
+    index.begin("")
+    apply(index, 1, 2)
+    index.publish()
+    apply(index, 3, 4)
+    target = index.target
+    assert target is not None
+    assert target.folder is not None
+    target.commit()
+    index.stop_writing()
+    rows = target.folder / "rows"
+    os.truncate(rows, rows.stat().st_size // 2)
+    again = make(tmp_path / "index")
+    assert again.snapshot().forward.session_end(1, 2) == 2
+    assert again.start_writing()
+    assert again.snapshot().forward.session_tokens(np.array([1]), 2).tolist() == [4]
+    again.stop_writing()
+
+
+def test_index_of_another_analyzer_store_or_format_is_not_used(tmp_path: Path) -> None:
+    index = make(tmp_path / "index")
+    index.start_writing()
+    index.begin("")
+    apply(index, 1)
     index.publish()
     index.stop_writing()
     other = IndexFolder(tmp_path / "index", "other", np.uint16, "m")
-    assert other.through == 0
+    assert other.snapshot().rows == 0
     assert "another encoder" in (other.damage or "")
     assert "another memory" in (make(tmp_path / "index", "other").damage or "")
-    assert IndexFolder(tmp_path / "index", "encoder", np.uint16).through == 1
+    assert IndexFolder(tmp_path / "index", "encoder", np.uint16).snapshot().rows == 1
     state = json.loads((tmp_path / "index" / "state.json").read_text())
     (tmp_path / "index" / "state.json").write_text(json.dumps(state | {"format": FORMAT + 1}))
     assert "another format" in (make(tmp_path / "index").damage or "")
+    assert json.loads((tmp_path / "index" / "state.json").read_text())["format"] == FORMAT + 1
 
 
-def test_a_distrusted_generation_is_not_looked_at_again(tmp_path: Path) -> None:
+def test_distrusted_build_is_not_used_again(tmp_path: Path) -> None:
     index = make(tmp_path / "index")
     index.start_writing()
-    index.begin(0)
-    index.add([entry(1)], 1, no_previous)
+    index.begin("")
+    apply(index, 1)
     index.publish()
     snapshot = index.snapshot()
     assert index.distrust(snapshot, "noise")
-    assert (index.through, index.damage, index.target) == (0, "noise", None)
+    assert (index.snapshot().rows, index.damage, index.target) == (0, "noise", None)
     assert not index.distrust(snapshot, "noise")
     index.refresh()
-    assert index.through == 0
-    index.begin(0)
-    index.add([entry(1)], 1, no_previous)
+    assert index.snapshot().rows == 0
+    index.begin("")
+    apply(index, 1)
     index.publish()
     assert (found(index), index.damage) == ([1], None)
     index.stop_writing()
 
 
-def test_a_folder_that_is_changed_under_the_writer_is_given_up(tmp_path: Path) -> None:
+def test_writer_gives_a_folder_up_that_another_program_changed(tmp_path: Path) -> None:
     index = make(tmp_path / "index")
     index.start_writing()
-    index.begin(0)
+    index.begin("")
     (tmp_path / "index" / "state.json").write_text("{}")
     assert index.is_lost()
-    with pytest.raises(IndexDamaged, match="changed by somebody else"):
+    with pytest.raises(IndexDamaged, match="changed by another program"):
         index.publish()
     index.abandon()
     assert not index.writing
 
 
-def test_the_tail_without_its_beginning_and_the_forgotten() -> None:
-    tail = DeltaIndex(10, np.uint16)
-    tail.extend(
-        [entry(11, session=1), entry(12, session=2), entry(13, session=1), entry(14, session=1)], 15, no_previous
-    )
-    assert tail.seqs(1).tolist() == [11, 12, 13, 14]
-    assert [part.tolist() for part in tail.holding(1, "t2")] == [[11, 12, 13, 14], [1, 1, 1, 1]]
-    assert tail.holding(2, "t2")[0].tolist() == tail.holding(1, "t9")[0].tolist() == []
-    rest = tail.rest(11, no_previous, {12, 14})
-    assert (rest.after, rest.through, rest.seqs(1).tolist(), len(rest)) == (11, 15, [12, 14], 2)
-    assert rest.columns.take(np.array([14])).columns["previous"].tolist() == [0]
-
-
 def merging() -> list[int]:
-    """The niceness of each thread that merges."""
+    """The niceness of each merging thread."""
     found = []
     for task in Path("/proc/self/task").iterdir():
-        # One of an earlier test may be ending.
+        # A thread of an earlier test can end at any time.
         with suppress(OSError):
             if (task / "comm").read_text().startswith(MERGES):
                 found.append(os.getpriority(os.PRIO_PROCESS, int(task.name)))
@@ -191,10 +237,10 @@ def test_merging_yields_to_others(tmp_path: Path) -> None:
     # The system knows no niceness above 19.
     expected = min(ours + MERGE_NICENESS, 19)
     assert index.start_writing()
-    index.begin(0)
-    # From the commit on that comes after its threads have got their names.
+    index.begin("")
+    # A thread has no name yet when it begins, so that a later commit finds it.
     for seq in range(1, 50):
-        index.add([entry(seq)], seq, no_previous)
+        apply(index, seq)
         index.publish()
         if merging() and all(nice == expected for nice in merging()):
             break

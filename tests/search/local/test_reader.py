@@ -29,8 +29,8 @@ def open_index(stack: ExitStack, store: SqliteStore, folder: Path | None) -> Loc
 
 def indexed(index: LocalIndex) -> IndexReader:
     assert index.flush(30)
-    reader = index.view()
-    assert reader.index.through == reader.tail_through
+    reader = index.reader()
+    assert reader.index.rows == reader.tail_last
     return reader
 
 
@@ -61,8 +61,8 @@ class TestEverythingInTheTail(SearchReaderSuite):
 
 
 def unindexed(index: LocalIndex) -> IndexReader:
-    reader = index.view()
-    assert reader.index.through == 0
+    reader = index.reader()
+    assert reader.index.rows == 0
     return reader
 
 
@@ -77,11 +77,11 @@ class TestHalfInTheTail(SearchReaderSuite):
             with ExitStack() as writing:
                 indexed(open_index(writing, store, tmp_path / "index"))
 
-        return Searchable(store, index.view, index_first_half)
+        return Searchable(store, index.reader, index_first_half)
 
     def test_half_of_the_engrams_are_indexed(self, known: Known) -> None:
         assert isinstance(known.reader, IndexReader)
-        assert 0 < known.reader.index.through < known.reader.tail_through
+        assert 0 < known.reader.index.rows < known.reader.tail_last
 
     def test_tail_and_index_are_ranked_together(self, known: Known) -> None:
         # The better of the two is in the tail, the other one in the index.

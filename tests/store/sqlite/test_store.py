@@ -1,4 +1,4 @@
-"""The SQLite store: the suite, and what is its own: files, old ones, others' and damaged ones, several processes."""
+"""The SQLite store: both suites, and files: old, foreign and damaged ones, and several processes."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from engram.errors import (
     MemoryTooNew,
     NotFound,
 )
-from engram.store.base import Filter, Store
+from engram.store.base import CursorExpired, Filter, LoggedStore
 from engram.store.sqlite.errors import translate
 from engram.store.sqlite.migrations import APPLICATION_ID, VERSION
 from engram.store.sqlite.store import SqliteStore
-from tests.store.conformance import StoreSuite, one
+from tests.store.conformance import Follower, LogSuite, StoreSuite, one
 
 FORMAT_1 = """
 CREATE TABLE namespaces (number INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE);
@@ -56,21 +56,37 @@ INSERT INTO forgotten VALUES (2);
 PRAGMA application_id = 1164863346;
 PRAGMA user_version = 1;
 """
-"""A file as format 1 was first written. Never changed: what was released must open for good."""
+"""A file as format 1 was first written. Never changed: a released format must always open."""
 
 
-class TestInAFile(StoreSuite):
+class TestInAFile(StoreSuite, LogSuite):
     @pytest.fixture
-    def store(self, tmp_path: Path) -> Iterator[Store]:
+    def store(self, tmp_path: Path) -> Iterator[LoggedStore]:
         with closing(SqliteStore(tmp_path / "memory.db")) as store:
             yield store
 
 
-class TestInRam(StoreSuite):
+class TestInRam(StoreSuite, LogSuite):
     @pytest.fixture
-    def store(self) -> Iterator[Store]:
+    def store(self) -> Iterator[LoggedStore]:
         with closing(SqliteStore(":memory:")) as store:
             yield store
+
+
+def put_nul_for_spaces(path: Path) -> None:
+    """Write NUL characters into a memory, as versions before 2 of the format could hold them."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        for table, column in (
+            ("engrams", "text"),
+            ("engrams", "source"),
+            ("namespaces", "name"),
+            ("sessions", "name"),
+            ("speakers", "name"),
+        ):
+            rows = db.execute(f"SELECT rowid, {column} FROM {table} WHERE {column} IS NOT NULL").fetchall()
+            for rowid, value in rows:
+                db.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", (value.replace(" ", "\0"), rowid))
+        db.execute("UPDATE engrams SET metadata = replace(metadata, ' ', '\\u0000') WHERE metadata IS NOT NULL")
 
 
 @pytest.fixture
@@ -83,25 +99,105 @@ def run_sql(path: Path, script: str) -> None:
         db.executescript(script)
 
 
-def test_a_file_of_format_1_opens(path: Path) -> None:
+def check_format_1(store: SqliteStore) -> None:
+    first, second = store.engrams(Filter())
+    assert (first.text, first.speaker, first.session, first.metadata) == (
+        "My dog is called Biscuit.",
+        "Ana",
+        "monday",
+        {"mood": "glad"},
+    )
+    assert first.id == str(UUID("0195539c-8b2d-7000-8000-00000000000a"))
+    assert (first.recorded_at - first.at).total_seconds() == 1.5
+    assert (second.role, second.kind) == ("assistant", "fact")
+    changes = store.changes("", 10)
+    assert [record.seq for record in changes.appended] == [1, 3]
+    assert (changes.deleted, changes.cursor) == ([], store.head())
+    assert store.identity == f"{77:016x}"
+
+
+def test_file_of_format_1_is_migrated(path: Path) -> None:
     run_sql(path, FORMAT_1)
+    for _ in range(2):
+        with closing(SqliteStore(path)) as store:
+            check_format_1(store)
     with closing(SqliteStore(path)) as store:
-        first, second = store.engrams(Filter())
-        assert (first.text, first.speaker, first.session, first.metadata) == (
-            "My dog is called Biscuit.",
-            "Ana",
-            "monday",
-            {"mood": "glad"},
-        )
-        assert first.id == str(UUID("0195539c-8b2d-7000-8000-00000000000a"))
-        assert (first.recorded_at - first.at).total_seconds() == 1.5
-        assert (second.role, second.kind) == ("assistant", "fact")
-        assert store.version() == (3, 1)
-        assert store.forgotten() == [2]
-        assert store.append([one()]) == [True]
+        assert store.append([one(namespace="ana")]) == [True]
+        assert store.keys([e.id for e in store.engrams(Filter())]).keys() == {e.id for e in store.engrams(Filter())}
+        assert [record.seq for record in store.changes("", 10).appended] == [1, 3, 4]
+        reader = Follower(store)
+        reader.read()
+        assert store.forget(Filter(session="monday")) == 2
+        reader.read()
+        assert len(reader.present) == 1
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA user_version").fetchone()[0] == 2
+        tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        assert "forgotten" not in tables
+        assert dict(db.execute("SELECT * FROM counters")) == {"identity": 77, "compacted": 0, "pruned": 0}
 
 
-def test_a_new_file_has_the_format_of_today(path: Path) -> None:
+def test_file_of_format_1_can_be_read_unmigrated(path: Path) -> None:
+    run_sql(path, FORMAT_1)
+    content = path.read_bytes()
+    with closing(SqliteStore(path, read_only=True)) as store:
+        check_format_1(store)
+        # Each thread has another connection.
+        threads = [threading.Thread(target=check_format_1, args=(store,)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        with pytest.raises(MemoryReadOnly):
+            store.append([one()])
+    assert path.read_bytes() == content
+
+
+def test_migration_that_fails_changes_nothing(path: Path) -> None:
+    run_sql(path, FORMAT_1 + "CREATE TABLE deletions (in_the_way);")
+    with pytest.raises(EngramError, match="deletions"):
+        SqliteStore(path)
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA user_version").fetchone()[0] == 1
+        assert db.execute("SELECT seq FROM forgotten").fetchall() == [(2,)]
+        assert db.execute("SELECT value FROM counters WHERE name = 'forgets'").fetchone() == (1,)
+    run_sql(path, "DROP TABLE deletions")
+    with closing(SqliteStore(path)) as store:
+        check_format_1(store)
+
+
+def test_cursor_that_missed_two_compacts_has_expired(path: Path) -> None:
+    with closing(SqliteStore(path)) as store:
+        engrams = [one(str(i)) for i in range(4)]
+        store.append(engrams)
+        cursor = store.head()
+        store.forget(Filter(), engrams[0].id)
+        store.compact()
+        assert len(store.changes(cursor, 9).deleted) == 1
+        store.compact()
+        for call in (lambda: store.changes(cursor, 9), lambda: store.skip(cursor, 9)):
+            with pytest.raises(CursorExpired, match="pruned"):
+                call()
+        assert len(store.changes("", 9).appended) == 3
+
+
+def test_engram_with_nul_from_an_old_version_can_be_read(path: Path) -> None:
+    engram = one("before after", namespace="n m", session="s t", speaker="A B", source="x y", metadata={"k v": "v w"})
+    with closing(SqliteStore(path)) as store:
+        store.append([engram])
+    put_nul_for_spaces(path)
+    with closing(SqliteStore(path)) as store:
+        (found,) = store.engrams(Filter("n\0m", "s\0t"))
+        assert (found.text, found.namespace, found.session) == ("before\0after", "n\0m", "s\0t")
+        assert (found.speaker, found.source, found.metadata) == ("A\0B", "x\0y", {"k\0v": "v\0w"})
+        assert store.get(engram.id) == found
+        (record,) = store.changes("", 9).appended
+        assert record.text == found.text
+        assert store.speakers(record.namespace) == {"A\0B": record.speaker}
+        assert store.forget(Filter("n\0m")) == 1
+
+
+def test_new_file_has_the_current_format(path: Path) -> None:
     SqliteStore(path).close()
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("PRAGMA user_version").fetchone()[0] == VERSION
@@ -109,53 +205,53 @@ def test_a_new_file_has_the_format_of_today(path: Path) -> None:
         assert db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
 
 
-def test_a_newer_file_is_left_alone(path: Path) -> None:
+def test_newer_file_is_refused_unchanged(path: Path) -> None:
     SqliteStore(path).close()
     run_sql(path, f"PRAGMA user_version = {VERSION + 1}")
     content = path.read_bytes()
-    with pytest.raises(MemoryTooNew, match=r"memory\.db has format 2.*upgrade"):
+    with pytest.raises(MemoryTooNew, match=r"memory\.db has format 3.*upgrade"):
         SqliteStore(path)
     assert path.read_bytes() == content
 
 
-def test_an_empty_file_becomes_a_memory(path: Path) -> None:
+def test_empty_file_becomes_a_memory(path: Path) -> None:
     path.touch()
     with closing(SqliteStore(path)) as store:
         assert store.append([one()]) == [True]
 
 
-def test_a_missing_folder_is_made(tmp_path: Path) -> None:
+def test_missing_folder_is_made(tmp_path: Path) -> None:
     with closing(SqliteStore(tmp_path / "a" / "b" / "memory.db")) as store:
         assert store.append([one()]) == [True]
 
 
 @pytest.mark.parametrize("name", ["a b", "100%", "what?", "#1", "ünï", "a&mode=ro"])
-def test_any_name_will_do_for_a_file(tmp_path: Path, name: str) -> None:
+def test_file_name_with_special_characters_works(tmp_path: Path, name: str) -> None:
     for _ in range(2):
         with closing(SqliteStore(tmp_path / name)) as store:
             store.append([one()])
     assert (tmp_path / name).exists()
 
 
-def test_a_folder_is_not_a_memory(tmp_path: Path) -> None:
+def test_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MemoryReadOnly, match="is a folder"):
         SqliteStore(tmp_path)
 
 
-def test_a_file_in_the_place_of_a_folder(tmp_path: Path) -> None:
+def test_file_instead_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(MemoryReadOnly, match=r"cannot open .*memory\.db"):
         SqliteStore(tmp_path / "file" / "memory.db")
 
 
-def test_a_file_that_is_no_database_is_left_alone(path: Path) -> None:
+def test_file_that_is_no_database_is_refused_unchanged(path: Path) -> None:
     path.write_text("Dear diary, " * 1000)
     with pytest.raises(MemoryDamaged, match=r"memory\.db is no Engram memory.*engram doctor"):
         SqliteStore(path)
     assert path.read_text() == "Dear diary, " * 1000
 
 
-def test_another_applications_database_is_left_alone(path: Path) -> None:
+def test_database_of_another_application_is_refused_unchanged(path: Path) -> None:
     run_sql(path, "CREATE TABLE notes (text)")
     content = path.read_bytes()
     with pytest.raises(MemoryDamaged, match="not an Engram memory; give another path"):
@@ -169,7 +265,7 @@ def filled(path: Path, count: int = 2000) -> None:
 
 
 @pytest.mark.parametrize("kept", [100, 1])
-def test_damaged_pages_name_the_doctor(path: Path, kept: int) -> None:
+def test_error_about_damaged_pages_names_the_doctor(path: Path, kept: int) -> None:
     filled(path)
     content = bytearray(path.read_bytes())
     for page in range(2, len(content) // 4096):
@@ -194,14 +290,14 @@ def test_damaged_pages_name_the_doctor(path: Path, kept: int) -> None:
         "DROP TABLE speakers",
     ],
 )
-def test_values_that_cannot_be_are_damage(path: Path, change: str) -> None:
+def test_invalid_values_are_reported_as_damage(path: Path, change: str) -> None:
     filled(path, 5)
     run_sql(path, change)
     with closing(SqliteStore(path)) as store, pytest.raises(MemoryDamaged, match="engram doctor"):
         list(store.engrams(Filter()))
 
 
-def test_reading_only(path: Path) -> None:
+def test_read_only_store_sees_writes_and_refuses_its_own(path: Path) -> None:
     with closing(SqliteStore(path)) as writer:
         writer.append([one("early")])
         with closing(SqliteStore(path, read_only=True)) as store:
@@ -212,19 +308,19 @@ def test_reading_only(path: Path) -> None:
                     write()
 
 
-def test_reading_only_needs_a_file(path: Path) -> None:
+def test_read_only_store_needs_a_file(path: Path) -> None:
     with pytest.raises(NotFound, match="there is no memory at"):
         SqliteStore(path, read_only=True)
     assert not path.exists()
 
 
-def test_reading_only_does_not_migrate(path: Path) -> None:
+def test_read_only_store_does_not_create_tables(path: Path) -> None:
     path.touch()
     with pytest.raises(MemoryReadOnly, match="must be migrated"):
         SqliteStore(path, read_only=True)
 
 
-def test_another_process_that_writes_is_waited_for_and_then_named(path: Path) -> None:
+def test_write_waits_for_another_process_and_then_fails(path: Path) -> None:
     with closing(SqliteStore(path, wait=0.1)) as store, closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(MemoryLocked, match=r"memory\.db: another process held the memory for over 0\.1 s"):
@@ -233,7 +329,7 @@ def test_another_process_that_writes_is_waited_for_and_then_named(path: Path) ->
         assert store.append([one()]) == [True]
 
 
-def test_a_reader_of_another_process_holds_compacting_up(path: Path) -> None:
+def test_compact_waits_for_readers_and_then_fails(path: Path) -> None:
     filled(path, 10)
     with closing(SqliteStore(path, wait=0.1)) as store, closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN")
@@ -245,7 +341,7 @@ def test_a_reader_of_another_process_holds_compacting_up(path: Path) -> None:
         store.compact()
 
 
-def test_threads_read_while_one_closes(path: Path) -> None:
+def test_reading_threads_survive_a_close(path: Path) -> None:
     filled(path)
     store = SqliteStore(path)
     problems: list[BaseException] = []
@@ -269,16 +365,16 @@ def test_threads_read_while_one_closes(path: Path) -> None:
     assert problems == []
 
 
-def test_threads_that_end_leave_no_connections(path: Path) -> None:
+def test_ended_threads_leave_no_connections(path: Path) -> None:
     with closing(SqliteStore(path)) as store:
         for _ in range(50):
-            thread = threading.Thread(target=store.version)
+            thread = threading.Thread(target=store.head)
             thread.start()
             thread.join()
         assert len(os.listdir("/proc/self/fd")) < 60
 
 
-def test_a_forked_child_is_told_to_open_its_own(path: Path) -> None:
+def test_forked_child_must_open_the_memory_itself(path: Path) -> None:
     code = f"""
 import os, sys
 from engram.errors import MemoryClosed
@@ -286,7 +382,7 @@ from engram.store.sqlite.store import SqliteStore
 store = SqliteStore({str(path)!r})
 if os.fork() == 0:
     try:
-        store.version()
+        store.head()
     except MemoryClosed as error:
         os._exit(7 if "fork" in str(error) else 1)
     os._exit(2)
@@ -296,7 +392,7 @@ sys.exit(os.waitstatus_to_exitcode(status))
     assert subprocess.run([sys.executable, "-c", code]).returncode == 7
 
 
-def test_a_child_forked_during_a_write_does_not_wait_for_it(path: Path) -> None:
+def test_child_forked_during_a_write_does_not_hang(path: Path) -> None:
     code = f"""
 import os, signal, sqlite3, sys, threading, time
 from engram.engram import draft
@@ -323,7 +419,7 @@ sys.exit(os.waitstatus_to_exitcode(status))
     assert subprocess.run([sys.executable, "-c", code]).returncode == 7
 
 
-def test_many_processes_may_make_one_file_at_once(path: Path) -> None:
+def test_many_processes_can_create_one_file_at_once(path: Path) -> None:
     code = f"""
 from engram.engram import draft
 from engram.store.sqlite.store import SqliteStore

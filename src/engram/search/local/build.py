@@ -1,92 +1,114 @@
-"""A generation: one index, whole, in a folder of its own or in RAM.
+"""One build of the index, complete, in a folder or in RAM.
 
-Owns the inverted index and the columns that belong together, and how far both reach. Knows nothing of which generation
-is the published one.
+Owns the inverted and the forward index that belong together, and how far in the log they have read. Does not know which
+build is the published one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy.typing as npt
 
-from engram.search.local.forward import Entry, ForwardIndex, Previous
+from engram.search.local.forward import Entry, ForwardIndex, key_number
 from engram.search.local.inverted import InvertedIndex, InvertedReader
+from engram.store.base import Key
 
 
 class Snapshot(NamedTuple):
-    """The index as one recall sees it."""
+    """The index as one recall reads it."""
 
-    through: int
-    """Every engram with a seq up to this is in it."""
-    reader: InvertedReader
-    columns: ForwardIndex
-    generation: str = ""
-    """The name of the generation; "" for the empty index."""
+    rows: int
+    """The last row."""
+    cursor: str
+    """The position in the store's log up to which changes are in the index."""
+    inverted: InvertedReader
+    forward: ForwardIndex
+    build: str = ""
+    """Name of the build; "" for the empty index."""
 
 
 class IndexBuild:
-    """An index of the engrams up to `through`. One thread writes; what it gives to read is safe from many."""
+    """An index of the log up to `cursor`. One thread writes; its snapshots can be read by any thread."""
 
-    def __init__(self, name: str, folder: Path | None, token_type: npt.DTypeLike, *, create: bool = True) -> None:
-        """Make one in `folder` (None: in RAM), or open what is there. Raises `IndexDamaged` if it cannot be read."""
+    def __init__(
+        self, name: str, folder: Path | None, token_type: npt.DTypeLike, begun: str, *, create: bool = True
+    ) -> None:
+        """Create a build in `folder`, None for RAM, or open an existing one. Raises `IndexDamaged`.
+
+        `begun`: head of the log when the build was begun. It never held an engram that was deleted before.
+        """
         self.name = name
         self.folder = folder
-        self.through = 0
-        self._lexical = InvertedIndex(folder, create=create)
-        self._columns = ForwardIndex(1, token_type, folder)
+        self.begun = begun
+        self.cursor = ""
         self.abandoned = False
-        """Whether it turned out to be damaged while it was being written."""
-        self._dropped: set[int] = set()
+        """Whether the build turned out to be damaged while it was written."""
+        self._inverted = InvertedIndex(folder, create=create)
+        self._forward = ForwardIndex(1, token_type, folder)
+        self._uncommitted = False
+
+    @property
+    def rows(self) -> int:
+        """The last row. Rows are numbered from 1 in the order in which the log was read."""
+        return self._forward.last
 
     @property
     def tokens(self) -> int:
-        """Tokens in the columns."""
-        return self._columns.tokens.size
+        """Number of tokens in the forward index."""
+        return self._forward.tokens.size
 
-    def show(self, through: int, tokens: int) -> Snapshot:
-        """See it as it was published, `tokens` being those of its columns. Raises `IndexDamaged` if it is shorter."""
-        self._columns.truncate(through, tokens)
-        self.through = through
+    def show(self, rows: int, tokens: int, cursor: str) -> Snapshot:
+        """Return the published state, with so many rows and tokens. Raises `IndexDamaged` if the files hold fewer."""
+        self._forward.truncate(rows, tokens)
+        self.cursor = cursor
         return self.snapshot()
 
     def snapshot(self) -> Snapshot:
-        """It as it was last committed."""
-        return Snapshot(self.through, self._lexical.read(), self._columns, self.name)
+        """Return the state at the last commit."""
+        return Snapshot(self.rows, self.cursor, self._inverted.read(), self._forward, self.name)
 
     # Writing.
 
     def start_writing(self) -> None:
-        """Become its writer. What was committed after it was last published is taken back."""
-        self._lexical.start_writing()
-        last = self._lexical.read().last_seq()
-        if last > self.through:
-            self._lexical.drop(range(self.through + 1, last + 1))
-            self._lexical.commit()
+        """Start to write. Removes what was written and not published before a crash."""
+        self._inverted.start_writing()
+        self._forward.repair()
+        if self._inverted.read().last_row() > self.rows:
+            self._inverted.drop_after(self.rows)
+            self._inverted.commit()
 
-    def add(self, entries: Sequence[Entry], through: int, previous_in_session: Previous) -> None:
-        """Add engrams with seqs over `self.through`, lowest first; it then reaches `through`."""
-        self._columns.extend(entries, through, previous_in_session)
-        self._lexical.add((e.seq, e.namespace, e.analysis.terms) for e in entries)
-        self.through = through
+    def apply(self, entries: Sequence[Entry], deleted: Sequence[Key], cursor: str) -> None:
+        """Append engrams, then drop the deleted ones. The build has then read the log up to `cursor`."""
+        first = self.rows + 1
+        self._forward.extend(entries)
+        self._inverted.add(
+            (row, key_number(e.key), e.namespace, e.analysis.terms) for row, e in enumerate(entries, first)
+        )
+        self._uncommitted = self._uncommitted or bool(entries)
+        if deleted:
+            self._drop([key_number(key) for key in deleted])
+        self.cursor = cursor
 
-    def drop(self, seqs: Iterable[int]) -> bool:
-        """Take engrams out that were forgotten; False if none of them is here."""
-        here = [seq for seq in seqs if seq <= self.through and seq not in self._dropped]
-        if here:
-            self._columns.drop(here)
-            self._lexical.drop(here)
-            self._dropped.update(here)
-        return bool(here)
+    def _drop(self, keys: Sequence[int]) -> None:
+        if self._uncommitted:
+            # Only committed engrams can be found by their keys.
+            self._inverted.commit()
+            self._uncommitted = False
+        rows = self._inverted.read().rows_of(keys)
+        if len(rows):
+            self._forward.drop(rows.tolist())
+            self._inverted.drop(keys)
 
     def commit(self) -> None:
-        """Make what was added and dropped durable, and searchable for snapshots taken from now on."""
-        self._lexical.commit()
-        self._columns.settle()
-        self._columns.sync()
+        """Make all changes durable, and visible to snapshots that are taken from now on."""
+        self._inverted.commit()
+        self._uncommitted = False
+        self._forward.publish_session_ends()
+        self._forward.sync()
 
     def stop_writing(self) -> None:
-        """Be its writer no more. What was not committed is given up."""
-        self._lexical.stop_writing()
+        """Stop to write, and roll uncommitted changes back."""
+        self._inverted.stop_writing()

@@ -1,67 +1,89 @@
-"""The tail: the engrams that the store holds and the index does not yet, in RAM, in the form that the index has.
+"""The tail, or delta index: the engrams that the store's log holds and the index does not hold yet, in RAM.
 
-Owns their columns and, for each namespace, which of them are its. What stands here is scanned whole on recall.
+Owns their forward index, and for each namespace which rows it has and which of them hold a term. The rows continue
+those of the index.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from engram.search.base import Ints
-from engram.search.local.forward import Entry, ForwardIndex, Previous
+from engram.search.local.forward import Entry, ForwardIndex, LastRow, key_number
 
 NONE: Ints = np.empty(0, np.int64)
 
 
 class DeltaIndex:
-    """Engrams with a seq over `after`, up to `through`. Its owner serialises the calls that change it."""
+    """Engrams that the log holds after `start` and up to `cursor`. Its owner serialises the calls that change it."""
 
-    def __init__(self, after: int, token_type: npt.DTypeLike) -> None:
-        self.after = after
-        self.through = after
+    def __init__(self, first: int, start: str, token_type: npt.DTypeLike, older: LastRow) -> None:
+        """`first`: the first row. `older`: as in `ForwardIndex`."""
+        self.start = start
+        self.cursor = start
+        self.entries: list[Entry] = []
+        self.forward = ForwardIndex(first, token_type, older=older)
+        self.deleted: set[int] = set()
+        """`key_number` of every engram that the log reports as deleted after `start`."""
         self._token_type = token_type
-        self.columns = ForwardIndex(after + 1, token_type)
-        self._entries: list[Entry] = []
+        self._rows: dict[int, list[int]] = {}
         self._seqs: dict[int, list[int]] = {}
-        self._holding: dict[int, dict[str, tuple[list[int], list[int]]]] = {}
+        self._postings: dict[int, dict[str, tuple[list[int], list[int]]]] = {}
+        """By namespace and term: the rows that hold the term, and how often each does."""
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self.entries)
 
-    def extend(self, entries: Sequence[Entry], through: int, previous_in_session: Previous) -> None:
-        """Add engrams with a seq over `self.through`, lowest first; it then reaches `through`."""
-        self.columns.extend(entries, through, previous_in_session)
-        self.columns.settle()
-        for entry in entries:
+    @property
+    def first(self) -> int:
+        """The first row."""
+        return self.forward.first
+
+    @property
+    def last(self) -> int:
+        """The last row; `first` - 1 if there is none."""
+        return self.forward.last
+
+    def extend(self, entries: Sequence[Entry], cursor: str) -> None:
+        """Append engrams. The tail has then read the log up to `cursor`."""
+        first = self.last + 1
+        self.forward.extend(entries)
+        self.forward.publish_session_ends()
+        for row, entry in enumerate(entries, first):
+            self._rows.setdefault(entry.namespace, []).append(row)
             self._seqs.setdefault(entry.namespace, []).append(entry.seq)
-            holding = self._holding.setdefault(entry.namespace, {})
+            postings = self._postings.setdefault(entry.namespace, {})
             for term, count in Counter(entry.analysis.terms).items():
-                seqs, counts = holding.setdefault(term, ([], []))
-                # The count first: another thread may be reading, and each seq must have one.
+                rows, counts = postings.setdefault(term, ([], []))
+                # The count first: another thread may be reading, and each row must have a count.
                 counts.append(count)
-                seqs.append(entry.seq)
-        self._entries += entries
-        self.through = through
+                rows.append(row)
+        self.entries += entries
+        self.cursor = cursor
 
-    def rest(self, after: int, previous_in_session: Previous, present: Container[int] | None = None) -> DeltaIndex:
-        """A tail with those over `after` only, and of them those that are `present`, their neighbours joined anew."""
-        rest = DeltaIndex(max(after, self.after), self._token_type)
-        left = [e for e in self._entries if e.seq > after and (present is None or e.seq in present)]
-        rest.extend(left, max(self.through, after), previous_in_session)
-        return rest
+    def without(self, keys: Collection[int], first: int, older: LastRow) -> DeltaIndex:
+        """Return a tail without the engrams whose `key_number` is in `keys`. Its rows begin at `first`."""
+        copy = DeltaIndex(first, self.start, self._token_type, older)
+        copy.extend([entry for entry in self.entries if key_number(entry.key) not in keys], self.cursor)
+        copy.deleted = self.deleted
+        return copy
 
-    def seqs(self, namespace: int) -> Ints:
-        """Those of one namespace, lowest first."""
-        return np.array(self._seqs.get(namespace, ()), dtype=np.int64)
+    def rows(self, namespace: int) -> Ints:
+        """Return the rows of a namespace, in ascending order: shape (m,)."""
+        return np.array(self._rows.get(namespace, ()), np.int64)
+
+    def rows_of(self, namespace: int, seqs: Ints) -> Ints:
+        """Return the rows of the engrams of a namespace with these seqs, in ascending order: shape (m,)."""
+        rows = self.rows(namespace)
+        known = np.array(self._seqs.get(namespace, ())[: len(rows)], np.int64)
+        return rows[: len(known)][np.isin(known, seqs)]
 
     def holding(self, namespace: int, term: str) -> tuple[Ints, Ints]:
-        """Those of one namespace that hold a term, lowest first, and how often each does."""
-        postings = self._holding.get(namespace, {}).get(term)
-        if postings is None:
-            return NONE, NONE
-        seqs = np.array(postings[0], dtype=np.int64)
-        return seqs, np.array(postings[1][: len(seqs)], dtype=np.int64)
+        """Return the rows of a namespace that hold a term, in ascending order, and how often each does: shape (m,)."""
+        rows, counts = self._postings.get(namespace, {}).get(term, ((), ()))
+        found = np.array(rows, np.int64)
+        return found, np.array(counts[: len(found)], np.int64)

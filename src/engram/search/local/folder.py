@@ -1,9 +1,8 @@
-"""The index beside a memory: which generation is shown, and the one process that may write.
+"""The folder of an index: which build is published, and which process writes.
 
-Owns the folder: `state.json` names the published generation (a sub-folder) and how far it reaches; `writer.lock` is
-held by the one process that writes. Nothing in here is true by itself: a generation that turns out to be damaged is
-not looked at again, and a new one is filled from the store. It is filled aside and published when it has caught up,
-so that recall has the old one until then.
+Owns `state.json`, which names the published build (a sub-folder) and how far it has read the log, and `writer.lock`,
+which the one writing process holds. The index is derived from the store: a damaged build is not used again, and a new
+one is filled. It is filled in another sub-folder and published when it is complete; recall uses the old one until then.
 """
 
 from __future__ import annotations
@@ -15,10 +14,10 @@ import re
 import secrets
 import shutil
 import threading
-from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy.typing as npt
 from filelock import FileLock, Timeout
@@ -26,16 +25,16 @@ from filelock import FileLock, Timeout
 from engram.search.base import IndexDamaged
 from engram.search.local.build import IndexBuild, Snapshot
 from engram.search.local.damage import damage_noticed
-from engram.search.local.forward import Entry, ForwardIndex, Previous
+from engram.search.local.forward import ForwardIndex
 from engram.search.local.inverted import InvertedIndex
 
 log = logging.getLogger("engram")
 
-FORMAT = 2
+FORMAT = 3
 STATE = "state.json"
 LOCK = "writer.lock"
 WAITING = "writer.waiting"
-"""There while another process waits for the writer lock."""
+"""This file exists while another process waits for the writer lock."""
 NAME = re.compile(r"generation-[0-9a-f]{8}")
 
 Stamp = tuple[int, int, int]
@@ -43,38 +42,55 @@ Stamp = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a reader needs to know of the published generation."""
+    """What a reader needs to know of the published build; the content of `state.json`."""
 
     format: int
     encoder: str
+    """Fingerprint of the analyzer."""
     memory: str
-    """The identity of the store that it was made from."""
-    generation: str
-    forgets: int
-    """How often the store had forgotten something when it was begun: what was forgotten until then is not in it."""
-    through: int
+    """Identity of the store."""
+    build: str
+    """Name of the sub-folder."""
+    begun: str
+    """Head of the store's log when the build was begun."""
+    cursor: str
+    """Position in the log up to which the build has read."""
+    rows: int
     tokens: int
 
 
+class Build(NamedTuple):
+    """Identifies a build."""
+
+    name: str
+    """Empty if there is none."""
+    begun: str
+    """Head of the log when it was begun."""
+
+
+NO_BUILD = Build("", "")
+
+
 class IndexFolder:
-    """The engrams up to `through`, by term and by seq. Reading is safe from threads; writing is one thread's."""
+    """The index of a store in a folder, or in RAM. Any thread may read; one thread of one process writes."""
 
     def __init__(self, folder: Path | None, encoder: str, token_type: npt.DTypeLike, memory: str | None = None) -> None:
-        """Look at the index in `folder` (None: one in RAM), made by the encoder with this fingerprint.
+        """Open the index in `folder`; None makes one in RAM.
 
-        `memory`: the identity of the store; None looks at the index of any. Never raises for what it finds there: an
-        index that cannot be used has `through` 0 and `damage` says why.
+        `encoder`: fingerprint of the analyzer. `memory`: identity of the store; None accepts any. Raises nothing for
+        what is in the folder: an index that cannot be used is shown as empty, and `damage` says why.
         """
         self.folder = folder
         self.damage: str | None = None
-        """Why what was found cannot be used, if so."""
+        """Why the content of the folder cannot be used; None if it can."""
         self._encoder = encoder
         self._memory = memory
         self._token_type = token_type
         self._guard = threading.RLock()
-        self._empty = Snapshot(0, InvertedIndex(None).read(), ForwardIndex(1, token_type))
-        self._snapshot = self._empty
-        self._state: State | None = None
+        self.empty = Snapshot(0, "", InvertedIndex(None).read(), ForwardIndex(1, token_type))
+        """The state of an index that has read nothing."""
+        self._snapshot = self.empty
+        self._published = NO_BUILD
         self._stamp: Stamp | None = None
         self._shown: IndexBuild | None = None
         self._bad: set[str] = set()
@@ -82,56 +98,50 @@ class IndexFolder:
         self._writing = False
         self._lock: FileLock | None = None
         self._filling: IndexBuild | None = None
-        self._filling_forgets = 0
         self.refresh()
 
     # Reading.
 
-    @property
-    def through(self) -> int:
-        """Every engram with a seq up to this is searchable."""
-        return self._snapshot.through
-
     def snapshot(self) -> Snapshot:
-        """The index as it is now."""
+        """Return the published state of the index."""
         return self._snapshot
 
     def refresh(self) -> None:
-        """See what the writing process has published since."""
+        """Read what the writing process has published since the last call."""
         if self.folder is None or self._writing:
             return
         with self._guard:
             while not self._writing and (stamp := self._look()) != self._stamp:
                 self._stamp = stamp
                 if stamp is None:
-                    # Somebody took the folder away: what is open stays good, but nothing will be added to it.
-                    self._state, self.damage = None, f"{self.folder} is gone"
+                    # The folder was deleted. Open files stay readable, but nothing will be added to them.
+                    self._published, self.damage = NO_BUILD, f"{self.folder} was deleted"
                     return
                 try:
                     with damage_noticed():
                         self._adopt(self._read_state())
                     self.damage = None
                 except IndexDamaged as error:
-                    # Another process can have put a new generation in its place meanwhile: then look again.
+                    # If another process has published a new build in the meantime, read again.
                     if self._look() == stamp:
                         self._fail(str(error))
 
     def distrust(self, snapshot: Snapshot, why: str) -> bool:
-        """Look no more at the generation of `snapshot`, which is damaged; False if another is shown already."""
+        """Stop to use the build of `snapshot`, which is damaged. Returns False if another one is published already."""
         with self._guard:
-            if snapshot.generation != self._snapshot.generation:
+            if snapshot.build != self._snapshot.build:
                 return False
-            self._bad.add(snapshot.generation)
-            if self._filling is not None and self._filling.name == snapshot.generation:
+            self._bad.add(snapshot.build)
+            if self._filling is not None and self._filling.name == snapshot.build:
                 self._filling.abandoned = True
             self._fail(why)
             return True
 
     def _fail(self, why: str) -> None:
-        """Show nothing: recall answers from the store's tail until a new generation is filled."""
+        """Show an empty index: recall answers from the tail until a new build is filled."""
         self.damage = why
-        self._state = self._shown = None
-        self._snapshot = self._empty
+        self._published, self._shown = NO_BUILD, None
+        self._snapshot = self.empty
 
     def _look(self) -> Stamp | None:
         assert self.folder is not None
@@ -145,70 +155,70 @@ class IndexFolder:
         assert self.folder is not None
         path = self.folder / STATE
         try:
-            state = State(**json.loads(path.read_bytes()))
+            content = json.loads(path.read_bytes())
+            if not isinstance(content, dict) or content.get("format") != FORMAT:
+                raise IndexDamaged(f"{path} has another format than {FORMAT}")
+            state = State(**content)
         except (OSError, ValueError, TypeError, RecursionError) as error:
             raise IndexDamaged(f"{path} cannot be read: {error}") from error
-        numbers = (state.forgets, state.through, state.tokens)
-        whole = all(type(n) is int and n >= 0 for n in numbers) and NAME.fullmatch(str(state.generation))
-        if not whole or state.format != FORMAT:
-            raise IndexDamaged(f"{path} has another format than {FORMAT}")
+        numbers, texts = (state.rows, state.tokens), (state.begun, state.cursor)
+        valid = all(type(n) is int and n >= 0 for n in numbers) and all(type(text) is str for text in texts)
+        if not valid or not NAME.fullmatch(str(state.build)):
+            raise IndexDamaged(f"{path} does not hold what was written")
         if state.encoder != self._encoder:
             raise IndexDamaged(f"{self.folder} was made with another encoder ({state.encoder})")
         if self._memory is not None and state.memory != self._memory:
             raise IndexDamaged(f"{self.folder} was made from another memory")
-        if state.generation in self._bad:
-            raise IndexDamaged(f"{self.folder / state.generation} is damaged")
+        if state.build in self._bad:
+            raise IndexDamaged(f"{self.folder / state.build} is damaged")
         return state
 
     def _adopt(self, state: State) -> None:
-        """Show the generation of `state` as far as it says."""
-        if self._shown is None or self._shown.name != state.generation:
-            self._shown = self._open(state)
-        self._snapshot = self._shown.show(state.through, state.tokens)
-        self._state = state
+        """Show the build of `state`, as far as it is published."""
+        if self._shown is None or self._shown.name != state.build:
+            self._shown = self._open(state.build, state.begun)
+        self._snapshot = self._shown.show(state.rows, state.tokens, state.cursor)
+        self._published = Build(state.build, state.begun)
 
-    def _open(self, state: State) -> IndexBuild:
+    def _open(self, name: str, begun: str) -> IndexBuild:
         assert self.folder is not None
-        return IndexBuild(state.generation, self.folder / state.generation, self._token_type, create=False)
+        return IndexBuild(name, self.folder / name, self._token_type, begun, create=False)
 
     # Writing.
 
     @property
     def writing(self) -> bool:
-        """Whether this is the one index that writes to the folder."""
+        """Whether this process writes to the folder."""
         return self._writing
 
     @property
     def target(self) -> IndexBuild | None:
-        """The generation that is being written; None: `begin` one first."""
+        """The build that is being written; None: call `begin` first."""
         filling = self._filling
         return None if filling is None or filling.abandoned else filling
 
     @property
     def aside(self) -> bool:
-        """Whether another generation is shown than the one being written."""
-        return self._filling is not None and self._filling.name != self._snapshot.generation
+        """Whether the build that is being written is not the published one."""
+        return self._filling is not None and self._filling.name != self._snapshot.build
 
     @property
-    def newest(self) -> tuple[str, int]:
-        """The name of the generation being written, else of the one shown, and its `State.forgets`."""
-        if self.target is not None:
-            return self.target.name, self._filling_forgets
-        return self.published
+    def newest(self) -> Build:
+        """The build that is being written, else the published one."""
+        return self._published if self.target is None else Build(self.target.name, self.target.begun)
 
     @property
-    def published(self) -> tuple[str, int]:
-        """The name of the generation shown ("" for none), and its `State.forgets`."""
-        state = self._state
-        return ("", 0) if state is None else (state.generation, state.forgets)
+    def published(self) -> Build:
+        """The published build."""
+        return self._published
 
     def start_writing(self) -> bool:
-        """Become the one writer; False if another is. What a crash left half done is undone."""
+        """Become the writer and undo what a crash has left. Returns False if another process is the writer."""
         if self._writing:
             return True
         if self.folder is not None:
             self.folder.mkdir(parents=True, exist_ok=True)
-            # Let go by another thread than the one that took it, when closing.
+            # On close, another thread releases the lock than the one that acquired it.
             lock = FileLock(self.folder / LOCK, thread_local=False, fallback_to_soft=False)
             try:
                 lock.acquire(timeout=0)
@@ -218,40 +228,41 @@ class IndexFolder:
         with self._guard:
             self.refresh()
             self._writing = True
-        if self._state is not None:
-            self._resume(self._state)
+        if self.folder is not None and self._published.name:
+            self._resume()
         return True
 
-    def _resume(self, state: State) -> None:
-        """Go on with the published generation; if that cannot be written, a new one will have to be begun."""
+    def _resume(self) -> None:
+        """Continue the published build. If it cannot be written, `target` stays None."""
         try:
             with damage_noticed():
-                # Opened anew, so that a write that failed half-way has left nothing in it.
-                filling = self._open(state)
-                filling.show(state.through, state.tokens)
+                # Opened again, so that nothing is left of a write that failed.
+                state = self._read_state()
+                filling = self._open(state.build, state.begun)
+                filling.show(state.rows, state.tokens, state.cursor)
                 filling.start_writing()
         except IndexDamaged as error:
-            log.warning("%s; it is made again", error)
+            log.warning("%s; the index is rebuilt", error)
             return
         with self._guard:
-            self._shown, self._filling, self._filling_forgets = filling, filling, state.forgets
+            self._shown = self._filling = filling
             self._snapshot = filling.snapshot()
 
-    def begin(self, forgets: int) -> None:
-        """Begin an empty generation aside, the store having forgotten `forgets` times; shown once it is published."""
+    def begin(self, head: str) -> None:
+        """Begin an empty build. `head`: head of the store's log. It is shown when it is published."""
         self._drop_filling()
         name = f"generation-{secrets.token_hex(4)}"
         folder = None if self.folder is None else self.folder / name
         if folder is not None:
-            self._delete_others(self._state.generation if self._state else "")
+            self._delete_others(self._published.name)
             folder.mkdir()
-        filling = IndexBuild(name, folder, self._token_type)
+        filling = IndexBuild(name, folder, self._token_type, head)
         filling.start_writing()
         with self._guard:
-            self._filling, self._filling_forgets = filling, forgets
+            self._filling = filling
 
     def publish(self) -> None:
-        """Have every process see the generation being written as it is now; the one before is deleted."""
+        """Commit the build that is being written, and show it to every process. Deletes the build that it replaces."""
         filling = self.target
         if filling is None:
             return
@@ -262,8 +273,9 @@ class IndexFolder:
             self._encoder,
             self._memory or "",
             filling.name,
-            self._filling_forgets,
-            snapshot.through,
+            filling.begun,
+            snapshot.cursor,
+            snapshot.rows,
             filling.tokens,
         )
         with self._guard:
@@ -271,10 +283,11 @@ class IndexFolder:
                 return
             if self.folder is not None:
                 if self._look() != self._stamp:
-                    raise IndexDamaged(f"{self.folder} was changed by somebody else")
+                    raise IndexDamaged(f"{self.folder} was changed by another program")
                 self._write_state(state)
-            replaced = self._snapshot.generation != filling.name
-            self._state, self._shown, self._snapshot, self.damage = state, filling, snapshot, None
+            replaced = self._snapshot.build != filling.name
+            self._published, self._shown = Build(filling.name, filling.begun), filling
+            self._snapshot, self.damage = snapshot, None
         if replaced and self.folder is not None:
             self._delete_others(filling.name)
 
@@ -290,28 +303,19 @@ class IndexFolder:
         self._stamp = self._look()
 
     def _delete_others(self, current: str) -> None:
-        """Delete every generation but one: only the writer makes them, so nobody else needs them."""
+        """Delete every build but one. Only the writer creates builds, so that no other process needs them."""
         assert self.folder is not None
         for other in self.folder.iterdir():
             if other.name != current and NAME.fullmatch(other.name):
                 shutil.rmtree(other, ignore_errors=True)
 
-    def add(self, entries: Sequence[Entry], through: int, previous_in_session: Previous) -> None:
-        """Add engrams over those in `target`, lowest first, which then reaches `through`; seen once published."""
-        if self.target is not None:
-            self.target.add(entries, through, previous_in_session)
-
-    def drop(self, seqs: Iterable[int]) -> bool:
-        """Take engrams that were forgotten out of `target`; False if none of them is in it."""
-        return self.target is not None and self.target.drop(seqs)
-
     def is_lost(self) -> bool:
-        """Whether somebody has taken the folder away, or changed it, while this is writing."""
+        """Return whether another program has deleted or changed the folder while this process writes."""
         return self._writing and self.folder is not None and self._look() != self._stamp
 
     def stop_writing(self) -> None:
-        """Let another process write. What was not published is given up."""
-        # What is in RAM has no other writer, and could not be opened again.
+        """Release the writer lock. Changes that were not published are lost."""
+        # An index in RAM has no other writer, and could not be opened again.
         if not self._writing or self.folder is None:
             return
         try:
@@ -324,7 +328,7 @@ class IndexFolder:
                 self._lock = None
 
     def abandon(self) -> None:
-        """Give up what a write that failed has left half done; `start_writing` goes on from what was published."""
+        """Drop the changes of a write that failed; `start_writing` continues from the published state."""
         if self.folder is None and self._filling is not None:
             self._filling.abandoned = True
         self.stop_writing()
@@ -340,31 +344,35 @@ class IndexFolder:
     # Other processes.
 
     def ask_for_lock(self) -> None:
-        """Let the process that writes know that another waits to."""
+        """Tell the writing process that this one waits for the lock."""
         if self.folder is not None and not self.writing:
             with suppress(OSError):
                 (self.folder / WAITING).touch()
 
     def is_asked_for_lock(self) -> bool:
-        """Whether another process waits; asked once for each time it says so."""
+        """Return whether another process waits for the lock, once for each call of its `ask_for_lock`."""
         if self.folder is None or not (self.folder / WAITING).exists():
             return False
         (self.folder / WAITING).unlink(missing_ok=True)
         return True
 
-    # Keeping.
+    # Maintenance.
 
-    def generations(self) -> list[str]:
-        """The names of all generations that there are, shown or not."""
+    def builds(self) -> list[str]:
+        """Return the names of all builds that exist, published or not."""
         if self.folder is None:
-            return [self._snapshot.generation] if self._snapshot.generation else []
+            return [self._snapshot.build] if self._snapshot.build else []
         try:
             return sorted(path.name for path in self.folder.iterdir() if NAME.fullmatch(path.name))
         except OSError:
             return []
 
+    def exists(self) -> bool:
+        """Return whether the folder has ever held a published build."""
+        return self.folder is not None and (self.folder / STATE).exists()
+
     def bytes(self) -> int:
-        """What its files take on disk."""
+        """Return the size of the files in bytes."""
         if self.folder is None:
             return 0
         total = 0
@@ -373,6 +381,6 @@ class IndexFolder:
                 try:
                     total += os.stat(os.path.join(folder, name)).st_size
                 except OSError:
-                    # Deleted since it was listed.
+                    # The file was deleted after it was listed.
                     continue
         return total

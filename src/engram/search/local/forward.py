@@ -1,35 +1,35 @@
-"""What scoring needs of every engram, in flat arrays: token ids, neighbours, session, speaker, time.
+"""The forward index: what scoring reads of each engram, in arrays ordered by row.
 
-Owns two growing arrays, each a file read through a memory map, or RAM: `rows`, one fixed record an engram, found by
-its seq, and `tokens`, their token ids end to end. Each row carries a checksum over itself and its tokens, so that a
-damaged file is noticed when it is read, not when it is opened.
+Owns three growing arrays: `rows`, one record of fixed size for each engram; `tokens`, the token ids of all engrams, end
+to end; `ends`, the row of the last turn of each session. Each record has a checksum over itself and its tokens, so that
+damage is noticed when an engram is read. Does not know which rows are published.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from engram import accel
-from engram.search.base import GONE, ROW, Array, IndexDamaged, Ints, Turns, kind_code
+from engram.search.base import GONE, ROW, Array, Ints, Turns, kind_code
 from engram.search.local.damage import damage_noticed
+from engram.search.local.growing import GrowingArray, Patch
+from engram.store.base import Key
 from engram.text.analyzer import Analysis
 
-CHANGING = ("previous", "next", "upto", "check")
-"""The fields, of 4 bytes each, that the checksum does not cover: all but the last can change after it was taken."""
+CHANGING = ("previous", "next", "session_tokens_through", "check")
+"""Fields of 4 bytes that the checksum does not cover. All but the last can change after the row was written."""
 TOKEN_FACTOR = 0x9E3779B97F4A7C15
-"""The factor of the sum of a row's tokens."""
+"""Factor of the sum of a row's tokens in the checksum."""
 
 
 def row_factors() -> npt.NDArray[np.uint64]:
-    """An odd factor for each 4 bytes of a row, 0 for those of `CHANGING`: shape (words of a row,)."""
+    """Return an odd factor for each 4 bytes of a row, 0 for those of `CHANGING`: shape (words of a row,)."""
     factors = np.array([pow(TOKEN_FACTOR, n + 2, 1 << 64) for n in range(ROW.itemsize // 4)], np.uint64)
     assert ROW.fields is not None
     factors[[ROW.fields[name][1] // 4 for name in CHANGING]] = 0
@@ -38,15 +38,17 @@ def row_factors() -> npt.NDArray[np.uint64]:
 
 FACTORS = row_factors()
 
-SESSIONS_REMEMBERED = 200_000
-"""Sessions whose last turn a writer remembers before it asks the store again."""
+LastRow = Callable[[int], int]
+"""Returns the row of a session's last turn, by the session's number; 0 for none."""
 
-Previous = Callable[[int, int], int]
-Patch = Callable[[int, str, int], None]
+
+def no_older_rows(session: int) -> int:
+    """Return 0: no session has a turn in front of the first row."""
+    return 0
 
 
 class Entry(NamedTuple):
-    """One engram on its way into an index: a store's record with the text's analysis in the place of the text."""
+    """One engram to be indexed: a record of the store with the text's analysis in place of the text."""
 
     seq: int
     namespace: int
@@ -57,306 +59,295 @@ class Entry(NamedTuple):
     at: int
     analysis: Analysis
     centroid: npt.NDArray[np.int8]
-    """`Encoder.centroids` of its token ids."""
+    """`Analyzer.centroids` of its token ids."""
 
-
-class GrowingArray:
-    """An array that is appended to, in a file or in RAM. What was viewed before stays as it was, patches aside."""
-
-    def __init__(self, dtype: npt.DTypeLike, path: Path | None, size: int = 0) -> None:
-        """See the first `size` entries of the file at `path`, which holds at least those, or start empty in RAM."""
-        self.dtype = np.dtype(dtype)
-        self.path = path
-        self.size = 0
-        self._array: Array = np.empty(0, self.dtype)
-        self.resize(size)
-
-    def view(self) -> Array:
-        """What there is now: shape (size,)."""
-        return self._array[: self.size]
-
-    def resize(self, size: int) -> None:
-        """See `size` entries: fewer after a crash, more when another process has appended."""
-        if size > len(self._array) and self.path is not None:
-            if not self.path.exists() or self.path.stat().st_size < size * self.dtype.itemsize:
-                raise IndexDamaged(f"{self.path} is missing or shorter than {size:,} entries")
-            # As a plain array: memmap's own indexing is slow, and the map lives as long as a view of it.
-            self._array = np.memmap(self.path, self.dtype, "r", shape=(size,)).view(np.ndarray)
-        self.size = size
-
-    def entries_in_file(self) -> int:
-        """How many the file holds; in RAM, how many there are."""
-        if self.path is None:
-            return self.size
-        return self.path.stat().st_size // self.dtype.itemsize if self.path.exists() else 0
-
-    def append(self, values: Array) -> None:
-        """Add `values`, shape (n,), at the end. A failure leaves what was there as it was."""
-        values = np.ascontiguousarray(values, dtype=self.dtype)
-        needed = self.size + len(values)
-        if self.path is not None:
-            # Where something was written and the file is gone, an empty one must not take its place.
-            with open(self.path, "r+b" if self.size or self.path.exists() else "wb") as file:
-                file.seek(self.size * self.dtype.itemsize)
-                file.write(values.tobytes())
-            self.resize(needed)
-            return
-        if needed > len(self._array):
-            grown = np.empty(max(1024, needed + needed // 2), self.dtype)
-            grown[: self.size] = self._array[: self.size]
-            self._array = grown
-        self._array[self.size : needed] = values
-        self.size = needed
-
-    @contextmanager
-    def patching(self) -> Iterator[Patch]:
-        """A function that sets one field ("" for the whole) of the entry at a place, seen by every reader at once."""
-        if self.path is None:
-            yield self._patch
-            return
-        fields: dict[str, tuple[Any, ...]] = {"": (self.dtype, 0)}
-        fields.update(self.dtype.fields or {})
-        with open(self.path, "r+b", buffering=0) as file:
-            size, number = self.dtype.itemsize, file.fileno()
-
-            def patch(place: int, field: str, value: int) -> None:
-                dtype, offset = fields[field][:2]
-                os.pwrite(number, np.array(value, dtype).tobytes(), place * size + offset)
-
-            yield patch
-
-    def _patch(self, place: int, field: str, value: int) -> None:
-        (self._array[field] if field else self._array)[place] = value
-
-    def sync(self) -> None:
-        """Have the file on disk."""
-        if self.path is not None and self.path.exists():
-            with open(self.path, "r+b") as file:
-                os.fsync(file.fileno())
+    @property
+    def key(self) -> Key:
+        """Key of the engram in the store."""
+        return Key(self.namespace, self.seq)
 
 
 class ForwardIndex:
-    """Rows and tokens of the engrams with a seq from `first` on; one writer, any number of readers."""
+    """Engrams by row, from the row `first` on. One writer, any number of readers."""
 
-    def __init__(self, first: int, token_type: npt.DTypeLike, folder: Path | None = None) -> None:
+    def __init__(
+        self, first: int, token_type: npt.DTypeLike, folder: Path | None = None, older: LastRow = no_older_rows
+    ) -> None:
+        """`older`: finds a session's last turn in front of `first`, in the index that this one continues."""
         self.first = first
         self.rows = GrowingArray(ROW, None if folder is None else folder / "rows")
         self.tokens = GrowingArray(token_type, None if folder is None else folder / "tokens")
         self.ends = GrowingArray("<i4", None if folder is None else folder / "ends")
-        """The last turn of each session, by the session's number: its seq, or 0."""
-        self.follows: dict[int, int] = {}
-        """For turns with a seq under `first`: the turn here that comes next in their session."""
-        self._last_in_session: dict[int, int] = {}
+        """Row of the last turn of each session, by the session's number; 0: none."""
+        self.links_from_older: dict[int, int] = {}
+        """The next turn of the session for rows in front of `first`, whose own record is in another index."""
+        self._older = older
         self._pending_ends: dict[int, int] = {}
 
-    def extend(self, entries: Sequence[Entry], through: int, previous_in_session: Previous) -> None:
-        """Add engrams with seqs over those that are here, lowest first, and gaps up to the seq `through`.
+    @property
+    def last(self) -> int:
+        """The last row; `first` - 1 if there is none."""
+        return self.first + self.rows.size - 1
 
-        `previous_in_session(session, seq)` is asked for the turn before one (0: none) that this writer has not seen.
-        """
-        base = self.first + self.rows.size
-        rows = np.zeros(through + 1 - base, ROW)
-        rows["length"] = GONE
-        before: list[tuple[int, int]] = []
+    # Writing.
+
+    def extend(self, entries: Sequence[Entry]) -> None:
+        """Append engrams. Within a session, they must come in the order of its turns."""
+        if not entries:
+            return
+        rows = np.zeros(len(entries), ROW)
         ids = [e.analysis.ids for e in entries]
-        if entries:
-            seqs, *columns = zip(
-                *((e.seq, e.namespace, e.session, e.speaker, e.at, e.role) for e in entries), strict=True
-            )
-            places = np.array(seqs) - base
-            for field, column in zip(("namespace", "session", "speaker", "at", "role"), columns, strict=True):
-                rows[field][places] = column
-            rows["length"][places] = list(map(len, ids))
-            rows["marks"][places] = [e.analysis.marks for e in entries]
-            rows["kind"][places] = [kind_code(e.kind) for e in entries]
-            rows["centroid"][places] = [e.centroid for e in entries]
-            rows["previous"][places], rows["next"][places], before = self._links(entries, previous_in_session)
-            rows["upto"][places] = self._running_lengths(entries, rows["previous"][places].tolist())
+        fields = ("seq", "namespace", "session", "speaker", "at", "role")
+        for field in fields:
+            rows[field] = [getattr(e, field) for e in entries]
+        rows["length"] = list(map(len, ids))
+        rows["marks"] = [e.analysis.marks for e in entries]
+        rows["kind"] = [kind_code(e.kind) for e in entries]
+        rows["centroid"] = [e.centroid for e in entries]
+        rows["previous"], rows["next"], older = self._links(entries)
+        rows["session_tokens_through"] = self._running_lengths(entries, rows["previous"].tolist())
         tokens = np.fromiter(chain.from_iterable(ids), self.tokens.dtype)
-        lengths = np.maximum(rows["length"], 0).astype(np.int64)
+        lengths = rows["length"].astype(np.int64)
         rows["start"] = self.tokens.size + np.cumsum(lengths) - lengths
         rows["check"] = checksums(rows, tokens, lengths)
-        # Links into rows that are there already are written at once: after a crash they are made again, the same.
-        self._follow(before)
-        # Tokens first: a row is never there without them.
+        # Links from rows that exist already are written at once: `repair` removes them after a crash.
+        self._link_next(older)
+        self._pending_ends.update((e.session, row) for row, e in enumerate(entries, self.last + 1))
+        # Tokens first: a row never exists without its tokens.
         self.tokens.append(tokens)
         self.rows.append(rows)
-        self._pending_ends.update({e.session: e.seq for e in entries})
 
-    def settle(self) -> None:
-        """Let the sessions end with the turns that were added; to be called right before these are shown."""
-        self._end(self._pending_ends)
+    def publish_session_ends(self) -> None:
+        """Let each session end with its last turn. To be called right before new rows are published."""
+        self._set_ends(self._pending_ends)
         self._pending_ends = {}
 
-    def _links(self, entries: Sequence[Entry], earlier: Previous) -> tuple[list[int], list[int], list[tuple[int, int]]]:
-        """The turn before and the turn after each of `entries` in its session, as far as it is known (0: none).
+    def _last_row(self, session: int) -> int:
+        """The row of the last turn of a session, published or not; 0 for none."""
+        row = self._pending_ends.get(session)
+        if row is None:
+            ends = self.ends.view()
+            row = int(ends[session]) if session < len(ends) else 0
+        return row or self._older(session)
 
-        The third: links (previous, seq) into what was there before.
+    def _links(self, entries: Sequence[Entry]) -> tuple[list[int], list[int], list[tuple[int, int]]]:
+        """The rows of the previous and of the next turn of each of `entries` in its session; 0 if there is none.
+
+        The third value: (previous, row) for each of `entries` whose previous turn exists already.
         """
-        if len(self._last_in_session) > SESSIONS_REMEMBERED:
-            self._last_in_session = {}
-        last, before = self._last_in_session, []
+        first, older = self.last + 1, list[tuple[int, int]]()
         previous, following = [0] * len(entries), [0] * len(entries)
-        here: dict[int, int] = {}
-        for place, entry in enumerate(entries):
-            session, seq = entry.session, entry.seq
-            earlier_here = here.get(session)
-            if earlier_here is not None:
-                following[earlier_here] = seq
-                previous[place] = entries[earlier_here].seq
+        seen: dict[int, int] = {}
+        for index, entry in enumerate(entries):
+            before = seen.get(entry.session)
+            if before is not None:
+                following[before] = first + index
+                previous[index] = first + before
             else:
-                known = last.get(session)
-                previous[place] = earlier(session, seq) if known is None else known
-                if previous[place]:
-                    before.append((previous[place], seq))
-            here[session] = place
-            last[session] = seq
-        return previous, following, before
+                previous[index] = self._last_row(entry.session)
+                if previous[index]:
+                    older.append((previous[index], first + index))
+            seen[entry.session] = index
+        return previous, following, older
 
     def _running_lengths(self, entries: Sequence[Entry], previous: Sequence[int]) -> list[int]:
-        """For each of `entries` the tokens of its session up to its end, counted from the turn before it."""
-        known: dict[int, int] = {}
-        rows = self.rows.view()
-        for entry, before in zip(entries, previous, strict=True):
-            upto = known.get(before)
-            if upto is None:
-                place = before - self.first
-                upto = int(rows["upto"][place]) if before and 0 <= place < len(rows) else 0
-            known[entry.seq] = upto + len(entry.analysis.ids)
-        return [known[entry.seq] for entry in entries]
+        """For each of `entries`, the number of tokens of its session through it, counted in this index."""
+        totals: dict[int, int] = {}
+        rows, first = self.rows.view(), self.last + 1
+        for row, (entry, before) in enumerate(zip(entries, previous, strict=True), first):
+            total = totals.get(before)
+            if total is None:
+                index = before - self.first
+                total = int(rows["session_tokens_through"][index]) if 0 <= index < len(rows) else 0
+            totals[row] = total + len(entry.analysis.ids)
+        return [totals[row] for row in range(first, first + len(entries))]
 
-    def _end(self, ends: dict[int, int]) -> None:
-        """Have each session, by its number, end with the turn of this seq."""
+    def _set_ends(self, ends: dict[int, int]) -> None:
+        """Set the row of the last turn of sessions, by their numbers."""
         if not ends:
             return
         missing = max(ends) + 1 - self.ends.size
         if missing > 0:
             self.ends.append(np.zeros(missing + missing // 4, np.int32))
         with self.ends.patching() as patch:
-            for session, seq in ends.items():
-                patch(session, "", seq)
+            for session, row in ends.items():
+                patch(session, "", row)
 
-    def _follow(self, links: Iterable[tuple[int, int]]) -> None:
-        """For each (previous, seq), let `seq` follow `previous` in its session."""
+    def _link_next(self, links: Iterable[tuple[int, int]]) -> None:
+        """For each (previous, row), make `row` the next turn of `previous`."""
         inside = []
-        for previous, seq in links:
-            if 0 <= previous - self.first < self.rows.size:
-                inside.append((previous, seq))
+        for previous, row in links:
+            if previous >= self.first:
+                inside.append((previous, row))
             else:
-                self.follows[previous] = seq
+                self.links_from_older[previous] = row
         if inside:
             with self.rows.patching() as patch:
-                for previous, seq in inside:
-                    patch(previous - self.first, "next", seq)
+                for previous, row in inside:
+                    patch(previous - self.first, "next", row)
 
     def truncate(self, rows: int, tokens: int) -> None:
-        """See so many rows and tokens; raises `IndexDamaged` if there are fewer."""
+        """Show so many rows and tokens. Raises `IndexDamaged` if the files hold fewer."""
         self.tokens.resize(tokens)
         self.rows.resize(rows)
         self.ends.resize(self.ends.entries_in_file())
-        self._last_in_session = {}
+
+    def repair(self) -> None:
+        """Remove links and ends that a crash has left, and that lead to rows behind the last one."""
+        ends = self.ends.view()
+        sessions = np.flatnonzero(ends > self.last)
+        if not len(sessions) and self.rows.entries_in_file() == self.rows.size:
+            return
+        rows = self.rows.view()
+        with self.rows.patching() as patch:
+            for index in np.flatnonzero(rows["next"] > self.last).tolist():
+                patch(index, "next", 0)
+        indices = np.flatnonzero(np.isin(rows["session"], sessions) & (rows["length"] != GONE))
+        found = dict(zip(rows["session"][indices].tolist(), (indices + self.first).tolist(), strict=True))
+        self._set_ends({session: found.get(session, 0) for session in sessions.tolist()})
 
     def sync(self) -> None:
-        """Have the files on disk."""
+        """Flush the files to the disk."""
         self.ends.sync()
         self.tokens.sync()
         self.rows.sync()
 
-    def take(self, seqs: Ints) -> Turns:
-        """The engrams among `seqs` that are here, in that order.
+    def drop(self, rows: Iterable[int]) -> None:
+        """Mark engrams as deleted, and link their neighbours to each other. A second call does nothing."""
+        indices = [row - self.first for row in rows if self.first <= row <= self.last]
+        if not indices:
+            return
+        view = self.rows.view()
+        with self.rows.patching() as patch:
+            for index in indices:
+                row = view[index]
+                if row["length"] == GONE:
+                    continue
+                previous, following = int(row["previous"]), int(row["next"])
+                if self.first <= previous <= self.last:
+                    patch(previous - self.first, "next", following)
+                if self.first <= following <= self.last:
+                    patch(following - self.first, "previous", previous)
+                self._subtract_length(int(row["session"]), index, patch)
+                # Last, so that the whole is repeated after a crash in between.
+                patch(index, "length", GONE)
 
-        Raises `IndexDamaged` if what is read is not what was written.
+    def _subtract_length(self, session: int, index: int, patch: Patch) -> None:
+        """Subtract the tokens of a turn from its session, and move the session's end if the turn is its last one."""
+        rows, first = self.rows.view(), self.first
+        pending = session in self._pending_ends
+        published = int(self.ends.view()[session]) if session < self.ends.size else 0
+        end = self._pending_ends.get(session, published) - first
+        if not 0 <= end < len(rows):
+            return
+        left = int(rows["session_tokens_through"][end]) - int(rows["length"][index])
+        if end == index:
+            row = int(rows["previous"][index])
+            end = row - first
+            if pending:
+                self._pending_ends[session] = row
+            else:
+                self._set_ends({session: row})
+        if 0 <= end < len(rows):
+            patch(end, "session_tokens_through", left)
+
+    # Reading.
+
+    def take(self, rows: Ints) -> Turns:
+        """Return the engrams with these rows, in the same order; rows without one are left out.
+
+        Raises `IndexDamaged` if the files do not hold what was written.
         """
-        # One view for all, and that of the rows first: a writer may be appending.
-        rows, tokens = self.rows.view(), self.tokens.view()
+        # The rows are viewed before their tokens: a writer may be appending.
+        view, tokens = self.rows.view(), self.tokens.view()
         gather = accel.gathered if accel.available else gathered
         with damage_noticed():
-            *turns, wrong = gather(rows, tokens, seqs, self.first, FACTORS, TOKEN_FACTOR)
+            *turns, wrong = gather(view, tokens, rows, self.first, FACTORS, TOKEN_FACTOR)
             if wrong:
                 raise ValueError(wrong.format(rows=self.rows.path, tokens=self.tokens.path))
         return Turns(*turns)
 
-    def beside(self, seqs: Ints) -> Ints:
-        """The seqs of the turns right before and right after these in their sessions, as far as there are any.
+    def keys(self, low: int, high: int) -> npt.NDArray[np.uint64]:
+        """Return `key_number` of the rows from `low` through `high`: shape (high - low + 1,)."""
+        rows = self.rows.view()[low - self.first : high - self.first + 1]
+        return np.asarray(rows["namespace"].astype(np.uint64) << np.uint64(32) | rows["seq"].astype(np.uint64))
 
-        They are not checked for damage: `take` checks what they lead to.
+    def seqs(self, rows: Ints) -> Ints:
+        """Return the seq of each row: shape (len(rows),)."""
+        return np.asarray(self.rows.view()["seq"][rows - self.first], np.int64)
+
+    def neighbours(self, rows: Ints) -> Ints:
+        """Return the rows of the previous and of the next turn of these, where there are such: shape (m,).
+
+        The links are not checked for damage: `take` checks the rows that they lead to.
         """
-        rows = self.rows.view()
-        places = seqs - self.first
-        places = places[(places >= 0) & (places < len(rows))]
-        found = np.concatenate((rows["previous"][places], rows["next"][places])).astype(np.int64)
+        view = self.rows.view()
+        indices = rows - self.first
+        indices = indices[(indices >= 0) & (indices < len(view))]
+        found = np.concatenate((view["previous"][indices], view["next"][indices])).astype(np.int64)
         return np.asarray(found[found > 0])
 
-    def drop(self, seqs: Iterable[int]) -> None:
-        """Mark engrams as gone, and join their neighbours. Those that are gone already stay so."""
-        self._last_in_session = {}
-        places = [seq - self.first for seq in seqs if 0 <= seq - self.first < self.rows.size]
-        if not places:
-            return
-        rows, first, size = self.rows.view(), self.first, self.rows.size
-        with self.rows.patching() as patch:
-            for place in places:
-                row = rows[place]
-                if row["length"] == GONE:
-                    continue
-                previous, following = int(row["previous"]), int(row["next"])
-                if 0 <= previous - first < size:
-                    patch(previous - first, "next", following)
-                if 0 <= following - first < size:
-                    patch(following - first, "previous", previous)
-                self._shorten(int(row["session"]), place, patch)
-                # Last, so that after a crash in between all of it is done again.
-                patch(place, "length", GONE)
+    def session_end(self, session: int, through: int, deleted: Collection[int] = ()) -> int:
+        """Return the row of the last turn of a session, at most `through` and not in `deleted`; 0 for none."""
+        row = self._walk_to_end(session, through, deleted)
+        if row is not None:
+            return row
+        # A power cut can lose the rows that the links lead to.
+        rows = self.rows.view()[: through - self.first + 1]
+        found = np.flatnonzero((rows["session"] == session) & (rows["length"] != GONE)) + self.first
+        return max((row for row in found.tolist() if row not in deleted), default=0)
 
-    def _shorten(self, session: int, place: int, patch: Patch) -> None:
-        """Count the turn at `place` out of its session, and have the session end before it if it was the last."""
-        rows, first = self.rows.view(), self.first
-        pending = session in self._pending_ends
-        known = int(self.ends.view()[session]) if session < self.ends.size else 0
-        end = self._pending_ends.get(session, known) - first
-        if not 0 <= end < len(rows):
-            return
-        left = int(rows["upto"][end]) - int(rows["length"][place])
-        if end == place:
-            end = int(rows["previous"][place]) - first
-            if pending:
-                self._pending_ends[session] = end + first
-            else:
-                self._end({session: end + first})
-        if 0 <= end < len(rows):
-            patch(end, "upto", left)
+    def _walk_to_end(self, session: int, through: int, deleted: Collection[int] = ()) -> int | None:
+        """As `session_end`; None if the links are damaged.
+
+        A writer can be ahead of what it has published: then the session's end is a row that this process does not show
+        yet, and its links are read from the file.
+        """
+        ends = self.ends.view()
+        row = int(ends[session]) if session < len(ends) else 0
+        while row >= self.first and (row > through or row in deleted):
+            record = self.rows.entry(row - self.first)
+            if record is None or record["session"] != session or not int(record["previous"]) < row:
+                return None
+            row = int(record["previous"])
+        return max(row, 0)
 
     def session_tokens(self, sessions: Ints, through: int) -> Ints:
-        """How many tokens each of some sessions has here, up to the seq `through`: shape (len(sessions),).
+        """Return the number of tokens of each session, by its number, through the row `through`.
 
-        Raises `IndexDamaged` if that is not what was written.
+        Shape (len(sessions),). Raises `IndexDamaged` if the files do not hold what was written.
         """
         ends, rows, first = self.ends.view(), self.rows.view(), self.first
         with damage_noticed():
-            places = np.full(len(sessions), -1, np.int64)
+            indices = np.full(len(sessions), -1, np.int64)
             known = sessions < len(ends)
-            places[known] = ends.take(sessions[known]).astype(np.int64) - first
-            # For a moment a writer is further than what it has published.
-            for late in np.flatnonzero(places > through - first).tolist():
-                place = int(places[late])
-                while through - first < place < len(rows):
-                    place = int(rows["previous"][place]) - first
-                places[late] = place
-            here = np.flatnonzero((places >= 0) & (places < len(rows)))
-            ending = places.take(here)
-            if not np.array_equal(rows["session"][ending], sessions.take(here)):
-                raise ValueError(f"{self.ends.path} is not as it was written")
+            indices[known] = ends.take(sessions[known]).astype(np.int64) - first
+            # A writer can be ahead of what it has published.
+            for late in np.flatnonzero(indices > through - first).tolist():
+                row = self._walk_to_end(int(sessions[late]), through)
+                if row is None:
+                    raise ValueError(f"{self.ends.path} does not hold what was written")
+                indices[late] = row - first
+            inside = np.flatnonzero((indices >= 0) & (indices < len(rows)))
+            ending = indices.take(inside)
+            if not np.array_equal(rows["session"][ending], sessions.take(inside)):
+                raise ValueError(f"{self.ends.path} does not hold what was written")
             found = np.zeros(len(sessions), np.int64)
-            found[here] = rows["upto"][ending]
+            found[inside] = rows["session_tokens_through"][ending]
         return found
+
+
+def key_number(key: Key) -> int:
+    """Return a key as one number of 63 bits."""
+    return key.namespace << 32 | key.seq
 
 
 def gathered(
     rows: Array, tokens: Array, seqs: Ints, first: int, factors: npt.NDArray[np.uint64], token_factor: int
 ) -> tuple[Ints, Array, Array, Ints, str]:
-    """The fields of the `Turns` of those of `seqs` that are there, in that order, and what is wrong: "" for nothing.
+    """Return the fields of `Turns` for the `seqs` that name an engram, in order, and what is wrong; "" for nothing.
 
-    first: the seq of the first of `rows`. The last two: as `checksums` takes them.
+    `seqs`: row numbers. `first`: number of the first of `rows`. The last two: as in `checksums`.
     """
     places = seqs - first
     inside = (places >= 0) & (places < len(rows))
@@ -379,7 +370,7 @@ def gathered(
 def checksums(
     rows: Array, tokens: Array, lengths: Ints, factors: Array = FACTORS, token_factor: int = TOKEN_FACTOR
 ) -> npt.NDArray[np.uint32]:
-    """One number an engram over its tokens and the fields that never change: shape (n,)."""
+    """Return a number for each engram, made of its tokens and of the fields that never change: shape (n,)."""
     words = rows.view("<u4").reshape(len(rows), len(factors))
     fixed = np.einsum("nw,w->n", words, factors, dtype=np.uint64)
     total = fixed + segment_sums(tokens.astype(np.int64), lengths).astype(np.uint64) * np.uint64(token_factor)
@@ -387,7 +378,7 @@ def checksums(
 
 
 def segment_sums(values: Ints, lengths: Ints) -> Ints:
-    """Sums of consecutive stretches of `values`, an empty one's being 0: shape (len(lengths),)."""
+    """Return the sums of consecutive parts of `values` with these lengths: shape (len(lengths),)."""
     ends = np.zeros(len(values) + 1, np.int64)
     values.cumsum(out=ends[1:])
     upto = lengths.cumsum()

@@ -1,162 +1,246 @@
-"""What can be recalled: the index, and the tail of the store that it does not hold yet.
+"""The local index: an index in a folder, and the tail of the log that it does not hold yet. Implements `Search`.
 
-Owns the moment at which an engram passes from the tail into the index. Every process that has the memory open has a
-corpus of its own; the thread that indexes is `corpus.indexer`'s.
+The invariant: the rows of a snapshot are the engrams of the log up to the snapshot's cursor, the rows of the tail are
+those from there to the tail's cursor, which is the head of the log, and no engram has two rows. The one exception:
+while a large index is built, the engrams between the snapshot's cursor and the tail's start have no row.
+
+Owns the moment at which an engram passes from the tail into the index. Every process that has the memory open has its
+own local index over the same folder. The thread that writes to the folder is the indexer's.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
 from engram.errors import EngramError, MemoryLocked
-from engram.search.base import IndexDamaged, Ints
-from engram.search.local.delta import DeltaIndex
+from engram.search.base import IndexDamaged, Ints, SearchReader, SearchStats
+from engram.search.local.build import Snapshot
+from engram.search.local.delta import NONE, DeltaIndex
 from engram.search.local.folder import IndexFolder
-from engram.search.local.indexer import WORTH_A_COMMIT, Indexer, entries
+from engram.search.local.forward import Entry, key_number
+from engram.search.local.indexer import WORTH_A_COMMIT, Indexer, analysed, present
 from engram.search.local.reader import IndexReader
-from engram.store.base import Store
+from engram.store.base import CursorExpired, Key, LoggedStore, Record
 from engram.text.analyzer import Analyzer
 
+log = logging.getLogger("engram")
+
 TAIL_MOST = 20_000
-"""Engrams that the tail holds at most; of more, recall covers the newest and says how many it left out."""
+"""Engrams that the tail holds at most; of more, recall covers the newest and counts the others as unsearched."""
+
+RECORDS_AT_ONCE = 2_000
+"""Engrams that one call reads from the log."""
 
 STUCK = 60.0
-"""Seconds without any progress after which waiting for another process's indexing is given up."""
+"""Seconds without progress after which `flush` stops to wait for another process that indexes."""
 
 POLL = 0.05
 
 
 class LocalIndex:
-    """Store, index and tail as one. Safe to call from several threads."""
+    """Index and tail of one store. Safe to use from several threads."""
 
-    def __init__(self, store: Store, index: IndexFolder, encoder: Analyzer) -> None:
+    def __init__(self, store: LoggedStore, folder: IndexFolder, analyzer: Analyzer) -> None:
         self._store = store
-        self._index = index
-        self._encoder = encoder
+        self._folder = folder
+        self._analyzer = analyzer
         self._lock = threading.Lock()
-        self._tail = DeltaIndex(index.through, encoder.token_type)
-        self._forgets = -1
-        self._forgotten: Ints = np.empty(0, np.int64)
-        self._indexer = Indexer(store, index, encoder)
-        self._check_order()
-
-    @property
-    def trouble(self) -> str | None:
-        """Why the index could not be kept up, if it could not; recall goes on from the tail."""
-        return self._indexer.trouble
-
-    def _check_order(self) -> None:
-        """An index that reaches further than its store was made from a later state of it: a backup was put back."""
-        last, _ = self._store.version()
-        snapshot = self._index.snapshot()
-        if snapshot.through > last and self._store.version()[0] < snapshot.through:
-            self._index.distrust(snapshot, f"the index reaches {snapshot.through}, but the memory only {last}")
+        """Guards the fields below."""
+        self._snapshot = folder.empty
+        self._tail = self._new_tail(0, "", self._snapshot)
+        self._deleted: Ints = NONE
+        """Rows of the snapshot that the log reports as deleted."""
+        self._head = ""
+        self._version = 0
+        distrusted = self._distrust_foreign_cursor()
+        self._indexer = Indexer(store, folder, analyzer)
+        if distrusted:
             self._indexer.wake()
+
+    def _distrust_foreign_cursor(self) -> bool:
+        """Stop to use an index that has read further than the log reaches: the store was replaced by a backup."""
+        snapshot, begun = self._folder.snapshot(), self._folder.published.begun
+        # The head after the snapshot, so that the log cannot be behind for another reason.
+        head, distance = self._store.head(), self._store.distance
+        try:
+            if min(*distance(snapshot.cursor, head), *distance(begun, head)) >= 0:
+                return False
+            reason = f"the index has read the log up to {snapshot.cursor}, but the log ends at {head}"
+        except CursorExpired as error:
+            reason = str(error)
+        self._folder.distrust(snapshot, reason)
+        return True
 
     # For recall.
 
-    def view(self) -> IndexReader:
-        """The corpus as it is now: whatever has been committed to the store is in it."""
+    def reader(self) -> IndexReader:
+        """Return a reader that covers every change that is committed to the store now."""
         with self._lock:
-            # In this order: what the index is rid of may be left out of `forgotten` only after it is published.
-            last, forgets = self._store.version()
-            changed = forgets != self._forgets
-            if changed:
-                self._forgotten = np.array(sorted(self._store.forgotten()), np.int64)
-                self._forgets = forgets
-            self._index.refresh()
-            snapshot = self._index.snapshot()
-            tail = self._tail = self._caught_up(snapshot.through, last, changed)
-            unsearched = max(0, tail.after - snapshot.through)
-            if unsearched or len(tail) >= WORTH_A_COMMIT or self._index.damage or (changed and len(self._forgotten)):
+            # The snapshot before the head: then the tail has read every deletion that the snapshot has.
+            self._folder.refresh()
+            snapshot, head = self._folder.snapshot(), self._store.head()
+            if head != self._head:
+                self._head = head
+                self._version += 1
+            if snapshot is not self._snapshot or head != self._tail.cursor:
+                snapshot = self._catch_up(snapshot)
+            tail = self._tail
+            unsearched = max(0, self._store.distance(snapshot.cursor, tail.start).appended)
+            if unsearched or len(tail) >= WORTH_A_COMMIT or self._folder.damage or len(self._deleted):
                 self._indexer.wake()
-            return IndexReader(snapshot, tail, tail.through, self._forgotten, unsearched)
+            return IndexReader(snapshot, tail, tail.last, self._deleted, unsearched, self._version)
 
-    def damaged(self, view: IndexReader, error: IndexDamaged) -> None:
-        """Stop using the index of `view`, which turned out to be damaged, and have it made again."""
-        if self._index.distrust(view.index, str(error)):
-            self._indexer.log_once(f"{error}; the index is made again")
+    def damaged(self, reader: SearchReader, error: IndexDamaged) -> None:
+        """Stop to use the index of `reader`, and rebuild it."""
+        assert isinstance(reader, IndexReader)
+        if self._folder.distrust(reader.index, str(error)):
+            self._indexer.log_once(f"{error}; the index is rebuilt")
         self._indexer.wake()
 
-    def _caught_up(self, through: int, last: int, forgotten: bool) -> DeltaIndex:
-        """The tail as it must be for an index up to `through` and a store up to `last`."""
-        tail, previous = self._tail, self._store.previous_in_session
-        start = max(through, last - TAIL_MOST)
-        if start < tail.after:
-            # The index went back (a new one is being filled): the tail must begin where it ends.
-            tail = DeltaIndex(start, self._encoder.token_type)
-        elif forgotten:
-            tail = tail.rest(start, previous, set(self._store.seqs(tail.after)))
-        elif tail.after < start and (tail.after < through or len(tail) > 2 * TAIL_MOST):
-            tail = tail.rest(start, previous)
-        if tail.through < start:
-            tail = DeltaIndex(start, self._encoder.token_type)
-        while tail.through < last:
-            records = self._store.records(tail.through, 2_000)
-            tail.extend(entries(records, self._encoder), records[-1].seq if records else last, previous)
-        return tail
+    def _catch_up(self, snapshot: Snapshot) -> Snapshot:
+        """Let the tail follow a snapshot up to the head of the log. Returns the snapshot that is used."""
+        makers: tuple[Callable[[Snapshot], DeltaIndex], ...] = (self._continued, self._restarted)
+        for make_tail in makers:
+            try:
+                self._read_log(make_tail(snapshot), snapshot)
+            except CursorExpired as error:
+                reason = error
+            else:
+                return snapshot
+        self._indexer.log_once(f"{reason}; the index is rebuilt")
+        self._folder.distrust(snapshot, str(reason))
+        snapshot = self._folder.snapshot()
+        self._read_log(self._restarted(snapshot), snapshot)
+        return snapshot
+
+    def _continued(self, snapshot: Snapshot) -> DeltaIndex:
+        """The tail without the engrams that a newer snapshot holds."""
+        tail, base, distance = self._tail, self._snapshot, self._store.distance
+        another_build = base.rows and (snapshot.build != base.build or snapshot.rows < base.rows)
+        index_is_ahead = snapshot is not base and distance(tail.cursor, snapshot.cursor).appended >= 0
+        if another_build or index_is_ahead or distance(tail.cursor, self._head).appended > TAIL_MOST:
+            return self._restarted(snapshot)
+        if snapshot is base:
+            return tail
+        indexed = set(snapshot.forward.keys(base.rows + 1, snapshot.rows).tolist())
+        gap = max(0, distance(snapshot.cursor, tail.start).appended)
+        older = self._older(snapshot, self._deleted_rows(tail, snapshot))
+        return tail.without(indexed, snapshot.rows + gap + 1, older)
+
+    def _deleted_rows(self, tail: DeltaIndex, snapshot: Snapshot) -> Ints:
+        """The rows of a snapshot that the log reports as deleted after the tail's start."""
+        rows = snapshot.inverted.rows_of(sorted(tail.deleted))
+        return rows[rows <= snapshot.rows]
+
+    def _restarted(self, snapshot: Snapshot) -> DeltaIndex:
+        """An empty tail that continues a snapshot. Its rows leave room for what the index has yet to read."""
+        start = self._store.skip(snapshot.cursor, TAIL_MOST)
+        gap = max(0, self._store.distance(snapshot.cursor, start).appended)
+        return self._new_tail(gap, start, snapshot)
+
+    def _new_tail(self, gap: int, start: str, snapshot: Snapshot) -> DeltaIndex:
+        return DeltaIndex(snapshot.rows + gap + 1, start, self._analyzer.token_type, self._older(snapshot))
+
+    def _older(self, snapshot: Snapshot, deleted: Ints = NONE) -> Callable[[int], int]:
+        """A function that finds the last turn of a session in a snapshot."""
+        return partial(snapshot.forward.session_end, through=snapshot.rows, deleted=frozenset(deleted.tolist()))
+
+    def _read_log(self, tail: DeltaIndex, snapshot: Snapshot) -> None:
+        """Read the log into a tail, up to its head, and use the tail and the snapshot from now on."""
+        known = {} if tail is self._tail else {entry.key: entry for entry in self._tail.entries}
+        deleted: set[int] = set()
+        more = True
+        while more:
+            changes = self._store.changes(tail.cursor, RECORDS_AT_ONCE)
+            tail.extend(self._entries(present(changes), known), changes.cursor)
+            deleted.update(map(key_number, changes.deleted))
+            more = changes.more
+        if len(tail) > 2 * TAIL_MOST:
+            self._tail = tail
+            self._read_log(self._restarted(snapshot), snapshot)
+            return
+        if deleted or snapshot is not self._snapshot or tail is not self._tail:
+            tail.deleted |= deleted
+            self._deleted = self._deleted_rows(tail, snapshot)
+            if deleted:
+                tail = tail.without(deleted, tail.first, self._older(snapshot, self._deleted))
+        self._tail, self._snapshot = tail, snapshot
+
+    def _entries(self, records: Sequence[Record], known: dict[Key, Entry]) -> list[Entry]:
+        """The entries of records; those in `known` are not analysed again."""
+        if not known:
+            return analysed(records, self._analyzer)
+        keys = [Key(record.namespace, record.seq) for record in records]
+        new = analysed([r for r, key in zip(records, keys, strict=True) if key not in known], self._analyzer)
+        entries = known | {entry.key: entry for entry in new}
+        return [entries[key] for key in keys]
 
     # For those who write.
 
     def added(self, count: int) -> None:
-        """Some engrams have been remembered: index them when they are worth it."""
+        """Count appended engrams, and index them when there are enough."""
         self._indexer.added(count)
 
-    def forgot(self) -> None:
-        """Something has been forgotten: have it taken out of the index, if there is one."""
-        if self._index.generations():
+    def deleted(self) -> None:
+        """Drop deleted engrams from the index, if there is one."""
+        if self._folder.builds():
             self._indexer.wake()
 
     # For those who wait for the index.
 
-    def flush(self, timeout: float | None = None) -> bool:
-        """Wait until all that is now in the store is indexed; False if it was not within `timeout` seconds.
+    def holds(self, keys: Sequence[Key]) -> bool:
+        """Return whether the index holds all engrams with these keys."""
+        self._folder.refresh()
+        snapshot = self._folder.snapshot()
+        try:
+            rows = snapshot.inverted.rows_of([key_number(key) for key in set(keys)])
+        except IndexDamaged:
+            return False
+        return bool(np.count_nonzero(rows <= snapshot.rows) == len(set(keys)))
 
-        Raises `EngramError` if the index cannot be written, `MemoryLocked` if another process keeps it and gets
-        nowhere.
+    def flush(self, timeout: float | None = None) -> bool:
+        """Wait until every change that is committed now is in the index; False after `timeout` seconds.
+
+        Raises `EngramError` if the index cannot be written, `MemoryLocked` if another process keeps the writer lock and
+        makes no progress.
         """
-        target, _ = self._store.version()
-        return self._wait(target, "", 0, timeout)
+        return self._wait(self._store.head(), timeout)
 
     def rebuild(self, timeout: float | None = None) -> bool:
-        """Make the index again from the store and wait for it, as `flush` does."""
-        self._index.refresh()
-        target, _ = self._store.version()
-        return self._wait(target, self._index.published[0], 0, timeout)
+        """Rebuild the index from the store, and wait as `flush` does."""
+        self._folder.refresh()
+        self._indexer.demand(rejected=self._folder.published.name)
+        return self._wait(self._store.head(), timeout)
 
     def purge(self) -> None:
-        """Leave nothing in the index of what was forgotten until now."""
-        self._index.refresh()
-        _, forgets = self._store.version()
-        before = self._index.generations()
-        # One begun since then, published or not, never held it.
-        if not before or (self._index.published[0] and self._index.published[1] >= forgets):
+        """Replace the index by one that never held an engram that is deleted by now, and wait for it."""
+        self._folder.refresh()
+        head, before = self._store.head(), self._folder.builds()
+        published = self._folder.published
+        if not before or (published.name and self._store.distance(published.begun, head).deleted <= 0):
             return
-        self._wait(0, "", forgets, None)
-        # The thread, or another process, deletes the old one right after it shows the new one.
+        self._indexer.demand(purged=head)
+        self._wait(head, None)
+        # The process that publishes the new build deletes the old one right after that.
         deadline = time.monotonic() + STUCK
-        while left := set(before).intersection(self._index.generations()) - {self._index.published[0]}:
+        while left := set(before).intersection(self._folder.builds()) - {self._folder.published.name}:
             if time.monotonic() > deadline:
-                break
+                names = ", ".join(sorted(left))
+                raise EngramError(f"{self._folder.folder}: {names} could not be deleted; delete it by hand")
             time.sleep(POLL)
-        if left:
-            raise EngramError(f"{self._index.folder}: {', '.join(sorted(left))} could not be deleted; do it by hand")
 
-    def _wait(self, target: int, not_this: str, forgets: int, timeout: float | None) -> bool:
-        """Wait until the index reaches `target`, in another generation than `not_this`, begun after `forgets`."""
-        indexer, index, begun = self._indexer, self._index, time.monotonic()
-        # A step that is under way may fail for a reason that no longer holds, such as a full disk: later ones count.
-        attempts, moved, last_seen = indexer.attempts, begun, None
-        indexer.demand(not_this, forgets)
-        while True:
-            index.refresh()
-            (name, since), through = index.published, index.through
-            current = name != not_this if not_this else True
-            if through >= target and current and since >= forgets and not index.damage and not self._store.forgotten():
-                return True
+    def _wait(self, target: str, timeout: float | None) -> bool:
+        """Wait until an accepted build has read the log up to the cursor `target`."""
+        indexer, folder, begun = self._indexer, self._folder, time.monotonic()
+        # An attempt under way may fail for a reason that no longer holds, such as a full disk: only later ones count.
+        attempts, moved, last_seen = indexer.attempts, begun, folder.snapshot()
+        while not self._has_reached(target):
             if self._store.read_only or indexer.closing:
                 return False
             if indexer.failed_attempt > attempts:
@@ -164,13 +248,31 @@ class LocalIndex:
             now = time.monotonic()
             if timeout is not None and now > begun + timeout:
                 return False
-            seen = (name, through, indexer.steps)
-            moved, last_seen = (now, seen) if seen != last_seen else (moved, last_seen)
+            if folder.writing or folder.snapshot() is not last_seen:
+                moved, last_seen = now, folder.snapshot()
             if now > moved + STUCK:
-                raise MemoryLocked(f"{index.folder}: another process keeps the index and gets nowhere; end it")
+                raise MemoryLocked(f"{folder.folder}: another process keeps the index and makes no progress; end it")
             indexer.wake(urgent=True)
             indexer.wait(POLL)
+        return True
+
+    def _has_reached(self, target: str) -> bool:
+        self._folder.refresh()
+        published, cursor = self._folder.published, self._folder.snapshot().cursor
+        reached = max(self._store.distance(cursor, target)) <= 0
+        return reached and not self._folder.damage and self._indexer.accepts(published)
+
+    def stats(self) -> SearchStats:
+        """Return the state of the index in numbers."""
+        self._folder.refresh()
+        cursor, head = self._folder.snapshot().cursor, self._store.head()
+        return SearchStats(
+            indexed_through=self._store.distance("", cursor).appended,
+            unindexed=max(0, self._store.distance(cursor, head).appended),
+            bytes=self._folder.bytes(),
+            trouble=self._indexer.trouble or self._folder.damage,
+        )
 
     def close(self, quick: bool = False) -> None:
-        """Stop the thread; what is worth it is indexed first, unless `quick`."""
+        """Stop the thread. Indexes one batch first if it is worth it, unless `quick`."""
         self._indexer.close(quick)

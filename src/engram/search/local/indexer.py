@@ -1,7 +1,7 @@
-"""The indexer: one thread that brings the index up to what the store holds.
+"""The indexer: one thread that applies the store's log to the index.
 
-Owns when that is done and what happens when it cannot be. The index's writer lock is one process's at a time; it is
-let go when there is nothing to do, or when another process asks for it.
+Owns when the log is read, and what happens if the index cannot be written. One process at a time writes to an index;
+its thread releases the writer lock when there is nothing to do, and when another process waits for the lock.
 """
 
 from __future__ import annotations
@@ -17,97 +17,107 @@ import numpy.typing as npt
 from engram.errors import MemoryClosed
 from engram.search.base import IndexDamaged
 from engram.search.local.damage import is_panic
-from engram.search.local.folder import IndexFolder
+from engram.search.local.folder import Build, IndexFolder
 from engram.search.local.forward import Entry
-from engram.store.base import Record, Store
+from engram.store.base import Changes, CursorExpired, LoggedStore, Record
 from engram.text.analyzer import Analyzer
 
 log = logging.getLogger("engram")
 
 BATCH = 20_000
-"""Engrams indexed by one commit when many wait."""
+"""Engrams that one commit indexes at most."""
 
 WORTH_A_COMMIT = 256
-"""Engrams that are indexed without being asked for; recall scans fewer just as fast."""
+"""Engrams that are indexed without a request; recall scans fewer just as fast."""
 
 BULK = 4_000
-"""Engrams from which on the next commit does not wait for more."""
+"""Engrams at which indexing begins without a pause for more."""
 
 PATIENCE = 0.5
-"""Seconds that fewer are waited with, in case more come; and that the writer lock is kept when idle."""
+"""Seconds for which the thread waits for more engrams, and for which it keeps the writer lock when idle."""
 
 RETRY = 0.2
-"""Seconds until the writer lock is tried again when it is another's."""
+"""Seconds between two attempts to get the writer lock from another process."""
 
 LONGEST_RETRY = 60.0
-"""Seconds between two tries when the index cannot be written, at most."""
+"""Greatest number of seconds between two attempts to write the index."""
 
 TOKENS_AT_ONCE = 20_000
-"""Tokens whose vectors are summed in one go."""
+"""Tokens whose vectors are summed in one call."""
 
 TRIES = 3
-"""Failures in a row after which the generation itself is doubted and a new one begun."""
+"""Failures in succession after which the build itself is given up and a new one is begun."""
 
 
-def entries(records: Sequence[Record], encoder: Analyzer) -> list[Entry]:
-    """The store's records, analysed."""
-    analyses = [encoder.analyse(record.text) for record in records]
+def analysed(records: Sequence[Record], analyzer: Analyzer) -> list[Entry]:
+    """Return the entries of records: their texts analysed."""
+    analyses = [analyzer.analyse(record.text) for record in records]
     centroids: list[npt.NDArray[np.int8]] = []
-    start = waiting = 0
-    for place, analysis in enumerate(analyses):
-        waiting += len(analysis.ids)
-        # Some at a time: each token takes a vector of room.
-        if waiting >= TOKENS_AT_ONCE or place + 1 == len(analyses):
-            centroids += list(encoder.centroids([a.ids for a in analyses[start : place + 1]]))
-            start, waiting = place + 1, 0
+    start = pending = 0
+    for index, analysis in enumerate(analyses):
+        pending += len(analysis.ids)
+        # In parts: each token needs room for a vector.
+        if pending >= TOKENS_AT_ONCE or index + 1 == len(analyses):
+            centroids += list(analyzer.centroids([a.ids for a in analyses[start : index + 1]]))
+            start, pending = index + 1, 0
     return [Entry(*r[:-1], a, c) for r, a, c in zip(records, analyses, centroids, strict=True)]
 
 
-class Indexer:
-    """The thread, started when there is something to do. Safe to call from several threads."""
+def present(changes: Changes) -> list[Record]:
+    """Return the appended engrams that are not among the deleted ones."""
+    deleted = set(changes.deleted)
+    return [r for r in changes.appended if (r.namespace, r.seq) not in deleted] if deleted else changes.appended
 
-    def __init__(self, store: Store, index: IndexFolder, encoder: Analyzer) -> None:
+
+class Indexer:
+    """The thread; it starts when there is something to do. Safe to use from several threads."""
+
+    def __init__(self, store: LoggedStore, folder: IndexFolder, analyzer: Analyzer) -> None:
         self._store = store
-        self._index = index
-        self._encoder = encoder
-        self._turn = threading.Condition()
+        self._folder = folder
+        self._analyzer = analyzer
+        self._condition = threading.Condition()
         self._thread: threading.Thread | None = None
         self._due = False
         self._urgent = False
-        self._added = max(0, store.version()[0] - index.through)
-        self._not_this = ""
-        self._least_forgets = 0
-        self._row = 0
+        self._added = max(0, store.distance(folder.snapshot().cursor, store.head()).appended)
+        self._rejected = ""
+        self._purged = ""
+        self._failures_in_succession = 0
         self._logged: set[str] = set()
         self.closing = False
         self.trouble: str | None = None
-        """Why the index could not be kept up at the last try, if it could not."""
+        """Why the last attempt to write the index failed; None if it did not."""
         self.attempts = 0
-        """Number of indexing steps begun."""
+        """Number of attempts begun."""
         self.failed_attempt = 0
-        """Which of them was the last that failed; 0 if none did."""
-        self.steps = 0
-        """How often it could."""
+        """Number of the last attempt that failed; 0 if none did."""
 
-    # From other threads.
+    # Called by other threads.
 
     def added(self, count: int) -> None:
-        """Count what was remembered, and begin when it is worth it."""
+        """Count appended engrams, and start to index when there are enough."""
         self._added += count
         if self._added >= WORTH_A_COMMIT and (not self._due or self._added >= BULK):
             self.wake()
 
-    def demand(self, not_this: str, forgets: int) -> None:
-        """Have a generation other than the one of this name (""), begun when `forgets` had been forgotten."""
-        with self._turn:
-            self._not_this = not_this or self._not_this
-            self._least_forgets = max(self._least_forgets, forgets)
+    def demand(self, *, rejected: str = "", purged: str = "") -> None:
+        """Demand another build than `rejected`, and one that was begun after the deletions up to `purged`, a cursor."""
+        with self._condition:
+            self._rejected = rejected or self._rejected
+            if purged and self._store.distance(self._purged, purged).deleted > 0:
+                self._purged = purged
+
+    def accepts(self, build: Build) -> bool:
+        """Return whether a build meets the demands."""
+        rejected = self._rejected and build.name in ("", self._rejected)
+        return not rejected and self._store.distance(build.begun, self._purged).deleted <= 0
 
     def wake(self, urgent: bool = False) -> None:
-        """Bring the index up to date in the background; `urgent`: without waiting for more to come."""
+        """Bring the index up to date in the background; if `urgent`, without a pause for more engrams."""
         if self._store.read_only:
             return
-        with self._turn:
+        with self._condition:
             if self.closing:
                 return
             self._due = True
@@ -115,28 +125,28 @@ class Indexer:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="engram-indexer", daemon=True)
                 self._thread.start()
-            self._turn.notify_all()
+            self._condition.notify_all()
 
     def wait(self, seconds: float) -> None:
-        """Wait until something has been done, or so long."""
-        with self._turn:
-            self._turn.wait(seconds)
+        """Wait until the thread has made an attempt, at most for `seconds`."""
+        with self._condition:
+            self._condition.wait(seconds)
 
     def log_once(self, message: str) -> None:
-        """Warn of something that would be said again and again until it is mended."""
+        """Log a warning, each text once."""
         if message not in self._logged:
             self._logged.add(message)
             log.warning(message)
 
     def close(self, quick: bool = False) -> None:
-        """Stop the thread; one batch that is worth it is indexed first, unless `quick` or nothing is kept on disk."""
-        if not quick and self._index.folder is not None and self._added >= WORTH_A_COMMIT and not self.trouble:
+        """Stop the thread. Indexes one batch first if it is worth it, unless `quick` or the index is in RAM."""
+        if not quick and self._folder.folder is not None and self._added >= WORTH_A_COMMIT and not self.trouble:
             self.wake(urgent=True)
-        with self._turn:
+        with self._condition:
             self.closing = True
             self._due = self._due and not quick
-            self._turn.notify_all()
-        # Closed by the collector of garbage it may be this thread itself.
+            self._condition.notify_all()
+        # The garbage collector can call this on the thread itself.
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
 
@@ -147,37 +157,37 @@ class Indexer:
         try:
             while self._wait_for_work(delay):
                 delay = self._try()
-                with self._turn:
-                    self._turn.notify_all()
+                with self._condition:
+                    self._condition.notify_all()
         finally:
-            self._index.stop_writing()
+            self._folder.stop_writing()
 
     def _wait_for_work(self, delay: float) -> bool:
-        """Wait until there is something to index, and at least `delay` seconds; False to end."""
-        turn = self._turn
-        with turn:
+        """Wait until there is something to index, and at least `delay` seconds; False to end the thread."""
+        condition = self._condition
+        with condition:
             if delay:
-                turn.wait_for(lambda: self._urgent or self.closing, delay)
+                condition.wait_for(lambda: self._urgent or self.closing, delay)
                 if self.closing:
                     return False
                 self._due = True
-            idle = not turn.wait_for(lambda: self._due or self.closing, PATIENCE)
+            idle = not condition.wait_for(lambda: self._due or self.closing, PATIENCE)
         if idle:
-            # Outside of `turn`, since it can take a while.
-            self._index.stop_writing()
-        with turn:
-            turn.wait_for(lambda: self._due or self.closing)
-            turn.wait_for(lambda: self._urgent or self.closing or self._added >= BULK, PATIENCE)
+            # Outside the condition, because it can take long.
+            self._folder.stop_writing()
+        with condition:
+            condition.wait_for(lambda: self._due or self.closing)
+            condition.wait_for(lambda: self._urgent or self.closing or self._added >= BULK, PATIENCE)
             due, self._due, self._urgent = self._due, False, False
             return due
 
     def _try(self) -> float:
-        """One step; returns the seconds to wait before the next is tried, 0 if it went well."""
+        """Index one batch. Returns the seconds until the next attempt; 0 if this one succeeded."""
         self.attempts += 1
         try:
-            if self._index.is_lost():
-                self._index.abandon()
-            if not self._index.start_writing():
+            if self._folder.is_lost():
+                self._folder.abandon()
+            if not self._folder.start_writing():
                 return self._wait_for_lock()
             more = self._step()
         except MemoryClosed:
@@ -186,63 +196,65 @@ class Indexer:
             if not isinstance(error, Exception) and not is_panic(error):
                 raise
             return self._failed(error)
-        self.steps += 1
-        self.trouble, self._row = None, 0
-        if self._index.is_asked_for_lock() and not self._index.aside:
-            self._index.stop_writing()
+        self.trouble, self._failures_in_succession = None, 0
+        if self._folder.is_asked_for_lock() and not self._folder.aside:
+            self._folder.stop_writing()
             time.sleep(RETRY / 2)
         if more:
-            with self._turn:
+            with self._condition:
                 self._due = self._urgent = not self.closing
         return 0.0
 
     def _wait_for_lock(self) -> float:
-        """The lock is another process's, which perhaps does the work: see whether any is left."""
-        self._index.refresh()
-        last, _ = self._store.version()
-        if self._index.through >= last and not self._must_begin() and not self._store.forgotten():
+        """Return the seconds until the next attempt: 0 if the process that has the lock has done the work."""
+        self._folder.refresh()
+        behind = self._store.distance(self._folder.snapshot().cursor, self._store.head())
+        if max(behind) <= 0 and self.accepts(self._folder.published):
             self._added = 0
             return 0.0
-        self._index.ask_for_lock()
+        self._folder.ask_for_lock()
         return RETRY
 
     def _failed(self, error: BaseException) -> float:
+        """Note a failure. Returns the seconds until the next attempt."""
         reason = f"{type(error).__name__}: {error}"
         self.log_once(f"the index could not be kept up, recall goes on from the tail: {reason}")
         log.debug("the index could not be kept up", exc_info=error)
-        self._index.abandon()
-        self._row += 1
-        if self._row % TRIES == 0:
-            # Perhaps what is there cannot be gone on with. It is shown until a new one is whole.
-            self.demand(self._index.published[0], 0)
+        self._folder.abandon()
+        self._failures_in_succession += 1
+        if self._failures_in_succession % TRIES == 0:
+            # The published build may be the cause. It is shown until a new one is complete.
+            self.demand(rejected=self._folder.published.name)
         self.trouble = reason
         self.failed_attempt = self.attempts
-        return 0.05 if isinstance(error, IndexDamaged) and self._row == 1 else min(LONGEST_RETRY, 0.25 * 2**self._row)
-
-    def _must_begin(self) -> bool:
-        name, forgets = self._index.newest
-        return name == "" or name == self._not_this or forgets < self._least_forgets
+        first_damage = isinstance(error, IndexDamaged) and self._failures_in_succession == 1
+        return 0.05 if first_damage else min(LONGEST_RETRY, 0.25 * 2**self._failures_in_succession)
 
     def _step(self) -> bool:
-        """Index one batch; True if there is more to do."""
-        index, store = self._index, self._store
-        last, forgets = store.version()
-        if index.target is None or self._must_begin():
-            index.begin(forgets)
-        target = index.target
+        """Apply one batch of the log. Returns whether there is more."""
+        folder, store = self._folder, self._store
+        if folder.target is None or not self.accepts(folder.newest):
+            folder.begin(store.head())
+        changes = self._changes()
+        target = folder.target
         assert target is not None
-        forgotten = store.forgotten()
-        changed = index.drop(forgotten)
-        records = store.records(target.through, BATCH)
-        reach = records[-1].seq if records else last
-        if reach > target.through:
-            self._added = 0
-            index.add(entries(records, self._encoder), reach, store.previous_in_session)
-            changed = True
-        caught_up = target.through >= store.version()[0]
-        # One that is filled aside is shown when it is whole, unless there is nothing else to show.
-        if (caught_up or not index.aside or not index.through) and (changed or index.aside):
-            index.publish()
-        if forgotten and not index.aside:
-            store.clear_forgotten(forgotten)
-        return not caught_up
+        changed = changes.cursor != target.cursor
+        if changed:
+            if changes.appended:
+                self._added = 0
+            target.apply(analysed(present(changes), self._analyzer), changes.deleted, changes.cursor)
+        # A build that replaces another one is published when it is complete.
+        if (not changes.more or not folder.aside or not folder.snapshot().rows) and (changed or folder.aside):
+            folder.publish()
+        return changes.more
+
+    def _changes(self) -> Changes:
+        """The changes that follow in the build; in a new one, if the log cannot continue at the build's cursor."""
+        folder = self._folder
+        assert folder.target is not None
+        try:
+            return self._store.changes(folder.target.cursor, BATCH)
+        except CursorExpired as error:
+            log.warning("%s; the index is rebuilt", error)
+            folder.begin(self._store.head())
+            return self._store.changes("", BATCH)

@@ -1,7 +1,7 @@
-"""One SQLite file that the threads of a process share: a connection that writes, and a pool of those that read.
+"""A SQLite file that the threads of a process share: one connection that writes, and a pool of connections that read.
 
-Owns how such a file is opened, recognised, read, written under a lock, and closed, and that what goes wrong is told as
-one of Engram's errors. Knows no table and no query: what a file is, and what makes it ready, is its subclass's.
+Owns how such a file is opened, recognised, read, written under a lock and closed, and the translation of the driver's
+errors. Knows no table and no query: a subclass defines what the file is and prepares it.
 """
 
 from __future__ import annotations
@@ -19,45 +19,45 @@ from engram.store.sqlite.errors import no_file, translate
 
 IN_MEMORY = ":memory:"
 
-TROUBLE = (sqlite3.Error, OSError)
-"""What is never let out as it is."""
+DRIVER_ERRORS = (sqlite3.Error, OSError)
+"""Errors that never leave this class untranslated."""
 
 
 class Database:
-    """Inherit, say what the file is, and make it ready in `ready`; `open` is for the subclass to call.
+    """Base class: inherit, define the class variables, and prepare the file in `ready`; the subclass calls `open`.
 
-    Safe to use from threads, and other processes may have the same file open. A database of ":memory:" has one
+    Safe to use from several threads, and other processes may have the same file open. A database at ":memory:" has one
     connection for reading and writing.
     """
 
-    called: ClassVar[str]
-    """What a message calls it."""
-    foreign: ClassVar[str]
-    """The end of the message about another application's file: what it is not, and what to do."""
+    display_name: ClassVar[str]
+    """What messages call the file."""
+    not_ours_hint: ClassVar[str]
+    """End of the message about another application's file: what the file is not, and what to do."""
     application_id: ClassVar[int]
     version: ClassVar[int]
-    """The format of today."""
+    """Current version of the format."""
     idle_readers: ClassVar[int]
-    """Connections for reading that are kept open when nobody reads."""
+    """Reading connections that stay open while nobody reads."""
 
     writer: sqlite3.Connection
 
     def __init__(self, path: str, *, wait: float, read_wait: float, uri: str | None = None) -> None:
-        """`wait`, `read_wait`: seconds that writing and reading wait for others. `uri`: the path as SQLite takes it."""
+        """`wait`, `read_wait`: seconds that writing and reading wait for locks. `uri`: the path as SQLite takes it."""
         self.path = path
         self.wait = wait
         self.read_wait = read_wait
         self.in_memory = path == IN_MEMORY
         self.closed = False
         self._lock = threading.RLock()
-        """Who has it may use `writer`."""
+        """Guards `writer`."""
         self.idle: list[sqlite3.Connection] = []
         self._uri = uri
 
     # Opening.
 
     def open(self) -> None:
-        """Open the file, or make it, and see that it is what it should be."""
+        """Open or create the file, and check that it is the subclass's."""
         with self.translated("open"):
             self.writer = self.connect(self.wait)
             try:
@@ -67,7 +67,7 @@ class Database:
                 raise
 
     def connect(self, wait: float) -> sqlite3.Connection:
-        """A new connection. It begins no transaction by itself, and any thread may use it while no other does."""
+        """Return a new connection in autocommit mode. Any thread may use it, one at a time."""
         return sqlite3.connect(
             self._uri or self.path,
             uri=self._uri is not None,
@@ -78,13 +78,16 @@ class Database:
         )
 
     def _recognised(self) -> int:
-        """The format of the file, 0 for a new one; another's file, or a newer one, is left alone."""
+        """Return the version of the file's format, 0 for a new file.
+
+        Raises `MemoryDamaged` for another application's file, `MemoryTooNew` for a newer version. Changes neither.
+        """
         db = self.writer
         version = int(db.execute("PRAGMA user_version").fetchone()[0])
-        marked = int(db.execute("PRAGMA application_id").fetchone()[0])
-        used = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if (used or version) and marked != self.application_id:
-            raise MemoryDamaged(f"{self.path} is a SQLite file but {self.foreign}")
+        application_id = int(db.execute("PRAGMA application_id").fetchone()[0])
+        tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if (tables or version) and application_id != self.application_id:
+            raise MemoryDamaged(f"{self.path} is a SQLite file but {self.not_ours_hint}")
         if version > self.version:
             raise MemoryTooNew(
                 f"{self.path} has format {version}, this Engram knows up to {self.version};"
@@ -93,11 +96,11 @@ class Database:
         return version
 
     def ready(self, version: int) -> None:
-        """Bring a file of format `version` to the one of today, and read what must be known of it."""
+        """Migrate a file of format `version` to the current one, and read what the subclass needs to know of it."""
         raise NotImplementedError
 
     def use_log(self) -> None:
-        """Switch to a write-ahead log. SQLite itself does not wait for others here."""
+        """Switch to a write-ahead log. Waits for locks itself, because SQLite does not in this case."""
         deadline = time.monotonic() + self.wait
         while True:
             try:
@@ -111,9 +114,9 @@ class Database:
                 return
 
     def migrate(self, number: int, step: Callable[[sqlite3.Connection], None]) -> None:
-        """Take the file from format `number` to the next: the step commits together with its number."""
+        """Migrate the file from format `number` to the next. The step commits together with the new number."""
         with self.transaction() as db:
-            # Another process may have done it since.
+            # Another process may have migrated the file in the meantime.
             if int(db.execute("PRAGMA user_version").fetchone()[0]) == number:
                 step(db)
                 db.execute(f"PRAGMA application_id={self.application_id}")
@@ -122,19 +125,19 @@ class Database:
     # Reading and writing.
 
     def reading(self) -> AbstractContextManager[sqlite3.Connection]:
-        """A connection for reading, nobody else's for so long; in memory the only one, under the lock."""
+        """Return a context with a reading connection for this thread alone; in RAM, the only one, under the lock."""
         return self.holding("read") if self.in_memory else Reading(self)
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """A transaction on the writing connection: all of it is kept, or nothing."""
+        """Run a transaction on the writing connection. It commits at the end, or rolls back on an error."""
         with self.holding("write"), self.transaction() as db:
             yield db
 
     @contextmanager
     def holding(self, doing: str) -> Iterator[sqlite3.Connection]:
-        """The writing connection, under the lock and in no transaction."""
-        # Asked before the lock, too: in the child of a fork there may be nobody who lets go of it.
+        """Lend the writing connection, under the lock and outside a transaction. `doing`: the verb for messages."""
+        # Checked before the lock too: in a forked child, the thread that would release the lock may not exist.
         self.check_open()
         with self.translated(doing), self._lock:
             self.check_open()
@@ -142,49 +145,49 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """What `writing` is made of, for who has the lock already."""
+        """Run a transaction for a caller that holds the lock already."""
         db = self.writer
         db.execute("BEGIN IMMEDIATE")
         try:
             yield db
             db.execute("COMMIT")
         except BaseException:
-            self.taken_back()
+            self.on_rollback()
             # A failed COMMIT on a full disk has already rolled back.
             if db.in_transaction:
                 db.execute("ROLLBACK")
             raise
 
-    def taken_back(self) -> None:
-        """Called, under the lock, when nothing of a transaction is kept: forget what is known from it."""
+    def on_rollback(self) -> None:
+        """Hook, called under the lock before a rollback: drop what was cached from the transaction."""
 
     # Errors.
 
     def check_open(self) -> None:
-        """Raise `MemoryClosed` if it cannot be used any more."""
+        """Raise `MemoryClosed` if the database is closed."""
         if self.closed:
-            raise MemoryClosed(f"the {self.called} {self.path} is closed; open it again")
+            raise MemoryClosed(f"the {self.display_name} {self.path} is closed; open it again")
 
     @contextmanager
     def translated(self, doing: str) -> Iterator[None]:
-        """Raise Engram's errors in the place of others'."""
+        """Convert the driver's errors to `EngramError`s. `doing`: the verb for messages."""
         try:
             yield
-        except TROUBLE as error:
-            raise self.told(error, doing) from error
+        except DRIVER_ERRORS as error:
+            raise self.translate_error(error, doing) from error
 
-    def told(self, error: sqlite3.Error | OSError, doing: str) -> EngramError:
-        """The error to raise in the place of one of `TROUBLE`."""
+    def translate_error(self, error: sqlite3.Error | OSError, doing: str) -> EngramError:
+        """Return the `EngramError` for one of `DRIVER_ERRORS`."""
         if isinstance(error, OSError):
             return no_file(error, self.path, doing)
         if self.closed:
-            return MemoryClosed(f"the {self.called} {self.path} was closed during a {doing}; open it again")
+            return MemoryClosed(f"the {self.display_name} {self.path} was closed during a {doing}; open it again")
         return translate(error, self.path, doing, self.wait)
 
     # Closing.
 
     def close_idle(self, most: int) -> None:
-        """Close connections that nobody reads with, until there are `most`."""
+        """Close idle reading connections until at most `most` are left."""
         while len(self.idle) > most:
             try:
                 self.idle.pop(0).close()
@@ -192,7 +195,7 @@ class Database:
                 return
 
     def close(self) -> None:
-        """Let go of the file. Closing twice is allowed."""
+        """Close the connections. A second call does nothing."""
         with self._lock:
             if not self.closed:
                 self.closed = True
@@ -201,7 +204,7 @@ class Database:
 
 
 class Reading:
-    """What `reading` gives for a file. A request reads several times, and generators would cost it more than twice."""
+    """The context that `Database.reading` returns for a file. A generator would more than double its cost."""
 
     __slots__ = ("_database", "_db")
 
@@ -222,9 +225,9 @@ class Reading:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         database = self._database
-        # Closed only here, or when idle: never under somebody who reads.
+        # A connection is closed only here or while idle, never during a read of another thread.
         database.idle.append(self._db)
         if database.closed or len(database.idle) > database.idle_readers:
             database.close_idle(0 if database.closed else database.idle_readers)
-        if isinstance(error, TROUBLE):
-            raise database.told(error, "read") from error
+        if isinstance(error, DRIVER_ERRORS):
+            raise database.translate_error(error, "read") from error

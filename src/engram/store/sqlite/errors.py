@@ -1,4 +1,4 @@
-"""SQLite's errors as ours: what happened, to which file, and what to do."""
+"""Conversion of SQLite's errors to Engram's: what happened, to which file, and what to do."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import sqlite3
 
 from engram.errors import EngramError, MemoryDamaged, MemoryFull, MemoryLocked, MemoryReadOnly
 
-LITTLE = 1 << 20
-"""Bytes left on a disk that is called full."""
+ALMOST_FULL = 1 << 20
+"""Free bytes below which a disk counts as full."""
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 WRITING_FAILED = (
@@ -18,11 +18,11 @@ WRITING_FAILED = (
     sqlite3.SQLITE_IOERR_SHMSIZE,
     sqlite3.SQLITE_IOERR_SHMMAP,
 )
-"""Of a quota, or a limit on the size of files, SQLite says no more than this; what was written before stays good."""
+"""All that SQLite reports of a quota or a limit on the size of files. Data committed before stays intact."""
 
 
 def translate(error: sqlite3.Error, path: str, doing: str, wait: float) -> EngramError:
-    """The error to raise in the place of SQLite's, met while `doing` something with the memory at `path`."""
+    """Return the `EngramError` for an error of SQLite. `doing`: the verb of the operation; `wait`: seconds waited."""
     code = getattr(error, "sqlite_errorcode", None)
     primary = -1 if code is None else code & 0xFF
     if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
@@ -50,21 +50,21 @@ def translate(error: sqlite3.Error, path: str, doing: str, wait: float) -> Engra
 
 
 def damaged(path: str, error: Exception) -> MemoryDamaged:
-    """What reading something that was never written means."""
+    """Return the error for content that Engram never wrote."""
     return MemoryDamaged(f"{path} is damaged ({error}); run: engram doctor --memory {path}")
 
 
 def no_file(error: OSError, path: str, doing: str) -> EngramError:
-    """The error to raise in the place of the operating system's."""
+    """Return the `EngramError` for an error of the operating system."""
     if error.errno in NO_ROOM:
         return MemoryFull(f"{path}: the disk is full, nothing of this {doing} was kept; make room and try again")
     return MemoryReadOnly(f"cannot {doing} {path}: {error.strerror}; check the path")
 
 
 def disk_is_full(path: str) -> bool:
-    """Whether the file system of `path` has next to no room left."""
+    """Return whether the file system of `path` has less than `ALMOST_FULL` bytes left."""
     try:
-        room = os.statvfs(os.path.dirname(os.path.abspath(path)))
+        free = os.statvfs(os.path.dirname(os.path.abspath(path)))
     except OSError:
         return False
-    return room.f_bavail * room.f_frsize < LITTLE
+    return free.f_bavail * free.f_frsize < ALMOST_FULL

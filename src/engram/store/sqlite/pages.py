@@ -1,7 +1,7 @@
-"""The pages of a SQLite file, read without SQLite: for rows to which no way leads any more.
+"""The pages of a SQLite file, read without SQLite: for rows that SQLite cannot reach because of damage.
 
-Owns as much of the file format as that takes (https://www.sqlite.org/fileformat2.html): leaves of tables, records,
-overflow chains and the list of free pages. Assumes pages of 4096 bytes without reserved ones, as the store makes them.
+Owns the part of the file format that this needs (https://www.sqlite.org/fileformat2.html): leaves of tables, records,
+overflow chains and the list of free pages. Assumes pages of 4096 bytes without reserved bytes, as the store makes them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Row = tuple[Any, ...]
 
 
 class Pages:
-    """All rows in the leaves of tables, whatever leads to them. Text comes as bytes."""
+    """All rows in the leaves of tables, whether or not a tree leads to them. Text is returned as bytes."""
 
     def __init__(self, path: str) -> None:
         with open(path, "rb") as file:
@@ -29,7 +29,7 @@ class Pages:
         self._engrams: dict[int, Row] | None = None
 
     def engrams(self) -> dict[int, Row]:
-        """Rows of the engrams' table by seq, in the order of columns in which `Patient` asks for them."""
+        """Return the rows of the table of engrams by seq, with their columns in the order of `salvage.COLUMNS`."""
         if self._engrams is None:
             self._engrams = {}
             for page in self._leaves():
@@ -43,7 +43,7 @@ class Pages:
         return self._engrams
 
     def names(self, table: str) -> dict[int, str]:
-        """Names by number. Sessions and speakers look alike: sessions are those whose tree begins first."""
+        """Return names by number. Sessions and speakers have equal columns; the tree of sessions has the first root."""
         width = 2 if table == "namespaces" else 3
         trees: dict[int, dict[int, str]] = defaultdict(dict)
         for page in self._leaves():
@@ -52,7 +52,7 @@ class Pages:
                     trees[self._root(page)][number] = row[-1].decode("utf-8", "replace")
         found = [trees[root] for root in sorted(trees)]
         if table == "namespaces" or len(found) > 2:
-            # Of more than two trees, none can be told to be the one or the other.
+            # Among more than two trees, sessions and speakers cannot be told apart.
             return found[0] if table == "namespaces" and found else {}
         return dict(enumerate(found)).get(0 if table == "sessions" else 1, {})
 
@@ -64,7 +64,7 @@ class Pages:
         return [n for n in pages if n not in self._free and self._content[(n - 1) * PAGE_SIZE] == TABLE_LEAF]
 
     def _free_pages(self) -> set[int]:
-        """Pages that hold nothing any more, but still what they held: forgotten is forgotten."""
+        """Unused pages. They may hold rows that were deleted, which must stay deleted."""
         free: set[int] = set()
         trunk = int.from_bytes(self._content[32:36])
         while 1 < trunk <= self._count and trunk not in free:
@@ -77,7 +77,7 @@ class Pages:
 
     @cached_property
     def _parents(self) -> dict[int, int]:
-        """The parent of each page in a table's tree."""
+        """The parent of each page in the tree of a table."""
         parents: dict[int, int] = {}
         for number in range(2, self._count + 1):
             page = self._page(number)
@@ -97,7 +97,7 @@ class Pages:
         return page
 
     def _rows(self, number: int) -> list[tuple[int, Row]]:
-        """Rowid and values of every cell that can be read."""
+        """Rowid and values of every readable cell of a page."""
         page = self._page(number)
         rows = []
         for n in range(int.from_bytes(page[3:5])):
@@ -111,7 +111,7 @@ class Pages:
         return rows
 
     def _payload(self, page: bytes, start: int, size: int) -> bytes:
-        """The record of a cell, put together from its overflow pages. Raises ValueError if a part is missing."""
+        """The record of a cell, including its overflow pages. Raises ValueError if a part is missing."""
         if size > len(self._content):
             raise ValueError("a cell larger than the file")
         most = PAGE_SIZE - 35
@@ -132,7 +132,7 @@ class Pages:
 
 
 def _varint(data: bytes, start: int) -> tuple[int, int]:
-    """A number of 1 to 9 bytes, and where it ends. Raises IndexError at the end of the data."""
+    """Return a number of 1 to 9 bytes, and the offset after it. Raises IndexError at the end of the data."""
     value = 0
     for place in range(8):
         byte = data[start + place]
@@ -143,7 +143,7 @@ def _varint(data: bytes, start: int) -> tuple[int, int]:
 
 
 def _record(data: bytes) -> Row:
-    """The values of a record. Raises ValueError or IndexError if it is none."""
+    """Return the values of a record. Raises ValueError or IndexError if the data is no record."""
     end, place = _varint(data, 0)
     kinds = []
     while place < end:

@@ -1,4 +1,4 @@
-"""How an engram stands in the tables: rows to engrams and back, names to numbers, filters to SQL."""
+"""Conversion between engrams and rows: names to numbers, rows to engrams, filters to SQL."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from engram.engram import ROLES, Engram, metadata_json
+from engram.engram import ROLES, Engram, metadata_json, refuse_nul
 from engram.ids import id_from_bytes, id_to_bytes
 from engram.store.base import Filter
 from engram.times import from_microseconds, microseconds
@@ -24,34 +24,35 @@ INSERT = (
 )
 
 NAMES_REMEMBERED = 100_000
-"""Names whose numbers are kept in RAM before they are looked up again."""
+"""Names whose numbers are cached; of more, the cache is emptied."""
 
 Row = tuple[Any, ...]
 
 
 class Names:
-    """The numbers of namespaces, sessions and speakers, each given one when it is first used.
+    """The numbers of namespaces, sessions and speakers. A name gets a number when it is first used.
 
-    Remembers them from one transaction to the next for as long as nothing is forgotten: then names go, too.
+    Caches the numbers until an engram is deleted, because a deletion can delete names too.
     """
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, int, str], int] = {}
-        self._forgets = -1
+        self._last_deletion = -1
 
     def begin(self, db: sqlite3.Connection) -> None:
-        """Call first in a transaction."""
-        (forgets,) = db.execute("SELECT value FROM counters WHERE name = 'forgets'").fetchone()
-        if forgets != self._forgets or len(self._known) > NAMES_REMEMBERED:
+        """Check the cache. To be called at the beginning of every transaction."""
+        row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'deletions'").fetchone()
+        last_deletion = int(row[0]) if row else 0
+        if last_deletion != self._last_deletion or len(self._known) > NAMES_REMEMBERED:
             self._known = {}
-            self._forgets = forgets
+            self._last_deletion = last_deletion
 
-    def forget(self) -> None:
-        """Call when a transaction has been taken back: numbers that it gave are not valid."""
+    def clear(self) -> None:
+        """Empty the cache. To be called on a rollback, which takes back new numbers."""
         self._known = {}
 
     def number(self, db: sqlite3.Connection, table: str, namespace: int, name: str) -> int:
-        """The number of a name in `table`, given one if it is new; `namespace` is 0 for a namespace itself."""
+        """Return the number of a name in `table`; a new name gets one. `namespace` is 0 for the name of a namespace."""
         key = (table, namespace, name)
         number = self._known.get(key)
         if number is None:
@@ -67,7 +68,8 @@ class Names:
         return number
 
     def row(self, db: sqlite3.Connection, engram: Engram) -> Row:
-        """The values of `INSERT` for an engram."""
+        """Return the values of `INSERT` for an engram. Raises `InvalidEngram` if it holds a NUL character."""
+        refuse_nul(engram)
         namespace = self.number(db, "namespaces", 0, engram.namespace)
         at = microseconds(engram.at)
         return (
@@ -86,7 +88,7 @@ class Names:
 
 
 def engram_of(row: Row) -> Engram:
-    """An engram from a row of `COLUMNS`."""
+    """Return the engram in a row of `COLUMNS`."""
     _, key, namespace, session, role, speaker, text, at, recorded, kind, source, metadata = row
     return Engram(
         id=id_from_bytes(key),
@@ -104,7 +106,7 @@ def engram_of(row: Row) -> Engram:
 
 
 def conditions(where: Filter, prefix: str) -> tuple[str, list[object]]:
-    """A filter as SQL over the engrams, their columns under `prefix`."""
+    """Return a filter as an SQL condition on the table of engrams, and its values. `prefix`: of the columns' names."""
     parts, values = ["1"], list[object]()
     space = "(SELECT number FROM namespaces WHERE name = ?)"
     if where.session is not None:
@@ -127,10 +129,10 @@ def conditions(where: Filter, prefix: str) -> tuple[str, list[object]]:
 
 
 def drop_unused_names(db: sqlite3.Connection, used: Sequence[tuple[int, int, int | None]]) -> None:
-    """A name that nothing bears any more is text of what was forgotten, too; `used`: what bore the forgotten."""
+    """Delete the names that no engram has any more. `used`: numbers of the names of the deleted engrams."""
     spaces, sessions, speakers = (set(numbers) for numbers in zip(*used, strict=True)) if used else ((), (), ())
     gone = "DELETE FROM {} WHERE number = ? AND NOT EXISTS (SELECT 1 FROM engrams e WHERE {})"
-    # A speaker is looked for within their namespace, the index that there is.
+    # By the index of namespaces: there is none of speakers.
     speaker = "e.namespace = speakers.namespace AND e.speaker = number"
     db.executemany(gone.format("speakers", speaker), ((n,) for n in speakers if n is not None))
     db.executemany(gone.format("sessions", "e.session = number"), ((n,) for n in sessions))

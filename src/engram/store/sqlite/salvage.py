@@ -1,11 +1,12 @@
-"""A database that may be damaged, read as far as it goes.
+"""Reading a memory's file that may be damaged: examination, and salvage of the engrams that can be read.
 
-Owns the ways around damage: halves of ranges, indexes in place of tables, a header made anew in a copy, and last the
-pages themselves.
+Owns the ways around damage: halves of ranges, indexes instead of tables, a new header in a copy, and at last the pages
+themselves.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import sqlite3
@@ -14,16 +15,17 @@ import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from engram.engram import Engram, checked
+from engram.store.positions import Position
 from engram.store.sqlite.migrations import APPLICATION_ID, VERSION
 from engram.store.sqlite.pages import HEADER, PAGE_SIZE, TABLE_INTERIOR, TABLE_LEAF, Pages
 from engram.store.sqlite.rows import engram_of
 
 SPAN = 512
-"""Rows read at a time around damage."""
+"""Rows that one query reads."""
 
 MAGIC = b"SQLite format 3\0"
 FRACTIONS = b"\0\x40\x20\x20"
@@ -35,13 +37,13 @@ Row = tuple[Any, ...]
 
 @contextmanager
 def opened(path: str) -> Iterator[sqlite3.Connection]:
-    """A connection that cannot change the file or anything beside it."""
+    """Open a connection that cannot change the file or other files in its folder."""
     with ExitStack() as stack:
         logged = os.path.exists(f"{path}-wal") and os.path.getsize(f"{path}-wal") > 0
         header, pages = mended_header(path)
         uri = f"file:{quote(os.path.abspath(path))}?mode=ro&immutable=1"
         if logged or header:
-            # Reading a log needs a file for sharing beside it, and repairs what a crash left: in a copy.
+            # SQLite writes files into the folder when it reads a log, and it repairs after a crash: so it gets a copy.
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="engram-doctor-"))
             copy = os.path.join(folder, "memory.db")
             shutil.copyfile(path, copy)
@@ -53,15 +55,15 @@ def opened(path: str) -> Iterator[sqlite3.Connection]:
                     file.truncate(max(pages * PAGE_SIZE, os.path.getsize(copy)))
             uri = f"file:{quote(copy)}"
         db = stack.enter_context(closing(sqlite3.connect(uri, uri=True)))
-        # Damaged text need not be UTF-8: it is decoded row by row, to lose that row alone.
+        # Damaged text may not be UTF-8. Decoded row by row, only that row is lost.
         db.text_factory = bytes
         yield db
 
 
 def mended_header(path: str) -> tuple[bytes, int]:
-    """A header with which SQLite opens a file whose own is damaged, or that was cut off; and its number of pages.
+    """Return a header with which SQLite opens a file whose header is damaged or that was cut off, and its pages.
 
-    Empty if the file's own will do. See https://www.sqlite.org/fileformat2.html, section 1.3.
+    The header is empty if the file needs none. See https://www.sqlite.org/fileformat2.html, section 1.3.
     """
     with open(path, "rb") as file:
         found = file.read(HEADER + 1)
@@ -83,27 +85,95 @@ def mended_header(path: str) -> tuple[bytes, int]:
     return bytes(header), pages
 
 
+class FileReport(NamedTuple):
+    """The state of a memory's file."""
+
+    problems: list[str]
+    readable: int = 0
+    """Engrams that can be read."""
+    lost: int | None = None
+    """Known engrams that cannot be read; None if even that is unknown."""
+    format: int | None = None
+    """Version of the format; None if it cannot be read."""
+    head: str = ""
+    """Head of the store's log, as far as it can be known."""
+    identity: str | None = None
+    """Identity of the store; None if it cannot be read."""
+
+
+def examine_file(path: str) -> FileReport:
+    """Read the whole file and report its state."""
+    with opened(path) as db:
+        try:
+            version: int | None = int(db.execute("PRAGMA user_version").fetchone()[0])
+            application_id = int(db.execute("PRAGMA application_id").fetchone()[0])
+            problems = _check_integrity(db)
+        except sqlite3.DatabaseError as error:
+            version, application_id, problems = None, APPLICATION_ID, [f"SQLite cannot read it: {error}"]
+        if application_id != APPLICATION_ID:
+            return FileReport(["it is a SQLite file but not an Engram memory"])
+        if version is not None and version > VERSION:
+            return FileReport([f"its format {version} is newer than this Engram ({VERSION})"], format=version)
+        if mended_header(path)[0]:
+            problems.insert(0, "its header is damaged, or it was cut off")
+        reader = SalvageReader(db, path)
+        readable = sum(1 for _ in reader.engrams())
+        lost = reader.lost_ids()
+        if reader.unnamed:
+            problems.append(f"{reader.unnamed} engrams have lost the name of their namespace, session or speaker")
+        if lost and not problems:
+            problems.append(f"{len(lost)} engrams cannot be read")
+        known = len(lost) if reader.all_known else None
+        return FileReport(problems, readable, known, version, str(Position(reader.last, 0)), reader.identity())
+
+
+def _check_integrity(db: sqlite3.Connection) -> list[str]:
+    """The problems that SQLite's integrity check reports."""
+    try:
+        rows = db.execute("PRAGMA integrity_check(20)").fetchall()
+    except sqlite3.DatabaseError as error:
+        return [str(error)]
+    texts = (row[0].decode(errors="replace") if isinstance(row[0], bytes) else str(row[0]) for row in rows)
+    return [line for text in texts if text != "ok" for line in text.splitlines() if not line.startswith("***")]
+
+
+def without_nul(engram: Engram) -> Engram:
+    """Return an engram with U+FFFD in place of each NUL character."""
+    fields = {field.name: getattr(engram, field.name) for field in dataclasses.fields(engram)}
+    return dataclasses.replace(engram, **{name: _replaced(value) for name, value in fields.items()})
+
+
+def _replaced(value: Any) -> Any:
+    """A field, or a JSON value, without NUL characters."""
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd")
+    if isinstance(value, dict):
+        return {_replaced(key): _replaced(item) for key, item in value.items()}
+    return [_replaced(item) for item in value] if isinstance(value, list) else value
+
+
 class SalvageReader:
-    """A database that may be damaged, read as far as it goes."""
+    """Reads a database that may be damaged, as far as possible."""
 
     def __init__(self, db: sqlite3.Connection, path: str) -> None:
-        """`db`: a connection to the file at `path`, made by `opened`."""
+        """`db`: a connection to the file at `path` from `opened`."""
         self._db = db
         self._path = path
         self._read: set[int] = set()
         self._known, self.all_known = self._ids()
-        """Seqs and ids as the index of the ids has them, and whether it could be read to its end."""
+        """Seqs and ids from the index of ids, and whether all of that index can be read."""
         self.last = self._last(os.path.getsize(path))
-        """The highest seq there can be; 0 if nothing can be read."""
+        """The highest seq that is possible; 0 if nothing can be read."""
         self.unnamed = 0
+        """Engrams whose namespace, session or speaker had no name that could be read."""
         self._names = {table: self._read_names(table) for table in ("namespaces", "sessions", "speakers")}
 
     def engrams(self) -> Iterator[Engram]:
-        """Every engram that can be read, in the order of appending."""
+        """Iterate over every engram that can be read, in the order of appending."""
         query = f"SELECT {COLUMNS} FROM engrams WHERE seq BETWEEN ? AND ? ORDER BY seq"
         low = 1
         while low <= self.last:
-            # Over what was forgotten in one step, where the table can still tell.
+            # Skip deleted engrams in one step, if the table can be read there.
             (following,) = self._row("SELECT min(seq) FROM engrams WHERE seq >= ?", low) or (low,)
             if following is None:
                 return
@@ -116,18 +186,18 @@ class SalvageReader:
             low += SPAN
 
     def identity(self) -> str | None:
-        """By which the store knows its own index; None if it cannot be read."""
+        """Return the identity of the store; None if it cannot be read."""
         row = self._row("SELECT value FROM counters WHERE name = 'identity'")
         return f"{row[0]:016x}" if row and isinstance(row[0], int) else None
 
     def lost_ids(self) -> list[str]:
-        """The ids that are known of and were not read by `engrams`."""
+        """Return the known ids that `engrams` could not read."""
         return [str(uuid.UUID(bytes=key)) for seq, key in sorted(self._known.items()) if seq not in self._read]
 
     def _ids(self) -> tuple[dict[int, bytes], bool]:
         known: dict[int, bytes] = {}
         try:
-            # This index holds all that is asked for, so that the table itself is not touched.
+            # The index holds both columns, so that SQLite does not read the table.
             rows = self._db.execute("SELECT seq, id FROM engrams INDEXED BY engrams_by_id")
             known.update((seq, key) for seq, key in rows if isinstance(seq, int) and len(key) == 16)
         except sqlite3.DatabaseError:
@@ -135,7 +205,7 @@ class SalvageReader:
         return known, True
 
     def _last(self, size: int) -> int:
-        """The highest seq there can be."""
+        """The highest seq that is possible."""
         if self.all_known:
             known = max(self._known, default=0)
             row = self._row("SELECT seq FROM sqlite_sequence WHERE name = 'engrams'")
@@ -146,7 +216,7 @@ class SalvageReader:
 
     @cached_property
     def _pages(self) -> Pages:
-        """The file as pages, for what SQLite cannot reach."""
+        """The pages of the file, for what SQLite cannot reach."""
         return Pages(self._path)
 
     def _row(self, query: str, *values: object) -> Row | None:
@@ -157,19 +227,19 @@ class SalvageReader:
         return row
 
     def _span(self, query: str, low: int, high: int) -> list[Row]:
-        """The rows between two seqs; where that fails, those of its halves, down to single rows."""
+        """The rows between two seqs; where that fails, the rows of both halves, down to single rows."""
         try:
             return self._db.execute(query, (low, high)).fetchall()
         except sqlite3.DatabaseError:
             if low >= high:
                 row = self._pages.engrams().get(low)
-                # What is in no index is no longer there: a page can hold what was forgotten.
+                # A page can hold deleted rows: those are in no index.
                 return [row] if row and (not self.all_known or low in self._known) else []
             middle = (low + high) // 2
             return self._span(query, low, middle) + self._span(query, middle + 1, high)
 
     def _read_names(self, table: str) -> dict[int, str]:
-        """Names by number: from the table, and what it has lost from its index or the pages themselves."""
+        """Names by number, from the table; missing ones from its index or from the pages."""
         names: dict[int, str] = {}
         damaged = False
         for source in (table, f"{table} INDEXED BY sqlite_autoindex_{table}_1"):
@@ -185,18 +255,21 @@ class SalvageReader:
         return names
 
     def _engram(self, row: Row) -> Engram | None:
-        """The engram in a row, or None if what it says cannot be one."""
+        """The engram in a row; None if the row does not hold a valid one.
+
+        NUL characters, which old versions stored, are replaced with U+FFFD: a new memory refuses them.
+        """
         values = [value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value for value in row]
         values[1] = row[1]
         unnamed = False
-        for place, table in ((2, "namespaces"), (3, "sessions"), (5, "speakers")):
-            number = row[place]
+        for index, table in ((2, "namespaces"), (3, "sessions"), (5, "speakers")):
+            number = row[index]
             if number is not None:
-                values[place] = self._names[table].get(number)
-                unnamed = unnamed or values[place] is None
-                values[place] = values[place] or f"recovered-{number}"
+                values[index] = self._names[table].get(number)
+                unnamed = unnamed or values[index] is None
+                values[index] = values[index] or f"recovered-{number}"
         try:
-            engram = checked(engram_of(tuple(values)))
+            engram = checked(without_nul(engram_of(tuple(values))))
         except (ValueError, TypeError, IndexError, OverflowError, RecursionError):
             return None
         self.unnamed += unnamed

@@ -1,8 +1,11 @@
 """The store in one SQLite file: WAL, `synchronous=FULL`, so an acknowledged engram survives a power cut.
 
-Owns the SQL, and what a memory's file is among SQLite files (`MemoryFile`): how it is found, migrated, and opened for
-reading only. No connection may pass a fork: a child process opens the memory itself. Knows nothing of the pool of
-connections, nor of how errors are told (`database`).
+Owns the SQL, and how the file of a memory is checked, migrated and opened for reading only (`MemoryFile`). A connection
+must not cross a fork: a child process opens the memory itself. Does not know how connections are pooled and errors
+translated: `connections` does.
+
+A seq is the rowid of an engram. It grows in commit order over all namespaces, because SQLite has one writer at a time;
+so it is also the engram's position in the log.
 """
 
 from __future__ import annotations
@@ -10,38 +13,49 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import quote
 
 from engram.engram import MAX_NAME_BYTES, Engram, canonical_id
 from engram.errors import InvalidEngram, MemoryClosed, MemoryLocked, MemoryReadOnly, NotFound
-from engram.ids import id_to_bytes
-from engram.store.base import Filter, Record, StoreStats
+from engram.ids import id_from_bytes, id_to_bytes
+from engram.store.base import Changes, Distance, Filter, Key, Record, StoreStats
+from engram.store.positions import Position, distance
 from engram.store.sqlite.connections import IN_MEMORY, Database
 from engram.store.sqlite.errors import damaged
-from engram.store.sqlite.migrations import APPLICATION_ID, MIGRATIONS, VERSION
+from engram.store.sqlite.migrations import APPLICATION_ID, MIGRATIONS, VERSION, imitate_version_2
 from engram.store.sqlite.rows import COLUMNS, INSERT, RECORD, Names, Row, conditions, drop_unused_names, engram_of
 
+T = TypeVar("T")
+
+HEAD = (
+    "SELECT (SELECT seq FROM sqlite_sequence WHERE name = 'engrams'),"
+    " (SELECT seq FROM sqlite_sequence WHERE name = 'deletions')"
+)
 PAGE = 500
-"""Rows read at a time where many are listed."""
+"""Rows that one query reads while many are listed."""
 
 LAST_SEQ = (1 << 63) - 1
-"""The highest seq that SQLite can give out."""
+"""The highest rowid in SQLite."""
 
 IDLE_READERS = 16
-"""Connections for reading that are kept open when nobody reads."""
+"""Reading connections that stay open while nobody reads."""
 
 RECORD_CHARACTERS = 16 << 20
-"""Characters of text after which `records` gives no more at a time."""
+"""Characters of text after which `changes` ends a batch."""
+
+DELETIONS_AT_ONCE = 50_000
+"""Deletions in one batch of `changes`."""
 
 
 class MemoryFile(Database):
-    """The file of a memory, or what stands for it in RAM: written so that a commit survives a power cut."""
+    """The file of a memory, or its database in RAM. A commit survives a power cut."""
 
-    called = "memory"
-    foreign = "not an Engram memory; give another path"
+    display_name = "memory"
+    not_ours_hint = "not an Engram memory; give another path"
     application_id = APPLICATION_ID
     version = VERSION
     idle_readers = IDLE_READERS
@@ -52,29 +66,36 @@ class MemoryFile(Database):
         self.read_only = read_only or must_read_only(path)
         super().__init__(path, wait=wait, read_wait=wait, uri=uri_of(path, self.read_only))
         self.names = Names()
-        """Here, and not the store's: it must hear of every transaction that is taken back."""
+        """In this class, because it must be cleared on every rollback."""
         self.identity = ""
+        self._imitates = False
+        """Whether the file has version 1 and cannot be migrated."""
         self._process = os.getpid()
         self.open()
 
     def connect(self, wait: float) -> sqlite3.Connection:
-        """A new connection, which syncs every commit."""
+        """Return a new connection, which syncs every commit to the disk."""
         if not self.in_memory and not self.read_only:
             os.makedirs(folder_of(self.path), exist_ok=True)
         db = super().connect(wait)
         try:
             db.execute("PRAGMA synchronous=FULL")
+            if self._imitates:
+                imitate_version_2(db)
         except BaseException:
             db.close()
             raise
         return db
 
     def ready(self, version: int) -> None:
-        """Migrate the file, or refuse to where it can only be read; learn which memory it is."""
+        """Migrate the file, and read the identity of the memory. A file of version 1 can be read unmigrated."""
         if not self.read_only:
             self.use_log()
             for number in range(version, VERSION):
                 self.migrate(number, MIGRATIONS[number])
+        elif version == 1:
+            self._imitates = True
+            imitate_version_2(self.writer)
         elif version < VERSION:
             raise MemoryReadOnly(
                 f"{self.path} has format {version} and must be migrated to {VERSION}; open it once with write access"
@@ -84,40 +105,40 @@ class MemoryFile(Database):
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """A durable transaction."""
+        """Run a transaction that is durable when it has committed."""
         if self.read_only:
             raise MemoryReadOnly(f"{self.path} is open for reading only; open it without read_only to write")
         with super().writing() as db:
             yield db
 
-    def taken_back(self) -> None:
-        """Numbers that were given to names are not valid."""
-        self.names.forget()
+    def on_rollback(self) -> None:
+        """Empty the cache of names."""
+        self.names.clear()
 
     def check_open(self) -> None:
-        """No connection may pass a fork, either."""
+        """Raise `MemoryClosed` if the database is closed, or was opened before a fork."""
         super().check_open()
         if self._process != os.getpid():
             raise MemoryClosed(f"the memory {self.path} was opened before a fork; a child process must open it itself")
 
     def close(self) -> None:
-        """Let go of the file; what a fork has carried here is the parent's to close."""
+        """Close the connections, unless they belong to the parent process."""
         if self._process == os.getpid():
             super().close()
 
 
 class SqliteStore:
-    """A `Store` in one SQLite file (see `store.base` for what the methods promise)."""
+    """A `Store` and `Log` in one SQLite file."""
 
     def __init__(self, path: str | Path, *, read_only: bool = False, wait: float = 10.0) -> None:
-        """Open, or make, the memory at `path`; ":memory:" keeps it in RAM.
+        """Open or create the memory at `path`; ":memory:" is a database in RAM.
 
-        `wait`: seconds to wait for another process's write before `MemoryLocked`.
-        Raises `MemoryDamaged`, `MemoryTooNew`, `MemoryReadOnly`, `MemoryFull` or `MemoryLocked`, naming the file, and
-        `NotFound` if there is none to be read.
+        `wait`: seconds to wait for a write of another process before `MemoryLocked`. Raises `MemoryDamaged`,
+        `MemoryTooNew`, `MemoryReadOnly`, `MemoryFull` or `MemoryLocked`, which name the file, and `NotFound` if a file
+        to be read does not exist.
         """
-        self.path = str(path)
-        self._file = MemoryFile(self.path, read_only, wait)
+        self.description = str(path)
+        self._file = MemoryFile(self.description, read_only, wait)
         self._names = self._file.names
         self.read_only = self._file.read_only
         self.identity = self._file.identity
@@ -126,19 +147,19 @@ class SqliteStore:
         try:
             return engram_of(row)
         except (ValueError, TypeError, AttributeError, IndexError, OverflowError, RecursionError) as error:
-            raise damaged(self.path, error) from error
+            raise damaged(self.description, error) from error
 
     # Writing.
 
     def append(self, engrams: Sequence[Engram]) -> list[bool]:
-        """Write all in one durable commit; False for one that was there already, word for word."""
+        """Write all of `engrams` in one durable commit, or none of them."""
         if not engrams:
             return []
         with self._file.writing() as db:
             self._names.begin(db)
             rows = [self._names.row(db, engram) for engram in engrams]
             if len(rows) > 1:
-                # All at once is faster, but does not say which of them were there.
+                # One call is faster, but does not tell which of them existed already.
                 db.execute("SAVEPOINT many")
                 if db.executemany(INSERT, rows).rowcount == len(rows):
                     return [True] * len(rows)
@@ -148,11 +169,11 @@ class SqliteStore:
     def _insert(self, db: sqlite3.Connection, row: Row, engram: Engram) -> bool:
         new = db.execute(INSERT, row).rowcount == 1
         if not new and self._get(db, row[0]) != engram:
-            raise InvalidEngram(f"id {engram.id} is already there with other content; leave id out to get a new one")
+            raise InvalidEngram(f"id {engram.id} is in use with other content; leave id out to get a new one")
         return new
 
     def forget(self, where: Filter, id: str | None = None) -> int:
-        """Remove what is meant, in one durable commit; returns how many engrams."""
+        """Delete the engrams that a filter admits, in one durable commit."""
         condition, values = conditions(where, "")
         if id is not None:
             condition += " AND id = ?"
@@ -160,18 +181,17 @@ class SqliteStore:
         with self._file.writing() as db:
             names = db.execute(f"SELECT DISTINCT namespace, session, speaker FROM engrams WHERE {condition}", values)
             used = names.fetchall()
-            db.execute(f"INSERT INTO forgotten SELECT seq FROM engrams WHERE {condition}", values)
-            # By number: what the condition means must not change once rows are going.
-            gone = db.execute("DELETE FROM engrams WHERE seq IN (SELECT seq FROM forgotten)").rowcount
+            last = self._head(db).deleted
+            db.execute(
+                "INSERT INTO deletions (namespace, seq)"
+                f" SELECT namespace, seq FROM engrams WHERE {condition} ORDER BY seq",
+                values,
+            )
+            # By seq, because the condition on names changes its meaning while rows are deleted.
+            doomed = "SELECT seq FROM deletions WHERE number > ?"
+            deleted = db.execute(f"DELETE FROM engrams WHERE seq IN ({doomed})", (last,)).rowcount
             drop_unused_names(db, used)
-            if gone:
-                db.execute("UPDATE counters SET value = value + 1 WHERE name = 'forgets'")
-        return gone
-
-    def clear_forgotten(self, seqs: Iterable[int]) -> None:
-        """The index has dropped these."""
-        with self._file.writing() as db:
-            db.executemany("DELETE FROM forgotten WHERE seq = ?", ((seq,) for seq in seqs))
+        return deleted
 
     # Reading.
 
@@ -180,49 +200,55 @@ class SqliteStore:
         return None if row is None else self._engram(row)
 
     def get(self, id: str) -> Engram | None:
-        """The engram with this id, or None."""
+        """Return the engram with this id, or None."""
         with self._file.reading() as db:
             return self._get(db, id_to_bytes(canonical_id(id)))
 
     def by_id(self, ids: Sequence[str], namespace: str | None = None) -> dict[str, Engram]:
-        """Those of the engrams with these ids that are there, in `namespace` if one is given, by id."""
+        """Return the engrams with these ids, by id; only those of `namespace` if it is given."""
         keys = [id_to_bytes(canonical_id(id)) for id in ids]
-        # With the plus SQLite goes by the ids: by the namespace it would read all that it holds.
+        # The plus makes SQLite use the index of ids: by namespace it would read all engrams of the namespace.
         inside = "" if namespace is None else " AND +e.namespace = (SELECT number FROM namespaces WHERE name = ?)"
         found: dict[str, Engram] = {}
         with self._file.reading() as db:
-            for start in range(0, len(keys), PAGE):
-                part = keys[start : start + PAGE]
+            for part in pages(keys):
                 query = f"SELECT {COLUMNS} WHERE e.id IN ({', '.join('?' * len(part))}){inside}"
                 rows = db.execute(query, part if namespace is None else [*part, namespace])
                 found.update((engram.id, engram) for engram in map(self._engram, rows))
         return found
 
-    def seq_of(self, id: str) -> int | None:
-        """Where the engram with this id stands in the order of appending, or None."""
+    def keys(self, ids: Sequence[str]) -> dict[str, Key]:
+        """Return the keys of the engrams with these ids, by id."""
+        wanted = {id_to_bytes(canonical_id(id)): id for id in ids}
+        found: dict[str, Key] = {}
         with self._file.reading() as db:
-            row = db.execute("SELECT seq FROM engrams WHERE id = ?", (id_to_bytes(canonical_id(id)),)).fetchone()
-        return None if row is None else int(row[0])
+            for part in pages(list(wanted)):
+                marks = ", ".join("?" * len(part))
+                rows = db.execute(f"SELECT id, namespace, seq FROM engrams WHERE id IN ({marks})", part)
+                found.update((id_from_bytes(key), Key(namespace, seq)) for key, namespace, seq in rows)
+        return found
 
-    def by_seq(self, seqs: Sequence[int]) -> dict[int, Engram]:
-        """The engrams that are still there among `seqs`, by seq."""
+    def by_seq(self, namespace: int, seqs: Sequence[int]) -> dict[int, Engram]:
+        """Return the engrams of a namespace with these seqs."""
         found: dict[int, Engram] = {}
         with self._file.reading() as db:
-            for start in range(0, len(seqs), PAGE):
-                part = list(map(int, seqs[start : start + PAGE]))
-                rows = db.execute(f"SELECT {COLUMNS} WHERE e.seq IN (SELECT value FROM json_each(?))", (str(part),))
+            for part in pages(seqs):
+                # The plus makes SQLite use the seqs.
+                query = f"SELECT {COLUMNS} WHERE +e.namespace = ? AND e.seq IN (SELECT value FROM json_each(?))"
+                rows = db.execute(query, (namespace, str(list(map(int, part)))))
                 found.update((int(row[0]), self._engram(row)) for row in rows)
         return found
 
     def engrams(
         self, where: Filter, limit: int | None = None, after_id: str | None = None, *, newest: bool = False
     ) -> Iterator[Engram]:
-        """Engrams in the order of appending, read a page at a time: what is appended meanwhile comes too."""
+        """Iterate over engrams in commit order, a page at a time. Engrams appended in the meantime are included."""
         after = None
         if after_id is not None:
-            after = self.seq_of(after_id)
-            if after is None:
-                raise NotFound(f"no engram has the id {after_id}; after_id must name one in {self.path}")
+            key = self.keys([after_id]).get(canonical_id(after_id))
+            if key is None:
+                raise NotFound(f"no engram has the id {after_id}; after_id must be the id of one in {self.description}")
+            after = key.seq
         return self._pages(where, limit, after, newest)
 
     def _pages(self, where: Filter, limit: int | None, after: int | None, newest: bool) -> Iterator[Engram]:
@@ -242,80 +268,41 @@ class SqliteStore:
             left -= page if left > 0 else 0
 
     def count(self, where: Filter) -> int:
-        """How many engrams there are."""
+        """Return the number of engrams that a filter admits."""
         condition, values = conditions(where, "")
         with self._file.reading() as db:
             return int(db.execute(f"SELECT count(*) FROM engrams WHERE {condition}", values).fetchone()[0])
 
-    def version(self) -> tuple[int, int]:
-        """The highest seq ever given out (0 for none), and how often something was forgotten."""
-        with self._file.reading() as db:
-            row = db.execute(
-                "SELECT (SELECT seq FROM sqlite_sequence WHERE name = 'engrams'),"
-                " (SELECT value FROM counters WHERE name = 'forgets')"
-            ).fetchone()
-        return int(row[0] or 0), int(row[1] or 0)
-
-    def records(self, after_seq: int, limit: int) -> list[Record]:
-        """Up to `limit` records with a seq over `after_seq`, the lowest first; fewer where their texts are long."""
-        found: list[Record] = []
-        room = RECORD_CHARACTERS
-        with self._file.reading() as db:
-            rows = db.execute(f"{RECORD} WHERE seq > ? ORDER BY seq LIMIT ?", (after_seq, limit))
-            for row in rows:
-                found.append(Record._make(row))
-                room -= len(row[-1])
-                if room < 0:
-                    break
-            rows.close()
-        return found
-
-    def seqs(self, after_seq: int) -> list[int]:
-        """The seqs over `after_seq` that name an engram, lowest first."""
-        with self._file.reading() as db:
-            return [int(row[0]) for row in db.execute("SELECT seq FROM engrams WHERE seq > ?", (after_seq,))]
-
     def session_seqs(self, namespace: str, session: str, limit: int) -> list[int]:
-        """The last `limit` seqs of one session, lowest first."""
+        """Return the last `limit` seqs of one session, in ascending order."""
         condition, values = conditions(Filter(namespace, session), "")
         with self._file.reading() as db:
             rows = db.execute(f"SELECT seq FROM engrams WHERE {condition} ORDER BY seq DESC LIMIT ?", (*values, limit))
             return [int(row[0]) for row in rows][::-1]
 
-    def previous_in_session(self, session: int, seq: int) -> int:
-        """The highest seq under `seq` in a session, by its number; 0 for none."""
-        with self._file.reading() as db:
-            row = db.execute("SELECT max(seq) FROM engrams WHERE session = ? AND seq < ?", (session, seq)).fetchone()
-        return int(row[0] or 0)
-
-    def forgotten(self) -> list[int]:
-        """Seqs that were forgotten and that no index has yet been told to drop."""
-        with self._file.reading() as db:
-            return [int(row[0]) for row in db.execute("SELECT seq FROM forgotten ORDER BY seq")]
-
     def namespace_number(self, namespace: str) -> int | None:
-        """The number that stands for a namespace in records; None if it holds nothing."""
+        """Return the number of a namespace; None if it holds no engram."""
         with self._file.reading() as db:
             row = db.execute("SELECT number FROM namespaces WHERE name = ?", (namespace,)).fetchone()
         return None if row is None else int(row[0])
 
     def speakers(self, namespace: int) -> dict[str, int]:
-        """The names that speak in a namespace, each with the number that stands for it in records."""
+        """Return the numbers of the speakers of a namespace, by name."""
         with self._file.reading() as db:
             return dict(db.execute("SELECT name, number FROM speakers WHERE namespace = ?", (namespace,)).fetchall())
 
     def namespaces(self, prefix: str = "") -> list[tuple[str, int]]:
-        """Every namespace whose name begins so, with its number of engrams, by name; no other is looked at."""
+        """Return every namespace whose name begins with `prefix` and its number of engrams, by name."""
         with self._file.reading() as db:
             query = (
                 "SELECT name, (SELECT count(*) FROM engrams WHERE namespace = number) FROM namespaces"
                 " WHERE name >= ? AND name < ? ORDER BY name"
             )
-            # Compared as UTF-8: no name that begins so is as great.
+            # SQLite compares UTF-8, and no longer name can come after this one.
             return db.execute(query, (prefix, prefix + "\U0010ffff" * MAX_NAME_BYTES)).fetchall()
 
     def sessions(self, namespace: str) -> list[tuple[str, int]]:
-        """Every session of a namespace with its number of engrams, in the order in which they began."""
+        """Return every session of a namespace and its number of engrams, in the order in which they began."""
         with self._file.reading() as db:
             query = (
                 "SELECT s.name, (SELECT count(*) FROM engrams e WHERE e.session = s.number) FROM sessions s"
@@ -324,27 +311,88 @@ class SqliteStore:
             return db.execute(query, (namespace,)).fetchall()
 
     def stats(self) -> StoreStats:
-        """Counts over the whole store."""
+        """Return counts over the whole store."""
         tables = ("engrams", "namespaces", "sessions")
         with self._file.reading() as db:
             engrams, namespaces, sessions = (
                 int(db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]) for table in tables
             )
-        files = [] if self._file.in_memory else [self.path, self.path + "-wal", self.path + "-shm"]
+        files = [] if self._file.in_memory else [self.description + suffix for suffix in ("", "-wal", "-shm")]
         return StoreStats(engrams, namespaces, sessions, sum(map(size_of, files)))
 
-    # Keeping.
+    # Log.
+
+    def head(self) -> str:
+        """Return the cursor behind the last change."""
+        with self._file.reading() as db:
+            return str(self._head(db))
+
+    def changes(self, cursor: str, limit: int) -> Changes:
+        """Return the changes after `cursor`."""
+        with self._file.reading() as db:
+            # Read in this order: the head must not be ahead of the engrams, nor an engram ahead of its deletion.
+            head = self._head(db)
+            start = head.start(cursor, self._pruned(db))
+            appended, more = self._records(db, start.appended, limit)
+            query = "SELECT namespace, seq, number FROM deletions WHERE number > ? ORDER BY number LIMIT ?"
+            rows = db.execute(query, (start.deleted, DELETIONS_AT_ONCE)).fetchall()
+        last = appended[-1].seq if appended else start.appended
+        end = Position(last if more else max(last, head.appended), rows[-1][2] if rows else start.deleted)
+        deleted = [Key(namespace, seq) for namespace, seq, _ in rows]
+        return Changes(appended, deleted, str(end), more or len(rows) == DELETIONS_AT_ONCE)
+
+    def _records(self, db: sqlite3.Connection, after: int, limit: int) -> tuple[list[Record], bool]:
+        """The records after a seq, and whether the batch ended early."""
+        records: list[Record] = []
+        room = RECORD_CHARACTERS
+        rows = db.execute(f"{RECORD} WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit))
+        for row in rows:
+            records.append(Record._make(row))
+            room -= len(row[-1])
+            if room < 0:
+                break
+        rows.close()
+        return records, room < 0 or len(records) == limit
+
+    def distance(self, start: str, end: str) -> Distance:
+        """Return the number of changes between two cursors."""
+        return distance(start, end)
+
+    def skip(self, cursor: str, keep: int) -> str:
+        """Return a cursor after which about the last `keep` engrams follow, and all deletions that follow `cursor`."""
+        with self._file.reading() as db:
+            head = self._head(db)
+            return str(head.keeping(head.start(cursor, self._pruned(db)), keep))
+
+    def _head(self, db: sqlite3.Connection) -> Position:
+        appended, deleted = db.execute(HEAD).fetchone()
+        return Position(int(appended or 0), int(deleted or 0))
+
+    def _pruned(self, db: sqlite3.Connection) -> int:
+        row = db.execute("SELECT value FROM counters WHERE name = 'pruned'").fetchone()
+        return int(row[0]) if row else 0
+
+    # Maintenance.
 
     def compact(self) -> None:
-        """Rewrite the file without what was forgotten, and empty the log: needs every other reader to be still."""
+        """Rewrite the file and truncate SQLite's log, so that neither holds text of a deleted engram.
+
+        Prunes the deletions that were logged before the previous call. Raises `MemoryLocked` if another process keeps
+        reading.
+        """
         if self.read_only:
-            raise MemoryReadOnly(f"{self.path} is open for reading only; open it without read_only to compact")
+            raise MemoryReadOnly(f"{self.description} is open for reading only; open it without read_only to compact")
+        with self._file.writing() as db:
+            compacted = "(SELECT value FROM counters WHERE name = 'compacted')"
+            db.execute(f"UPDATE counters SET value = {compacted} WHERE name = 'pruned'")
+            db.execute("DELETE FROM deletions WHERE number <= (SELECT value FROM counters WHERE name = 'pruned')")
+            db.execute("UPDATE counters SET value = ? WHERE name = 'compacted'", (self._head(db).deleted,))
         with self._file.holding("compact") as db:
             db.execute("VACUUM")
             self._empty_log(db)
 
     def _empty_log(self, db: sqlite3.Connection) -> None:
-        """Move the log into the file and cut it to nothing; a reader of another process can hold it up for a while."""
+        """Move SQLite's log into the file and truncate it. Waits for readers of other processes."""
         wait = self._file.wait
         deadline = time.monotonic() + wait
         while not self._file.in_memory:
@@ -353,18 +401,24 @@ class SqliteStore:
                 return
             if time.monotonic() > deadline:
                 raise MemoryLocked(
-                    f"{self.path}: another process kept reading for {wait:g} s, so the log could not be emptied;"
-                    " what was forgotten may still stand in it: compact again when the other is done"
+                    f"{self.description}: another process kept reading for {wait:g} s, so the log could not be emptied"
+                    " and may still hold forgotten text; compact again when the other process is done"
                 )
             time.sleep(0.05)
 
     def close(self) -> None:
-        """Let go of the file. Closing twice is allowed."""
+        """Close the file. A second call does nothing."""
         self._file.close()
 
 
+def pages(values: Sequence[T]) -> Iterator[list[T]]:
+    """Iterate over `values` in parts of at most `PAGE`."""
+    for start in range(0, len(values), PAGE):
+        yield list(values[start : start + PAGE])
+
+
 def check_path(path: str, read_only: bool) -> None:
-    """Refuse a path that can be no memory, or that has none where one is to be read."""
+    """Raise an error if `path` is a folder, or if a file to be read does not exist."""
     if os.path.isdir(path):
         raise MemoryReadOnly(f"cannot open {path}: it is a folder; give the path of a file")
     if read_only and not os.path.exists(path):
@@ -372,31 +426,31 @@ def check_path(path: str, read_only: bool) -> None:
 
 
 def must_read_only(path: str) -> bool:
-    """Whether the file is there and it, or the folder that the log must stand in, cannot be written."""
+    """Return whether the file exists, and it or its folder, where SQLite's log must be, cannot be written."""
     if path == IN_MEMORY or not os.path.exists(path):
         return False
     return not (os.access(path, os.W_OK) and os.access(folder_of(path), os.W_OK))
 
 
 def uri_of(path: str, read_only: bool) -> str | None:
-    """What SQLite is to open; None for memory."""
+    """Return the URI for SQLite; None for a database in RAM."""
     if path == IN_MEMORY:
         return None
     uri = f"file:{quote(os.path.abspath(path))}"
     if not read_only:
         return uri
-    # Without write access to its folder SQLite cannot share a WAL; where there is none, nothing is missed.
+    # Without write access to the folder SQLite cannot share a log. `immutable` misses nothing if there is no log.
     alone = not os.path.exists(path + "-wal") and not os.access(folder_of(path), os.W_OK)
     return f"{uri}?mode=ro" + ("&immutable=1" if alone else "")
 
 
 def folder_of(path: str) -> str:
-    """Where a file lies, or is to lie."""
-    return os.path.dirname(os.path.abspath(path))
+    """Return the folder of a file; of its target, if the path is a symbolic link."""
+    return os.path.dirname(os.path.realpath(path))
 
 
 def size_of(path: str) -> int:
-    """Bytes of a file; 0 if it is not there."""
+    """Return the size of a file in bytes; 0 if it does not exist."""
     try:
         return os.path.getsize(path)
     except OSError:

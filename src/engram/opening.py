@@ -1,0 +1,70 @@
+"""Opening a memory: which store and which index a path or a URL means.
+
+The only module that knows both SQLite and the local index, and where their files are.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import platformdirs
+
+from engram.errors import EngramError
+from engram.search.base import Search
+from engram.search.local.folder import IndexFolder
+from engram.search.local.index import LocalIndex
+from engram.store.base import LoggedStore
+from engram.store.sqlite.connections import IN_MEMORY
+from engram.store.sqlite.store import SqliteStore
+from engram.text.analyzer import Analyzer
+
+INDEX_SUFFIX = ".index"
+"""The index of `memory.db` is in the folder `memory.db.index`."""
+
+
+def default_path() -> Path:
+    """Return the path of the user's default memory, in the system's folder for data of applications."""
+    return Path(platformdirs.user_data_dir("engram", appauthor=False)) / "memory.db"
+
+
+def open_store(path: str | os.PathLike[str] | None, *, read_only: bool = False, wait: float = 10.0) -> LoggedStore:
+    """Open the store that `path` means: a file, ":memory:", or with None the default memory.
+
+    Raises an `EngramError` that names the path, also for a URL: no other stores are available yet.
+    """
+    where = str(default_path() if path is None else path)
+    scheme, separator, _ = where.partition("://")
+    if separator and scheme.isidentifier():
+        raise EngramError(f"a memory at {scheme}:// is not available yet; give the path of a file, or {IN_MEMORY}")
+    return SqliteStore(where, read_only=read_only, wait=wait)
+
+
+def open_search(store: LoggedStore, analyzer: Analyzer) -> Search:
+    """Open the index of a store: beside its file if it has one, else in RAM."""
+    file = store.description if isinstance(store, SqliteStore) and store.description != IN_MEMORY else None
+    folder = None if file is None else index_folder(file)
+    return LocalIndex(store, open_index_folder(folder, analyzer, store.identity), analyzer)
+
+
+def index_folder(path: str) -> Path:
+    """Return the folder of the index for the file at `path`: the same for every symbolic link to the file."""
+    return Path(os.path.realpath(path) + INDEX_SUFFIX)
+
+
+def open_index_folder(folder: Path | None, analyzer: Analyzer, identity: str | None) -> IndexFolder:
+    """Open the files of an index. `identity`: of the store; None accepts any."""
+    return IndexFolder(folder, analyzer.fingerprint, analyzer.token_type, identity)
+
+
+def close_all(search: Search, store: LoggedStore, process: int) -> None:
+    """Close what a memory that was not closed has left open. Every acknowledged engram is durable already.
+
+    Called by the garbage collector, and when the interpreter exits: a thread inside a library would crash it.
+    """
+    # In a forked child, the thread does not exist and the files belong to the parent.
+    if os.getpid() == process:
+        with suppress(EngramError):
+            search.close(quick=True)
+        store.close()

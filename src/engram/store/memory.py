@@ -1,0 +1,242 @@
+"""A store in RAM: the shortest complete `Store` and `Log`. Nothing survives the process."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import NamedTuple
+
+from engram.engram import ROLES, Engram, canonical_id, refuse_nul
+from engram.errors import InvalidEngram, MemoryClosed, NotFound
+from engram.ids import uuid7
+from engram.store.base import Changes, Distance, Filter, Key, Record, StoreStats
+from engram.store.positions import Position, distance
+from engram.times import microseconds
+
+RECORD_CHARACTERS = 16 << 20
+"""Characters of text after which `changes` ends a batch."""
+
+
+class Entry(NamedTuple):
+    """An engram in the log."""
+
+    engram: Engram
+    record: Record
+
+    @property
+    def key(self) -> Key:
+        """Key of the engram."""
+        return Key(self.record.namespace, self.record.seq)
+
+
+class MemoryStore:
+    """Engrams in RAM, in the order of their commits."""
+
+    read_only = False
+    description = ":memory:"
+
+    def __init__(self) -> None:
+        self.identity = uuid7()
+        self._lock = threading.RLock()
+        self._closed = False
+        self._log: list[Entry | None] = []
+        """Engrams in commit order; None: deleted."""
+        self._deletions: list[Key] = []
+        self._positions: dict[str | Key, int] = {}
+        """Index into the log, by id and by key."""
+        self._numbers: dict[tuple[str, int, str], int] = {}
+        """Numbers of names: by table, number of the namespace (0 for a namespace) and name."""
+        self._last_numbers = Counter[str]()
+        self._last_seqs = Counter[int]()
+
+    # Store.
+
+    def append(self, engrams: Sequence[Engram]) -> list[bool]:
+        """Commit all of `engrams`, or none of them."""
+        with self._open():
+            new: dict[str, Engram] = {}
+            for engram in engrams:
+                refuse_nul(engram)
+                if new.setdefault(engram.id, self.get(engram.id) or engram) != engram:
+                    raise InvalidEngram(f"id {engram.id} is in use with other content; leave id out to get a new one")
+            written = []
+            for engram in engrams:
+                written.append(engram.id not in self._positions)
+                if written[-1]:
+                    self._commit(Entry(engram, self._record(engram)))
+            return written
+
+    def _record(self, engram: Engram) -> Record:
+        """Give an engram its seq, and numbers to its names."""
+        namespace = self._number("namespace", 0, engram.namespace)
+        self._last_seqs[namespace] += 1
+        return Record(
+            self._last_seqs[namespace],
+            namespace,
+            self._number("session", namespace, engram.session),
+            0 if engram.speaker is None else self._number("speaker", namespace, engram.speaker),
+            ROLES.index(engram.role),
+            engram.kind,
+            microseconds(engram.at),
+            engram.text,
+        )
+
+    def _commit(self, entry: Entry) -> None:
+        self._positions[entry.engram.id] = self._positions[entry.key] = len(self._log)
+        self._log.append(entry)
+
+    def _number(self, table: str, namespace: int, name: str) -> int:
+        key = (table, namespace, name)
+        if key not in self._numbers:
+            self._last_numbers[table] += 1
+            self._numbers[key] = self._last_numbers[table]
+        return self._numbers[key]
+
+    def get(self, id: str) -> Engram | None:
+        """Return the engram with this id, or None."""
+        return self.by_id([id]).get(canonical_id(id))
+
+    def by_id(self, ids: Sequence[str], namespace: str | None = None) -> dict[str, Engram]:
+        """Return the engrams with these ids, by id."""
+        where = Filter(namespace)
+        return {e.engram.id: e.engram for e in self._entries_of(ids) if where.admits(e.engram)}
+
+    def keys(self, ids: Sequence[str]) -> dict[str, Key]:
+        """Return the keys of the engrams with these ids, by id."""
+        return {e.engram.id: e.key for e in self._entries_of(ids)}
+
+    def by_seq(self, namespace: int, seqs: Sequence[int]) -> dict[int, Engram]:
+        """Return the engrams of a namespace with these seqs."""
+        with self._open():
+            found = self._at(self._positions.get(Key(namespace, seq)) for seq in seqs)
+            return {e.record.seq: e.engram for e in found}
+
+    def engrams(
+        self, where: Filter, limit: int | None = None, after_id: str | None = None, *, newest: bool = False
+    ) -> Iterator[Engram]:
+        """Iterate over the engrams that a filter admits, in commit order or in reverse."""
+        with self._open():
+            position = None if after_id is None else self._positions.get(canonical_id(after_id))
+            if after_id is not None and position is None:
+                raise NotFound(f"no engram has the id {after_id}; after_id must be the id of one in {self.description}")
+            log = self._log[:position][::-1] if newest else self._log[0 if position is None else position + 1 :]
+        return islice((e.engram for e in log if e is not None and where.admits(e.engram)), limit)
+
+    def count(self, where: Filter) -> int:
+        """Return the number of engrams that a filter admits."""
+        return sum(1 for _ in self._entries(where))
+
+    def forget(self, where: Filter, id: str | None = None) -> int:
+        """Delete the engrams that a filter admits."""
+        with self._open():
+            ids = None if id is None else canonical_id(id)
+            doomed = [e for e in self._entries(where) if ids in (None, e.engram.id)]
+            for entry in doomed:
+                self._log[self._positions.pop(entry.engram.id)] = None
+                self._deletions.append(entry.key)
+                del self._positions[entry.key]
+            if doomed:
+                self._drop_unused_names()
+            return len(doomed)
+
+    def _drop_unused_names(self) -> None:
+        used = set[tuple[str, int]]()
+        for _, record in self._entries(Filter()):
+            used |= {("namespace", record.namespace), ("session", record.session), ("speaker", record.speaker)}
+        self._numbers = {key: number for key, number in self._numbers.items() if (key[0], number) in used}
+
+    def session_seqs(self, namespace: str, session: str, limit: int) -> list[int]:
+        """Return the last `limit` seqs of one session, in ascending order."""
+        return [e.record.seq for e in self._entries(Filter(namespace, session))][-limit:]
+
+    def namespace_number(self, namespace: str) -> int | None:
+        """Return the number of a namespace, or None."""
+        with self._open():
+            return self._numbers.get(("namespace", 0, namespace))
+
+    def speakers(self, namespace: int) -> dict[str, int]:
+        """Return the numbers of the speakers of a namespace, by name."""
+        with self._open():
+            return {
+                name: n for (table, space, name), n in self._numbers.items() if (table, space) == ("speaker", namespace)
+            }
+
+    def namespaces(self, prefix: str = "") -> list[tuple[str, int]]:
+        """Return every namespace whose name begins with `prefix`, and its number of engrams, by name."""
+        counts = Counter(e.engram.namespace for e in self._entries(Filter()))
+        return sorted((name, count) for name, count in counts.items() if name.startswith(prefix))
+
+    def sessions(self, namespace: str) -> list[tuple[str, int]]:
+        """Return every session of a namespace and its number of engrams, in the order in which they began."""
+        with self._open():
+            counts = Counter(e.engram.session for e in self._entries(Filter(namespace)))
+            space = self._numbers.get(("namespace", 0, namespace), 0)
+            return sorted(counts.items(), key=lambda item: self._numbers["session", space, item[0]])
+
+    def stats(self) -> StoreStats:
+        """Return counts over the whole store."""
+        with self._open():
+            tables = Counter(table for table, _, _ in self._numbers)
+            return StoreStats(len(self._positions) // 2, tables["namespace"], tables["session"], 0)
+
+    def compact(self) -> None:
+        """Do nothing: RAM keeps no trace of a deleted engram."""
+        with self._open():
+            pass
+
+    def close(self) -> None:
+        """Refuse every call from now on."""
+        self._closed = True
+
+    # Log.
+
+    def head(self) -> str:
+        """Return the cursor behind the last change."""
+        with self._open():
+            return str(self._head())
+
+    def changes(self, cursor: str, limit: int) -> Changes:
+        """Return the changes after `cursor`."""
+        with self._open():
+            position, deleted = self._head().start(cursor, 0)
+            appended: list[Record] = []
+            room = RECORD_CHARACTERS
+            while position < len(self._log) and len(appended) < limit and room >= 0:
+                entry = self._log[position]
+                position += 1
+                if entry is not None:
+                    appended.append(entry.record)
+                    room -= len(entry.record.text)
+            end = Position(position, len(self._deletions))
+            return Changes(appended, self._deletions[deleted:], str(end), end != self._head())
+
+    def distance(self, start: str, end: str) -> Distance:
+        """Return the number of changes between two cursors."""
+        return distance(start, end)
+
+    def skip(self, cursor: str, keep: int) -> str:
+        """Return a cursor after which the last `keep` engrams follow, and all deletions that follow `cursor`."""
+        with self._open():
+            return str(self._head().keeping(self._head().start(cursor, 0), keep))
+
+    def _head(self) -> Position:
+        return Position(len(self._log), len(self._deletions))
+
+    def _entries(self, where: Filter) -> list[Entry]:
+        with self._open():
+            return [e for e in self._log if e is not None and where.admits(e.engram)]
+
+    def _entries_of(self, ids: Sequence[str]) -> list[Entry]:
+        with self._open():
+            return self._at(self._positions.get(canonical_id(id)) for id in ids)
+
+    def _at(self, positions: Iterable[int | None]) -> list[Entry]:
+        return [e for p in positions if p is not None and (e := self._log[p]) is not None]
+
+    def _open(self) -> threading.RLock:
+        """Return the lock, to be held while the store is used."""
+        if self._closed:
+            raise MemoryClosed(f"the memory {self.description} is closed; open it again")
+        return self._lock

@@ -1,0 +1,15 @@
+"""The store in RAM passes both suites."""
+
+from __future__ import annotations
+
+import pytest
+
+from engram.store.base import LoggedStore
+from engram.store.memory import MemoryStore
+from tests.store.conformance import LogSuite, StoreSuite
+
+
+class TestMemoryStore(StoreSuite, LogSuite):
+    @pytest.fixture
+    def store(self) -> LoggedStore:
+        return MemoryStore()
