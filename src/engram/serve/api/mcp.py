@@ -45,7 +45,7 @@ from engram.notes.injection import harmless
 from engram.serve.api.tools import VERBS, Verb
 from engram.serve.auth.access import Access, asked_namespace
 from engram.serve.http.errors import ServeError
-from engram.serve.http.limits import answer
+from engram.serve.http.limits import send_error
 
 if TYPE_CHECKING:
     from engram.memory import Memory
@@ -207,7 +207,7 @@ class McpApp:
             if status:
                 raise
             own = [OWN_HEADERS[error.status]] if error.status in OWN_HEADERS else []
-            await answer(error, scope, watched, *own)
+            await send_error(error, scope, watched, *own)
         finally:
             self._services.answered("mcp", status or 500, begun)
 
