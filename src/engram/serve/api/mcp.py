@@ -45,7 +45,7 @@ from engram.serve.api.caller import Caller
 from engram.serve.api.tools import TOOLS, MemoryTool
 from engram.serve.auth.headers import requested_namespace
 from engram.serve.http.errors import ServeError
-from engram.serve.http.limits import answer
+from engram.serve.http.limits import send_error
 
 if TYPE_CHECKING:
     from engram.memory import Memory
@@ -185,7 +185,7 @@ class McpApp:
             if status:
                 raise
             extra = [ERROR_HEADERS[error.status]] if error.status in ERROR_HEADERS else []
-            await answer(error, scope, send_and_note, *extra)
+            await send_error(error, scope, send_and_note, *extra)
         finally:
             self._services.answered("mcp", status or 500, begun)
 
