@@ -1,26 +1,44 @@
-"""Memory as it is used: the verbs, their limits and errors."""
+"""The verbs of a memory, their limits and errors, and how it is opened."""
 
 from __future__ import annotations
 
 import gc
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from engram.doctor import salvage
 from engram.engram import draft
-from engram.errors import InvalidEngram, MemoryClosed, MemoryDamaged, MemoryReadOnly, MemoryTooNew, NotFound
+from engram.errors import (
+    EngramError,
+    InvalidEngram,
+    MemoryClosed,
+    MemoryDamaged,
+    MemoryReadOnly,
+    MemoryTooNew,
+    NotFound,
+)
+from engram.formats.writing import export
 from engram.ids import uuid7
 from engram.memory import Memory
-from engram.opening import default_path
+from engram.opening import default_path, open_search
+from engram.search.local.folder import IndexFolder
+from engram.search.local.index import LocalIndex
+from engram.store.memory import MemoryStore
+from engram.store.sqlite.store import SqliteStore
+from engram.text.analyzer import Analyzer
+from engram.text.vectors import default_table
+from tests.store.sqlite.test_store import FORMAT_1, put_nul_for_spaces, run_sql
 
 OpenMemory = Callable[..., Memory]
 
 T0 = datetime(2026, 3, 2, tzinfo=UTC)
 
 
-def test_what_was_said_is_found_at_once(memory: Memory) -> None:
+def test_remembered_engram_is_recalled_at_once(memory: Memory) -> None:
     engram = memory.remember("My dog is called Biscuit.", namespace="ana", session="2026-03-02", speaker="Ana")
     hit = memory.recall("What is my dog called?", namespace="ana")[0]
     assert hit.engram == engram
@@ -30,20 +48,20 @@ def test_what_was_said_is_found_at_once(memory: Memory) -> None:
     assert memory.get(engram.id) == engram
 
 
-def test_it_is_still_there_tomorrow(open_memory: OpenMemory, tmp_path: Path) -> None:
+def test_engram_is_recalled_after_reopening(open_memory: OpenMemory, tmp_path: Path) -> None:
     with open_memory() as memory:
         engram = memory.remember("My dog is called Biscuit.")
     assert open_memory().recall("dog")[0].engram == engram
     assert not (tmp_path / "memory.db.index").exists()
 
 
-def test_the_default_lies_in_the_users_own_folder(home: Path) -> None:
+def test_default_memory_is_in_the_users_data_folder(home: Path) -> None:
     with Memory() as memory:
         assert memory.path == str(default_path())
         assert home in default_path().parents
 
 
-def test_in_ram_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_in_ram_writes_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with Memory(":memory:") as memory:
         memory.remember_many({"text": f"entry{i}"} for i in range(2_000))
@@ -75,19 +93,19 @@ def test_remember_many_takes_mappings_and_engrams(memory: Memory) -> None:
         ("text", "item 3: it is str"),
     ],
 )
-def test_an_invalid_item_is_named_and_keeps_its_batch_out(memory: Memory, item: object, words: str) -> None:
+def test_invalid_item_is_named_and_its_batch_is_not_stored(memory: Memory, item: object, words: str) -> None:
     with pytest.raises(InvalidEngram, match=words):
         memory.remember_many([{"text": str(i)} for i in range(3)] + [item], batch=2)  # type: ignore[list-item]
     assert [e.text for e in memory.engrams()] == ["0", "1"]
 
 
-def test_nothing_is_written_when_it_is_invalid(memory: Memory) -> None:
+def test_invalid_engram_is_not_stored(memory: Memory) -> None:
     with pytest.raises(ValueError, match="text is empty"):
         memory.remember("")
     assert memory.stats().engrams == 0
 
 
-def test_recall_with_filters(memory: Memory) -> None:
+def test_recall_keeps_to_filters(memory: Memory) -> None:
     for number in range(300):
         memory.remember(
             f"the dog number{number}",
@@ -106,7 +124,7 @@ def test_recall_with_filters(memory: Memory) -> None:
             memory.flush()
 
 
-def test_limits_must_be_sensible(memory: Memory) -> None:
+def test_invalid_limits_are_refused(memory: Memory) -> None:
     with pytest.raises(ValueError, match="limit is 0"):
         memory.recall("x", limit=0)
     with pytest.raises(ValueError, match="limit is -1"):
@@ -114,12 +132,12 @@ def test_limits_must_be_sensible(memory: Memory) -> None:
 
 
 @pytest.mark.parametrize("query", ["", " ", "?!", "\x00", "a" * 100_000, "dog " * 50_000])
-def test_a_query_of_any_kind(memory: Memory, query: str) -> None:
+def test_any_query_is_answered(memory: Memory, query: str) -> None:
     memory.remember("the dog")
     assert len(memory.recall(query)) <= 1
 
 
-def test_listing(memory: Memory) -> None:
+def test_engrams_lists_in_order(memory: Memory) -> None:
     engrams = memory.remember_many({"text": str(i), "session": f"s{i % 2}"} for i in range(10))
     assert list(memory.engrams(limit=3)) == engrams[:3]
     assert list(memory.engrams(after_id=engrams[6].id)) == engrams[7:]
@@ -134,7 +152,7 @@ def test_listing(memory: Memory) -> None:
         memory.get("nonsense")
 
 
-def test_explain(memory: Memory) -> None:
+def test_explain_gives_position_and_reason(memory: Memory) -> None:
     dog, cat = memory.remember("my dog Biscuit"), memory.remember("my cat Tom", session="other")
     first = memory.explain("dog", dog.id)
     assert first.place == 1
@@ -146,7 +164,7 @@ def test_explain(memory: Memory) -> None:
 
 
 @pytest.mark.parametrize("flushed", [False, True])
-def test_forgetting(memory: Memory, flushed: bool) -> None:
+def test_forget_deletes_by_every_condition(memory: Memory, flushed: bool) -> None:
     kept = memory.remember("the cat is called Tom", at=T0)
     for how in ("id", "session", "namespace", "before"):
         gone = memory.remember("the dog is called Biscuit", session="s", namespace="n", at=T0 - timedelta(days=1))
@@ -162,7 +180,7 @@ def test_forgetting(memory: Memory, flushed: bool) -> None:
     assert memory.forget(id=uuid7()) == 0
 
 
-def test_compacting_makes_the_index_again_only_if_something_was_forgotten(memory: Memory, tmp_path: Path) -> None:
+def test_compact_rebuilds_the_index_only_after_a_deletion(memory: Memory, tmp_path: Path) -> None:
     memory.remember_many({"text": f"entry{i}"} for i in range(600))
     memory.flush()
 
@@ -182,7 +200,7 @@ def test_compacting_makes_the_index_again_only_if_something_was_forgotten(memory
     assert memory.recall("entry8")[0].engram.text == "entry8"
 
 
-def test_recall_goes_on_while_the_index_is_made_again(memory: Memory) -> None:
+def test_recall_works_during_a_rebuild(memory: Memory) -> None:
     memory.remember_many({"text": f"entry{i} of many"} for i in range(5_000))
     memory.flush()
     assert not memory.reindex(timeout=0)
@@ -193,7 +211,7 @@ def test_recall_goes_on_while_the_index_is_made_again(memory: Memory) -> None:
     assert memory.flush(30)
 
 
-def test_stats(memory: Memory, tmp_path: Path) -> None:
+def test_stats_count_engrams_and_index(memory: Memory, tmp_path: Path) -> None:
     memory.remember_many({"text": f"entry{i}", "session": f"s{i % 7}"} for i in range(70))
     stats = memory.stats()
     assert (stats.path, stats.engrams, stats.namespaces, stats.sessions) == (str(tmp_path / "memory.db"), 70, 1, 7)
@@ -205,14 +223,14 @@ def test_stats(memory: Memory, tmp_path: Path) -> None:
     assert stats.index_bytes > 0
 
 
-def test_closing_indexes_what_is_worth_it(open_memory: OpenMemory) -> None:
+def test_close_indexes_a_large_tail(open_memory: OpenMemory) -> None:
     with open_memory() as memory:
         for number in range(300):
             memory.remember(f"entry{number}")
     assert open_memory(read_only=True).stats().unindexed == 0
 
 
-def test_after_close(memory: Memory) -> None:
+def test_closed_memory_refuses_calls(memory: Memory) -> None:
     memory.remember("x")
     memory.close()
     memory.close()
@@ -221,7 +239,7 @@ def test_after_close(memory: Memory) -> None:
             call()
 
 
-def test_one_that_is_dropped_lets_go(tmp_path: Path) -> None:
+def test_garbage_collected_memory_releases_its_files(tmp_path: Path) -> None:
     for _ in range(3):
         dropped = Memory(tmp_path / "memory.db")
         dropped.remember_many({"text": f"entry{i}"} for i in range(500))
@@ -233,7 +251,7 @@ def test_one_that_is_dropped_lets_go(tmp_path: Path) -> None:
         assert memory.flush(30)
 
 
-def test_reading_only(open_memory: OpenMemory) -> None:
+def test_read_only_memory_recalls_and_refuses_writes(open_memory: OpenMemory) -> None:
     with pytest.raises(NotFound):
         open_memory(read_only=True)
     writer = open_memory()
@@ -245,7 +263,7 @@ def test_reading_only(open_memory: OpenMemory) -> None:
     assert not reader.flush(1)
 
 
-def test_what_is_no_memory_is_left_alone(tmp_path: Path) -> None:
+def test_foreign_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "diary").write_text("Dear diary " * 500)
     with pytest.raises(MemoryDamaged, match="engram doctor"):
         Memory(tmp_path / "diary")
@@ -258,3 +276,129 @@ def test_what_is_no_memory_is_left_alone(tmp_path: Path) -> None:
     db.close()
     with pytest.raises(MemoryTooNew, match="upgrade"):
         Memory(tmp_path / "new.db")
+
+
+# How it is opened.
+
+
+def test_memory_over_another_store() -> None:
+    store = MemoryStore()
+    with Memory(store=store) as memory:
+        memory.remember_many({"text": f"entry{i} of many", "session": f"s{i % 3}"} for i in range(700))
+        assert memory.path == ":memory:"
+        for flushed in (False, True):
+            assert memory.recall("entry7")[0].engram.text == "entry7 of many"
+            assert memory.recall("entry8", session="s2")[0].engram.text == "entry8 of many"
+            assert memory.stats().unindexed == (0 if flushed else 700)
+            memory.flush(30)
+        assert memory.explain("entry7", memory.recall("entry7")[0].engram.id).place == 1
+        assert memory.forget(session="s1") == 233
+        assert not memory.recall("entry7")
+        memory.compact()
+        assert memory.recall("entry8")
+    with pytest.raises(MemoryClosed):
+        store.head()
+
+
+def test_memory_over_another_store_and_index(tmp_path: Path) -> None:
+    analyzer = Analyzer(default_table())
+    for _ in range(2):
+        store = SqliteStore(tmp_path / "memory.db")
+        folder = IndexFolder(tmp_path / "elsewhere", analyzer.fingerprint, analyzer.token_type, store.identity)
+        with Memory(store=store, search=LocalIndex(store, folder, analyzer)) as memory:
+            memory.remember("The kettle leaks.")
+            assert memory.flush(30)
+            assert memory.recall("kettle")
+    assert (tmp_path / "elsewhere" / "state.json").exists()
+    assert not (tmp_path / "memory.db.index").exists()
+
+
+def test_contradictory_arguments_are_refused(tmp_path: Path) -> None:
+    store = MemoryStore()
+    with pytest.raises(ValueError, match="both the path x and a store"):
+        Memory("x", store=store)
+    with pytest.raises(ValueError, match="without its store"):
+        Memory(tmp_path / "memory.db", search=open_search(store, Analyzer(default_table())))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("url", ["postgresql://user:secret@host/db", "postgres://host"])
+def test_url_is_refused_without_its_password(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(EngramError, match="postgres.*:// is not available yet") as caught:
+        Memory(url)
+    assert "secret" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_symbolic_link_shares_the_index_of_its_target(open_memory: OpenMemory, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "link.db").symlink_to(tmp_path / "memory.db")
+    one, two = open_memory(), open_memory(tmp_path / "elsewhere" / "link.db")
+    one.remember_many({"text": f"entry{i}"} for i in range(400))
+    secret = two.remember("the xylophonist")
+    assert two.flush(30)
+    assert one.stats().unindexed == 0
+    assert sorted(path.name for path in (tmp_path / "elsewhere").iterdir()) == ["link.db"]
+    one.forget(id=secret.id)
+    one.compact()
+    assert not two.recall("xylophonist")
+    for file in tmp_path.rglob("*"):
+        assert not file.is_file() or b"xylophon" not in file.read_bytes(), file
+
+
+def test_is_indexed_tells_what_the_index_holds(memory: Memory) -> None:
+    first, second = memory.remember("one"), memory.remember("two", namespace="n")
+    assert not memory.is_indexed([first.id])
+    assert memory.is_indexed([])
+    assert memory.flush(30)
+    assert memory.is_indexed([first.id, second.id, first.id])
+    third = memory.remember("three")
+    assert not memory.is_indexed([first.id, third.id])
+    memory.forget(id=third.id)
+    assert memory.is_indexed([first.id, third.id])
+
+
+def test_memory_with_nul_from_an_old_version_works(open_memory: OpenMemory, tmp_path: Path) -> None:
+    with open_memory() as memory:
+        old = memory.remember(
+            "my dog Biscuit", namespace="n m", session="s t", speaker="Ana B", metadata={"k v": "v w"}
+        )
+        memory.remember("my cat", namespace="n m")
+    put_nul_for_spaces(tmp_path / "memory.db")
+    memory = open_memory()
+    for _ in range(2):
+        engram = memory.get(old.id)
+        assert (engram.text, engram.namespace, engram.metadata) == ("my\0dog\0Biscuit", "n\0m", {"k\0v": "v\0w"})
+        assert memory.recall("Biscuit", namespace="n\0m")[0].engram == engram
+        assert memory.recall("cat", namespace="n\0m", session="default")
+        assert [e.id for e in memory.engrams(namespace="n\0m", session="s\0t")] == [old.id]
+        assert dict(memory.namespaces()) == {"n\0m": 2}
+        assert memory.flush(30)
+    assert export(memory.engrams(), tmp_path / "export.jsonl") == 2
+    with pytest.raises(InvalidEngram, match="NUL"):
+        memory.remember("x", namespace="n\0m")
+    with pytest.raises(InvalidEngram, match="item 0: text holds a NUL"):
+        memory.remember_many([engram])
+    memory.close()
+    outcome = salvage(tmp_path / "memory.db", tmp_path / "saved.db")
+    assert (outcome.saved, outcome.lost) == (2, 0)
+    with open_memory(tmp_path / "saved.db") as saved:
+        assert saved.get(old.id).text == "my\ufffddog\ufffdBiscuit"
+
+
+def test_memory_of_format_1_is_migrated_and_its_index_rebuilt(open_memory: OpenMemory, tmp_path: Path) -> None:
+    run_sql(tmp_path / "memory.db", FORMAT_1)
+    folder = tmp_path / "memory.db.index"
+    folder.mkdir()
+    state = {"format": 2, "encoder": "x", "memory": "y", "generation": "generation-01234567", "forgets": 1}
+    (folder / "state.json").write_text(json.dumps(state | {"through": 3, "tokens": 9}))
+    with open_memory(read_only=True) as memory:
+        assert memory.recall("dog", namespace="ana")[0].engram.text == "My dog is called Biscuit."
+    with open_memory() as memory:
+        assert memory.recall("dog", namespace="ana")[0].engram.text == "My dog is called Biscuit."
+        assert "another format" in (memory.stats().index_trouble or "")
+        assert memory.flush(30)
+        assert memory.stats().index_trouble is None
+        assert memory.forget(namespace="ana", before=datetime(2027, 1, 1, tzinfo=UTC)) == 2
+        assert not memory.recall("dog", namespace="ana")

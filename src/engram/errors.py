@@ -1,20 +1,20 @@
-"""What can go wrong, as one small tree; what each means to a shell and to HTTP.
+"""The errors that Engram raises, with their exit codes and HTTP statuses.
 
-A message says what happened, to which file, and what to do next.
+A message says what happened, to which file or store, and what to do next.
 """
 
 from __future__ import annotations
 
 
 class EngramError(Exception):
-    """Base of every error that Engram raises on purpose."""
+    """Base class of all errors that Engram raises on purpose."""
 
     exit_code = 1
     http_status = 500
 
 
 class InvalidEngram(EngramError, ValueError):
-    """A field is outside its limits; nothing was written."""
+    """A field is outside its limits. Nothing was written."""
 
     exit_code = 2
     http_status = 422
@@ -28,35 +28,35 @@ class NotFound(EngramError, LookupError):
 
 
 class MemoryLocked(EngramError):
-    """Another process holds the memory and did not let go in time."""
+    """Another process held the memory for too long."""
 
     exit_code = 4
     http_status = 503
 
 
 class MemoryReadOnly(EngramError):
-    """The memory was opened for reading, or its file or folder cannot be written."""
+    """The memory was opened for reading only, or its file or folder cannot be written."""
 
     exit_code = 5
     http_status = 403
 
 
 class MemoryFull(EngramError):
-    """The disk is full; what was acknowledged before is safe, this write is not kept."""
+    """The disk is full. This write was not stored; earlier acknowledged writes are safe."""
 
     exit_code = 6
     http_status = 507
 
 
 class MemoryDamaged(EngramError):
-    """The database file is damaged; `engram doctor` says what can be saved."""
+    """The database file is damaged. `engram doctor` reports what can be saved."""
 
     exit_code = 7
     http_status = 500
 
 
 class MemoryTooNew(EngramError):
-    """The file was written by a newer Engram than this one."""
+    """The file was written by a newer version of Engram."""
 
     exit_code = 8
     http_status = 500
@@ -70,14 +70,14 @@ class MemoryClosed(EngramError):
 
 
 class ModelUnavailable(EngramError):
-    """The language model could not be loaded or reached, or broke off its reply."""
+    """The language model could not be loaded or reached, or its reply ended early."""
 
     exit_code = 9
     http_status = 502
 
 
 class MissingExtra(EngramError, ImportError):
-    """An optional part is not installed; the message names the pip command."""
+    """An optional dependency is not installed. The message names the pip command."""
 
     exit_code = 10
     http_status = 501

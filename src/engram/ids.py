@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 RANDOM_BLOCK = 2048
-"""Random bytes drawn at a time: the system call costs more than all else in making an id."""
+"""Random bytes that one system call returns; the call takes longer than the rest of making an id."""
 
 _last_id = 0
 _random = b""
@@ -20,7 +20,7 @@ _id_lock = threading.Lock()
 
 
 def uuid7() -> str:
-    """A new UUIDv7 (RFC 9562): later calls in a process give larger ids, also within a millisecond.
+    """Return a new UUIDv7 (RFC 9562). Later calls in a process return greater ids, also within a millisecond.
 
     The 12 bits after the version hold the fraction of the millisecond (the RFC's method 3), the rest is random.
     """
@@ -47,7 +47,7 @@ os.register_at_fork(after_in_child=_forget_random)
 
 
 def uuid7_of(at: datetime, key: bytes) -> str:
-    """The UUIDv7 of something said at `at` that `key` (16 bytes or more of a hash) names: the same for the same key."""
+    """Return the UUIDv7 for a time and a key of 16 or more bytes of a hash: equal arguments give equal ids."""
     milliseconds = max(0, int(at.timestamp() * 1000)) & (1 << 48) - 1
     stamp = milliseconds << 12 | int.from_bytes(key[:2]) & 0xFFF
     return _uuid7_from(stamp, int.from_bytes(key[2:10]))
@@ -66,7 +66,7 @@ def id_to_bytes(id: str) -> bytes:
 
 def id_from_bytes(value: bytes) -> str:
     """Return the canonical form of an id from its 16 bytes. Raises ValueError for any other length."""
-    # A uuid.UUID object for each hit would cost more than reading it.
+    # A uuid.UUID object for each hit would take longer than reading the hit.
     if len(value) != 16:
         raise ValueError(f"an id has {len(value)} bytes, not 16")
     text = value.hex()

@@ -1,6 +1,6 @@
-"""Times as whole microseconds since 1970 in UTC, the form in which stores and indexes keep them.
+"""Times as whole microseconds since 1970 in UTC, the form in stores and indexes.
 
-Owns the conversion in both directions and the reading of ISO 8601 text.
+Owns the conversion in both directions, and the parsing of ISO 8601 text.
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ from engram.records import to_json, to_record
 
 from .conftest import NOW
 
-WORDS = ("dog", "Biscuit", "cheese", "running", "Paris", "May", "犬", "ест", "\u2028", "\x00", '"', "\\", "🐕", "\r\n")
-names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8).filter(
+WORDS = ("dog", "Biscuit", "cheese", "running", "Paris", "May", "犬", "ест", "\u2028", "\x01", '"', "\\", "🐕", "\r\n")
+names = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=8).filter(
     lambda s: len(s.encode()) < 500
 )
 times = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30)).map(lambda t: t.replace(tzinfo=UTC))  # noqa: DTZ001

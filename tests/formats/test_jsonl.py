@@ -14,7 +14,7 @@ FULL = {
     "session": "s1",
     "role": "assistant",
     "speaker": "Bo",
-    "text": "Füße 犬 🐕\u2028\x00",
+    "text": "Füße 犬 🐕\u2028\x01",
     "at": "2026-03-01T10:00:00+02:00",
     "recorded_at": "2026-03-01T09:00:00.123456Z",
     "kind": "fact",
@@ -30,6 +30,20 @@ def test_every_field_is_read(read, write):
         "recorded_at": datetime(2026, 3, 1, 9, 0, 0, 123456, tzinfo=UTC),
     }
     assert items.engrams == [draft(**(FULL | times))]
+
+
+def test_nul_is_a_problem_and_the_rest_is_kept(read, write):
+    lines = [
+        '{"text": "one"}',
+        '{"text": "a\\u0000b"}',
+        '{"text": "x", "metadata": {"k": ["\\u0000"]}}',
+        '{"text": "two"}',
+    ]
+    found = read(write("\n".join(lines)))
+    assert [engram.text for engram in found.engrams] == ["one", "two"]
+    assert len(found.problems) == 2
+    assert "text holds a NUL character at character 1" in str(found.problems[0])
+    assert "metadata['k'][0] holds a NUL character" in str(found.problems[1])
 
 
 def test_only_text_is_required(read, write):

@@ -254,3 +254,24 @@ def test_backlog_behind_a_detached_tail_is_counted(tmp_path: Path, monkeypatch: 
         assert (len(reader.tail), reader.unsearched) == (100, 150)
         assert index.flush(30)
         check_invariant(store, index)
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_damage_is_noticed_while_the_tail_is_read(tmp_path: Path, read_only: bool) -> None:
+    engrams = [marked(i, "a") for i in range(400)]
+    with closing(SqliteStore(tmp_path / "memory.db")) as store:
+        store.append(engrams)
+        with closing(open_index(store, tmp_path / "index")) as index:
+            assert index.flush(30)
+        store.forget(Filter(), engrams[0].id)
+        for file in (tmp_path / "index").glob("generation-*/*.*"):
+            if file.suffix in (".term", ".idx", ".fast"):
+                file.write_bytes(random.Random(1).randbytes(file.stat().st_size))
+    with closing(SqliteStore(tmp_path / "memory.db", read_only=read_only)) as store:
+        with closing(open_index(store, tmp_path / "index")) as index:
+            memory = Memory(store=store, search=index)
+            assert memory.recall("marker7", namespace="a")
+            assert not [hit for hit in memory.recall("marker0", namespace="a") if hit.engram == engrams[0]]
+            if not read_only:
+                check_recall(store, index, engrams[:1])
+            memory._finalizer.detach()

@@ -109,7 +109,7 @@ class LocalIndex:
         for make_tail in makers:
             try:
                 self._read_log(make_tail(snapshot), snapshot)
-            except CursorExpired as error:
+            except (CursorExpired, IndexDamaged) as error:
                 reason = error
             else:
                 return snapshot
