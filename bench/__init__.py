@@ -1,4 +1,4 @@
-"""How good and how fast, against references measured in the same run, from one command (`python -m bench`).
+"""Benchmark of quality and speed against references measured in the same run: `python -m bench`.
 
-Uses Engram through its public names only: there is no door here that a user does not have.
+Uses only the public names of Engram.
 """

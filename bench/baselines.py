@@ -1,6 +1,6 @@
 """References for speed: the least that the same text costs in SQLite, in SQLite's FTS5 and in Tantivy, each alone.
 
-Owns their schemas and queries. They keep and find text, and do nothing else of what a memory does.
+Owns their schemas and queries. They store and search text, and do nothing else of what a memory does.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import tantivy
 
-from bench.generate import Asked, Turn
+from bench.generate import GeneratedQuestion, Turn
 
 HITS = 10
 COMMIT = 1_000
@@ -46,12 +46,12 @@ class Bare:
             self._db.execute("COMMIT")
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._db.close()
 
 
 class Fts5:
-    """SQLite's own full-text index: stemmed, ranked by its BM25, any word of the question."""
+    """SQLite's full-text index: stemmed, ranked by its BM25, matches any word of the question."""
 
     def __init__(self, path: Path, spread: bool = False) -> None:
         """`spread`: a question is asked of its namespace only, which is one more indexed word of each row."""
@@ -59,7 +59,7 @@ class Fts5:
         self._spread = spread
 
     def build(self, turns: Iterable[Turn]) -> None:
-        """Make the table, one commit for all."""
+        """Build the table in one commit."""
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("CREATE VIRTUAL TABLE turns USING fts5 (text, space, tokenize = 'porter unicode61')")
         self._db.execute("BEGIN")
@@ -67,7 +67,7 @@ class Fts5:
         self._db.executemany("INSERT INTO turns (text, space) VALUES (?, ?)", rows)
         self._db.execute("COMMIT")
 
-    def search(self, asked: Asked) -> list[str]:
+    def search(self, asked: GeneratedQuestion) -> list[str]:
         """The texts of the best rows."""
         query = "text : (" + " OR ".join(f'"{word}"' for word in WORD.findall(asked.text.lower())) + ")"
         if self._spread:
@@ -76,12 +76,12 @@ class Fts5:
         return [str(row[0]) for row in rows]
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._db.close()
 
 
 class Tantivy:
-    """Tantivy alone: stemmed, ranked by its BM25, any word of the question, the text kept in it."""
+    """Tantivy alone: stemmed, ranked by its BM25, matches any word of the question, stores the text."""
 
     def __init__(self, folder: Path, spread: bool = False) -> None:
         """`spread`: a question is asked of its namespace only, which each document must hold."""
@@ -95,7 +95,7 @@ class Tantivy:
         self._spread = spread
 
     def build(self, turns: Iterable[Turn]) -> None:
-        """Make the index, one commit for all, and wait until its parts are merged."""
+        """Build the index in one commit, and wait until its segments are merged."""
         writer = self._index.writer(HEAP, 1)
         for turn in turns:
             document = tantivy.Document()
@@ -107,7 +107,7 @@ class Tantivy:
         self._index.reload()
         self._searcher = self._index.searcher()
 
-    def search(self, asked: Asked) -> list[str]:
+    def search(self, asked: GeneratedQuestion) -> list[str]:
         """The texts of the best documents."""
         query = self._index.parse_query(" ".join(WORD.findall(asked.text.lower())), ["text"])
         if self._spread:
@@ -117,7 +117,7 @@ class Tantivy:
         return [str(self._searcher.doc(address).get_first("text")) for _, address in hits]
 
     def close(self) -> None:
-        """Nothing to let go of: the files are mapped, and go with the object."""
+        """Nothing to close: the files are mapped, and unmapped when the object is garbage-collected."""
 
 
 def one_word(namespace: str) -> str:

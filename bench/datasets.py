@@ -1,7 +1,7 @@
-"""Conversations with questions about them, read from the files they are published in.
+"""Conversations with questions about them, read from their published files.
 
-Owns two forms: LoCoMo's JSON (which is not ours to ship: its path is given) and the chats that this package carries.
-Knows nothing of how questions are answered or judged.
+Owns two formats: LoCoMo's JSON (not ours to ship: the user passes its path) and our chats in `data/`.
+Does not know how questions are answered or judged.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from engram.formats import locomo
-from engram.formats.items import Place, Problem, Settings
-from engram.formats.items import Turn as Imported
+from engram.formats.items import ImportedTurn, ImportSettings, Problem, SourceLocation
 
 LOCOMO_VARIABLE = "ENGRAM_LOCOMO"
 """The environment variable that may hold the path of LoCoMo's JSON."""
@@ -29,7 +28,7 @@ EVIDENCE = re.compile(r"D\d+:\d+")
 
 
 class DatasetError(ValueError):
-    """A file of conversations is missing or is not of its form; the message names it."""
+    """A file of conversations is missing or malformed; the message names the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +61,12 @@ class Conversation:
     questions: tuple[Question, ...]
 
     def speakers(self) -> tuple[str, ...]:
-        """Who speaks in it, in the order of their first turns."""
+        """The speakers, in the order of their first turns."""
         return tuple(dict.fromkeys(turn.speaker for turn in self.turns))
 
 
 def locomo_path(given: Path | None) -> Path | None:
-    """Where LoCoMo's JSON is: as given, else as the environment says, else None."""
+    """The path of LoCoMo's JSON: the argument, else the environment variable, else None."""
     if given is not None:
         return given
     value = os.environ.get(LOCOMO_VARIABLE)
@@ -91,10 +90,10 @@ def read_locomo(path: Path) -> list[Conversation]:
 def locomo_conversation(sample: Mapping[str, Any], file: str) -> Conversation:
     """One sample of LoCoMo; its turns are read as `engram import` reads them."""
     turns = []
-    for item in locomo.read(sample, Place(file), Settings(datetime.now(UTC))):
+    for item in locomo.read(sample, SourceLocation(file), ImportSettings(datetime.now(UTC))):
         if isinstance(item, Problem):
             raise DatasetError(str(item))
-        if isinstance(item, Imported):
+        if isinstance(item, ImportedTurn):
             e = item.engram
             turns.append(Turn(str(e.metadata["dia_id"]), e.session, e.speaker or "", e.role, e.text, e.at))
     known = {turn.key for turn in turns}
@@ -107,13 +106,13 @@ def locomo_conversation(sample: Mapping[str, Any], file: str) -> Conversation:
 
 
 def chats_path() -> Path | None:
-    """The chats that this package carries; None if this copy of it has none."""
+    """The path of our chats; None if this copy of Engram does not contain them."""
     path = Path(str(files("bench") / "data" / "chats.json"))
     return path if path.exists() else None
 
 
 def read_chats(path: Path) -> list[Conversation]:
-    """The conversations in a file of our own form: users, each with sessions of turns and questions (docs/bench.md)."""
+    """The conversations in a file of our chats: users, each with sessions of turns and questions (docs/bench.md)."""
     try:
         return [chats_conversation(user) for user in read_json(path)["users"]]
     except (KeyError, TypeError, AttributeError) as error:
@@ -140,7 +139,7 @@ def valid(keys: Iterable[str], known: set[str]) -> tuple[str, ...]:
 
 
 def read_json(path: Path) -> Any:
-    """What the JSON file at `path` holds."""
+    """The content of the JSON file at `path`. Raises `DatasetError` if it cannot be read."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

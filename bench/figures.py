@@ -1,6 +1,6 @@
-"""The form of what the benchmark finds: figures beside their bars and references, and tables of more.
+"""Data types of the results: figures with their bars and references, and tables.
 
-Owns the bars, in one place. Knows nothing of how a figure is measured.
+Owns the bars. Does not know how a figure is measured.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """What a figure must reach, and what it should reach for."""
+    """The value that a figure must reach, and its goal."""
 
     bar: float
     reach: float
     higher_is_better: bool = False
 
     def verdict(self, value: float, mark: float) -> str:
-        """How a value stands to one of the two marks."""
+        """Whether a value meets one of the two marks, in words."""
         return "met" if (value >= mark if self.higher_is_better else value <= mark) else "short of"
 
 
@@ -50,13 +50,13 @@ BARS = {
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """How a value is written; `sign` stands behind it."""
+    """The format of a value: `digits` decimals, then `sign`."""
 
     sign: str
     digits: int
 
     def show(self, value: float) -> str:
-        """The value as text; a dash where there is none."""
+        """The value as text; a dash for NaN."""
         return "—" if math.isnan(value) else f"{value:,.{self.digits}f}{self.sign}"
 
 
@@ -72,20 +72,20 @@ COUNT = Unit("", 0)
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """The same thing measured of something else, in the same run."""
+    """The same measurement of another system, in the same run."""
 
     name: str
     value: float
     unit: Unit
 
     def show(self) -> str:
-        """Name and value."""
+        """Name and value as text."""
         return f"{self.name}: {self.unit.show(self.value)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured value; `key` finds its bar, if it has one."""
+    """One measured value; `key` is the key of its bar, if it has one."""
 
     key: str
     name: str
@@ -95,13 +95,13 @@ class Figure:
 
     @property
     def bar(self) -> Bar | None:
-        """What it must reach."""
+        """The bar of the figure; None if it has none."""
         return BARS.get(self.key)
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """More than one value a thing: the first cell of a row is its name."""
+    """Rows of several values; the first cell of a row is its name."""
 
     title: str
     columns: Sequence[str]
@@ -111,7 +111,7 @@ class Table:
 
 @dataclass(slots=True)
 class Part:
-    """What one part of the benchmark found; `notes` say what was left out, and why."""
+    """Results of one part of the benchmark; `notes` name what was not measured, and why."""
 
     name: str
     figures: list[Figure] = field(default_factory=list)
@@ -120,8 +120,8 @@ class Part:
 
 
 Tell = Callable[[str], None]
-"""Says what is going on right now, to whoever waits."""
+"""A callback that receives the current progress as text."""
 
 
 def silent(_: str) -> None:
-    """A `Tell` for nobody."""
+    """A `Tell` that discards the progress."""

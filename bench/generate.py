@@ -1,8 +1,8 @@
-"""Chats out of a seed: any number of turns whose words are as common, and as rare, as those of real speech.
+"""Chats generated from a seed: any number of turns whose word frequencies are those of real speech.
 
 Owns the distributions: words (Zipf-Mandelbrot over the package's English stems, plus invented names and numbers without
 end, so that the vocabulary keeps growing), lengths, sessions with topics, dates, and questions about a known turn.
-The first n turns of a longer run are the same as a run of n. Knows nothing of memories.
+The first n turns of a longer run equal a run of n. Does not know memories.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def words_of(text: str) -> list[str]:
     return text.split()
 
 
-# What is said most, roughly in order: the table's own order is that of books and encyclopaedias, not of talk.
+# The most frequent words of speech, roughly in order; the table's order is that of books and encyclopaedias.
 SPOKEN = words_of(
     "i you the a to and it that of in is my was for have so do we on but me like just with not what are be this know"
     " they he at all your if she about can get go one there or think up out really will as now then well yes no had"
@@ -37,7 +37,7 @@ ZIPF_EXPONENT = 1.1
 ZIPF_SHIFT = 2.7
 DRAWS = 1 << 20
 COMMON = 150
-"""Words before this rank carry no topic and make no content of a question."""
+"""Words before this rank belong to no topic and are no content words of a question."""
 
 MEAN_LENGTH = 30
 LENGTH_SHAPE = 2.2
@@ -47,27 +47,27 @@ SENTENCE = 11
 """Words in a sentence, on average."""
 
 TOPIC_SEEDS, TOPIC_NEAR = 3, 12
-"""A session's topic: so many words, each with so many that are near in meaning."""
+"""Words of a session's topic, and for each the number of its neighbours in meaning."""
 TOPIC_SHARE = 0.3
-"""Of a session's less common words that are of its topic."""
+"""The share of a session's less common words that belong to its topic."""
 INVENTED_SHARE = 0.02
 SESSION_INVENTED = 3
-"""Invented words that a session comes back to, half of the times that it says one."""
+"""Invented words that a session repeats; half of its invented words are one of these."""
 INVENTED_EXPONENT = 0.15
-"""An invented word's number exceeds k with the chance k ** -this: few are said often, most once."""
+"""An invented word's number exceeds k with probability k ** -this: few occur often, most once."""
 INVENTED = 40_000_000
 NUMBERS = 5
-"""Every so-manieth invented word is a number."""
+"""One in this many invented words is a number."""
 
 CHUNK = 400
-"""Sessions made at once; each chunk has a random stream of its own."""
+"""Sessions per chunk; each chunk has a separate random stream."""
 FEWEST_TURNS, MOST_TURNS = 20, 40
 ASKS = 0.15
-"""Turns that end in a question."""
+"""The share of turns that end with a question mark."""
 FRIENDS = 8
 FIRST_DAY = datetime(2023, 1, 2, 7, tzinfo=UTC)
 DAYS = 1000
-"""Sessions fall on so many days."""
+"""Number of days over which sessions are spread."""
 
 NAMES = words_of(
     "Ana Ben Clara David Elif Farid Grace Hugo Ines Jonas Kofi Lena Mateo Nadia Oscar Priya Quentin Rosa Samir Tara"
@@ -79,7 +79,7 @@ VOWELS = words_of("a e i o u ai ea ou")
 SHORTEST_QUESTION, LONGEST_QUESTION = 6, 12
 LEAST_CONTENT, MOST_CONTENT = 2, 4
 OTHER_WORD = 0.15
-"""How often a question says a word in another one that is near in meaning."""
+"""The probability that a question replaces a word by one that is near in meaning."""
 
 OPENERS = (
     "what did {name} say about the",
@@ -109,8 +109,8 @@ class Turn(NamedTuple):
     at: datetime
 
 
-class Asked(NamedTuple):
-    """A question about one turn of a namespace: whoever answers it should bring the turn whose text is `target`."""
+class GeneratedQuestion(NamedTuple):
+    """A question about one turn of a namespace; the expected hit is the turn whose text is `target`."""
 
     text: str
     namespace: str
@@ -119,19 +119,19 @@ class Asked(NamedTuple):
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Words by rank, the commonest first."""
+    """Words by rank, the most frequent first."""
 
     words: Strings
     rank: dict[str, int]
     draw: Ints
-    """Ranks, each as often as its word is said: shape (DRAWS,)."""
+    """Ranks, each as often as its word occurs: shape (DRAWS,)."""
     near: Ints
     """Ranks of words near each in meaning, none of them common: shape (words, TOPIC_NEAR)."""
 
 
 @cache
 def vocabulary() -> Vocabulary:
-    """The words of talk, then the table's stems by how common they are."""
+    """The words of speech, then the table's stems by frequency."""
     table = default_table()
     place = {stem: number for number, stem in enumerate(table.stems)}
     order = np.argsort(-table.probability, kind="stable")
@@ -143,7 +143,7 @@ def vocabulary() -> Vocabulary:
         ranks = [r for r in found if r >= COMMON][:TOPIC_NEAR]
         near[number] = ranks + [number] * (TOPIC_NEAR - len(ranks))
     share = (np.arange(len(words)) + 1 + ZIPF_SHIFT) ** -ZIPF_EXPONENT
-    # Looking a rank up is faster than searching the sums for each word; even the rarest is in the list a few times.
+    # A look-up is faster than a search in the sums for each word; even the rarest word is in the list a few times.
     draw = np.searchsorted(np.cumsum(share) / share.sum(), (np.arange(DRAWS) + 0.5) / DRAWS)
     return Vocabulary(np.array(words, dtype=object), rank, np.minimum(draw, len(words) - 1), near)
 
@@ -167,9 +167,9 @@ def chunk_of_turns(seed: int, chunk: int, namespaces: int) -> list[Turn]:
     drawn_lengths = SHORTEST + 0.5 + rng.gamma(LENGTH_SHAPE, mean, int(turns_in.sum()))
     lengths = np.minimum(drawn_lengths, LONGEST).astype(np.int64)
     session_of = np.repeat(np.repeat(np.arange(CHUNK), turns_in), lengths)
-    said = vocabulary().words[drawn(rng, session_of)]
-    with_invented(rng, said, session_of)
-    texts = written(rng, said, np.cumsum(lengths))
+    words = vocabulary().words[drawn(rng, session_of)]
+    with_invented(rng, words, session_of)
+    texts = written(rng, words, np.cumsum(lengths))
     heads = headers(rng, chunk, turns_in, namespaces)
     return [Turn(text, *head) for text, head in zip(texts, heads, strict=True)]
 
@@ -186,15 +186,15 @@ def drawn(rng: np.random.Generator, session_of: Ints) -> Ints:
     return np.asarray(np.where(of_topic, topics[session_of, place], ranks))
 
 
-def with_invented(rng: np.random.Generator, said: Strings, session_of: Ints) -> None:
-    """Put invented words in the place of some of `said`, half of them ones that their session comes back to."""
-    places = np.flatnonzero(rng.random(len(said)) < INVENTED_SHARE)
+def with_invented(rng: np.random.Generator, words: Strings, session_of: Ints) -> None:
+    """Replace some of the words by invented ones; half of them are the repeated ones of their session."""
+    places = np.flatnonzero(rng.random(len(words)) < INVENTED_SHARE)
     own = invented_numbers(rng, (CHUNK, SESSION_INVENTED))
     numbers = invented_numbers(rng, (len(places),))
     again = rng.random(len(places)) < 0.5
     chosen = own[session_of[places], rng.integers(0, SESSION_INVENTED, len(places))]
     distinct, which = np.unique(np.where(again, chosen, numbers), return_inverse=True)
-    said[places] = np.array([invented(int(number)) for number in distinct], dtype=object)[which]
+    words[places] = np.array([invented(int(number)) for number in distinct], dtype=object)[which]
 
 
 def invented_numbers(rng: np.random.Generator, shape: tuple[int, ...]) -> Ints:
@@ -214,18 +214,18 @@ def invented(number: int) -> str:
     return "".join(syllables).capitalize()
 
 
-def written(rng: np.random.Generator, said: Strings, ends: Ints) -> list[str]:
+def written(rng: np.random.Generator, words: Strings, ends: Ints) -> list[str]:
     """The texts of turns, each of which ends before the word at its place in `ends`, as sentences."""
     starts = np.concatenate([[0], ends[:-1]])
-    last = rng.random(len(said)) < 1 / SENTENCE
+    last = rng.random(len(words)) < 1 / SENTENCE
     last[ends - 1] = False
-    first = np.zeros(len(said), dtype=bool)
+    first = np.zeros(len(words), dtype=bool)
     first[1:] = last[:-1]
     first[starts] = True
-    said[first] = [word[0].upper() + word[1:] for word in said[first]]
-    said[last] = said[last] + "."
-    said[ends - 1] = said[ends - 1] + np.where(rng.random(len(ends)) < ASKS, "?", ".").astype(object)
-    parts = said.tolist()
+    words[first] = [word[0].upper() + word[1:] for word in words[first]]
+    words[last] = words[last] + "."
+    words[ends - 1] = words[ends - 1] + np.where(rng.random(len(ends)) < ASKS, "?", ".").astype(object)
+    parts = words.tolist()
     return [" ".join(parts[start:end]) for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
 
 
@@ -247,17 +247,17 @@ def headers(
             yield f"user-{owner}", f"session-{number}", speakers[turn % 2], role, at
 
 
-def questions(asked_about: Sequence[Turn], count: int, seed: int = 0) -> list[Asked]:
+def questions(asked_about: Sequence[Turn], count: int, seed: int = 0) -> list[GeneratedQuestion]:
     """Questions of 6 to 12 words, each made of words of one of the turns and of common ones; fewer if those run out."""
     rng = np.random.default_rng([seed, 1 << 32])
-    made: list[Asked] = []
+    made: list[GeneratedQuestion] = []
     for number in rng.permutation(len(asked_about)):
         if len(made) == count:
             break
         turn = asked_about[int(number)]
         words = content(turn.text)
         if len(words) >= LEAST_CONTENT:
-            made.append(Asked(question(rng, turn.speaker, words), turn.namespace, turn.text))
+            made.append(GeneratedQuestion(question(rng, turn.speaker, words), turn.namespace, turn.text))
     return made
 
 
@@ -269,18 +269,18 @@ def content(text: str) -> list[str]:
 
 
 def question(rng: np.random.Generator, speaker: str, words: Sequence[str]) -> str:
-    """A question with two to four of `words`, one or the other said in another word that is near in meaning."""
+    """A question with two to four of `words`, some of them replaced by a word that is near in meaning."""
     talk = vocabulary()
     chosen = [words[i] for i in rng.permutation(len(words))[: rng.integers(LEAST_CONTENT, MOST_CONTENT + 1)]]
     for place in range(1, len(chosen)):
         rank = talk.rank.get(chosen[place])
         if rank is not None and rng.random() < OTHER_WORD:
             chosen[place] = talk.words[talk.near[rank, 0]]
-    said = OPENERS[rng.integers(len(OPENERS))].format(name=speaker).split()
+    parts = OPENERS[rng.integers(len(OPENERS))].format(name=speaker).split()
     for word in chosen:
-        said += [word, FILLERS[rng.integers(len(FILLERS))]]
-    while len(said) <= SHORTEST_QUESTION:
-        said += ["the", FILLERS[rng.integers(len(FILLERS))]]
-    # What ends it is one of the words that count.
-    said = said[:-1][:LONGEST_QUESTION]
-    return " ".join(said)[:1].upper() + " ".join(said)[1:] + "?"
+        parts += [word, FILLERS[rng.integers(len(FILLERS))]]
+    while len(parts) <= SHORTEST_QUESTION:
+        parts += ["the", FILLERS[rng.integers(len(FILLERS))]]
+    # The last word is a content word.
+    parts = parts[:-1][:LONGEST_QUESTION]
+    return " ".join(parts)[:1].upper() + " ".join(parts)[1:] + "?"

@@ -1,4 +1,4 @@
-"""Clients of a chat API, many at once, in a process of their own: `python -m bench.load TASK ARGUMENTS`.
+"""Concurrent clients of a chat API in a separate process: `python -m bench.load TASK ARGUMENTS`.
 
 Owns what is asked and what is timed: connections are read by hand, because a client package would take more of the
 processor than what is measured. The same client asks upstream straight and through Engram. Prints one JSON object, as
@@ -19,25 +19,29 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from pydantic_core import from_json
+
 from bench.upstream import END, pace
 from bench.worker import Result, tell
+from engram.text.sse import read_events
 
 Json = dict[str, Any]
 
 STRAIGHT, THROUGH = "straight", "through"
 PATH = "/v1/chat/completions"
 GOES_ON = 0.25
-"""The share of requests that go on with the conversation before."""
+"""The share of requests that continue the previous conversation."""
 LONGEST = 12
-"""Messages after which a conversation does not go on."""
+"""Messages after which a conversation is not continued."""
+UNDER_LOAD = "under load"
+"""What `until_killed` reports when the first reply has ended."""
 PATIENCE = 60.0
-"""Seconds for one answer."""
+"""Timeout of one request, in seconds."""
 REUSED = 50
-"""Requests on one connection where there are to be many."""
+"""Requests per connection in the task `many`."""
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _HEADER = re.compile(rb"\r\n(x-engram-[a-z]+): *([^\r]*)", re.IGNORECASE)
-_WORD = re.compile(rb'"content": ?("(?:[^"\\]|\\.)*")')
 _EVENT = b"data: "
 
 
@@ -46,7 +50,7 @@ class LoadFailed(Exception):
 
 
 class Answer(NamedTuple):
-    """A reply and how it came; times are seconds of the loop's clock."""
+    """A reply with its timing; times are seconds of the event loop's clock."""
 
     status: int
     memory: Mapping[str, str]
@@ -55,7 +59,7 @@ class Answer(NamedTuple):
     tokens: int
     sent: float
     first: float
-    """When the first event came."""
+    """Time of the first event."""
     ended: float
 
 
@@ -73,12 +77,12 @@ class Line(asyncio.Protocol):
         self.lost = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """It is there."""
+        """Store the transport."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It is not there any more."""
+        """Fail the request in progress."""
         self.lost = True
         if self._done is not None and not self._done.done():
             self._done.set_exception(ConnectionError(str(exc or "closed")))
@@ -121,12 +125,12 @@ class Line(asyncio.Protocol):
         return bytes(self._got[: self._head]) if self._head > 0 else b""
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the connection."""
         self._transport.close()
 
 
 class Client:
-    """Somebody who talks with a model at `url`, in the name of a user."""
+    """A client that chats with the model at `url` for a namespace."""
 
     def __init__(self, url: str, namespace: str, seed: object) -> None:
         parts = urlsplit(url)
@@ -137,13 +141,13 @@ class Client:
         self._messages: list[Json] = []
 
     async def say(self, text: str, model: str, *, stream: bool = True) -> Answer:
-        """Say something, in the conversation before or in a new one. Raises as `Line.ask`, and `LoadFailed`."""
+        """Send a message in the previous conversation or in a new one. Raises as `Line.ask`, and `LoadFailed`."""
         if len(self._messages) >= LONGEST or self._random.random() >= GOES_ON:
             self._messages = []
         return await self.go_on(text, model, stream=stream)
 
     async def go_on(self, text: str, model: str, *, stream: bool = True) -> Answer:
-        """Say something more in the conversation."""
+        """Send a message in the previous conversation."""
         messages = [*self._messages, {"role": "user", "content": text}]
         # The messages come last: what is before them is the same in every request.
         answer = await self._post({"model": model, "stream": stream, "messages": messages})
@@ -169,8 +173,8 @@ class Client:
             self.hang_up()
             head, got, sent, first, ended = await (await self._connected()).ask(request)
         status = status_of(head)
-        said = [json.loads(word) for word in _WORD.findall(got)] if status == 200 else [got.decode("latin-1")]
-        return Answer(status, memory_headers(head), "".join(said), len(said), sent, first, ended)
+        texts = texts_of(got, stream=bool(body["stream"])) if status == 200 else [got.decode("latin-1")]
+        return Answer(status, memory_headers(head), "".join(texts), len(texts), sent, first, ended)
 
     def _request(self, method: str, path: str, body: bytes) -> bytes:
         lines = [
@@ -209,6 +213,15 @@ def unchunked(body: bytes) -> bytes:
     return b"".join(pieces)
 
 
+def texts_of(body: bytes, *, stream: bool) -> list[str]:
+    """Return the texts of a reply: one for each event of a stream that holds one, else the whole."""
+    if not stream:
+        return [choice["message"]["content"] for choice in from_json(body)["choices"]]
+    events = (from_json(event.data) for event in read_events([body]) if event.data != b"[DONE]")
+    deltas = (choice["delta"] for event in events for choice in event["choices"])
+    return [delta["content"] for delta in deltas if "content" in delta]
+
+
 def memory_headers(head: bytes) -> dict[str, str]:
     """What an answer's head says of memory: the `x-engram-` headers, their names without that."""
     return {name[9:].decode().lower(): value.decode("latin-1") for name, value in _HEADER.findall(head)}
@@ -220,7 +233,7 @@ def status_of(head: bytes) -> int:
 
 
 class Load(NamedTuple):
-    """What every task needs."""
+    """The inputs of every task."""
 
     urls: Mapping[str, str]
     """Of upstream (`STRAIGHT`) and Engram (`THROUGH`)."""
@@ -233,12 +246,12 @@ class Load(NamedTuple):
         return Client(self.urls[way], self.namespace, (self.seed, number))
 
     def question(self, number: int) -> str:
-        """A question."""
+        """The question with this number, modulo their count."""
         return self.questions[number % len(self.questions)]
 
 
 class Tally:
-    """What the replies of one way have in common."""
+    """Totals over the replies of one way."""
 
     def __init__(self) -> None:
         self.first: list[float] = []
@@ -246,10 +259,10 @@ class Tally:
         self.recalled = 0
         self.failed = 0
         self.memory: list[float] = []
-        """Milliseconds that memory says that it took."""
+        """Milliseconds that memory reports per request."""
 
     def add(self, answer: Answer) -> None:
-        """Count one more."""
+        """Add an answer."""
         self.first.append((answer.first - answer.sent) * 1000)
         self.recalled += bool(answer.memory.get("recalled"))
         self.failed += "error" in answer.memory
@@ -257,12 +270,12 @@ class Tally:
             self.memory.append(float(answer.memory["ms"]))
 
     def result(self) -> Result:
-        """As JSON."""
+        """The totals as JSON."""
         return {"first": self.first, "recalled": self.recalled, "failed": self.failed, "memory": self.memory}
 
 
 async def alone(load: Load, count: int, warm: int, tokens: int, per_second: float, delay: float) -> Result:
-    """One client at a time: each question straight and through, each going first half of the time."""
+    """One client at a time: each question straight and through; each way goes first half of the time."""
     tallies = {STRAIGHT: Tally(), THROUGH: Tally()}
     clients = {way: load.client(way) for way in tallies}
     model = pace(tokens, per_second, delay)
@@ -280,7 +293,7 @@ async def alone(load: Load, count: int, warm: int, tokens: int, per_second: floa
 async def together(
     load: Load, streams: int, rounds: int, replies: int, tokens: int, per_second: float, delay: float
 ) -> Result:
-    """So many clients at once, each of which asks again as soon as it has its reply; straight and through in turn.
+    """`streams` concurrent clients, each of which sends a request when it has its reply; the ways alternate.
 
     Tokens a second are those of each round, and the times in the order of the rounds.
     """
@@ -290,7 +303,7 @@ async def together(
     model, spread = pace(tokens, per_second, delay), tokens / per_second
 
     async def one(way: str, number: int, begin: int) -> list[Answer]:
-        # Spread over the time of a reply, so that they do not all begin at once.
+        # Starts are spread over the duration of a reply.
         await asyncio.sleep(spread * number / streams)
         client = clients[way][number]
         questions = [load.question(begin + number * replies + place) for place in range(replies)]
@@ -315,7 +328,7 @@ async def together(
 async def until_killed(
     load: Load, streams: int, tokens: int, per_second: float, delay: float, mark: str, limit: float
 ) -> Result:
-    """So many clients at once until the server is gone: what it acknowledged up to then.
+    """`streams` concurrent clients until the server is killed; what the server acknowledged until then.
 
     Every question has `mark` and a number of its own. `limit`: seconds after which the server is taken to live on.
     """
@@ -333,7 +346,9 @@ async def until_killed(
             answer = await clients[number].say(text, model)
             if asyncio.get_running_loop().time() - begun > limit:
                 raise LoadFailed(f"the server is still there after {limit:.0f} s")
-            # Without a receipt the server has promised nothing.
+            if not (finished or without):
+                tell(UNDER_LOAD)
+            # Without a receipt the server has acknowledged nothing.
             receipt = answer.memory.get("receipt")
             if receipt is None:
                 without.append(text)
@@ -345,10 +360,10 @@ async def until_killed(
         asyncio.create_task(work) for work in (ask_receipts(load, clients, receipts, stored), *map(one, range(streams)))
     ]
     await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-    # What is on its way to the others still arrives; then they are gone, too.
+    # The other clients may still receive data that was sent before the kill.
     await asyncio.wait(tasks, timeout=2)
     for task in tasks:
-        # A server that was killed is what ends all of them; anything else is a fault.
+        # Only the kill may end a client; anything else is a failure.
         if not task.done():
             task.cancel()
         elif not isinstance(ended := task.exception(), ConnectionError):
@@ -359,7 +374,7 @@ async def until_killed(
 async def ask_receipts(
     load: Load, clients: Sequence[Client], receipts: Sequence[str], stored: dict[tuple[str, bool], list[str]]
 ) -> None:
-    """Ask what became of the turns, while their replies come and after; what was stored goes into `stored`."""
+    """Query the receipts of turns during and after their replies; the ids of stored engrams go into `stored`."""
     client = load.client(THROUGH)
     while True:
         running = [(client.receipt, False) for client in clients if client.receipt]
@@ -372,7 +387,7 @@ async def ask_receipts(
 
 
 async def many(load: Load, count: int, streams: int, begin: int, tokens: int) -> Result:
-    """So many short replies, on ever new connections."""
+    """`count` short replies, on new connections every `REUSED` requests."""
     tally, model, numbers = Tally(), pace(tokens), iter(range(begin, begin + count))
 
     async def one(number: int) -> None:
@@ -389,7 +404,7 @@ async def many(load: Load, count: int, streams: int, begin: int, tokens: int) ->
 
 
 async def conversation(load: Load, turns: int, begin: int, tokens: int) -> Result:
-    """One conversation of so many questions: the requests' bodies as upstream got them."""
+    """One conversation of `turns` questions; the request bodies that upstream received."""
     client, upstream = load.client(THROUGH), load.client(STRAIGHT)
     recalled = 0
     for number in range(turns):

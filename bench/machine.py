@@ -1,4 +1,4 @@
-"""What the figures were measured on: processor, memory, versions, commit, file system."""
+"""Description of the machine: processor, memory, versions, commit, file system."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ GIGABYTE = 1 << 30
 
 
 def describe(folder: Path) -> list[tuple[str, str]]:
-    """Names and values; `folder` is where the databases are made."""
+    """Properties of the machine by name; `folder` is the folder of the databases."""
     packages = ", ".join(f"{name} {version(name)}" for name in ("numpy", "tantivy"))
     return [
         ("processor", processor()),
@@ -41,7 +41,7 @@ def processor() -> str:
 
 
 def cores() -> int:
-    """The cores that this process may use."""
+    """Number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -51,7 +51,7 @@ def memory_bytes() -> int:
 
 
 def file_system(folder: Path) -> str:
-    """The kind of file system that a folder is on: on one in RAM nothing is durable, and writing costs nothing."""
+    """The file system type of a folder: on one in RAM nothing is durable and writes cost nothing."""
     mounts = Path("/proc/self/mounts")
     if not mounts.exists():
         return "unknown"
@@ -65,7 +65,7 @@ def file_system(folder: Path) -> str:
 
 
 def commit() -> str:
-    """The commit that this copy of Engram is at, with "-dirty" where it was changed; "unknown" outside of git."""
+    """The commit of this copy of Engram, with "-dirty" if it has changes; "unknown" outside of git."""
     here = Path(__file__).parent
     try:
         done = subprocess.run(

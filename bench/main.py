@@ -26,7 +26,7 @@ Scale = Literal["small", "full"]
 
 
 class PartName(StrEnum):
-    """What can be measured alone."""
+    """The parts that can be measured separately."""
 
     LOCOMO = "locomo"
     CHATS = "chats"
@@ -50,7 +50,7 @@ def bench(
     json_path: Annotated[Path | None, typer.Option("--json", help="Write the figures here as JSON.")] = None,
     seed: Annotated[int, typer.Option(help="Another seed gives another text.", min=0)] = 0,
 ) -> None:
-    """Measure how good and how fast Engram is here, beside references.
+    """Measure quality and speed of Engram on this machine, and of references in the same run.
 
     Example: python -m bench --scale full --locomo locomo10.json --report BENCH.md
     """
@@ -75,7 +75,7 @@ def bench(
 
 
 def command(scale: str, only: Sequence[str], locomo: Path | None, seed: int, report: Path) -> str:
-    """What to type to get the same report; files by their names alone, for they lie elsewhere on other machines."""
+    """The command that makes the same report. Files appear without their folders, which differ between machines."""
     words = ["python", "-m", "bench", "--scale", scale]
     for name in only:
         words += ["--only", str(name)]

@@ -1,6 +1,6 @@
-"""What a ranked list, a pile of scores and a pile of times are worth, as numbers: pure functions.
+"""Measures of ranked lists, scores and times: pure functions.
 
-Owns the definitions of the measures; knows nothing of where lists, scores and times come from.
+Owns the definitions of the measures; does not know where lists, scores and times come from.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ def all_found(ranked: Sequence[str], relevant: Collection[str], k: int) -> float
 
 
 def reciprocal_rank(ranked: Sequence[str], relevant: Collection[str]) -> float:
-    """1 / the place (from 1) of the first of `relevant` in `ranked`; 0.0 where there is none."""
+    """1 / the rank (from 1) of the first of `relevant` in `ranked`; 0.0 if `ranked` holds none of them."""
     wanted = set(relevant)
     return next((1 / place for place, key in enumerate(ranked, 1) if key in wanted), 0.0)
 
 
 def distinct(keys: Sequence[str]) -> list[str]:
-    """`keys` in their order, each at its first place only."""
+    """`keys` in their order without duplicates; each stays at its first position."""
     return list(dict.fromkeys(keys))
 
 
 def area_under_curve(positive: Sequence[float], negative: Sequence[float]) -> float:
-    """The chance that one of `positive` scores over one of `negative`, equal scores counting half.
+    """The probability that one of `positive` scores higher than one of `negative`; equal scores count half.
 
     This is the area under the ROC curve (Mann and Whitney's U). NaN where either is empty.
     """
@@ -51,15 +51,15 @@ def area_under_curve(positive: Sequence[float], negative: Sequence[float]) -> fl
 
 
 def mean(values: Sequence[float]) -> float:
-    """The arithmetic mean; NaN of nothing."""
+    """The arithmetic mean; NaN if there are no values."""
     return sum(values) / len(values) if values else float("nan")
 
 
 def median(values: Sequence[float]) -> float:
-    """The middle value; NaN of nothing."""
+    """The median; NaN if there are no values."""
     return percentile(values, 50)
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The value under which `share` percent lie, interpolated; NaN of nothing."""
+    """The percentile: `share` percent of the values lie below it. Interpolated; NaN if there are no values."""
     return float(np.percentile(values, share)) if values else float("nan")

@@ -1,4 +1,4 @@
-"""Runs measurements in processes of their own, and hands their progress on."""
+"""Runs each measurement in a new process and forwards its progress."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from engram.errors import EngramError
 
 
 class WorkerFailed(EngramError):
-    """A measurement's process ended in failure; the message holds the end of what it said."""
+    """The process of a measurement failed; the message holds the end of its output."""
 
 
 def run_task(task: str, tell: Tell, about: str, module: str = "worker", /, **arguments: Any) -> dict[str, Any]:
-    """The result of one task of a module of `bench`; `about` stands in front of the progress it reports."""
+    """The result of one task of a module of `bench`; `about` is put in front of the progress that the task reports."""
     values = {name: str(value) if isinstance(value, Path) else value for name, value in arguments.items()}
     output = run_python(["-m", f"bench.{module}", task, json.dumps(values)], tell, about)
     result: dict[str, Any] = json.loads(output)
@@ -30,22 +30,22 @@ def run_task(task: str, tell: Tell, about: str, module: str = "worker", /, **arg
 
 
 def run_python(arguments: Sequence[str], tell: Tell, about: str) -> str:
-    """What a new interpreter prints when it is given `arguments`."""
+    """The output of a new interpreter run with `arguments`. Raises `WorkerFailed` on an exit code other than 0."""
     command = [sys.executable, *arguments]
-    # To a file, because a pipe that nobody empties yet would stop a process with much to say.
+    # To a file: a full pipe that is not read yet would block a process with much output.
     with tempfile.TemporaryFile() as output:
         with subprocess.Popen(command, stdout=output, stderr=subprocess.PIPE, text=True, env=environment()) as process:
             assert process.stderr is not None
-            said = relayed(process.stderr, tell, about)
+            errors = relayed(process.stderr, tell, about)
         if process.returncode:
-            end = "".join(said[-20:])
+            end = "".join(errors[-20:])
             raise WorkerFailed(f"{about}: its process ended with exit code {process.returncode}:\n{end}")
         output.seek(0)
         return output.read().decode()
 
 
 def relayed(lines: IO[str], tell: Tell, about: str) -> list[str]:
-    """Hand progress on as it comes; returns the lines that were none."""
+    """Forward progress as it arrives; returns all other lines."""
     other = []
     for line in lines:
         if line.startswith(PROGRESS):
@@ -56,7 +56,7 @@ def relayed(lines: IO[str], tell: Tell, about: str) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """The environment of a new process: as here, and with the same `engram` and `bench` to import."""
+    """The environment for a new process: a copy of this one that imports the same `engram` and `bench`."""
     source, root = Path(engram.__file__).parent.parent, Path(__file__).parent.parent
     paths = [str(source), str(root), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}

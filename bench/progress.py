@@ -1,4 +1,4 @@
-"""What is going on, on standard error: one changing line on a terminal, plain lines elsewhere."""
+"""Progress on standard error: one line that changes on a terminal, plain lines otherwise."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench.figures import Tell
 
 @contextmanager
 def progress() -> Iterator[Tell]:
-    """A `Tell` for whoever started the benchmark."""
+    """A `Tell` that prints to standard error."""
     started = time.monotonic()
     if not sys.stderr.isatty():
         yield lambda text: print_line(started, text)
@@ -27,6 +27,6 @@ def progress() -> Iterator[Tell]:
 
 
 def print_line(started: float, text: str) -> None:
-    """A line with the seconds since the start in front."""
+    """A line that begins with the seconds since the start."""
     sys.stderr.write(f"{time.monotonic() - started:6.1f} s  {text}\n")
     sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""How often recall brings the turns that answer a question, and whether its score tells when none does.
+"""How often recall returns the turns that answer a question, and whether its score shows when none does.
 
 Owns the protocol (docs/bench.md). Engram answers through `Memory.remember_many` and `Memory.recall`, one namespace a
 conversation, after its index holds everything; the references rank each conversation whole.
@@ -21,31 +21,31 @@ from engram.memory import Memory
 
 TURN_LIMIT = 50
 SESSION_LIMIT = 200
-"""Hits asked for where the order of their sessions is judged."""
+"""Hits requested to judge the order of their sessions."""
 KEY = "dia_id"
-"""Under this name a turn's key is kept in its engram's metadata."""
+"""The metadata field of an engram that holds the key of its turn."""
 ALL = "all"
 
 
 class Found(NamedTuple):
-    """One hit: the key of a turn, and the score it came with."""
+    """One hit: the key of a turn, and its score."""
 
     key: str
     score: float
 
 
 class System(Protocol):
-    """Something that can be asked about one of the conversations it was given."""
+    """A system that answers questions about one of its conversations."""
 
     name: str
 
     def ask(self, conversation: int, question: str, limit: int) -> list[Found]:
-        """At most `limit` turns of the conversation at that place, best first."""
+        """At most `limit` turns of the conversation with this index, best first."""
         ...
 
 
 class EngramSystem:
-    """Engram as its users have it."""
+    """Engram with its defaults."""
 
     name = "Engram"
 
@@ -69,12 +69,12 @@ class EngramSystem:
         self._memory.flush()
 
     def ask(self, conversation: int, question: str, limit: int) -> list[Found]:
-        """What `recall` gives."""
+        """The hits of `recall`."""
         hits = self._memory.recall(question, namespace=self._names[conversation], limit=limit)
         return [Found(str(hit.engram.metadata[KEY]), hit.score) for hit in hits]
 
     def close(self) -> None:
-        """Let go of the memory."""
+        """Close the memory."""
         self._memory.close()
 
 
@@ -82,7 +82,7 @@ class Ranked:
     """A reference: a ranker with the turns of each conversation."""
 
     def __init__(self, name: str, ranker: Ranker, conversations: Sequence[Conversation], named: bool = False) -> None:
-        """`named`: the speaker's name stands in front of what is ranked."""
+        """`named`: put the speaker's name in front of the text that is ranked."""
         self.name = name
         self._keys = [[turn.key for turn in conversation.turns] for conversation in conversations]
         self._scorers = [
@@ -91,7 +91,7 @@ class Ranked:
         ]
 
     def ask(self, conversation: int, question: str, limit: int) -> list[Found]:
-        """The turns with the highest scores over 0, equal ones in their order."""
+        """The turns with the highest scores above 0; equal scores in the order of the turns."""
         scores = self._scorers[conversation](question)
         best = np.argsort(-scores, kind="stable")[:limit]
         keys = self._keys[conversation]
@@ -99,17 +99,17 @@ class Ranked:
 
 
 class Judged(NamedTuple):
-    """One question put to one system."""
+    """The results of one question for one system."""
 
     kind: str
     values: dict[str, float]
     """The measures of `values_of`."""
     own: float | None
-    """The best hit's score in the question's own conversation; None where nothing came back."""
+    """The best score in the question's conversation; None if there were no hits."""
     other: float | None
-    """... in another conversation, which cannot answer it."""
+    """The best score in another conversation, which cannot answer the question."""
     own_nameless: float | None
-    """... and the same two when the speakers' names are taken out of the question."""
+    """The same two, with the speakers' names removed from the question."""
     other_nameless: float | None
 
 
@@ -123,7 +123,7 @@ SESSION_MEASURES: dict[str, Callable[[Sequence[str], Sequence[str], int], float]
 
 
 def judge(system: System, conversations: Sequence[Conversation]) -> list[Judged]:
-    """Every question of every conversation, put to its own conversation and to the next one."""
+    """Ask every question about its conversation and about the next one."""
     judged = []
     for place, conversation in enumerate(conversations):
         other = (place + 1) % len(conversations)
@@ -160,7 +160,7 @@ def values_of(
 
 
 def speaker_names(conversation: Conversation) -> re.Pattern[str]:
-    """Finds a conversation's speakers by name, with a possessive ending."""
+    """Matches the names of a conversation's speakers, with a possessive ending."""
     names = "|".join(map(re.escape, conversation.speakers()))
     return re.compile(rf"\b(?:{names})\b(?:['\u2019]s)?", re.IGNORECASE)
 
@@ -170,20 +170,20 @@ def best(found: Sequence[Found]) -> float | None:
     return found[0].score if found else None
 
 
-class Telling(NamedTuple):
-    """How well the best score tells questions that can be answered from those that cannot."""
+class Separation(NamedTuple):
+    """How well the best score separates questions that can be answered from those that cannot."""
 
     auc: float
     auc_nameless: float
     silent_other: float
-    """The share of unanswerable questions that bring nothing."""
+    """The share of unanswerable questions without hits."""
     silent_own: float
-    """The share of answerable ones that bring nothing: what the floor costs."""
+    """The share of answerable questions without hits: the cost of the floor."""
 
 
-def telling(judged: Sequence[Judged]) -> Telling:
-    """Over all questions; where nothing came back, the score counts as 0."""
-    return Telling(
+def separation(judged: Sequence[Judged]) -> Separation:
+    """Over all questions; a question without hits counts as score 0."""
+    return Separation(
         metrics.area_under_curve([j.own or 0.0 for j in judged], [j.other or 0.0 for j in judged]),
         metrics.area_under_curve([j.own_nameless or 0.0 for j in judged], [j.other_nameless or 0.0 for j in judged]),
         metrics.mean([float(j.other is None) for j in judged]),
@@ -204,7 +204,7 @@ def by_kind(judged: Sequence[Judged]) -> dict[str, dict[str, float]]:
 
 
 def references(conversations: Sequence[Conversation], tell: Tell) -> tuple[list[Ranked], list[str]]:
-    """The systems that Engram is compared with, and notes on those that are not there."""
+    """The systems that Engram is compared with, and notes on those that are not installed."""
     classic, strong = bm25(1.5, 0.75), bm25(0.9, 0.4)
     ranked = [
         Ranked("BM25 (k1 1.5, b 0.75)", classic, conversations),
@@ -220,7 +220,7 @@ def references(conversations: Sequence[Conversation], tell: Tell) -> tuple[list[
 
 
 def measure(name: str, title: str, conversations: Sequence[Conversation], folder: Path, tell: Tell = silent) -> Part:
-    """All of the above for Engram and its references; figures are named after `name`, tables after `title`."""
+    """Measure Engram and its references; keys of figures begin with `name`, titles of tables with `title`."""
     tell(f"{title}: remembering")
     engram = EngramSystem(conversations, folder)
     others, notes = references(conversations, tell)
@@ -234,9 +234,9 @@ def measure(name: str, title: str, conversations: Sequence[Conversation], folder
 
 
 def figures(name: str, title: str, judged: dict[str, list[Judged]]) -> list[Figure]:
-    """The values that have a bar."""
+    """The figures that have a bar."""
     means = {system: by_kind(some)[ALL] for system, some in judged.items()}
-    told = {system: telling(some) for system, some in judged.items()}
+    told = {system: separation(some) for system, some in judged.items()}
     first, *others = judged
 
     def figure(key: str, label: str, values: dict[str, float]) -> Figure:
@@ -255,13 +255,13 @@ def figures(name: str, title: str, judged: dict[str, list[Judged]]) -> list[Figu
 
 
 def tables(title: str, judged: dict[str, list[Judged]]) -> list[Table]:
-    """The whole of it."""
+    """All tables."""
     means = {system: by_kind(some) for system, some in judged.items()}
     first = next(iter(judged))
     turn = [f"R@{k}" for k in TURN_PLACES] + ["MRR"]
     session = [f"{name}@{k}" for name in SESSION_MEASURES for k in SESSION_PLACES]
     count = len(judged[first])
-    told = {system: telling(some) for system, some in judged.items()}
+    told = {system: separation(some) for system, some in judged.items()}
     return [
         Table(
             f"{title}: turns, all {count:,} questions",

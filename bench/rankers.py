@@ -29,7 +29,7 @@ MINILM_MISSING = "not installed: pip install torch==2.13.0 transformers gt-all-m
 DIMENSIONS = 384
 BATCH = 64
 RRF_CONSTANT = 60
-"""As Cormack, Clarke and Buettcher (SIGIR 2009) set it."""
+"""The value of Cormack, Clarke and Buettcher (SIGIR 2009)."""
 
 
 def bm25(k1: float, b: float) -> Ranker:
@@ -80,7 +80,7 @@ class MiniLM:
     def ranker(self, texts: Sequence[str]) -> Scorer:
         """Cosines of the turns with the question."""
         vectors = np.empty((len(texts), DIMENSIONS), np.float32)
-        # Those of like length together: a batch is padded to its longest.
+        # Texts of similar length together: a batch is padded to its longest text.
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
         for start in range(0, len(order), BATCH):
             part = order[start : start + BATCH]
@@ -114,12 +114,12 @@ def fused(first: Ranker, second: Ranker) -> Ranker:
 
 
 def ranks(scores: Scores) -> Scores:
-    """The place of each, the highest at 1, equal ones in the order given."""
+    """The rank of each score, from 1 for the highest; equal scores in input order."""
     places = np.empty(len(scores))
     places[np.argsort(-scores, kind="stable")] = np.arange(1, len(scores) + 1)
     return places
 
 
 def minilm_installed() -> bool:
-    """Whether `MiniLM` can be made."""
+    """Whether the packages of `MiniLM` are installed."""
     return all(find_spec(package) for package in MINILM_PACKAGES)

@@ -1,4 +1,4 @@
-"""The report: figures beside their bars and references, as Markdown that also reads well on a terminal.
+"""The report: figures with their bars and references, as Markdown that is readable on a terminal too.
 
 Owns the layout. Every value in it comes from the run; its verdicts are computed from the values and the bars.
 """
@@ -22,14 +22,14 @@ def summary(parts: Iterable[Part]) -> str:
 
 
 def figure_row(figure: Figure) -> list[str]:
-    """One figure, how it stands to its marks, and its references."""
+    """Lines for one figure: its value, the verdicts, and its references."""
     marks = [f"{mark}: {verdict}" for mark, verdict in verdicts(figure)] or ["", ""]
     beside = "; ".join(reference.show() for reference in figure.references)
     return [figure.name, figure.unit.show(figure.value), *marks, beside]
 
 
 def verdicts(figure: Figure) -> list[tuple[str, str]]:
-    """The bar and what to reach for, each with how the value stands to it; nothing where either is missing."""
+    """The bar and the goal, each with the verdict on the value; empty if there is no bar."""
     bar = figure.bar
     if bar is None or math.isnan(figure.value):
         return []
@@ -37,14 +37,14 @@ def verdicts(figure: Figure) -> list[tuple[str, str]]:
 
 
 def plain(value: float) -> str:
-    """A number as short as it can be."""
+    """A number in its shortest form."""
     return f"{value:,g}" if value < 1000 else f"{value:,.0f}"
 
 
 def markdown(
     parts: Sequence[Part], machine: Sequence[tuple[str, str]], when: datetime, again: str, seconds: float
 ) -> str:
-    """The whole report. `again` is the command that makes it anew, `seconds` how long this run took."""
+    """The whole report. `again`: the command that makes it again. `seconds`: the duration of this run."""
     lines = [
         "# Benchmark",
         "",
@@ -71,7 +71,7 @@ def markdown(
 
 
 def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table, its columns padded to one width."""
+    """A Markdown table; the cells of a column are padded to the same width."""
     cells = [[cell.replace("|", "\\|") for cell in row] for row in (columns, *rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(columns))]
     head, *body = (f"| {' | '.join(cell.ljust(w) for cell, w in zip(row, widths, strict=True))} |" for row in cells)
@@ -79,7 +79,7 @@ def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str
 
 
 def as_json(parts: Iterable[Part], machine: Sequence[tuple[str, str]], when: datetime) -> dict[str, Any]:
-    """The same for programs. Values are in the unit that `unit` names; NaN becomes null."""
+    """The report as JSON. `unit` names the unit of each value; NaN becomes null."""
     return {
         "when": when.isoformat(),
         "machine": dict(machine),
@@ -107,10 +107,10 @@ def figure_json(figure: Figure) -> dict[str, Any]:
 
 
 def table_json(table: Table) -> dict[str, Any]:
-    """One table, its cells as they are shown."""
+    """One table; its cells are the texts of the Markdown report."""
     return {"title": table.title, "columns": list(table.columns), "rows": [list(row) for row in table.rows]}
 
 
 def number(value: float) -> float | None:
-    """A value as JSON can hold it."""
+    """The value, or None for NaN, which JSON does not have."""
     return None if math.isnan(value) else value

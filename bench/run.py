@@ -1,6 +1,6 @@
-"""A whole run: which parts, in which order, with what each needs.
+"""A whole benchmark run: its parts, their order, and the inputs of each.
 
-Owns the names of the parts and what is said of a part that cannot be run. Prints nothing.
+Owns the names of the parts and the notes on parts that cannot run. Prints nothing.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ CHATS_MISSING = "own chats: this copy of Engram does not carry them"
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one run needs."""
+    """The inputs of one run."""
 
     plan: speed.Plan
     serving: serving.Plan
     folder: Path
-    """Where databases are made; each is deleted when it has been measured."""
+    """Folder of the databases; each database is deleted after its measurement."""
     locomo: Path | None
     chats: Path | None
     seed: int
@@ -46,7 +46,7 @@ def chats(run: Run) -> Part:
 
 
 def judged(run: Run, name: str, title: str, conversations: Sequence[Conversation]) -> Part:
-    """Quality on some conversations, in a folder of its own."""
+    """Quality on some conversations, in a subfolder called `name`."""
     folder = run.folder / name
     folder.mkdir()
     return quality.measure(name, title, conversations, folder, run.tell)
@@ -73,7 +73,10 @@ def measure(
     only: Sequence[str] = (),
     seed: int = 0,
 ) -> list[Part]:
-    """The parts named in `only`, or all, in their order; `given` is LoCoMo's path. Raises KeyError on another name."""
+    """The results of the parts in `only`, or of all, in order. `given`: LoCoMo's path.
+
+    Raises `KeyError` for a name in `only` that is no part.
+    """
     wanted = {name: PARTS[name] for name in only} if only else PARTS
     run = Run(plan, served, folder, locomo_path(given), chats_path(), seed, tell)
     return [part(run) for name, part in PARTS.items() if name in wanted]

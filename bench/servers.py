@@ -1,6 +1,6 @@
 """Engram's server and the model behind it as processes, for measuring them.
 
-Owns their starting and ending, and what the system says of them. Knows nothing of what is asked of them.
+Owns their start, their end and their resource usage. Does not know which requests they serve.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ from pathlib import Path
 from bench.processes import WorkerFailed, environment
 
 PATIENCE = 60.0
-"""Seconds for a server to come up or to end."""
+"""Seconds that a server may take to start or to stop."""
 LISTENING = "listening"
-"""The message of the log that says where the server is."""
+"""The log message that holds the server's URL."""
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a process takes right now."""
+    """The resources that a process uses at one moment."""
 
     resident: int
-    """Bytes in RAM, pages of mapped files among them, which the system can take back."""
+    """Bytes in RAM, including pages of mapped files, which the system can reclaim."""
     own: int
-    """Bytes of that which are its own."""
+    """Bytes of that in anonymous memory."""
     processor: float
-    """Seconds of the processor that it has had."""
+    """CPU seconds since its start."""
 
 
 class Server:
     """A running `engram serve`."""
 
     def __init__(self, memory: Path, upstream: str, log: Path, options: Sequence[str] = ()) -> None:
-        """Start it, and wait until it listens. Raises `WorkerFailed` with the end of its log if it does not."""
+        """Start the server, and wait until it listens. Raises `WorkerFailed` with the end of its log if it does not."""
         command = [sys.executable, "-m", "engram", "serve", "--memory", str(memory), "--port", "0"]
         kept = {name: value for name, value in environment().items() if not name.startswith("ENGRAM_")}
         self._log = log
@@ -65,17 +65,17 @@ class Server:
         raise WorkerFailed(f"the server does not listen:\n{end}")
 
     def usage(self) -> Usage:
-        """What it takes."""
+        """The resources of the server and its child processes."""
         own = self._process.pid
         return total([usage(process) for process in (own, *children(own))])
 
     def kill(self) -> None:
-        """End it at once: kill -9."""
+        """Kill the server with SIGKILL."""
         self._process.kill()
         self._process.wait()
 
     def stop(self) -> None:
-        """End it as it should be ended. Raises `WorkerFailed` if it does not."""
+        """Stop the server with SIGTERM. Raises `WorkerFailed` if it does not end, or ends with an error."""
         self._process.terminate()
         try:
             code = self._process.wait(PATIENCE)
@@ -88,7 +88,7 @@ class Server:
 
 @contextmanager
 def serving(memory: Path, upstream: str, log: Path, options: Sequence[str] = ()) -> Iterator[Server]:
-    """A server that is gone when it is no longer needed."""
+    """A running server, stopped at the end of the block."""
     server = Server(memory, upstream, log, options)
     try:
         yield server
@@ -99,7 +99,7 @@ def serving(memory: Path, upstream: str, log: Path, options: Sequence[str] = ())
 
 @contextmanager
 def scripted(seed: int) -> Iterator[str]:
-    """The URL of a scripted model (`bench.upstream`), while it is needed."""
+    """The URL of a scripted model (`bench.upstream`), which runs until the end of the block."""
     command = [sys.executable, "-m", "bench.upstream", str(seed)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen(command, env=environment(), **pipes) as process:  # type: ignore[call-overload]
@@ -111,20 +111,20 @@ def scripted(seed: int) -> Iterator[str]:
 
 
 class Host:
-    """What the machine under a virtual one took of its processors, since this was made."""
+    """CPU time that the host took from this virtual machine since the object was made."""
 
     def __init__(self) -> None:
-        self._before = taken()
+        self._before = processor_ticks()
 
     @property
     def share(self) -> float:
-        """Of the time of all processors that was not idle, 0 to 1; not a number where the system does not say."""
-        stolen, busy = (now - before for now, before in zip(taken(), self._before, strict=True))
+        """Share of the CPU time that was not idle, 0 to 1; NaN if the system does not report it."""
+        stolen, busy = (now - before for now, before in zip(processor_ticks(), self._before, strict=True))
         return stolen / busy if busy else float("nan")
 
 
-def taken() -> tuple[int, int]:
-    """Ticks that the host took away, and all that were not idle, those among them; (0, 0) where nobody says."""
+def processor_ticks() -> tuple[int, int]:
+    """Ticks stolen by the host, and all ticks that were not idle including those; (0, 0) if not reported."""
     stat = Path("/proc/stat")
     if not stat.exists():
         return 0, 0
@@ -133,30 +133,30 @@ def taken() -> tuple[int, int]:
 
 
 def children(process: int) -> list[int]:
-    """The processes that a process has started, as far as the system says."""
+    """The child processes of a process, if the system reports them."""
     lists = Path(f"/proc/{process}/task").glob("*/children")
     return [int(child) for found in lists for child in found.read_text().split()]
 
 
 def total(parts: Sequence[Usage]) -> Usage:
-    """What several processes take together."""
+    """The sum of the resources of several processes."""
     return Usage(
         sum(part.resident for part in parts), sum(part.own for part in parts), sum(part.processor for part in parts)
     )
 
 
 def usage(process: int) -> Usage:
-    """What a process takes. Where the system says nothing of it, as in Linux' /proc, only the resident memory."""
+    """The resources of a process. Without /proc only the resident memory is known."""
     status = Path(f"/proc/{process}/status")
     if not status.exists():
-        said = subprocess.run(["ps", "-o", "rss=", "-p", str(process)], capture_output=True, text=True, check=True)
-        return Usage(int(said.stdout) * 1024, 0, float("nan"))
+        listed = subprocess.run(["ps", "-o", "rss=", "-p", str(process)], capture_output=True, text=True, check=True)
+        return Usage(int(listed.stdout) * 1024, 0, float("nan"))
     sizes = {
         name: int(value.split()[0]) * 1024
         for name, _, value in (line.partition(":") for line in status.read_text().splitlines())
         if name in ("VmRSS", "RssAnon")
     }
-    # Behind the name in parentheses, which may hold spaces: fields 14 and 15 are ticks in user and system mode.
+    # After the name in parentheses, which may contain spaces: fields 14 and 15 are ticks in user and system mode.
     ticks = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11:13]
-    # One that has ended, and that nobody has asked about yet, takes none.
+    # A zombie process has no memory.
     return Usage(sizes.get("VmRSS", 0), sizes.get("RssAnon", 0), sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK"))

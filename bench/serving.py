@@ -1,7 +1,7 @@
-"""What memory costs and keeps where it stands in front of a model: `engram serve` beside the model asked straight.
+"""Cost and durability of `engram serve` in front of a model, compared with requests straight to the model.
 
-Owns the plan, and turns what the clients (`load`) saw into figures. Server, model and clients are processes of their
-own on one machine; the memory under them is one of generated chats.
+Owns the plan, and computes figures from the results of the clients (`load`). Server, model and clients are separate
+processes on one machine; the memory holds generated chats.
 """
 
 from __future__ import annotations
@@ -10,16 +10,18 @@ import random
 import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
+from threading import Event
 from time import sleep
 from typing import Any
 
 from bench.figures import COUNT, MEGABYTES, MILLISECONDS, PER_SECOND, SHARE, TIMES, Figure, Part, Reference, Table, Tell
-from bench.load import STRAIGHT, THROUGH
+from bench.load import STRAIGHT, THROUGH, UNDER_LOAD
 from bench.metrics import median, percentile
 from bench.processes import run_task
 from bench.servers import Host, Server, Usage, scripted, serving
@@ -27,12 +29,12 @@ from bench.worker import MEMORY, QUESTIONS
 from engram.memory import Memory
 
 MEGABYTE = 1e6
-MISSING = "serve: {} is not installed: pip install 'engram[serve]'"
+MISSING = "serve: {} is not installed: pip install 'engram-layer[serve]'"
 NEEDED = ("uvicorn", "httpx")
 USER = b'{"role": "user"'
-"""How a message of the user begins in what the clients send."""
+"""How a user message begins in the requests of the clients."""
 BATCHES = 4
-"""Parts in which the requests of the growth are made, each followed by a look at the memory."""
+"""Batches of requests in the growth measurement; the memory is measured after each."""
 
 Result = dict[str, Any]
 
@@ -43,7 +45,7 @@ class Plan:
 
     engrams: int
     pairs: int
-    """Questions of one client alone in each round, each asked straight and through the server."""
+    """Questions of the single client in each round, each sent straight and through the server."""
     pair_tokens: int
     """Tokens of the replies to these."""
     warm: int
@@ -58,7 +60,7 @@ class Plan:
     """Seconds before a reply's first token."""
     kills: int
     kill_seconds: tuple[float, float]
-    """The server is killed after so long under load, the shortest and the longest."""
+    """The server is killed so long after the first reply under load: the shortest and the longest."""
     requests: int
     requests_warm: int
     """Requests before those over which growth is measured."""
@@ -66,10 +68,12 @@ class Plan:
     """Clients that make these requests."""
     turns: int
     """Questions of the conversation whose requests are compared."""
+    settle: float = 0.5
+    """Seconds between two looks at a server that is expected to become idle."""
 
     @property
     def pace(self) -> dict[str, float]:
-        """How replies come."""
+        """The timing of replies."""
         return {"per_second": self.per_second, "delay": self.delay}
 
 
@@ -114,7 +118,7 @@ PLANS = {"small": SMALL, "full": FULL}
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What every measurement needs."""
+    """The inputs of every measurement."""
 
     plan: Plan
     folder: Path
@@ -129,11 +133,11 @@ class Bench:
         return self.folder / MEMORY / "memory.db"
 
     def server(self) -> Server:
-        """A server to be killed."""
+        """A new server, to be killed."""
         return Server(self.memory, self.upstream, self.folder / "server.log")
 
     def load(self, task: str, server: Server, about: str, **arguments: object) -> Result:
-        """What clients find."""
+        """The results of a task of the clients."""
         return run_task(
             task,
             self.tell,
@@ -148,13 +152,13 @@ class Bench:
 
 
 def measure(plan: Plan, folder: Path, seed: int, tell: Tell) -> Part:
-    """Everything that is measured of the server."""
+    """All measurements of the server."""
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         return Part("serve", notes=[MISSING.format(missing[0])])
     at = folder / "serve"
     about = f"serve: {plan.engrams:,} engrams"
-    # A question for each pair, reply and request where there are so many: one that comes again is in mind already.
+    # Enough questions for each to be asked once, where possible: a repeated one would be cached.
     filled = run_task("fill", tell, about, folder=at, count=plan.engrams, asked=plan.engrams // 4, seed=seed)
     part = Part("serve")
     with scripted(seed) as upstream:
@@ -173,7 +177,7 @@ def measure(plan: Plan, folder: Path, seed: int, tell: Tell) -> Part:
 
 
 def measure_speed(bench: Bench, server: Server, part: Part) -> None:
-    """The time to the first token, of one stream and of many at once, and tokens a second."""
+    """The time to the first token of one stream and of concurrent streams, and tokens per second."""
     plan = bench.plan
     sizes = {"tokens": plan.pair_tokens, "count": plan.rounds * plan.pairs, "warm": plan.warm}
     host = Host()
@@ -181,7 +185,7 @@ def measure_speed(bench: Bench, server: Server, part: Part) -> None:
     taken_alone, host, before = host.share, Host(), server.usage()
     sizes = {"streams": plan.streams, "rounds": plan.rounds, "replies": plan.replies, "tokens": plan.tokens}
     together = bench.load("together", server, "first token", **sizes, **plan.pace)
-    # One round to warm up is in it, too.
+    # Includes the warm-up round.
     answered = (plan.rounds + 1) * plan.replies * plan.streams
     taken = (server.usage().processor - before.processor) * 1000 / answered
     part.figures += [
@@ -208,10 +212,10 @@ def measure_speed(bench: Bench, server: Server, part: Part) -> None:
 
 
 def first_token_figure(key: str, about: str, found: Result, rounds: int, host: float) -> Figure:
-    """What the server adds: the same question straight and through it, subtracted.
+    """The latency added by the server: the same question through it and straight, subtracted.
 
-    host: the share of the processors that the machine underneath took meanwhile. A moment in which it takes much is
-    long beside a round, so the figure is the median of the rounds; that of all questions stands beside it.
+    `host`: the share of CPU time that the host took. A moment in which it takes much is long compared with a round, so
+    the figure is the median of the rounds; the value over all questions is a reference.
     """
     straight, through = found[STRAIGHT]["first"], found[THROUGH]["first"]
     added = [ours - bare for ours, bare in zip(through, straight, strict=True)]
@@ -229,7 +233,7 @@ def first_token_figure(key: str, about: str, found: Result, rounds: int, host: f
 
 
 def first_token_rows(streams: str, found: Result) -> list[list[str]]:
-    """A row a way."""
+    """One row per way."""
     rows = []
     for way, name in ((STRAIGHT, "straight"), (THROUGH, "through Engram")):
         times, through = found[way]["first"], way == THROUGH
@@ -244,7 +248,7 @@ def first_token_rows(streams: str, found: Result) -> list[list[str]]:
 
 
 def tokens_figure(plan: Plan, found: Result) -> Figure:
-    """Tokens a second of clients who ask again as soon as they have their reply."""
+    """Tokens per second of clients that send a request when they have their reply."""
     straight, through = (found[way]["tokens_per_second"] for way in (STRAIGHT, THROUGH))
     shares = [ours / bare for ours, bare in zip(through, straight, strict=True)]
     references = [
@@ -263,11 +267,11 @@ def tokens_figure(plan: Plan, found: Result) -> Figure:
 
 
 def measure_growth(bench: Bench, server: Server, part: Part) -> None:
-    """How much more memory the server takes after many requests."""
+    """The growth of the server's memory over many requests."""
     plan, looks = bench.plan, []
     sizes = {"streams": plan.clients, "tokens": 5}
     bench.load("many", server, "growth, warming up", count=plan.requests_warm, begin=0, **sizes)
-    looks.append(settled(server))
+    looks.append(settled(server, plan.settle))
     seconds, failed = 0.0, 0
     for batch in range(BATCHES):
         done = plan.requests * batch // BATCHES
@@ -275,7 +279,7 @@ def measure_growth(bench: Bench, server: Server, part: Part) -> None:
         about = f"growth, {done:,} of {plan.requests:,} requests"
         found = bench.load("many", server, about, count=count, begin=plan.requests_warm + done, **sizes)
         seconds, failed = seconds + found["seconds"], failed + found["failed"]
-        looks.append(settled(server))
+        looks.append(settled(server, plan.settle))
     first, last = looks[0], looks[-1]
     references = [
         Reference("before", first.resident / MEGABYTE, MEGABYTES),
@@ -298,11 +302,11 @@ def measure_growth(bench: Bench, server: Server, part: Part) -> None:
     part.tables.append(Table("The server's memory", ["requests", "resident", "of it its own"], rows, note))
 
 
-def settled(server: Server) -> Usage:
-    """What a server takes when it has nothing more to do."""
+def settled(server: Server, seconds: float) -> Usage:
+    """The resources of a server once it is idle, or after 60 looks; `seconds` between two looks."""
     before = server.usage()
     for _ in range(60):
-        sleep(0.5)
+        sleep(seconds)
         now = server.usage()
         if now.processor - before.processor < 0.02:
             return now
@@ -314,7 +318,7 @@ def settled(server: Server) -> Usage:
 
 
 def measure_kills(bench: Bench, part: Part) -> None:
-    """What is lost when the server is killed under load."""
+    """Count the acknowledged turns that are lost when the server is killed under load."""
     plan, began = bench.plan, datetime.now(UTC)
     seconds = random.Random(bench.seed)  # noqa: S311
     finished: list[str] = []
@@ -325,11 +329,14 @@ def measure_kills(bench: Bench, part: Part) -> None:
         about = f"kill {number + 1} of {plan.kills}"
         server = bench.server()
         sizes = {"streams": plan.streams, "tokens": plan.tokens, "mark": f"{number}", "limit": 60.0}
+        under_load = Event()
+        told = replace(bench, tell=partial(tell_and_set, bench.tell, under_load))
         with ThreadPoolExecutor(1) as pool:
-            found = pool.submit(bench.load, "until_killed", server, about, **sizes, **plan.pace)
+            found = pool.submit(told.load, "until_killed", server, about, **sizes, **plan.pace)
             try:
-                # The clients' process needs a while to begin, and the first replies to end.
-                sleep(plan.tokens / plan.per_second + seconds.uniform(*plan.kill_seconds))
+                while not (under_load.is_set() or found.done()):
+                    sleep(0.01)
+                sleep(seconds.uniform(*plan.kill_seconds))
             finally:
                 server.kill()
         finished += found.result()["finished"]
@@ -345,8 +352,15 @@ def measure_kills(bench: Bench, part: Part) -> None:
     part.figures.append(Figure("serve-lost", name, len(lost), COUNT, references))
 
 
+def tell_and_set(tell: Tell, under_load: Event, text: str) -> None:
+    """Pass progress on, and set the event when the clients report that the server is under load."""
+    tell(text)
+    if text.endswith(UNDER_LOAD):
+        under_load.set()
+
+
 def missing(bench: Bench, began: datetime, texts: Sequence[str], ids: set[str]) -> set[str]:
-    """Those of the texts and ids that the memory, opened anew, does not hold."""
+    """Those of the texts and ids that the memory does not hold after it is opened again."""
     with Memory(bench.memory) as memory:
         there = list(memory.engrams(namespace=bench.namespace, after=began))
     return set(texts).difference(e.text for e in there) | ids.difference(e.id for e in there)
@@ -356,7 +370,7 @@ def missing(bench: Bench, began: datetime, texts: Sequence[str], ids: set[str]) 
 
 
 def measure_prefixes(bench: Bench, part: Part) -> None:
-    """Where two successive requests of a conversation part, as the model gets them."""
+    """Find where two successive requests of a conversation diverge, as the model receives them."""
     plan, begin = bench.plan, 0
     for key, name, options in (
         ("serve-prefix", "the earlier one's last user message", ()),

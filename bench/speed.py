@@ -1,4 +1,4 @@
-"""How fast, how large: remembering, recalling, opening, importing, memory and disk, each beside references.
+"""Speed and size: remember, recall, open, import, memory and disk, each with references.
 
 Owns the plan of what is measured how often, and turns what the worker processes measured into figures. The text is
 `generate`'s; every recall is timed in a process that has just opened the files.
@@ -44,19 +44,19 @@ class Plan:
     sizes: Sequence[int]
     """Engrams in one namespace, the smallest first."""
     spread: tuple[int, int]
-    """Engrams, and the namespaces they are spread over."""
+    """Number of engrams, and of namespaces that they are spread over."""
     warm: int
     """Questions answered before the timed ones; each question is asked once."""
     timed: int
     opens: int
-    """Processes that open the memory and answer a first question."""
+    """Number of processes that open the memory and answer one question."""
     singles: int
     """Engrams remembered one at a time, and timed."""
     singles_warm: int
-    """... and not timed, before: enough for SQLite's log of the bare table to come round."""
+    """Engrams remembered before those, not timed: enough for the bare table to reuse SQLite's log file."""
     imports: int
     reference_seconds: float
-    """A reference is timed for so long at most."""
+    """Seconds for which a reference is timed at most."""
 
 
 PLANS = {
@@ -66,10 +66,10 @@ PLANS = {
 
 
 def measure_import(plan: Plan, tell: Tell) -> Part:
-    """`import engram` in fresh interpreters, and `import numpy`, by turns."""
+    """Time `import engram` and `import numpy`, alternating, in new interpreters."""
     taken: dict[str, list[float]] = {"engram": [], "numpy": []}
     code = "import time; t = time.perf_counter(); import {}; print(time.perf_counter() - t)"
-    # The first round reads the files into the system's cache and is not counted.
+    # The first round loads the files into the page cache and is not counted.
     for number in range(plan.imports + 1):
         tell(f"import: {number} of {plan.imports}")
         for name, seconds in taken.items():
@@ -82,7 +82,7 @@ def measure_import(plan: Plan, tell: Tell) -> Part:
 
 
 def measure_remember(plan: Plan, folder: Path, seed: int, tell: Tell) -> Part:
-    """One engram at a time, durable, beside a bare insert of the same text."""
+    """Time `remember`, durable, and a bare insert of the same text."""
     tell(f"remember: {plan.singles:,} one at a time")
     arguments = {"folder": folder / "singles", "count": plan.singles, "warm": plan.singles_warm, "seed": seed}
     taken = run_task("remember", tell, "remember", **arguments)
@@ -103,7 +103,7 @@ def measure_remember(plan: Plan, folder: Path, seed: int, tell: Tell) -> Part:
 
 
 def measure_recall(plan: Plan, folder: Path, seed: int, tell: Tell) -> Part:
-    """Everything that is measured of memories with one namespace, by size."""
+    """All measurements of memories with one namespace, by size."""
     part = Part("recall")
     latency, bulk, disk = [], [], []
     for size in plan.sizes:
@@ -137,7 +137,7 @@ def measure_recall(plan: Plan, folder: Path, seed: int, tell: Tell) -> Part:
 
 
 def measure_spread(plan: Plan, folder: Path, seed: int, tell: Tell) -> Part:
-    """Recall where as many engrams are spread over many namespaces."""
+    """Time recall with the engrams spread over many namespaces."""
     size, namespaces = plan.spread
     at = folder / "spread"
     about = f"{size:,} engrams over {namespaces:,} namespaces"
@@ -149,7 +149,7 @@ def measure_spread(plan: Plan, folder: Path, seed: int, tell: Tell) -> Part:
 
 
 def recalls(plan: Plan, at: Path, spread: bool, about: str, tell: Tell) -> dict[str, Result]:
-    """Each system asked the same questions, each in a process of its own."""
+    """Ask each system the same questions, each in a new process."""
     runs = {}
     for system, name in SYSTEMS.items():
         tell(f"{about}: asking {name}")
@@ -159,21 +159,21 @@ def recalls(plan: Plan, at: Path, spread: bool, about: str, tell: Tell) -> dict[
 
 
 def ask(at: Path, system: str, spread: bool, warm: int, count: int, seconds: float, about: str, tell: Tell) -> Result:
-    """One process that opens a system's files and asks it."""
+    """Run one process that opens the files of a system and queries it."""
     return run_task(
         "recall", tell, about, folder=at, system=system, spread=spread, warm=warm, count=count, most_seconds=seconds
     )
 
 
 def recall_figure(key: str, about: str, runs: dict[str, Result]) -> Figure:
-    """The 95th percentile, beside the same of the references."""
+    """The 95th percentile, with that of the references."""
     p95 = {system: percentile(run["milliseconds"], 95) for system, run in runs.items()}
     references = [Reference(SYSTEMS[s], value, MILLISECONDS) for s, value in p95.items() if s != "memory"]
     return Figure(key, f"recall, p95, {about}", p95["memory"], MILLISECONDS, references)
 
 
 def latency_rows(size: str, runs: dict[str, Result]) -> list[list[str]]:
-    """A row a system."""
+    """One row per system."""
     rows = []
     for system, run in runs.items():
         times = run["milliseconds"]
@@ -185,7 +185,7 @@ def latency_rows(size: str, runs: dict[str, Result]) -> list[list[str]]:
 
 
 def latency_table(title: str, rows: Sequence[Sequence[str]]) -> Table:
-    """Rows of `latency_rows`."""
+    """The table with rows of `latency_rows`."""
     return Table(
         title,
         ["", "engrams", "questions", "median", "p95", "p99", "median CPU", "target in first ten", "peak memory"],
@@ -197,7 +197,7 @@ def latency_table(title: str, rows: Sequence[Sequence[str]]) -> Table:
 
 
 def many_figure(size: int, built: Result) -> Figure:
-    """How fast a memory is filled."""
+    """The rate of `remember_many`."""
     seconds = built["seconds"]
     references = [
         Reference("bare SQLite", size / seconds["bare"], PER_SECOND),
@@ -208,20 +208,20 @@ def many_figure(size: int, built: Result) -> Figure:
 
 
 def bulk_row(size: int, built: Result) -> list[str]:
-    """Engrams a second, of everything built."""
+    """Engrams per second, for each system."""
     names = ("acknowledged", "memory", "bare", "tantivy", "fts5")
     return [f"{size:,}", *(f"{size / built['seconds'][name]:,.0f}" for name in names)]
 
 
 def disk_row(size: int, built: Result) -> list[str]:
-    """Bytes an engram, of everything built."""
+    """Bytes per engram, for each system."""
     files = built["bytes"]
     sizes = (files[MEMORY], built["text_bytes"], files[BARE], files[TANTIVY], files[FTS5])
     return [f"{size:,}", *(f"{count / size:,.0f}" for count in sizes)]
 
 
 def disk_figure(size: int, built: Result) -> Figure:
-    """Bytes an engram."""
+    """Bytes per engram."""
     references = [
         Reference("its text", built["text_bytes"] / size, BYTES),
         Reference("bare SQLite", built["bytes"][BARE] / size, BYTES),
@@ -240,7 +240,7 @@ def peak_figure(size: int, runs: dict[str, Result]) -> Figure:
 
 
 def open_figure(plan: Plan, at: Path, size: int, about: str, tell: Tell) -> Figure:
-    """Opening and the first answer, in fresh processes, the systems by turns."""
+    """Time the opening with the first answer, in new processes; the systems alternate."""
     taken: dict[str, list[float]] = {system: [] for system in SYSTEMS}
     for number in range(plan.opens):
         tell(f"{about}: opening, {number + 1} of {plan.opens}")

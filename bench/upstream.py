@@ -1,4 +1,4 @@
-"""A model's API for measuring what stands in front of it: `python -m bench.upstream SEED`.
+"""A scripted model API, to measure a server in front of it: `python -m bench.upstream SEED`.
 
 Owns what a reply costs and how evenly it comes. Words of invented talk come at a steady pace from bytes made before,
 so that fifty streams at once leave the processor to what is measured. The pace stands in the request's model, see
@@ -20,12 +20,12 @@ from typing import NamedTuple
 from bench.generate import turns
 
 POOL = 20_000
-"""Words of talk that replies are cut from."""
+"""Number of generated words from which replies are cut."""
 KEPT_PATH = b"/kept"
-"""Where the bodies of the requests that were to be kept are given out, once."""
+"""Path that returns the recorded request bodies and clears them."""
 DONE = b"data: [DONE]\n\n"
 END = b"0\r\n\r\n"
-"""The end of a body that comes in chunks."""
+"""The last chunk of a chunked body."""
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _HEAD = (
@@ -35,7 +35,7 @@ _STREAM = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encod
 
 
 class Pace(NamedTuple):
-    """How a reply comes."""
+    """The length and timing of a reply."""
 
     tokens: int
     per_second: float
@@ -43,11 +43,11 @@ class Pace(NamedTuple):
     delay: float
     """Seconds before the first token."""
     kept: bool
-    """Whether the request's body is kept."""
+    """Whether the request's body is recorded."""
 
 
 def pace(tokens: int, per_second: float = 0, delay: float = 0, *, kept: bool = False) -> str:
-    """The name of the model that replies so."""
+    """The model name that requests a reply of this length and timing."""
     return f"scripted/{tokens}/{per_second}/{delay}/{'kept' if kept else ''}"
 
 
@@ -58,7 +58,7 @@ def read_pace(model: str) -> Pace:
 
 
 def chunk(data: bytes) -> bytes:
-    """A piece of a body whose length is not told."""
+    """A chunk of a chunked body."""
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
@@ -69,7 +69,7 @@ def event(delta: dict[str, str], reason: str | None = None) -> bytes:
 
 
 class Replies:
-    """What there is to say, as bytes made beforehand."""
+    """Replies as bytes that are prepared in advance."""
 
     def __init__(self, seed: int) -> None:
         self.words = " ".join(turn.text for turn in turns(POOL // 20, seed)).split()[:POOL]
@@ -80,7 +80,7 @@ class Replies:
         self.kept: list[str] = []
 
     def begin(self, tokens: int) -> int:
-        """Where a reply of so many words may begin."""
+        """A random start position for a reply of `tokens` words."""
         return self._random.randrange(len(self.words) - tokens)
 
     def piece(self, start: int, number: int) -> bytes:
@@ -88,14 +88,14 @@ class Replies:
         return self._first[start] if number == 0 else self._other[start + number]
 
     def whole(self, start: int, tokens: int) -> bytes:
-        """A reply that does not come in pieces."""
+        """The body of a reply that is not streamed."""
         text = " ".join(self.words[start : start + tokens])
         choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
         return (_HEAD % json.dumps(choice)).replace("completion.chunk", "completion").encode()
 
 
 class Connection(asyncio.Protocol):
-    """One client: its requests, one after the other."""
+    """The connection of one client, which serves its requests one after the other."""
 
     def __init__(self, replies: Replies) -> None:
         self._replies = replies
@@ -105,17 +105,17 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Somebody comes."""
+        """Store the transport."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """... and goes."""
+        """Cancel the reply in progress."""
         if self._timer is not None:
             self._timer.cancel()
 
     def data_received(self, data: bytes) -> None:
-        """Answer as soon as the request is there."""
+        """Reply as soon as the request is complete."""
         self._got += data
         head = self._got.find(b"\r\n\r\n")
         if head < 0:
@@ -149,7 +149,7 @@ class Connection(asyncio.Protocol):
             self._timer = self._loop.call_at(at, self._send, b"".join([_STREAM, *pieces, self._replies.end]))
 
     def _token(self, start: int, number: int, begun: float, wanted: Pace) -> None:
-        """Send one word, and see to the next."""
+        """Send one word, and schedule the next."""
         piece = self._replies.piece(start, number)
         if number == 0:
             piece = _STREAM + piece
@@ -158,7 +158,7 @@ class Connection(asyncio.Protocol):
             self._send(piece + self._replies.end)
             return
         self._send(piece)
-        # Counted from the beginning: one that was late does not make all others late.
+        # Relative to the start of the reply: a late word does not delay the others.
         at = begun + number / wanted.per_second
         self._timer = self._loop.call_at(at, self._token, start, number, begun, wanted)
 
@@ -173,9 +173,9 @@ class Connection(asyncio.Protocol):
 
 
 async def serve(seed: int) -> None:
-    """Answer whoever comes, until the process ends."""
+    """Serve until the process ends."""
     replies = Replies(seed)
-    # What is there stays; looking through it again and again would only make some answers late.
+    # These objects live until the end; garbage collection of them would only delay some replies.
     gc.collect()
     gc.freeze()
     server = await asyncio.get_running_loop().create_server(lambda: Connection(replies), "127.0.0.1", 0, backlog=1024)
@@ -186,7 +186,7 @@ async def serve(seed: int) -> None:
 
 
 def end_with_input() -> None:
-    """End the process when whoever started it lets go."""
+    """End the process when its standard input is closed."""
     sys.stdin.buffer.read()
     os._exit(0)
 

@@ -1,4 +1,4 @@
-"""One measurement in a process of its own: `python -m bench.worker TASK ARGUMENTS`, both JSON-valued.
+"""One measurement in a separate process: `python -m bench.worker TASK ARGUMENTS`; ARGUMENTS are a JSON object.
 
 Owns what is timed and what is not. A process of its own starts with nothing read and nothing cached by Engram (the
 files may still stand in the system's page cache), and its peak of memory is the measurement's alone. Prints one JSON
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bench.baselines import HITS, Bare, Fts5, Tantivy, batches
-from bench.generate import Asked, Turn, questions, turns
+from bench.generate import GeneratedQuestion, Turn, questions, turns
 from engram.memory import Memory
 
 MEMORY, FTS5, TANTIVY, BARE, QUESTIONS = "memory", "fts5.db", "tantivy", "bare.db", "questions.json"
@@ -25,86 +25,86 @@ CALL = 50_000
 """Turns given to one call of `remember_many`."""
 QUESTIONS_KEPT = 2_000
 PROGRESS = "@"
-"""A line of standard error that begins so says what is going on; any other is a warning or a failure."""
+"""Prefix of a line of standard error that reports progress; any other line is a warning or a failure."""
 
 Result = dict[str, Any]
 
 
 class Searcher(Protocol):
-    """What is asked, and timed."""
+    """A system that is queried and timed."""
 
-    def search(self, asked: Asked) -> list[str]:
+    def search(self, asked: GeneratedQuestion) -> list[str]:
         """The texts of the best ten, best first."""
         ...
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Close the files."""
         ...
 
 
 class MemorySearcher:
-    """Engram as its users have it."""
+    """Engram with its defaults."""
 
     def __init__(self, path: Path) -> None:
         self._memory = Memory(path)
 
-    def search(self, asked: Asked) -> list[str]:
-        """What `recall` gives."""
+    def search(self, asked: GeneratedQuestion) -> list[str]:
+        """The texts of the hits of `recall`."""
         hits = self._memory.recall(asked.text, namespace=asked.namespace, limit=HITS)
         return [hit.engram.text for hit in hits]
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Close the files."""
         self._memory.close()
 
 
 def build(folder: Path, count: int, namespaces: int, seed: int) -> Result:
-    """Make the files of one size, and time how long each takes from text in RAM until it can be searched."""
+    """Build the files of one size; time each from text in RAM until it can be searched."""
     folder.mkdir(parents=True)
     tell("inventing the text")
     started = time.perf_counter()
-    said = list(turns(count, seed, namespaces))
-    asked = questions(said, min(QUESTIONS_KEPT, count), seed)
+    generated = list(turns(count, seed, namespaces))
+    asked = questions(generated, min(QUESTIONS_KEPT, count), seed)
     (folder / QUESTIONS).write_text(json.dumps(asked))
     seconds = {"generate": time.perf_counter() - started}
     tell("bare SQLite")
-    seconds["bare"] = timed(lambda: build_bare(folder / BARE, said))
-    seconds |= build_memory(folder / MEMORY, said)
+    seconds["bare"] = timed(lambda: build_bare(folder / BARE, generated))
+    seconds |= build_memory(folder / MEMORY, generated)
     tell("Tantivy alone")
-    seconds["tantivy"] = timed(lambda: build_search(Tantivy(folder / TANTIVY), said))
+    seconds["tantivy"] = timed(lambda: build_search(Tantivy(folder / TANTIVY), generated))
     tell("SQLite FTS5")
-    seconds["fts5"] = timed(lambda: build_search(Fts5(folder / FTS5), said))
+    seconds["fts5"] = timed(lambda: build_search(Fts5(folder / FTS5), generated))
     return {
         "seconds": seconds,
-        "text_bytes": sum(len(turn.text.encode()) for turn in said),
+        "text_bytes": sum(len(turn.text.encode()) for turn in generated),
         "bytes": {name: bytes_of(folder / name) for name in (BARE, MEMORY, TANTIVY, FTS5)},
     }
 
 
 def fill(folder: Path, count: int, asked: int, seed: int) -> Result:
-    """A memory of one namespace alone, and questions about it as plain texts."""
+    """Build a memory of one namespace, and questions about it as plain texts."""
     folder.mkdir(parents=True)
     tell("inventing the text")
-    said = list(turns(count, seed))
-    (folder / QUESTIONS).write_text(json.dumps([question.text for question in questions(said, asked, seed)]))
-    return {"seconds": build_memory(folder / MEMORY, said)["closed"], "namespace": said[0].namespace}
+    generated = list(turns(count, seed))
+    (folder / QUESTIONS).write_text(json.dumps([question.text for question in questions(generated, asked, seed)]))
+    return {"seconds": build_memory(folder / MEMORY, generated)["closed"], "namespace": generated[0].namespace}
 
 
-def build_bare(path: Path, said: Sequence[Turn]) -> None:
-    """The text alone, durable."""
+def build_bare(path: Path, generated: Sequence[Turn]) -> None:
+    """Insert the texts into a bare table, durably."""
     bare = Bare(path)
-    bare.insert_many(turn.text for turn in said)
+    bare.insert_many(turn.text for turn in generated)
     bare.close()
 
 
-def build_memory(folder: Path, said: Sequence[Turn]) -> dict[str, float]:
-    """Everything remembered: the seconds from the start until it was acknowledged, in the index, and closed."""
+def build_memory(folder: Path, generated: Sequence[Turn]) -> dict[str, float]:
+    """Remember everything; the seconds from the start until it was acknowledged, indexed, and closed."""
     folder.mkdir()
     seconds = {}
     started = time.perf_counter()
     memory = Memory(folder / "memory.db")
     done = 0
-    for part in batches(said, CALL):
+    for part in batches(generated, CALL):
         tell(f"Engram: remembered {done:,}")
         memory.remember_many(turn._asdict() for turn in part)
         done += len(part)
@@ -117,15 +117,15 @@ def build_memory(folder: Path, said: Sequence[Turn]) -> dict[str, float]:
     return seconds
 
 
-def build_search(search: Fts5 | Tantivy, said: Sequence[Turn]) -> None:
-    """One of the references."""
-    search.build(said)
+def build_search(search: Fts5 | Tantivy, generated: Sequence[Turn]) -> None:
+    """Build one of the references."""
+    search.build(generated)
     search.close()
 
 
 def recall(folder: Path, system: str, spread: bool, warm: int, count: int, most_seconds: float) -> Result:
     """Open, answer the first question, `warm` more, then time up to `count` others for at most `most_seconds`."""
-    asked = [Asked(*fields) for fields in json.loads((folder / QUESTIONS).read_text())]
+    asked = [GeneratedQuestion(*fields) for fields in json.loads((folder / QUESTIONS).read_text())]
     opened: dict[str, Callable[[], Searcher]] = {
         "memory": lambda: MemorySearcher(folder / MEMORY / "memory.db"),
         "fts5": lambda: Fts5(folder / FTS5, spread),
@@ -186,7 +186,7 @@ def remember(folder: Path, count: int, warm: int, seed: int) -> Result:
 
 
 def tell(text: str) -> None:
-    """Say to the process that waits what is going on."""
+    """Report progress to the parent process."""
     sys.stderr.write(f"{PROGRESS}{text}\n")
     sys.stderr.flush()
 
@@ -199,15 +199,15 @@ def timed(work: Callable[[], object]) -> float:
 
 
 def bytes_of(path: Path) -> int:
-    """What a file, with its SQLite log, or a folder takes."""
+    """Size in bytes of a file with its SQLite log, or of a folder."""
     if path.is_dir():
         return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     return sum(file.stat().st_size for file in path.parent.glob(path.name + "*"))
 
 
 def peak_bytes() -> int:
-    """The most memory that this process has held, mapped files that it touched included."""
-    # getrusage counts what the parent held when it started this process, too; Linux says what is ours alone.
+    """Peak resident memory of this process, in bytes; includes the mapped pages that it touched."""
+    # getrusage includes the memory of the parent at the time of the fork; Linux reports that of this process alone.
     status = Path("/proc/self/status")
     if status.exists():
         for line in status.read_text().splitlines():

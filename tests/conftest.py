@@ -1,7 +1,8 @@
-"""Every test has a home of its own, and memories that are closed when it ends."""
+"""A home folder for each test, memories that are closed when it ends, and which tests need an extra."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from importlib.util import find_spec
@@ -11,23 +12,27 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+# Before numpy is imported: each of its processes would start a pool of threads that contend with the other worker.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 from engram.memory import Memory
 
-# Tests do not time: a machine whose host has other things to do is slow for seconds at a time.
+# No deadline: a virtual machine whose host is busy can be slow for seconds.
 settings.register_profile("engram", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("engram")
 
-collect_ignore_glob = [] if find_spec("fastapi") else ["serve/*", "bench/*"]
-"""Tests of the server run where the extra `serve` is installed."""
+NEEDED = {"bench": "fastapi", "cli": "typer", "serve": "fastapi"}
+"""Rooms whose tests need an extra, each with a package of it."""
+collect_ignore = [room for room, package in NEEDED.items() if find_spec(package) is None]
 
 
 @pytest.fixture(autouse=True)
 def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Nothing of the user's is read or written, whatever a test does."""
+    """An empty home folder, so that no test reads or writes the files of the user."""
     folder = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(folder))
-    for name, place in (("DATA", "data"), ("CONFIG", "config"), ("CACHE", "cache"), ("STATE", "state")):
-        monkeypatch.setenv(f"XDG_{name}_HOME", str(folder / place))
+    for name, subfolder in (("DATA", "data"), ("CONFIG", "config"), ("CACHE", "cache"), ("STATE", "state")):
+        monkeypatch.setenv(f"XDG_{name}_HOME", str(folder / subfolder))
     return folder
 
 
@@ -36,7 +41,7 @@ OpenMemory = Callable[..., Memory]
 
 @pytest.fixture
 def open_memory(tmp_path: Path) -> Iterator[OpenMemory]:
-    """Opens memories, "memory.db" in the test's folder unless another path is given, and closes them at the end."""
+    """Opens memories, by default `memory.db` in the test's folder, and closes them when the test ends."""
     with ExitStack() as stack:
 
         def opened(path: str | Path | None = None, **options: Any) -> Memory:
@@ -47,5 +52,5 @@ def open_memory(tmp_path: Path) -> Iterator[OpenMemory]:
 
 @pytest.fixture
 def memory(open_memory: OpenMemory) -> Memory:
-    """A memory in a file, empty."""
+    """An empty memory in a file."""
     return open_memory()

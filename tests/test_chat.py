@@ -6,11 +6,11 @@ from engram.chat import Conversation
 from engram.errors import InvalidEngram, ModelUnavailable
 from engram.memory import Memory
 from engram.models.base import Message
-from engram.notes.wording import LARGE, SMALL, Prompt
+from engram.notes.wording import LARGE, SMALL, PromptProfile
 
 
 class Parrot:
-    """A model that obeys the interface: it gives the replies it was told to, word by word, and keeps what it was given.
+    """A model with prepared replies, streamed word by word. It records the messages that it received.
 
     A reply of None breaks off in the middle.
     """
@@ -20,7 +20,7 @@ class Parrot:
     def __init__(self, *replies: str | None, context: int = 1000) -> None:
         self.replies = list(replies)
         self.context = context
-        self.given: list[list[Message]] = []
+        self.received: list[list[Message]] = []
         self.stopped = 0
 
     def reply(
@@ -31,15 +31,15 @@ class Parrot:
         temperature: float | None = None,
         stop: Sequence[str] = (),
     ) -> Generator[str, None, None]:
-        self.given.append(list(messages))
-        said = self.replies.pop(0) if self.replies else "Yes."
+        self.received.append(list(messages))
+        reply = self.replies.pop(0) if self.replies else "Yes."
         try:
-            for word in (said or "Half a").split():
+            for word in (reply or "Half a").split():
                 yield word + " "
         except GeneratorExit:
             self.stopped += 1
             raise
-        if said is None:
+        if reply is None:
             raise ModelUnavailable("the parrot flew away")
 
     def count_tokens(self, text: str) -> int:
@@ -55,166 +55,166 @@ def memory() -> Iterator[Memory]:
         yield memory
 
 
-def conversation(memory: Memory, model: Parrot, session: str = "today", prompt: Prompt = SMALL) -> Conversation:
-    return Conversation(memory, model, namespace="ana", session=session, prompt=prompt)
+def conversation(memory: Memory, model: Parrot, session: str = "today", profile: PromptProfile = SMALL) -> Conversation:
+    return Conversation(memory, model, namespace="ana", session=session, profile=profile)
 
 
-def say(talk: Conversation, text: str) -> str:
-    return "".join(talk.say(text)).strip()
+def say(chat: Conversation, text: str) -> str:
+    return "".join(chat.say(text)).strip()
 
 
-def told(memory: Memory, *texts: str, role: str = "user") -> None:
+def remembered(memory: Memory, *texts: str, role: str = "user") -> None:
     for text in texts:
         memory.remember(text, namespace="ana", session="yesterday", role=role)
 
 
-def last_given(model: Parrot) -> str:
-    return model.given[-1][-1].content
+def last_message(model: Parrot) -> str:
+    return model.received[-1][-1].content
 
 
-def test_what_was_told_yesterday_is_in_front_of_the_question(memory: Memory):
-    told(memory, "My dog is called Biscuit.", "The museum project is due in November.")
+def test_a_memory_of_an_earlier_session_precedes_the_question(memory: Memory):
+    remembered(memory, "My dog is called Biscuit.", "The museum project is due in November.")
     model = Parrot("Biscuit.")
-    talk = conversation(memory, model)
-    assert say(talk, "What is my dog called?") == "Biscuit."
-    assert talk.used[0].engram.text == "My dog is called Biscuit."
-    assert "- My dog is called Biscuit.\n" in last_given(model)
-    assert last_given(model).endswith(" What is my dog called?")
+    chat = conversation(memory, model)
+    assert say(chat, "What is my dog called?") == "Biscuit."
+    assert chat.used[0].engram.text == "My dog is called Biscuit."
+    assert "- My dog is called Biscuit.\n" in last_message(model)
+    assert last_message(model).endswith(" What is my dog called?")
 
 
-def test_both_sides_are_kept_in_order(memory: Memory):
+def test_messages_and_replies_are_stored_in_order(memory: Memory):
     say(conversation(memory, Parrot("Nice to meet you.")), "I am Ana.")
-    kept = [(e.role, e.text, e.session, e.source) for e in memory.engrams(namespace="ana")]
-    assert kept == [("user", "I am Ana.", "today", "chat"), ("assistant", "Nice to meet you.", "today", "chat")]
+    stored = [(e.role, e.text, e.session, e.source) for e in memory.engrams(namespace="ana")]
+    assert stored == [("user", "I am Ana.", "today", "chat"), ("assistant", "Nice to meet you.", "today", "chat")]
 
 
-def test_the_turn_is_kept_before_the_reply_begins(memory: Memory):
+def test_the_message_is_stored_before_the_reply_begins(memory: Memory):
     pieces = conversation(memory, Parrot("One two three.")).say("Count.")
     next(pieces)
     assert [e.text for e in memory.engrams(namespace="ana")] == ["Count."]
     pieces.close()
 
 
-def test_a_reply_that_is_broken_off_is_kept_as_far_as_it_came(memory: Memory):
+def test_a_broken_off_reply_is_stored_as_far_as_it_came(memory: Memory):
     model = Parrot("One two three.", None)
-    talk = conversation(memory, model)
-    pieces = talk.say("Count.")
+    chat = conversation(memory, model)
+    pieces = chat.say("Count.")
     assert next(pieces) == "One "
     pieces.close()
     assert model.stopped == 1
     with pytest.raises(ModelUnavailable):
-        say(talk, "Go on.")
+        say(chat, "Go on.")
     replies = [(e.text, dict(e.metadata)) for e in memory.engrams(namespace="ana") if e.role == "assistant"]
     assert replies == [("One", {"broken_off": True}), ("Half a", {"broken_off": True})]
 
 
-def test_what_the_model_still_sees_is_no_note(memory: Memory):
+def test_a_visible_message_does_not_become_a_note(memory: Memory):
     model = Parrot("Hello Biscuit.")
-    talk = conversation(memory, model)
-    say(talk, "My dog is called Biscuit.")
-    say(talk, "What is my dog called?")
-    assert talk.used == ()
-    assert [m.content for m in model.given[-1][1:]] == [
+    chat = conversation(memory, model)
+    say(chat, "My dog is called Biscuit.")
+    say(chat, "What is my dog called?")
+    assert chat.used == ()
+    assert [m.content for m in model.received[-1][1:]] == [
         "My dog is called Biscuit.",
         "Hello Biscuit.",
         "What is my dog called?",
     ]
 
 
-def test_what_went_out_of_sight_is_found_again(memory: Memory):
+def test_a_message_that_dropped_out_of_the_history_is_recalled(memory: Memory):
     model = Parrot()
-    talk = conversation(memory, model, prompt=Prompt(history=40))
-    say(talk, "My dog is called Biscuit.")
+    chat = conversation(memory, model, profile=PromptProfile(history_budget=40))
+    say(chat, "My dog is called Biscuit.")
     for number in range(6):
-        say(talk, f"Let us talk about the weather of day {number} for a while now.")
-    say(talk, "What is my dog called?")
-    assert [hit.engram.text for hit in talk.used][:1] == ["My dog is called Biscuit."]
+        say(chat, f"Let us talk about the weather of day {number} for a while now.")
+    say(chat, "What is my dog called?")
+    assert [hit.engram.text for hit in chat.used][:1] == ["My dog is called Biscuit."]
 
 
-def test_questions_and_repetitions_are_no_notes(memory: Memory):
-    told(memory, "What is my dog called?", "my dog is called  biscuit.", "My dog is called Biscuit.")
-    talk = conversation(memory, Parrot())
-    say(talk, "What is my dog called?")
-    assert len(talk.used) == 1
-    assert "biscuit" in talk.used[0].engram.text.casefold()
+def test_questions_and_repetitions_do_not_become_notes(memory: Memory):
+    remembered(memory, "What is my dog called?", "my dog is called  biscuit.", "My dog is called Biscuit.")
+    chat = conversation(memory, Parrot())
+    say(chat, "What is my dog called?")
+    assert len(chat.used) == 1
+    assert "biscuit" in chat.used[0].engram.text.casefold()
 
 
-def test_what_a_small_model_once_said_is_no_note(memory: Memory):
-    told(memory, "Your dog is called Max, I guess.", role="assistant")
-    for prompt, used in ((SMALL, 0), (LARGE, 1)):
-        talk = conversation(memory, Parrot(), prompt=prompt)
-        say(talk, "What is my dog called?")
-        assert len(talk.used) == used
+def test_replies_become_notes_only_for_a_large_model(memory: Memory):
+    remembered(memory, "Your dog is called Max, I guess.", role="assistant")
+    for profile, used in ((SMALL, 0), (LARGE, 1)):
+        chat = conversation(memory, Parrot(), profile=profile)
+        say(chat, "What is my dog called?")
+        assert len(chat.used) == used
         memory.forget(session="today")
 
 
-def test_another_namespace_is_never_asked(memory: Memory):
+def test_another_namespace_is_never_recalled(memory: Memory):
     memory.remember("My dog is called Rex.", namespace="ben")
-    talk = conversation(memory, Parrot())
-    say(talk, "What is my dog called?")
-    assert talk.used == ()
+    chat = conversation(memory, Parrot())
+    say(chat, "What is my dog called?")
+    assert chat.used == ()
 
 
-def test_notes_keep_to_their_number_and_budget(memory: Memory):
-    told(memory, *(f"My dog likes toy number {n}." for n in range(20)))
-    talk = conversation(memory, Parrot(), prompt=Prompt(notes=4))
-    say(talk, "Which toy does my dog like?")
-    assert len(talk.used) == 4
-    talk = conversation(memory, Parrot(), session="b", prompt=Prompt(notes=4, budget=17))
-    say(talk, "Which toy does my dog like?")
-    assert len(talk.used) == 2
-    talk = conversation(memory, Parrot(), session="c", prompt=Prompt(notes=0))
-    say(talk, "Which toy does my dog like?")
-    assert talk.used == ()
+def test_notes_stay_within_number_and_budget(memory: Memory):
+    remembered(memory, *(f"My dog likes toy number {n}." for n in range(20)))
+    chat = conversation(memory, Parrot(), profile=PromptProfile(max_notes=4))
+    say(chat, "Which toy does my dog like?")
+    assert len(chat.used) == 4
+    chat = conversation(memory, Parrot(), session="b", profile=PromptProfile(max_notes=4, budget=17))
+    say(chat, "Which toy does my dog like?")
+    assert len(chat.used) == 2
+    chat = conversation(memory, Parrot(), session="c", profile=PromptProfile(max_notes=0))
+    say(chat, "Which toy does my dog like?")
+    assert chat.used == ()
 
 
-def test_everything_fits_in_the_models_context(memory: Memory):
+def test_all_messages_fit_into_the_context_of_the_model(memory: Memory):
     model = Parrot(*["word " * 50] * 30, context=200)
-    talk = conversation(memory, model)
+    chat = conversation(memory, model)
     for number in range(30):
-        say(talk, f"This is message number {number} about my dog.")
-        assert sum(len(m.content.split()) + 8 for m in model.given[-1]) <= 150
-        assert model.given[-1][1].role == "user"
+        say(chat, f"This is message number {number} about my dog.")
+        assert sum(len(m.content.split()) + 8 for m in model.received[-1]) <= 150
+        assert model.received[-1][1].role == "user"
 
 
-def test_a_text_longer_than_the_context_is_kept_whole_and_shown_in_part(memory: Memory):
+def test_a_text_over_the_context_is_stored_in_full_and_sent_in_part(memory: Memory):
     model = Parrot(context=200)
     text = "start " + "word " * 5000 + "end"
     say(conversation(memory, model), text)
     assert next(iter(memory.engrams(namespace="ana"))).text == text
-    assert last_given(model).startswith("start word")
-    assert len(last_given(model).split()) < 150
+    assert last_message(model).startswith("start word")
+    assert len(last_message(model).split()) < 150
 
 
-def test_the_start_of_what_the_model_sees_stays_put_for_several_turns(memory: Memory):
+def test_the_first_visible_message_stays_the_same_for_several_turns(memory: Memory):
     model = Parrot()
-    talk = conversation(memory, model, prompt=Prompt(history=200))
+    chat = conversation(memory, model, profile=PromptProfile(history_budget=200))
     for number in range(30):
-        say(talk, f"This is message number {number}.")
-    starts = [given[1] for given in model.given]
+        say(chat, f"This is message number {number}.")
+    starts = [messages[1] for messages in model.received]
     assert len(set(starts)) < len(starts) / 3
 
 
-def test_a_session_is_gone_on_with(memory: Memory):
+def test_a_session_is_continued(memory: Memory):
     say(conversation(memory, Parrot("Hello Ana.")), "I am Ana.")
     model = Parrot()
     say(conversation(memory, model), "Still there?")
-    assert model.given[0][1:3] == [Message("user", "I am Ana."), Message("assistant", "Hello Ana.")]
+    assert model.received[0][1:3] == [Message("user", "I am Ana."), Message("assistant", "Hello Ana.")]
 
 
-def test_what_is_forgotten_is_out_of_sight_at_once(memory: Memory):
+def test_a_forgotten_message_is_no_longer_visible(memory: Memory):
     model = Parrot("Hello Biscuit.")
-    talk = conversation(memory, model)
-    say(talk, "My dog is called Biscuit.")
-    assert talk.forget(talk.last_exchange()) == 2
+    chat = conversation(memory, model)
+    say(chat, "My dog is called Biscuit.")
+    assert chat.forget(chat.last_exchange()) == 2
     assert list(memory.engrams(namespace="ana")) == []
-    say(talk, "What is my dog called?")
-    assert len(model.given[-1]) == 2
-    assert talk.used == ()
+    say(chat, "What is my dog called?")
+    assert len(model.received[-1]) == 2
+    assert chat.used == ()
 
 
-def test_nothing_that_cannot_be_kept_goes_to_the_model(memory: Memory):
+def test_a_text_that_cannot_be_stored_is_not_sent_to_the_model(memory: Memory):
     model = Parrot()
     with pytest.raises(InvalidEngram):
         say(conversation(memory, model), "x" * (1 << 20) + "x")
-    assert model.given == []
+    assert model.received == []

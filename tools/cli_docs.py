@@ -1,4 +1,4 @@
-"""Writes the help of every command into docs/cli.md, below its mark; with --check only says whether it is current.
+"""Writes the help of every command into docs/cli.md, below a mark; with --check it only reports whether it is current.
 
 Run it after changing a command: python tools/cli_docs.py
 """
@@ -11,39 +11,39 @@ from pathlib import Path
 from engram.cli import app
 
 PAGE = Path(__file__).parent.parent / "docs" / "cli.md"
-MARK = "<!-- Below this line tools/cli_docs.py writes what the commands say of themselves. -->"
+MARK = "<!-- tools/cli_docs.py generates everything below this line from the help of the commands. -->"
 WIDTH = 100
 
 
 def commands() -> dict[str, str]:
-    """The help of every command, plain, by name."""
+    """Return the help of every command as plain text, by name."""
     app.app.rich_markup_mode = None
     try:
         root = app.command()
         context = root.make_context("engram", [], resilient_parsing=True, terminal_width=WIDTH)
         texts = {}
         for name in root.list_commands(context):
-            found = root.get_command(context, name)
-            command = found.load() if isinstance(found, app.Later) else found
-            own = command.make_context(name, [], parent=context, resilient_parsing=True)
-            texts[name] = plain(command.get_help(own))
+            listed = root.get_command(context, name)
+            command = listed.load() if isinstance(listed, app.LazyCommand) else listed
+            inner = command.make_context(name, [], parent=context, resilient_parsing=True)
+            texts[name] = stripped(command.get_help(inner))
             for part in getattr(command, "commands", {}):
-                below = command.get_command(own, part)
-                texts[f"{name} {part}"] = plain(
-                    below.get_help(below.make_context(part, [], own, resilient_parsing=True))
+                subcommand = command.get_command(inner, part)
+                texts[f"{name} {part}"] = stripped(
+                    subcommand.get_help(subcommand.make_context(part, [], inner, resilient_parsing=True))
                 )
         return texts
     finally:
         app.app.rich_markup_mode = "rich"
 
 
-def plain(text: str) -> str:
-    """A help without the spaces that end its lines."""
+def stripped(text: str) -> str:
+    """Return a help text without spaces at the ends of its lines."""
     return "\n".join(line.rstrip() for line in text.splitlines())
 
 
 def page() -> str:
-    """The page as it should be: its written part, and the help of now."""
+    """Return the page as it should be: its hand-written part, and the current help."""
     written = PAGE.read_text(encoding="utf-8").partition(MARK)[0]
     sections = (f"### engram {name}\n\n```text\n{text}\n```\n" for name, text in commands().items())
     return f"{written}{MARK}\n\n" + "\n".join(sections)

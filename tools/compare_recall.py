@@ -65,7 +65,7 @@ def work() -> None:
 
 
 class Checkout:
-    """A process of one checkout, with a memory of its own."""
+    """A process of one checkout, with its memory."""
 
     def __init__(self, python: str, path: Path) -> None:
         self._process = subprocess.Popen(
@@ -112,11 +112,11 @@ def locomo(path: Path, count: int) -> tuple[list[dict[str, Any]], list[tuple[str
         for conversation in conversations
         for turn in conversation.turns
     ]
-    asked = [
+    queries = [
         (question.text, conversation.name) for conversation in conversations for question in conversation.questions
     ]
     # Every conversation takes part.
-    return items, asked[:: max(1, len(asked) // count)][:count]
+    return items, queries[:: max(1, len(queries) // count)][:count]
 
 
 def write(items: Sequence[dict[str, Any]], path: Path) -> None:
@@ -127,10 +127,10 @@ def write(items: Sequence[dict[str, Any]], path: Path) -> None:
             file.write(json.dumps(fields) + "\n")
 
 
-def blocks(asked: Sequence[Any]) -> Iterator[tuple[int, Sequence[Any]]]:
+def blocks(queries: Sequence[Any]) -> Iterator[tuple[int, Sequence[Any]]]:
     """Yield the questions in blocks, each with the number of its first."""
-    for start in range(0, len(asked), BLOCK):
-        yield start, asked[start : start + BLOCK]
+    for start in range(0, len(queries), BLOCK):
+        yield start, queries[start : start + BLOCK]
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -138,7 +138,9 @@ def percentile(values: Sequence[float], share: float) -> float:
     return sorted(values)[min(len(values) - 1, int(share * len(values)))]
 
 
-def compare(label: str, items: list[dict[str, Any]], asked: list[tuple[str, str]], options: argparse.Namespace) -> None:
+def compare(
+    label: str, items: list[dict[str, Any]], queries: list[tuple[str, str]], options: argparse.Namespace
+) -> None:
     """Build, ask in rounds, and print the figures of one memory."""
     with tempfile.TemporaryDirectory() as folder:
         write(items, Path(folder) / "items.jsonl")
@@ -148,10 +150,10 @@ def compare(label: str, items: list[dict[str, Any]], asked: list[tuple[str, str]
         ]
         for checkout in pair:
             checkout.call({"build": str(Path(folder) / "items.jsonl")})
-        seconds: list[list[list[tuple[float, float]]]] = [[[] for _ in asked] for _ in pair]
-        hits: list[list[Any]] = [[None] * len(asked) for _ in pair]
+        seconds: list[list[list[tuple[float, float]]]] = [[[] for _ in queries] for _ in pair]
+        hits: list[list[Any]] = [[None] * len(queries) for _ in pair]
         for turn in range(options.rounds):
-            for start, part in blocks(asked):
+            for start, part in blocks(queries):
                 order = (0, 1) if (turn + start // BLOCK) % 2 else (1, 0)
                 for side in order:
                     for number, (took, ids, scores) in enumerate(pair[side].call({"ask": part}), start):

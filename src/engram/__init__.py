@@ -7,10 +7,23 @@ memory.remember("My dog is called Biscuit.", namespace="ana")
 memory.recall("What is my dog called?", namespace="ana")
 """
 
+from typing import TYPE_CHECKING
+
 from engram.engram import Engram
 from engram.memory import Memory, Stats
 from engram.recall.result import Explanation, Hit, Recall
 
-__version__ = "0.1.0"
-
 __all__ = ["Engram", "Explanation", "Hit", "Memory", "Recall", "Stats", "__version__"]
+
+if TYPE_CHECKING:
+    __version__: str
+else:
+
+    def __getattr__(name: str) -> str:
+        """`__version__`, looked up when it is first used: reading the metadata takes 20 to 30 ms."""
+        if name != "__version__":
+            raise AttributeError(f"module 'engram' has no attribute {name!r}")
+        from engram.installation import version
+
+        globals()["__version__"] = version()
+        return globals()["__version__"]

@@ -212,10 +212,10 @@ def canonical_id(value: str | uuid.UUID) -> str:
         raise InvalidEngram(f"id is {value!r}; it must be a UUID") from None
 
 
-def checked(item: Engram | Mapping[str, Any]) -> Engram:
+def checked(item: Engram | Mapping[str, object]) -> Engram:
     """Return a checked engram, made from the fields of `remember` or from an engram. Raises `InvalidEngram`."""
     if isinstance(item, Engram):
-        fields = {field.name: getattr(item, field.name) for field in dataclasses.fields(item)}
+        fields: dict[str, Any] = {field.name: getattr(item, field.name) for field in dataclasses.fields(item)}
     elif isinstance(item, Mapping):
         fields = dict(item)
     else:

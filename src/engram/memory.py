@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 
@@ -133,7 +132,7 @@ class Memory:
         self._add([engram])
         return engram
 
-    def remember_many(self, items: Iterable[Engram | Mapping[str, Any]], *, batch: int = BATCH) -> list[Engram]:
+    def remember_many(self, items: Iterable[Engram | Mapping[str, object]], *, batch: int = BATCH) -> list[Engram]:
         """Store many items: mappings with the fields of `remember` and `recorded_at`, or engrams.
 
         Returns the engrams in order. Each `batch` items are one durable commit. An invalid item raises `InvalidEngram`

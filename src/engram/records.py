@@ -1,36 +1,28 @@
-"""An engram as JSON: one object with the fields of `Memory.remember`.
+"""An engram as JSON: one object with the fields of `Engram`, in their order.
 
-Owns the names and types of the fields in JSON, for every format, REST and MCP. Documented in docs/formats.md.
+Owns the JSON types of the fields, for all formats, REST, MCP and the command line. Documented in docs/formats.md.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 
 from engram.engram import Engram
 
-FIELDS = (
-    "id",
-    "namespace",
-    "session",
-    "role",
-    "speaker",
-    "text",
-    "at",
-    "recorded_at",
-    "kind",
-    "source",
-    "metadata",
-)
+FIELDS = tuple(field.name for field in dataclasses.fields(Engram))
+"""Names of the fields, in the order of the JSON object."""
+
 TIMES = ("at", "recorded_at")
+"""Fields that are times: ISO 8601 text in JSON."""
 
 UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
-"""What JSON allows unescaped, but terminals obey and some line readers split at."""
+"""Characters that JSON allows unescaped, but that control a terminal or that some readers take for a line end."""
 
 
 def to_record(engram: Engram) -> dict[str, object]:
-    """Every field of an engram as JSON values, in the order of `FIELDS`."""
+    """Return every field of an engram as a JSON value, in the order of `FIELDS`."""
     record: dict[str, object] = {name: getattr(engram, name) for name in FIELDS}
     for name in TIMES:
         record[name] = getattr(engram, name).isoformat()
@@ -39,7 +31,7 @@ def to_record(engram: Engram) -> dict[str, object]:
 
 
 def to_json(value: object, indent: int | None = None) -> str:
-    """JSON that is readable in every script and safe to show on a terminal; no newline in it unless indented."""
+    """Return JSON that is readable in every script and safe to show on a terminal; on one line unless indented."""
     separators = None if indent else (", ", ": ")
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent, separators=separators)
-    return UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)

@@ -249,8 +249,8 @@ def test_recall_is_the_same_with_and_without_the_kernel(
 ) -> None:
     with Memory(tmp_path / "memory.db") as memory:
         for number in range(rounds):
-            for place, (speaker, role, text) in enumerate(CONVERSATION):
-                at = datetime(2025, 1 + number % 12, 1 + number % 28, 9, place, tzinfo=UTC)
+            for minute, (speaker, role, text) in enumerate(CONVERSATION):
+                at = datetime(2025, 1 + number % 12, 1 + number % 28, 9, minute, tzinfo=UTC)
                 varied = f"{text} ({number} {'so' * (number % 5)})"
                 memory.remember(varied, speaker=speaker, role=role, session=f"s{number}", at=at)
         if indexed:
@@ -340,10 +340,11 @@ def test_row_with_a_renamed_or_moved_field_is_noticed(folder: Path, caplog: pyte
 @needs_kernel
 def test_struct_with_fields_in_another_order_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copy(compiled.FOLDER / "kernel.so", folder)
-    names = "n q *columns *tokens *lengths token_width *ids *has_near *near near_width near_count *similarity *vectors"
+    names = "n q *columns *tokens *lengths token_count token_width *ids *has_near *near near_width near_count"
+    more = "*similarity *vectors stems *counts *nearness *cosines"
 
     class Match(compiled.ctypes.Structure):
-        _fields_ = compiled.struct_fields(f"{names} stems *counts *nearness *cosines")
+        _fields_ = compiled.struct_fields(f"{names} {more}")
 
     monkeypatch.setattr(compiled, "Match", Match)
     with pytest.raises(Unusable, match="Match: the field 'tokens' is at byte 24 .* in Python, but at byte 32"):

@@ -42,20 +42,20 @@ def test_chats(tmp_path, chats_form):
 
 
 @pytest.mark.parametrize("content", ["", "[{]", "{}", '[{"conversation": 3}]', "[1]"])
-def test_what_is_no_locomo_is_named(tmp_path, content):
+def test_a_malformed_locomo_file_is_named_in_the_error(tmp_path, content):
     path = written(tmp_path / "wrong.json", content)
     with pytest.raises(datasets.DatasetError, match=r"wrong\.json"):
         datasets.read_locomo(path)
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"users": [{}]}'])
-def test_what_is_no_file_of_chats_is_named(tmp_path, content):
+def test_a_malformed_file_of_chats_is_named_in_the_error(tmp_path, content):
     path = written(tmp_path / "wrong.json", content)
     with pytest.raises(datasets.DatasetError, match=r"wrong\.json"):
         datasets.read_chats(path)
 
 
-def test_missing_file_is_named(tmp_path):
+def test_a_missing_file_is_named_in_the_error(tmp_path):
     with pytest.raises(datasets.DatasetError, match=r"none\.json"):
         datasets.read_locomo(tmp_path / "none.json")
 
@@ -68,7 +68,7 @@ def test_path_of_locomo(tmp_path, monkeypatch):
     assert datasets.locomo_path(tmp_path / "b") == tmp_path / "b"
 
 
-def test_own_chats_can_be_read_if_they_are_here():
+def test_our_chats_can_be_read():
     path = datasets.chats_path()
     if path is None:
         pytest.skip("this copy carries no chats")

@@ -12,30 +12,30 @@ COUNT = 4_000
 
 
 @pytest.fixture(scope="module")
-def said():
+def generated():
     return list(generate.turns(COUNT, seed=7))
 
 
 @pytest.fixture(scope="module")
-def counts(said):
-    return Counter(word.strip(".?").lower() for turn in said for word in turn.text.split())
+def counts(generated):
+    return Counter(word.strip(".?").lower() for turn in generated for word in turn.text.split())
 
 
-def test_same_seed_same_text(said):
-    assert list(generate.turns(COUNT, seed=7)) == said
-    assert list(islice(generate.turns(100, seed=8), 100)) != said[:100]
+def test_same_seed_same_text(generated):
+    assert list(generate.turns(COUNT, seed=7)) == generated
+    assert list(islice(generate.turns(100, seed=8), 100)) != generated[:100]
 
 
-def test_shorter_run_is_the_beginning_of_a_longer_one(said):
-    assert list(generate.turns(500, seed=7)) == said[:500]
+def test_shorter_run_is_the_beginning_of_a_longer_one(generated):
+    assert list(generate.turns(500, seed=7)) == generated[:500]
 
 
-def test_as_many_as_asked_for():
+def test_turns_generates_the_requested_count():
     assert [len(list(generate.turns(n))) for n in (0, 1, 13_000)] == [0, 1, 13_000]
 
 
-def test_lengths(said):
-    lengths = [len(turn.text.split()) for turn in said]
+def test_lengths(generated):
+    lengths = [len(turn.text.split()) for turn in generated]
     assert np.mean(lengths) == pytest.approx(generate.MEAN_LENGTH, rel=0.05)
     assert np.std(lengths) > 10
     assert min(lengths) >= generate.SHORTEST
@@ -52,38 +52,38 @@ def test_words_follow_zipf(counts):
     assert 0.4 < often[:100].sum() / total < 0.65
 
 
-def test_vocabulary_keeps_growing(said):
+def test_vocabulary_keeps_growing(generated):
     def size(turns):
         return len({word.strip(".?").lower() for turn in turns for word in turn.text.split()})
 
     # Heaps' law: V grows like n to a power between 0.4 and 0.9.
-    grown = np.log(size(said) / size(said[: COUNT // 10])) / np.log(10)
+    grown = np.log(size(generated) / size(generated[: COUNT // 10])) / np.log(10)
     assert 0.35 < grown < 0.9
     known = set(generate.vocabulary().rank)
-    new = {word.strip(".?").lower() for turn in said[COUNT // 2 :] for word in turn.text.split()} - known
+    new = {word.strip(".?").lower() for turn in generated[COUNT // 2 :] for word in turn.text.split()} - known
     assert len(new) > 100
 
 
-def test_sessions(said):
-    turns_in = list(Counter(turn.session for turn in said).values())[:-1]
+def test_sessions(generated):
+    turns_in = list(Counter(turn.session for turn in generated).values())[:-1]
     assert min(turns_in) >= generate.FEWEST_TURNS
     assert max(turns_in) <= generate.MOST_TURNS
-    first = [turn for turn in said if turn.session == "session-0"]
+    first = [turn for turn in generated if turn.session == "session-0"]
     assert len({turn.speaker for turn in first}) == 2
     assert {turn.role for turn in first} == {"user", "assistant"}
     assert [turn.at for turn in first] == sorted(turn.at for turn in first)
-    assert {turn.namespace for turn in said} == {"user-0"}
+    assert {turn.namespace for turn in generated} == {"user-0"}
 
 
-def test_sessions_keep_to_a_topic(said):
+def test_words_of_a_session_belong_to_its_topic(generated):
     """Two turns of a session share more rare words than two turns of different sessions."""
-    words = [set(generate.content(turn.text)) for turn in said]
-    beside = [len(words[i] & words[i + 1]) for i in range(2_000) if said[i].session == said[i + 1].session]
+    words = [set(generate.content(turn.text)) for turn in generated]
+    beside = [len(words[i] & words[i + 1]) for i in range(2_000) if generated[i].session == generated[i + 1].session]
     apart = [len(words[i] & words[i + 1_000]) for i in range(2_000)]
     assert np.mean(beside) > 3 * np.mean(apart)
 
 
-def test_namespaces_take_turns():
+def test_sessions_alternate_between_namespaces():
     spread = list(generate.turns(3_000, namespaces=7))
     assert {turn.namespace for turn in spread} == {f"user-{n}" for n in range(7)}
     assert all(len({turn.namespace for turn in spread if turn.session == f"session-{n}"}) == 1 for n in range(5))
@@ -96,11 +96,11 @@ def test_invented_words_are_distinct_and_not_real():
     assert generate.invented(generate.NUMBERS * 1984) == "1984"
 
 
-def test_questions(said):
-    asked = generate.questions(said, 200, seed=7)
-    assert asked == generate.questions(said, 200, seed=7)
+def test_questions(generated):
+    asked = generate.questions(generated, 200, seed=7)
+    assert asked == generate.questions(generated, 200, seed=7)
     assert len(asked) == 200
-    texts = {turn.text: turn for turn in said}
+    texts = {turn.text: turn for turn in generated}
     common = set(generate.vocabulary().words[: generate.COMMON])
     for question in asked:
         words = question.text.rstrip("?").split()
@@ -111,6 +111,6 @@ def test_questions(said):
         assert {word.lower() for word in words} & common
 
 
-def test_no_questions_where_nothing_can_be_asked(said):
-    plain = [said[0]._replace(text="I and you.")]
+def test_no_questions_without_content_words(generated):
+    plain = [generated[0]._replace(text="I and you.")]
     assert generate.questions(plain, 5) == []

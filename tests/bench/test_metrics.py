@@ -22,7 +22,7 @@ def test_found_at_k(k, share, any_, all_):
     assert metrics.all_found(RANKED, wanted, k) == all_
 
 
-def test_all_found_when_everything_is_there():
+def test_all_found_when_all_evidence_is_ranked():
     assert metrics.all_found(RANKED, ["a", "b"], 4) == 1
     assert metrics.all_found(RANKED, ["a", "b"], 3) == 0
 
@@ -31,7 +31,7 @@ def test_evidence_named_twice_counts_once():
     assert metrics.share_found(RANKED, ["a", "a", "b"], 2) == 0.5
 
 
-def test_reciprocal_rank_is_of_the_first():
+def test_reciprocal_rank_uses_the_first_hit():
     assert metrics.reciprocal_rank(RANKED, ["b", "x"]) == pytest.approx(1 / 3)
     assert metrics.reciprocal_rank(RANKED, ["never"]) == 0
     assert metrics.reciprocal_rank([], ["a"]) == 0
@@ -62,7 +62,7 @@ def test_area_under_curve_counts_pairs(positive, negative):
     assert metrics.area_under_curve(positive, negative) == pytest.approx(np.mean(pairs))
 
 
-def test_middles():
+def test_mean_median_and_percentile():
     assert metrics.mean([1, 2, 6]) == 3
     assert metrics.median([9, 1, 2]) == 2
     assert metrics.percentile([0, 10], 95) == pytest.approx(9.5)

@@ -45,16 +45,16 @@ def test_judge(conversations):
     assert (0, "Who?", 1) in system.asked[-5:]
 
 
-def test_names_are_taken_out(conversations):
+def test_speaker_names_are_removed_from_questions(conversations):
     names = quality.speaker_names(conversations[0])
     assert names.sub("", "What did ADA say to Bo's Adam?").split() == ["What", "did", "say", "to", "Adam?"]
 
 
-def test_telling():
+def test_scores_separate_answerable_questions():
     def judged(own, other):
         return quality.Judged("k", {}, own, other, own, other)
 
-    told = quality.telling([judged(0.9, None), judged(0.4, 0.4), judged(None, None), judged(0.8, 0.1)])
+    told = quality.separation([judged(0.9, None), judged(0.4, 0.4), judged(None, None), judged(0.8, 0.1)])
     # Own 0.9, 0.4, 0, 0.8 against other 0, 0.4, 0, 0.1: 4 + 3.5 + 1 + 4 of 16.
     assert told.auc == pytest.approx(12.5 / 16)
     assert told.silent_other == 0.5
@@ -70,7 +70,7 @@ def test_means_by_kind():
     assert means["a"] == {"R@5": 0.75, "questions": 2}
 
 
-def test_through_the_whole(conversations, tmp_path, monkeypatch):
+def test_measure_on_engram_and_references(conversations, tmp_path, monkeypatch):
     monkeypatch.setattr(quality, "minilm_installed", lambda: False)
     part = quality.measure("locomo", "Tiny", conversations, tmp_path)
     assert [f.key for f in part.figures] == [

@@ -19,7 +19,7 @@ def test_bm25_by_hand():
     assert scores[2] == scores[3] == 0
 
 
-def test_bm25_of_unknown_words_is_nothing():
+def test_bm25_of_unknown_words_is_zero():
     assert not rankers.bm25(0.9, 0.4)(TEXTS)("zebra quartz").any()
 
 

@@ -39,7 +39,7 @@ def test_rows():
     assert third == ["no bar", "0.500", "", "", ""]
 
 
-def test_what_could_not_be_measured_has_no_verdict():
+def test_a_missing_value_has_no_verdict():
     row = report.figure_row(Figure("locomo-auc", "AUC", math.nan, SHARE))
     assert row == ["AUC", "—", "", "", ""]
 

@@ -1,4 +1,4 @@
-"""A whole run, tiny: every figure is there, and what cannot be measured is said."""
+"""A whole tiny run: it holds every figure, and a note on each part that cannot be measured."""
 
 import json
 import os
@@ -29,15 +29,17 @@ TINY_SERVING = serving.Plan(
     per_second=100,
     delay=0.01,
     kills=1,
-    kill_seconds=(2.0, 2.0),
+    kill_seconds=(0.3, 0.3),
     requests=20,
     requests_warm=4,
     clients=2,
     turns=3,
+    settle=0.1,
 )
 
 
-def test_everything(tmp_path, monkeypatch):
+@pytest.mark.slow
+def test_a_whole_run_measures_every_figure(tmp_path, monkeypatch):
     monkeypatch.delenv(LOCOMO_VARIABLE, raising=False)
     monkeypatch.setattr(run, "chats_path", lambda: None)
     *parts, served = run.measure(TINY, TINY_SERVING, tmp_path, silent)
@@ -71,7 +73,7 @@ def test_everything(tmp_path, monkeypatch):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["singles"]
 
 
-def test_recall_finds_what_questions_were_made_from(tmp_path):
+def test_every_system_finds_the_target_of_questions(tmp_path):
     at = tmp_path / "at"
     run_task("build", silent, "", folder=at, count=400, namespaces=4, seed=1)
     for system in speed.SYSTEMS:
@@ -100,21 +102,21 @@ def test_command(tmp_path, monkeypatch, locomo_form):
     assert os.listdir(tmp_path / "f") == []
 
 
-def test_names_of_the_command_are_those_of_the_run():
+def test_the_command_accepts_the_names_of_all_parts():
     assert [name.value for name in main.PartName] == list(run.PARTS)
 
 
-def test_a_process_that_fails_is_not_taken_for_a_figure():
+def test_a_failed_process_raises():
     with pytest.raises(WorkerFailed, match=r"(?s)about it: .*exit code 3.*no luck"):
         run_python(["-c", "import sys; sys.stderr.write('no luck\\n'); sys.exit(3)"], silent, "about it")
 
 
-def test_progress_is_handed_on():
+def test_progress_is_forwarded():
     told = []
     run_python(["-c", "import sys; sys.stderr.write('@half\\nother\\n')"], told.append, "about")
     assert told == ["about: half"]
 
 
-def test_nothing_names_a_folder_of_one_machine():
+def test_no_file_names_a_home_folder():
     for path in Path(run.__file__).parent.glob("*.py"):
         assert "/home/" not in path.read_text()

@@ -14,7 +14,7 @@ from bench import serving
 from bench.figures import silent
 from bench.load import STRAIGHT, THROUGH, unchunked
 from bench.processes import WorkerFailed, run_task
-from bench.servers import Host, Server, scripted, taken
+from bench.servers import Host, Server, processor_ticks, scripted
 from bench.upstream import Replies, chunk, pace, read_pace
 from bench.worker import MEMORY
 from engram.memory import Memory
@@ -45,12 +45,12 @@ def load(tmp_path: Path, upstream: str):
     return _load
 
 
-def test_a_pace_is_a_model():
+def test_a_pace_is_encoded_in_the_model_name():
     assert read_pace(pace(9, 100, 0.5, kept=True)) == (9, 100.0, 0.5, True)
     assert read_pace(pace(1)) == (1, 0.0, 0.0, False)
 
 
-def test_replies_are_the_same_whole_and_in_pieces():
+def test_a_streamed_reply_equals_the_whole_reply():
     replies = Replies(3)
     start = replies.begin(20)
     pieces = b"".join(replies.piece(start, number) for number in range(20)) + replies.end
@@ -89,23 +89,23 @@ def test_many_requests(load):
 def test_a_conversation(load):
     bodies = [json.loads(body) for body in load("conversation", turns=4, begin=0, tokens=3)["bodies"]]
     assert [len(body["messages"]) for body in bodies] == [1, 3, 5, 7]
-    assert [said["content"] for said in bodies[-1]["messages"][::2]] == QUESTIONS[:4]
+    assert [message["content"] for message in bodies[-1]["messages"][::2]] == QUESTIONS[:4]
     for former, latter in pairwise(bodies):
         assert latter["messages"][: len(former["messages"])] == former["messages"]
 
 
-def test_clients_say_what_they_could_not_measure(load):
+def test_a_server_that_survives_the_kill_is_an_error(load):
     with pytest.raises(WorkerFailed, match="a client ended otherwise than by the kill: .*still there after 0 s"):
         load("until_killed", streams=1, tokens=1, per_second=100, delay=0, mark="0", limit=0)
 
 
-def test_a_server_that_does_not_come_up(tmp_path):
+def test_a_server_that_does_not_start_raises(tmp_path):
     (tmp_path / "memory.db").write_text("this is no memory, whatever its name says " * 100)
     with pytest.raises(WorkerFailed, match="does not listen"):
         Server(tmp_path / "memory.db", "http://127.0.0.1:9", tmp_path / "log")
 
 
-def test_where_requests_part():
+def test_where_two_requests_diverge():
     former = b'{"messages": [{"role": "user", "content": "notes a"}]}'
     same = b'{"messages": [{"role": "user", "content": "notes a"}, {"role": "assistant", "content": "b"}]}'
     other = b'{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}'
@@ -116,7 +116,7 @@ def test_where_requests_part():
     assert serving.reach(former, former) == len(former)
 
 
-def test_what_is_missing(tmp_path):
+def test_missing_returns_texts_and_ids_not_in_the_memory(tmp_path):
     bench = serving.Bench(serving.SMALL, tmp_path, "ida", "", 0, silent)
     bench.memory.parent.mkdir()
     assert bench.memory.parent.name == MEMORY
@@ -127,21 +127,21 @@ def test_what_is_missing(tmp_path):
     assert serving.missing(bench, began, ["a", "b"], {kept.id, "x"}) == {"b", "x"}
 
 
-def test_nothing_is_measured_without_its_packages(tmp_path, monkeypatch):
+def test_serving_is_skipped_without_its_packages(tmp_path, monkeypatch):
     monkeypatch.setattr(serving, "NEEDED", ("httpx", "no_such_package"))
     part = serving.measure(serving.SMALL, tmp_path, 0, silent)
     assert part.figures == []
     assert part.notes == [serving.MISSING.format("no_such_package")]
 
 
-def test_what_the_host_takes():
+def test_share_of_the_host():
     share = Host().share
     assert math.isnan(share) or 0 <= share <= 1
-    stolen, busy = taken()
+    stolen, busy = processor_ticks()
     assert 0 <= stolen <= busy
 
 
-def test_the_figure_is_the_median_of_the_rounds():
+def test_first_token_is_the_median_of_rounds():
     found = {STRAIGHT: {"first": [10.0] * 6}, THROUGH: {"first": [11.0, 12.0, 500.0, 900.0, 13.0, 14.0]}}
     figure = serving.first_token_figure("key", "one stream", found, 3, 0.25)
     assert 3.5 < figure.value <= 4.0

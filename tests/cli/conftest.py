@@ -1,4 +1,4 @@
-"""Runs commands in this process, each test with a memory of its own."""
+"""Runs commands in this process, each test with a new memory."""
 
 import io
 import json
@@ -54,5 +54,5 @@ def run(path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monk
 
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if somebody sat there: stdin says that it is a terminal."""
+    """Make stdin report that it is a terminal."""
     monkeypatch.setattr(Stdin, "terminal", True)

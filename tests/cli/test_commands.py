@@ -8,12 +8,12 @@ from engram.memory import Memory
 ID = "018f1111-2222-7333-8444-555566667777"
 
 
-def test_remember_and_recall(run):
+def test_recall_finds_a_remembered_text(run):
     assert run("remember", "My dog is called Biscuit.", "--speaker", "Ana").code == 0
-    found = run("recall", "What is my dog called?")
-    assert found.code == 0
-    assert found.err == ""
-    first, text, id = found.out.splitlines()
+    ran = run("recall", "What is my dog called?")
+    assert ran.code == 0
+    assert ran.err == ""
+    first, text, id = ran.out.splitlines()
     assert first.startswith("1.  ")
     assert first.endswith("  Ana  (default)")
     assert text == "    My dog is called Biscuit."
@@ -22,13 +22,15 @@ def test_remember_and_recall(run):
     assert 0 < hit["score"] <= 1
 
 
-def test_remember_takes_every_field(run):
-    said = run(
+def test_remember_accepts_every_field(run):
+    stored = run(
         *("remember", "-", "-n", "ana", "-s", "s1", "--role", "assistant", "--speaker", "Bo", "--kind", "fact"),
         *("--at", "2026-03-01T10:00+02:00", "--source", "test", "--metadata", '{"a": [1]}', "--json"),
         stdin="Füße\n\n".encode(),
     ).json
-    assert {name: said[name] for name in ("namespace", "session", "role", "speaker", "kind", "source", "metadata")} == {
+    assert {
+        name: stored[name] for name in ("namespace", "session", "role", "speaker", "kind", "source", "metadata")
+    } == {
         "namespace": "ana",
         "session": "s1",
         "role": "assistant",
@@ -37,20 +39,20 @@ def test_remember_takes_every_field(run):
         "source": "test",
         "metadata": {"a": [1]},
     }
-    assert said["text"] == "Füße\n"
-    assert said["at"] == "2026-03-01T08:00:00+00:00"
+    assert stored["text"] == "Füße\n"
+    assert stored["at"] == "2026-03-01T08:00:00+00:00"
 
 
-def test_a_recall_that_finds_nothing_succeeds(run):
+def test_a_recall_without_hits_succeeds(run):
     run("remember", "My dog is called Biscuit.")
-    found = run("recall", "quantum chromodynamics")
-    assert (found.code, found.out, found.err) == (0, "", "nothing in the namespace default fits\n")
-    found = run("recall", "dog", "-n", "other", "--json")
-    assert found.json == {"query": "dog", "namespace": "other", "hits": [], "unsearched": 0}
-    assert found.err == ""
+    ran = run("recall", "quantum chromodynamics")
+    assert (ran.code, ran.out, ran.err) == (0, "", "nothing in the namespace default fits\n")
+    ran = run("recall", "dog", "-n", "other", "--json")
+    assert ran.json == {"query": "dog", "namespace": "other", "hits": [], "unsearched": 0}
+    assert ran.err == ""
 
 
-def test_recall_filters(run):
+def test_recall_applies_its_filters(run):
     for day, session in (("01", "a"), ("02", "b"), ("03", "b")):
         run("remember", f"My dog ate on {day}.", "--at", f"2026-03-{day}", "-s", session)
     run("remember", "The dog is fed daily.", "--kind", "fact", "--at", "2026-03-02")
@@ -66,24 +68,24 @@ def test_recall_filters(run):
     assert len(days("--limit", "2")) == 2
 
 
-def test_context(run):
+def test_recall_prints_a_context(run):
     run("remember", "My dog is called Biscuit.", "--at", "2026-03-01")
-    found = run("recall", "dog", "--context", "100")
-    assert "Biscuit" in found.out
-    assert "2026-03-01" in found.out
+    ran = run("recall", "dog", "--context", "100")
+    assert "Biscuit" in ran.out
+    assert "2026-03-01" in ran.out
     assert "Biscuit" in run("recall", "dog", "--context", "100", "--json").json["context"]
 
 
-def test_why(run):
+def test_why_explains_a_rank(run):
     id = run("remember", "My dog is called Biscuit.").out.strip()
     assert "1 of 1" in run("why", "dog", id).out
-    found = run("why", "dog", id, "--json").json
-    assert (found["place"], found["engram"]["id"], found["winner"]["engram"]["id"]) == (1, id, id)
+    ran = run("why", "dog", id, "--json").json
+    assert (ran["place"], ran["engram"]["id"], ran["winner"]["engram"]["id"]) == (1, id, id)
     assert run("why", "dog", ID).code == 3
     assert run("why", "dog", id, "-n", "other").code == 3
 
 
-def test_memories(run):
+def test_memories_lists_engrams_namespaces_and_sessions(run):
     for number in range(5):
         run("remember", f"number {number}", "-s", f"s{number % 2}", "-n", "ana" if number else "bo")
     listed = run("memories", "--json", "-l", "2").lines
@@ -99,10 +101,10 @@ def test_memories(run):
     assert run("memories", "-n", "nobody").err == "no memories\n"
 
 
-def test_stats(run, path: Path):
+def test_stats_counts_engrams(run, path: Path):
     run("remember", "one")
-    found = run("stats", "--json").json
-    assert (found["engrams"], found["namespaces"], found["path"]) == (1, 1, str(path))
+    ran = run("stats", "--json").json
+    assert (ran["engrams"], ran["namespaces"], ran["path"]) == (1, 1, str(path))
     assert "memories         1\n" in run("stats").out
 
 
@@ -111,7 +113,7 @@ def test_forget_by_id_session_time_and_namespace(run):
     run("remember", "other", "-n", "ana")
     assert run("forget", "--id", ids[0], "--json").json == {"forgotten": 1}
     assert run("forget", "--id", ids[0]).code == 3
-    assert run("forget", "--session", "s2").out == "forgot 1; engram compact takes it out of the files\n"
+    assert run("forget", "--session", "s2").out == "forgot 1; engram compact removes the text from the files\n"
     assert run("forget", "--before", "2026-03-05", "--json").json == {"forgotten": 2}
     assert run("forget", "--session", "s9", "--json").json == {"forgotten": 0}
     assert run("memories", "--namespaces", "--json").lines == [
@@ -126,16 +128,16 @@ def test_forget_by_id_session_time_and_namespace(run):
 def test_forget_asks_on_a_terminal(run):
     run("remember", "one")
     run("remember", "two")
-    asked = run("forget", "-n", "default", stdin=b"n\n")
-    assert asked.code == 130
-    assert "Forget 2 memories of the namespace default?" in asked.err
+    refused = run("forget", "-n", "default", stdin=b"n\n")
+    assert refused.code == 130
+    assert "Forget 2 memories of the namespace default?" in refused.err
     assert len(run("memories", "--json").lines) == 2
     assert run("forget", "-n", "default", "--yes").code == 0
     run("remember", "three")
     assert run("forget", "-n", "default", stdin=b"").out.startswith("forgot 1")
 
 
-def test_forget_and_compact_leave_nothing(run, path: Path):
+def test_compact_removes_forgotten_text_from_the_files(run, path: Path):
     run("remember", "The password is xylophone.")
     run("remember", "Something else.")
     run("forget", "--before", "2100-01-01")
@@ -144,13 +146,13 @@ def test_forget_and_compact_leave_nothing(run, path: Path):
     assert not any(b"xylophone" in file.read_bytes() for file in files if file.is_file())
 
 
-def test_reindex(run):
+def test_reindex_indexes_everything(run):
     run("remember", "one")
-    found = run("reindex", "--json").json
-    assert (found["engrams"], found["unindexed"]) == (1, 0)
+    ran = run("reindex", "--json").json
+    assert (ran["engrams"], ran["unindexed"]) == (1, 0)
 
 
-def test_import_and_export(run, tmp_path: Path):
+def test_export_can_be_imported(run, tmp_path: Path):
     source = tmp_path / "in.jsonl"
     source.write_text('{"text": "My dog is called Biscuit.", "at": "2026-03-01"}\n{"text": "broken\n{"text": "Füße"}\n')
     ran = run("import", str(source))
@@ -170,7 +172,7 @@ def test_import_and_export(run, tmp_path: Path):
     assert len(run("export", "--after", "2026-03-02").lines) == 1
 
 
-def test_a_dry_run_makes_no_memory(run, path: Path, tmp_path: Path):
+def test_a_dry_run_creates_no_memory(run, path: Path, tmp_path: Path):
     source = tmp_path / "in.jsonl"
     source.write_text('{"text": "one"}\n')
     ran = run("import", str(source), "--dry-run")
@@ -187,12 +189,12 @@ def test_import_of_several_files_names_the_missing_one(run, tmp_path: Path):
     assert ran.json["problems"][0]["why"] == "cannot be read: No such file or directory"
 
 
-def test_branches_are_kept_or_not(run, tmp_path: Path):
-    said = {"author": {"role": "user"}, "content": {"parts": ["x"]}}
+def test_no_branches_imports_the_shown_path(run, tmp_path: Path):
+    message = {"author": {"role": "user"}, "content": {"parts": ["x"]}}
     mapping = {
-        "q": {"parent": None, "message": said},
-        "a": {"parent": "q", "message": said},
-        "b": {"parent": "q", "message": said},
+        "q": {"parent": None, "message": message},
+        "a": {"parent": "q", "message": message},
+        "b": {"parent": "q", "message": message},
     }
     source = tmp_path / "conversations.json"
     source.write_text(json.dumps([{"id": "c", "current_node": "b", "mapping": mapping}]))
@@ -205,7 +207,7 @@ def test_branches_are_kept_or_not(run, tmp_path: Path):
 NASTY = "\x1b[31mred\x1b]0;title\x07 [bold]not bold[/bold] \x9b5A \u202egnp.exe\rover\nnext\tline"
 
 
-def test_what_a_memory_holds_cannot_move_the_terminal(run):
+def test_text_of_a_memory_cannot_control_the_terminal(run):
     run("remember", "-", "--speaker", "E\x1b[2Jve\n", stdin=NASTY.encode())
     for args in (("memories",), ("recall", "red title"), ("recall", "red title", "--context", "500")):
         out = run(*args).out
@@ -217,7 +219,7 @@ def test_what_a_memory_holds_cannot_move_the_terminal(run):
     assert raw.json["text"] == NASTY
 
 
-def test_a_memory_in_use_elsewhere_is_no_hindrance(run, path: Path):
+def test_a_memory_that_another_process_uses_can_be_used(run, path: Path):
     with Memory(path) as other:
         other.remember("My dog is called Biscuit.")
         assert "Biscuit" in run("recall", "dog").out

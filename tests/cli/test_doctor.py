@@ -21,10 +21,10 @@ PAGE = 4096
 
 @pytest.fixture(scope="module")
 def healthy(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, list[Engram]]:
-    """The bytes of a memory whose rows lie on many pages, and what is in it."""
+    """Return the bytes of a memory with many pages, and its engrams."""
     path = tmp_path_factory.mktemp("healthy") / "memory.db"
     words = random.Random(7)
-    kept = [
+    originals = [
         draft(
             f"number {n} " + " ".join(words.choices(["dog", "Biscuit", "cheese", "Paris"], k=30)),
             session=f"s{n // 100}",
@@ -34,12 +34,12 @@ def healthy(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, list[Engra
         )
         for n in range(COUNT)
     ]
-    fill(path, kept)
-    return path.read_bytes(), kept
+    fill(path, originals)
+    return path.read_bytes(), originals
 
 
 def fill(path: Path, engrams: list[Engram]) -> None:
-    """A memory in one file, without an index or a log."""
+    """Create a memory in one file, without an index or a WAL."""
     with closing(SqliteStore(path)) as store:
         store.append(engrams)
         store.compact()
@@ -50,12 +50,12 @@ def read(path: Path) -> list[Engram]:
         return list(store.engrams(Filter()))
 
 
-def test_a_memory_in_good_health(run, path: Path):
+def test_doctor_reports_a_healthy_memory(run, path: Path):
     run("remember", "one")
     run("reindex")
-    found = run("doctor", "--json")
-    assert found.code == 0
-    assert found.json | {"store_bytes": 0, "index_bytes": 0} == {
+    ran = run("doctor", "--json")
+    assert ran.code == 0
+    assert ran.json | {"store_bytes": 0, "index_bytes": 0} == {
         "path": str(path),
         "problems": [],
         "readable": 1,
@@ -67,11 +67,12 @@ def test_a_memory_in_good_health(run, path: Path):
         "index_bytes": 0,
         "healthy": True,
         "compiled": accel.available,
+        "conflicts": [],
     }
     assert "database  good" in run("doctor").out
 
 
-def test_looking_changes_nothing(healthy, tmp_path: Path):
+def test_examine_and_salvage_do_not_change_the_file(healthy, tmp_path: Path):
     path = tmp_path / "memory.db"
     path.write_bytes(healthy[0])
     examine(path)
@@ -80,7 +81,7 @@ def test_looking_changes_nothing(healthy, tmp_path: Path):
     assert {name for name in os.listdir(tmp_path) if name.startswith("memory.db")} == {"memory.db"}
 
 
-def test_what_stands_in_the_log_only_is_seen_and_saved(path: Path, tmp_path: Path):
+def test_engrams_in_the_wal_only_are_found_and_saved(path: Path, tmp_path: Path):
     with Memory(path) as memory:
         memory.remember("not yet in the file itself")
         copy = tmp_path / "copy.db"
@@ -94,8 +95,8 @@ def test_what_stands_in_the_log_only_is_seen_and_saved(path: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_pages_of_noise_cost_what_stood_on_them(healthy, tmp_path: Path, seed: int):
-    content, kept = bytearray(healthy[0]), healthy[1]
+def test_damaged_pages_lose_only_their_engrams(healthy, tmp_path: Path, seed: int):
+    content, originals = bytearray(healthy[0]), healthy[1]
     noise = random.Random(seed)
     pages = len(content) // PAGE
     for page in noise.sample(range(pages // 4, pages), 3):
@@ -108,15 +109,15 @@ def test_pages_of_noise_cost_what_stood_on_them(healthy, tmp_path: Path, seed: i
     outcome = salvage(path, new)
     assert outcome.saved == report.readable >= COUNT * 0.9
     saved = read(new)
-    known = {e.id: e for e in kept}
+    known = {e.id: e for e in originals}
     assert all(known[e.id] == e for e in saved)
-    assert [e.id for e in saved] == [e.id for e in kept if e.id in {s.id for s in saved}]
+    assert [e.id for e in saved] == [e.id for e in originals if e.id in {s.id for s in saved}]
     if outcome.lost is not None:
         assert outcome.lost == COUNT - outcome.saved
         assert set(outcome.lost_ids) == set(known) - {e.id for e in saved}
 
 
-def test_a_file_that_is_cut_off(healthy, tmp_path: Path):
+def test_a_truncated_file_is_salvaged(healthy, tmp_path: Path):
     path, new = tmp_path / "memory.db", tmp_path / "new.db"
     path.write_bytes(healthy[0][: len(healthy[0]) // 2])
     outcome = salvage(path, new)
@@ -125,7 +126,7 @@ def test_a_file_that_is_cut_off(healthy, tmp_path: Path):
     assert all(known[e.id] == e for e in read(new))
 
 
-def test_a_header_of_noise_is_mended_in_a_copy(healthy, tmp_path: Path):
+def test_a_damaged_header_loses_nothing(healthy, tmp_path: Path):
     path, new = tmp_path / "memory.db", tmp_path / "new.db"
     path.write_bytes(random.Random(1).randbytes(100) + healthy[0][100:])
     assert examine(path).problems[0] == "its header is damaged, or it was cut off"
@@ -137,7 +138,7 @@ def pages_of(content: bytes, kind: int) -> list[int]:
     return [n for n in range(1, len(content) // PAGE) if content[n * PAGE] == kind]
 
 
-def test_the_inner_pages_of_the_tables_are_not_needed(healthy, tmp_path: Path):
+def test_salvage_does_not_need_the_inner_pages(healthy, tmp_path: Path):
     content, new = bytearray(healthy[0]), tmp_path / "new.db"
     inner = pages_of(healthy[0], 0x05)
     assert inner
@@ -149,7 +150,7 @@ def test_the_inner_pages_of_the_tables_are_not_needed(healthy, tmp_path: Path):
     assert read(new) == healthy[1]
 
 
-def test_the_first_page_is_not_needed(healthy, tmp_path: Path):
+def test_salvage_does_not_need_the_first_page(healthy, tmp_path: Path):
     path, new = tmp_path / "memory.db", tmp_path / "new.db"
     path.write_bytes(random.Random(1).randbytes(PAGE) + healthy[0][PAGE:])
     assert examine(path).problems
@@ -158,19 +159,19 @@ def test_the_first_page_is_not_needed(healthy, tmp_path: Path):
     assert read(new) == healthy[1]
 
 
-def test_long_texts_are_put_together_again(tmp_path: Path):
+def test_long_texts_are_salvaged_in_full(tmp_path: Path):
     path, new = tmp_path / "memory.db", tmp_path / "new.db"
     with Memory(path) as memory:
-        kept = memory.remember_many(
+        originals = memory.remember_many(
             {"text": f"{n} " * size} for n, size in enumerate((1, 2_000, 2_031, 4_500, 300_000))
         )
         memory.compact()
     path.write_bytes(bytes(PAGE) + path.read_bytes()[PAGE:])
-    assert salvage(path, new).saved == len(kept)
-    assert read(new) == kept
+    assert salvage(path, new).saved == len(originals)
+    assert read(new) == originals
 
 
-def test_what_was_forgotten_is_not_saved(tmp_path: Path):
+def test_forgotten_engrams_are_not_salvaged(tmp_path: Path):
     path, new = tmp_path / "memory.db", tmp_path / "new.db"
     with closing(SqliteStore(path)) as store:
         store.append([draft(f"number {n} " * 50, session=f"s{n % 2}") for n in range(1_000)])
@@ -186,15 +187,15 @@ def test_what_was_forgotten_is_not_saved(tmp_path: Path):
     assert read(new) == left
 
 
-def test_the_commands_on_a_damaged_memory(run, healthy, path: Path, tmp_path: Path):
+def test_doctor_reports_and_saves_a_damaged_memory(run, healthy, path: Path, tmp_path: Path):
     content = bytearray(healthy[0])
     middle = len(content) // PAGE // 2 * PAGE
     content[middle : middle + PAGE] = bytes(PAGE)
     path.write_bytes(content)
-    found = run("doctor")
-    assert found.code == 7
-    assert "database  damaged" in found.out
-    assert f"save what can be read: engram doctor --memory {path} --save NEW.db" in found.out
+    ran = run("doctor")
+    assert ran.code == 7
+    assert "database  damaged" in ran.out
+    assert f"save what can be read: engram doctor --memory {path} --save NEW.db" in ran.out
     new = tmp_path / "new.db"
     saved = run("doctor", "--save", str(new))
     assert saved.code == 1
@@ -205,7 +206,7 @@ def test_the_commands_on_a_damaged_memory(run, healthy, path: Path, tmp_path: Pa
     assert run("recall", "number 17", "-n", "n2", "-m", str(new)).out
 
 
-def test_a_healthy_memory_is_saved_whole(run, healthy, path: Path, tmp_path: Path):
+def test_a_healthy_memory_is_saved_in_full(run, healthy, path: Path, tmp_path: Path):
     path.write_bytes(healthy[0])
     outcome = run("doctor", "--save", str(tmp_path / "new.db"), "--json")
     assert outcome.code == 0
@@ -213,19 +214,19 @@ def test_a_healthy_memory_is_saved_whole(run, healthy, path: Path, tmp_path: Pat
     assert read(tmp_path / "new.db") == healthy[1]
 
 
-def test_an_index_that_is_damaged(run, path: Path):
+def test_a_damaged_index_is_reported_and_rebuilt(run, path: Path):
     run("remember", "one")
     run("reindex")
     state = Path(f"{path}.index") / "state.json"
     state.write_text("noise")
-    found = run("doctor", "--json")
-    assert found.code == 1
-    assert found.json["index"].startswith("damaged: ")
+    ran = run("doctor", "--json")
+    assert ran.code == 1
+    assert ran.json["index"].startswith("damaged: ")
     assert run("reindex").code == 0
     assert run("doctor", "--json").json["index"] == "good"
 
 
-def test_an_index_of_another_memory(run, path: Path, tmp_path: Path):
+def test_an_index_of_another_memory_is_damaged(run, path: Path, tmp_path: Path):
     run("remember", "one")
     run("reindex")
     other = tmp_path / "other.db"
@@ -234,7 +235,7 @@ def test_an_index_of_another_memory(run, path: Path, tmp_path: Path):
     assert run("doctor", "-m", str(other), "--json").json["index"].startswith("damaged: ")
 
 
-def test_files_that_are_none(run, tmp_path: Path):
+def test_files_that_are_not_a_memory_are_reported(run, tmp_path: Path):
     with pytest.raises(NotFound):
         examine(tmp_path / "none.db")
     noise = tmp_path / "noise.db"

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from engram.cli import app
 from engram.errors import EngramError, MissingExtra
 from engram.memory import Memory
 
@@ -16,19 +15,19 @@ def engram(*args: str, path: Path, stdin: bytes | None = None) -> subprocess.Com
     return subprocess.run(command, env=environment, input=stdin, capture_output=True, timeout=60, check=False)
 
 
-def test_a_process_ends_with_its_code(tmp_path: Path):
+def test_the_process_ends_with_the_exit_code(tmp_path: Path):
     path = tmp_path / "m.db"
     missing = engram("recall", "dog", path=path)
     assert (missing.returncode, missing.stdout) == (3, b"")
     assert missing.stderr.decode() == (
-        f"engram: there is no memory at {path}; engram remember or engram import makes one\n"
+        f"engram: there is no memory at {path}; engram remember or engram import creates one\n"
     )
     assert engram("remember", "-", path=path, stdin=b"My dog is called Biscuit.\n").returncode == 0
     assert b"Biscuit" in engram("recall", "dog", path=path).stdout
     assert engram("recal", "dog", path=path).returncode == 2
 
 
-def test_a_reader_that_leaves_is_no_error_of_ours(tmp_path: Path):
+def test_a_closed_pipe_is_no_error(tmp_path: Path):
     path = tmp_path / "m.db"
     with Memory(path) as memory:
         memory.remember_many({"text": "x" * 10_000} for _ in range(200))
@@ -39,7 +38,7 @@ def test_a_reader_that_leaves_is_no_error_of_ours(tmp_path: Path):
     assert (ran.stdout, ran.stderr) == (b'{"id": "01', b"")
 
 
-def test_usage_errors(run):
+def test_usage_errors_name_the_help(run):
     ran = run("recall")
     assert (ran.code, ran.out) == (2, "")
     assert ran.err == "engram: Missing argument 'query'. (see: engram recall --help)\n"
@@ -50,15 +49,15 @@ def test_usage_errors(run):
     assert run("nonsense").code == 2
 
 
-def test_with_json_an_error_is_an_object(run, path: Path):
+def test_json_errors_are_objects(run, path: Path):
     ran = run("recall", "dog", "--json")
-    message = f"there is no memory at {path}; engram remember or engram import makes one"
+    message = f"there is no memory at {path}; engram remember or engram import creates one"
     assert ran.json == {"error": {"type": "NotFound", "message": message, "exit_code": 3}}
     assert ran.err == f"engram: {message}\n"
     assert run("recall", "--json").json["error"]["type"] == "UsageError"
 
 
-def test_fields_outside_their_limits(run):
+def test_fields_outside_their_limits_are_refused(run):
     ran = run("remember", "")
     assert (ran.code, ran.err) == (2, "engram: text is empty; it must hold at least one character\n")
     assert run("remember", "x", "--role", "boss").code == 2
@@ -66,20 +65,20 @@ def test_fields_outside_their_limits(run):
     assert run("remember", "\udcff").code == 2
 
 
-def test_files_that_are_no_memory(run, path: Path, tmp_path: Path):
+def test_a_file_that_is_not_a_memory_is_refused(run, path: Path, tmp_path: Path):
     path.write_bytes(b"noise" * 1_000)
     assert run("recall", "x").code == 7
     assert run("stats", "-m", str(tmp_path)).code in (1, 5, 7)
 
 
-def test_an_export_that_cannot_be_written(run, tmp_path: Path):
+def test_an_export_to_a_missing_folder_fails(run, tmp_path: Path):
     run("remember", "x")
     ran = run("export", str(tmp_path / "no" / "x.jsonl"))
     assert ran.code == 1
     assert "No such file" in ran.err
 
 
-def test_a_bug_is_one_line_too(run, monkeypatch):
+def test_a_bug_is_reported_on_one_line(run, monkeypatch):
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("oh\x1b")
 
@@ -87,13 +86,13 @@ def test_a_bug_is_one_line_too(run, monkeypatch):
     monkeypatch.setattr(Memory, "recall", broken)
     ran = run("recall", "x")
     assert ran.code == 70
-    assert ran.err == "engram: internal error, ZeroDivisionError: oh\\x1b (ENGRAM_DEBUG=1 shows where)\n"
+    assert ran.err == "engram: internal error, ZeroDivisionError: oh\\x1b (ENGRAM_DEBUG=1 shows the traceback)\n"
     monkeypatch.setenv("ENGRAM_DEBUG", "1")
     with pytest.raises(ZeroDivisionError):
         run("recall", "x")
 
 
-def test_ctrl_c(run, monkeypatch):
+def test_ctrl_c_ends_with_130(run, monkeypatch):
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
@@ -103,16 +102,27 @@ def test_ctrl_c(run, monkeypatch):
     assert (ran.code, ran.out, ran.err) == (130, "", "")
 
 
-def test_a_command_whose_packages_are_missing_names_them(monkeypatch):
-    monkeypatch.setitem(app.LATER, "chat", ("no_such_package", "chat", "", "chat"))
-    with pytest.raises(MissingExtra, match=r"needs no_such_package; install it with: pip install 'engram\[chat\]'"):
-        app.Later("chat").load()
-    monkeypatch.setitem(app.LATER, "chat", ("engram.no_such_module", "chat", "", "chat"))
-    with pytest.raises(EngramError, match="has no chat"):
-        app.Later("chat").load()
+@pytest.mark.parametrize(
+    ("missing", "code", "message"),
+    [
+        (
+            "uvicorn",
+            MissingExtra.exit_code,
+            "engram serve needs uvicorn; install it with: pip install 'engram-layer[serve]'",
+        ),
+        ("engram.cli.serve", EngramError.exit_code, "this installation of Engram has no command serve: "),
+    ],
+)
+def test_a_missing_module_of_a_command_is_named(missing: str, code: int, message: str):
+    program = (
+        f"import sys; sys.modules[{missing!r}] = None; from engram.cli import main; sys.exit(main(['serve', '--help']))"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60, check=False)
+    assert (ran.returncode, ran.stdout) == (code, b"")
+    assert ran.stderr.decode().startswith(f"engram: {message}")
 
 
-def test_nothing_heavy_is_imported_for_the_help():
+def test_the_help_imports_no_large_package():
     code = (
         "import sys; from engram.cli.app import command; command();"
         "print([m for m in ('rich', 'httpx', 'xllamacpp', 'engram.cli.chat', 'fastapi')"

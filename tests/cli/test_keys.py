@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from engram.errors import InvalidEngram
-from engram.serve.auth.access import Gate, Keys
-from engram.serve.conversations.log import ServerDatabase
+from engram.serve.auth.access import Gate
+from engram.serve.auth.keys import KeyStore
+from engram.serve.database import ServerDatabase
 from engram.serve.http.errors import ServeError
 
 KEY = re.compile(r"engram_([0-9a-f]{12})_[A-Za-z0-9_-]{43}")
@@ -18,10 +19,10 @@ def test_a_key_is_printed_once_and_opens_its_namespace(run, path: Path):
     key = ran.out.strip()
     assert KEY.fullmatch(key)
     assert "shown only now" in ran.err
-    with ServerDatabase(f"{path}.serve") as ledger:
-        access = Gate(ledger).access({"authorization": f"Bearer {key}"})
+    with ServerDatabase(f"{path}.serve") as database:
+        access = Gate(KeyStore(database)).access({"authorization": f"Bearer {key}"})
         with pytest.raises(ServeError):
-            Gate(ledger).access({})
+            Gate(KeyStore(database)).access({})
     assert (access.default, access.read, access.write, access.erase, access.admin) == ("ana", True, True, False, False)
     assert not path.exists(), "a key needs no memory"
 
@@ -104,8 +105,8 @@ def test_help(run):
 
 
 def test_keys_of_the_library(tmp_path: Path):
-    with ServerDatabase(tmp_path / "ledger") as ledger:
-        keys = Keys(ledger)
+    with ServerDatabase(tmp_path / "ledger") as database:
+        keys = KeyStore(database)
         with pytest.raises(InvalidEngram):
             keys.create()
         with pytest.raises(InvalidEngram):

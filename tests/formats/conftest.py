@@ -8,29 +8,29 @@ from typing import Any
 
 import pytest
 
-from engram.formats.items import Item, LeftOut, Problem, Settings, Turn
-from engram.formats.loading import Outcome, load
-from engram.formats.reading import Reading
+from engram.formats.items import ImportedTurn, ImportSettings, Item, Problem, Skipped
+from engram.formats.loading import ImportResult, load
+from engram.formats.reading import ImportFile
 from engram.memory import Memory
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
-class Found:
-    """What reading one file gave, sorted."""
+class ReadItems:
+    """The items of one file, sorted by kind."""
 
     def __init__(self, items: list[Item]) -> None:
-        self.turns = [item for item in items if isinstance(item, Turn)]
+        self.turns = [item for item in items if isinstance(item, ImportedTurn)]
         self.engrams = [turn.engram for turn in self.turns]
         self.texts = [engram.text for engram in self.engrams]
         self.problems = [str(item) for item in items if isinstance(item, Problem)]
-        self.left_out = [item.why for item in items if isinstance(item, LeftOut)]
+        self.left_out = [item.why for item in items if isinstance(item, Skipped)]
 
 
 @pytest.fixture
-def read() -> Callable[..., Found]:
-    def _read(path: Path, **settings: Any) -> Found:
-        return Found(list(Reading(str(path), Settings(NOW, **settings))))
+def read() -> Callable[..., ReadItems]:
+    def _read(path: Path, **settings: Any) -> ReadItems:
+        return ReadItems(list(ImportFile(str(path), ImportSettings(NOW, **settings))))
 
     return _read
 
@@ -42,12 +42,12 @@ def memory() -> Iterator[Memory]:
 
 
 @pytest.fixture
-def bring(memory: Memory) -> Callable[..., Outcome]:
-    """Import a file at a moment of its own, as every import has one."""
+def bring(memory: Memory) -> Callable[..., ImportResult]:
+    """Import a file; each import has a different time."""
     hours = iter(range(1, 24))
 
-    def _bring(path: Path, **settings: Any) -> Outcome:
-        return load(Reading(str(path), Settings(NOW.replace(hour=next(hours)), **settings)), memory)
+    def _bring(path: Path, **settings: Any) -> ImportResult:
+        return load(ImportFile(str(path), ImportSettings(NOW.replace(hour=next(hours)), **settings)), memory)
 
     return _bring
 

@@ -1,4 +1,4 @@
-"""Whatever a file holds, reading it raises nothing, and every turn it gives is a valid engram with an id that stays."""
+"""Reading never raises for the content of a file, and every turn is a valid engram with a stable id."""
 
 import json
 from pathlib import Path
@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engram.engram import checked
-from engram.formats.items import Settings, Turn
-from engram.formats.reading import Reading
+from engram.formats.items import ImportedTurn, ImportSettings
+from engram.formats.reading import ImportFile
 
 from .conftest import NOW
 
@@ -69,14 +69,14 @@ conversations = (
 
 
 def read(path: Path) -> list[str]:
-    turns = [item for item in Reading(str(path), Settings(NOW)) if isinstance(item, Turn)]
+    turns = [item for item in ImportFile(str(path), ImportSettings(NOW)) if isinstance(item, ImportedTurn)]
     assert all(checked(turn.engram) == turn.engram for turn in turns)
     return [turn.engram.id for turn in turns]
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(conversations | anything, max_size=3) | anything)
-def test_any_json(tmp_path: Path, value: object):
+def test_any_json_gives_valid_turns_with_stable_ids(tmp_path: Path, value: object):
     path = tmp_path / "x.json"
     path.write_text(json.dumps(value))
     assert read(path) == read(path)
@@ -84,7 +84,7 @@ def test_any_json(tmp_path: Path, value: object):
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from([b"", b"{", b"[", b"PK\x03\x04", b"\x1f\x8b\x08", b"\xff\xfe", b'{"text": "a"}\n']), st.binary())
-def test_any_bytes(tmp_path: Path, start: bytes, rest: bytes):
+def test_any_bytes_can_be_read(tmp_path: Path, start: bytes, rest: bytes):
     path = tmp_path / "x"
     path.write_bytes(start + rest)
     read(path)

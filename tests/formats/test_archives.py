@@ -5,32 +5,35 @@ from pathlib import Path
 
 import pytest
 
-from engram.formats.items import Settings
-from engram.formats.reading import Reading
+from engram.formats.items import ImportSettings
+from engram.formats.reading import ImportFile
 from engram.formats.sources import shape_of
 
-from .conftest import NOW, Found
+from .conftest import NOW, ReadItems
 
-TALK = {"uuid": "c", "chat_messages": [{"uuid": "m", "sender": "human", "text": "hi", "created_at": "2026-01-05"}]}
+CONVERSATION = {
+    "uuid": "c",
+    "chat_messages": [{"uuid": "m", "sender": "human", "text": "hi", "created_at": "2026-01-05"}],
+}
 
 
-def packed(path: Path, **members: str) -> Path:
+def zipped(path: Path, **members: str) -> Path:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members.items():
             archive.writestr(name.replace("_", ".", 1), content)
     return path
 
 
-def test_a_zip_that_is_cut_off(read, tmp_path: Path):
-    path = packed(tmp_path / "x.zip", conversations_json=json.dumps([TALK]))
+def test_a_truncated_zip_is_a_problem(read, tmp_path: Path):
+    path = zipped(tmp_path / "x.zip", conversations_json=json.dumps([CONVERSATION]))
     path.write_bytes(path.read_bytes()[:-20])
     assert read(path).problems == [
         f"{path}: is a zip that is damaged or cut off (File is not a zip file); download or copy it again"
     ]
 
 
-def test_a_zip_whose_content_is_damaged(read, tmp_path: Path):
-    path = packed(tmp_path / "x.zip", conversations_json=json.dumps([TALK] * 50))
+def test_a_zip_with_damaged_content_is_a_problem(read, tmp_path: Path):
+    path = zipped(tmp_path / "x.zip", conversations_json=json.dumps([CONVERSATION] * 50))
     content = bytearray(path.read_bytes())
     content[60:90] = bytes(30)
     path.write_bytes(content)
@@ -38,65 +41,65 @@ def test_a_zip_whose_content_is_damaged(read, tmp_path: Path):
     assert problem.startswith(f"{path}/conversations.json: cannot be read: ")
 
 
-def test_a_zip_without_conversations(read, tmp_path: Path):
-    path = packed(tmp_path / "x.zip", photo_jpg="", users_json="[]")
-    assert read(path).problems == [f"{path}: is a zip without a conversations.json; it holds photo.jpg, users.json"]
+def test_a_zip_without_conversations_is_a_problem(read, tmp_path: Path):
+    path = zipped(tmp_path / "x.zip", photo_jpg="", users_json="[]")
+    assert read(path).problems == [f"{path}: is a zip without a conversations.json; it contains photo.jpg, users.json"]
 
 
-def test_a_document_that_breaks_off_keeps_what_stands_before(read, write):
-    path = write(json.dumps([TALK, TALK | {"uuid": "d"}], indent=1)[:-40])
-    found = read(path)
-    assert found.texts == ["hi"]
-    (problem,) = found.problems
+def test_elements_before_a_syntax_error_are_read(read, write):
+    path = write(json.dumps([CONVERSATION, CONVERSATION | {"uuid": "d"}], indent=1)[:-40])
+    items = read(path)
+    assert items.texts == ["hi"]
+    (problem,) = items.problems
     assert problem.startswith(f"{path}:")
     assert "[1]: is not JSON from here on: " in problem
-    assert problem.endswith("; what stands before it was read")
+    assert problem.endswith("; the elements before it were read")
 
 
 @pytest.mark.parametrize(("end", "texts"), [("] x", 1), ("]]", 1), (",]", 1), ("", 1), ("}", 1)])
-def test_documents_that_end_wrong(read, write, end: str, texts: int):
-    found = read(write("[" + json.dumps(TALK) + end))
-    assert (len(found.texts), len(found.problems)) == (texts, 1)
+def test_a_wrong_end_of_a_document_is_a_problem(read, write, end: str, texts: int):
+    items = read(write("[" + json.dumps(CONVERSATION) + end))
+    assert (len(items.texts), len(items.problems)) == (texts, 1)
 
 
 @pytest.mark.parametrize("text", ["[]", " [ ] ", "[\n]\n"])
-def test_an_empty_list(read, write, text: str):
-    found = read(write(text))
-    assert (found.texts, found.problems) == ([], [])
+def test_an_empty_list_has_no_items(read, write, text: str):
+    items = read(write(text))
+    assert (items.texts, items.problems) == ([], [])
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
-def test_documents_in_other_encodings(read, tmp_path: Path, encoding: str):
+def test_documents_in_other_encodings_are_read(read, tmp_path: Path, encoding: str):
     path = tmp_path / "x.json"
-    path.write_bytes(json.dumps([TALK], indent=2).encode(encoding))
+    path.write_bytes(json.dumps([CONVERSATION], indent=2).encode(encoding))
     assert read(path).texts == ["hi"]
 
 
-def test_a_byte_that_is_not_utf8_loses_its_message_only(read, tmp_path: Path):
+def test_a_byte_that_is_not_utf8_affects_its_message_only(read, tmp_path: Path):
     path = tmp_path / "x.json"
-    path.write_bytes(json.dumps([TALK, TALK]).encode().replace(b'"hi"', b'"\xff"', 1))
-    found = read(path)
-    assert found.texts == ["hi"]
-    assert "lone surrogate" in found.problems[0]
+    path.write_bytes(json.dumps([CONVERSATION, CONVERSATION]).encode().replace(b'"hi"', b'"\xff"', 1))
+    items = read(path)
+    assert items.texts == ["hi"]
+    assert "lone surrogate" in items.problems[0]
 
 
-def test_stdin_that_cannot_be_read_twice():
+def test_stdin_that_cannot_seek_is_read():
     class Pipe(io.BytesIO):
         def seekable(self) -> bool:
             return False
 
-    found = Found(list(Reading("-", Settings(NOW), Pipe(json.dumps([TALK]).encode()))))
-    assert found.texts == ["hi"]
-    assert str(found.turns[0].place) == "stdin [0].chat_messages[0]"
+    items = ReadItems(list(ImportFile("-", ImportSettings(NOW), Pipe(json.dumps([CONVERSATION]).encode()))))
+    assert items.texts == ["hi"]
+    assert str(items.turns[0].location) == "stdin [0].chat_messages[0]"
 
 
-def test_how_much_is_done(write):
-    reading = Reading(str(write([TALK] * 4)), Settings(NOW))
-    done = [reading.done for _ in reading]
-    assert done == sorted(done)
-    assert 0.2 < done[0] < 0.3
-    assert reading.done == 1.0
-    assert reading.formats == {"claude": 4}
+def test_progress_rises_to_one(write):
+    import_file = ImportFile(str(write([CONVERSATION] * 4)), ImportSettings(NOW))
+    progress = [import_file.progress for _ in import_file]
+    assert progress == sorted(progress)
+    assert 0.2 < progress[0] < 0.3
+    assert import_file.progress == 1.0
+    assert import_file.formats == {"claude": 4}
 
 
 @pytest.mark.parametrize(
@@ -112,5 +115,5 @@ def test_how_much_is_done(write):
         ("\ufeff \n", "empty"),
     ],
 )
-def test_shapes(head: str, shape: str):
+def test_shape_of_recognises_lines_and_documents(head: str, shape: str):
     assert shape_of(head) == shape

@@ -10,8 +10,8 @@ def message(role="user", parts=("hello",), at=1_700_000_000.5, **more):
     return {"author": {"role": role}, "content": content, "create_time": at} | more
 
 
-def node(parent, children, said=None):
-    return {"parent": parent, "children": children, "message": said}
+def node(parent, children, content=None):
+    return {"parent": parent, "children": children, "message": content}
 
 
 CONVERSATION = {
@@ -32,29 +32,29 @@ CONVERSATION = {
 }
 
 
-def test_the_shown_path_comes_first_and_then_the_other_branches(read, write):
-    found = read(write([CONVERSATION]), namespace="ana")
-    assert [(e.role, e.speaker, e.text) for e in found.engrams] == [
+def test_the_shown_path_precedes_the_other_branches(read, write):
+    items = read(write([CONVERSATION]), namespace="ana")
+    assert [(e.role, e.speaker, e.text) for e in items.engrams] == [
         ("user", None, "I have a dog."),
         ("assistant", "ChatGPT", "A dog! Tell me more."),
         ("assistant", "ChatGPT", "What is it called?"),
         ("user", None, "Biscuit."),
     ]
-    first, second, other, _ = found.engrams
+    first, second, other, _ = items.engrams
     assert (first.namespace, first.session, first.source, first.kind) == ("ana", "conv-1", "import:chatgpt", "turn")
     assert first.at == datetime.fromtimestamp(1_700_000_000.5, UTC)
     assert first.metadata == {"title": "A dog", "message_id": "u1"}
     assert (second.metadata["alternative"], other.metadata["alternative"]) == (2, 1)
-    assert (found.problems, found.left_out) == ([], ["is hidden in the conversation"])
+    assert (items.problems, items.left_out) == ([], ["is hidden in the conversation"])
 
 
-def test_other_branches_can_be_left_out(read, write):
-    found = read(write([CONVERSATION]), branches=False)
-    assert found.texts == ["I have a dog.", "A dog! Tell me more."]
-    assert found.left_out.count("belongs to another branch") == 2
+def test_without_branches_only_the_shown_path_is_read(read, write):
+    items = read(write([CONVERSATION]), branches=False)
+    assert items.texts == ["I have a dog.", "A dog! Tell me more."]
+    assert items.left_out.count("belongs to another branch") == 2
 
 
-def test_importing_twice_and_a_newer_longer_renamed_export(bring, write, memory):
+def test_importing_again_adds_only_new_messages(bring, write, memory):
     assert bring(write([CONVERSATION])).remembered == 4
     again = bring(write([CONVERSATION]))
     assert (again.remembered, again.already_there, again.problems) == (0, 4, [])
@@ -66,7 +66,7 @@ def test_importing_twice_and_a_newer_longer_renamed_export(bring, write, memory)
     assert [e.text for e in memory.engrams()].count("Biscuit.") == 2
 
 
-def test_a_message_without_a_time_takes_that_of_the_one_it_answers(read, write):
+def test_a_message_without_a_time_gets_the_time_of_its_parent(read, write):
     tree = copy.deepcopy(CONVERSATION)
     for name in ("a2", "u1"):
         tree["mapping"][name]["message"]["create_time"] = None
@@ -74,13 +74,13 @@ def test_a_message_without_a_time_takes_that_of_the_one_it_answers(read, write):
     assert first.at == second.at == datetime.fromtimestamp(1_699_999_999.0, UTC)
 
 
-def test_no_time_anywhere(bring, write):
+def test_an_export_without_times_is_imported_once(bring, write):
     bare = {"mapping": {"u1": node(None, [], message(at=None))}, "id": "c"}
     assert bring(write([bare])).remembered == 1
     assert bring(write([bare])).already_there == 1
 
 
-def test_links_may_be_missing_or_form_a_loop(read, write):
+def test_missing_links_and_loops_lose_no_message(read, write):
     tree = copy.deepcopy(CONVERSATION)
     for name in tree["mapping"]:
         tree["mapping"][name].pop("children")
@@ -99,7 +99,7 @@ def test_links_may_be_missing_or_form_a_loop(read, write):
     assert len(read(write([nowhere])).texts) == 4
 
 
-def test_parts_that_are_no_text(read, write):
+def test_parts_without_text_are_listed_in_the_metadata(read, write):
     parts = [
         {"content_type": "image_asset_pointer", "asset_pointer": "x"},
         "What is this?",
@@ -110,12 +110,12 @@ def test_parts_that_are_no_text(read, write):
         "id": "c",
         "mapping": {"u": node(None, [], message(content={"content_type": "multimodal_text", "parts": parts}))},
     }
-    found = read(write([tree]))
-    assert found.texts == ["What is this?\nI said it aloud."]
-    assert found.engrams[0].metadata["parts"] == ["image_asset_pointer"]
+    items = read(write([tree]))
+    assert items.texts == ["What is this?\nI said it aloud."]
+    assert items.engrams[0].metadata["parts"] == ["image_asset_pointer"]
 
 
-def test_what_is_not_said_aloud_is_left_out(read, write):
+def test_tool_calls_thoughts_and_empty_messages_are_skipped(read, write):
     messages = {
         "tool": message("tool", ["42"]),
         "call": message("assistant", ["1+1"], recipient="python"),
@@ -123,18 +123,18 @@ def test_what_is_not_said_aloud_is_left_out(read, write):
         "picture": message("user", content={"content_type": "multimodal_text", "parts": [{"content_type": "image"}]}),
         "blank": message("user", ["  \n"]),
     }
-    found = read(write([{"id": "c", "mapping": {name: node(None, [], said) for name, said in messages.items()}}]))
-    assert (found.texts, found.problems) == ([], [])
-    assert sorted(found.left_out) == [
-        "holds no text",
-        "holds no text",
-        "holds thoughts, which is not said aloud",
+    items = read(write([{"id": "c", "mapping": {name: node(None, [], content) for name, content in messages.items()}}]))
+    assert (items.texts, items.problems) == ([], [])
+    assert sorted(items.left_out) == [
+        "contains no text",
+        "contains no text",
+        "contains thoughts, which is not part of the conversation",
         "passes between the model and a tool",
         "passes between the model and a tool",
     ]
 
 
-def test_what_is_wrong_is_named_and_the_rest_is_kept(read, write):
+def test_problems_are_named_and_the_rest_is_read(read, write):
     mapping = {
         "role": node(None, [], message("critic")),
         "none": node(None, [], {"create_time": 1}),
@@ -145,9 +145,9 @@ def test_what_is_wrong_is_named_and_the_rest_is_kept(read, write):
         "message": node(None, [], "hello"),
         "good": node(None, [], message(parts=["good"])),
     }
-    found = read(write([{"id": "c", "mapping": mapping}, {"mapping": []}, {"mapping": {}}, "x"]))
-    assert found.texts == ["good"]
-    assert sorted(problem.split("conversations.json ")[1] for problem in found.problems) == [
+    items = read(write([{"id": "c", "mapping": mapping}, {"mapping": []}, {"mapping": {}}, "x"]))
+    assert items.texts == ["good"]
+    assert sorted(problem.split("conversations.json ")[1] for problem in items.problems) == [
         "[0].mapping.content: content is int; it must be an object",
         "[0].mapping.message: is not an object with a message",
         "[0].mapping.node: is not an object with a message",
@@ -160,7 +160,7 @@ def test_what_is_wrong_is_named_and_the_rest_is_kept(read, write):
     ]
 
 
-def test_the_zip_the_service_sends_in_one_part_or_several(read, tmp_path: Path):
+def test_a_zip_with_one_or_several_parts_is_read(read, tmp_path: Path):
     other = copy.deepcopy(CONVERSATION) | {"conversation_id": "conv-2"}
     path = tmp_path / "export.zip"
     with zipfile.ZipFile(path, "w") as archive:
@@ -168,6 +168,6 @@ def test_the_zip_the_service_sends_in_one_part_or_several(read, tmp_path: Path):
         archive.writestr("shared_conversations.json", "[{}]")
         archive.writestr("data/conversations-001.json", json.dumps([other]))
         archive.writestr("data/conversations-000.json", json.dumps([CONVERSATION]))
-    found = read(path)
-    assert [e.session for e in found.engrams] == ["conv-1"] * 4 + ["conv-2"] * 4
-    assert str(found.turns[0].place) == f"{path}/data/conversations-000.json [0].mapping.u1"
+    items = read(path)
+    assert [e.session for e in items.engrams] == ["conv-1"] * 4 + ["conv-2"] * 4
+    assert str(items.turns[0].location) == f"{path}/data/conversations-000.json [0].mapping.u1"

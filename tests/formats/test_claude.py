@@ -29,22 +29,22 @@ CONVERSATION = {
 }
 
 
-def test_turns(read, write):
-    found = read(write([CONVERSATION]), namespace="ana")
-    assert [(e.role, e.speaker, e.text) for e in found.engrams] == [
+def test_messages_become_turns(read, write):
+    items = read(write([CONVERSATION]), namespace="ana")
+    assert [(e.role, e.speaker, e.text) for e in items.engrams] == [
         ("user", None, "I have a dog."),
         ("assistant", "Claude", "What is\n\nit called?"),
         ("user", None, "Yes."),
         ("user", None, "Yes."),
     ]
-    first = found.engrams[0]
+    first = items.engrams[0]
     assert (first.namespace, first.session, first.source) == ("ana", "conv-1", "import:claude")
     assert first.metadata == {"title": "Dogs", "message_id": "m1", "files": ["dog.jpg"]}
-    assert found.engrams[2].at == datetime(2026, 1, 5, 10, 0, 0, 250000, tzinfo=UTC)
-    assert len({e.id for e in found.engrams}) == 4
+    assert items.engrams[2].at == datetime(2026, 1, 5, 10, 0, 0, 250000, tzinfo=UTC)
+    assert len({e.id for e in items.engrams}) == 4
 
 
-def test_what_was_attached_is_kept_on_its_own(read, write):
+def test_attachments_become_engrams(read, write):
     paste = {"file_name": "notes.txt", "extracted_content": "Biscuit likes cheese."}
     tree = CONVERSATION | {"chat_messages": [message("m1", "human", "", attachments=[paste, {"file_name": "x.bin"}])]}
     (engram,) = read(write([tree])).engrams
@@ -52,7 +52,7 @@ def test_what_was_attached_is_kept_on_its_own(read, write):
     assert engram.metadata == {"title": "Dogs", "message_id": "m1", "file_name": "notes.txt"}
 
 
-def test_importing_twice_and_a_newer_longer_renamed_export(bring, write):
+def test_importing_again_adds_only_new_messages(bring, write):
     assert bring(write([CONVERSATION])).remembered == 4
     newer = copy.deepcopy(CONVERSATION) | {"name": "Renamed"}
     newer["chat_messages"].append(message("m5", "assistant", "Good."))
@@ -60,7 +60,7 @@ def test_importing_twice_and_a_newer_longer_renamed_export(bring, write):
     assert (again.remembered, again.already_there, again.problems) == (1, 4, [])
 
 
-def test_a_message_that_was_edited_is_named(bring, write, memory):
+def test_an_edited_message_is_a_problem(bring, write, memory):
     bring(write([CONVERSATION]))
     edited = copy.deepcopy(CONVERSATION)
     edited["chat_messages"][0]["text"] = "I have two dogs."
@@ -70,7 +70,7 @@ def test_a_message_that_was_edited_is_named(bring, write, memory):
     assert next(iter(memory.engrams())).text == "I have a dog."
 
 
-def test_what_is_wrong_is_named_and_the_rest_is_kept(read, write):
+def test_problems_are_named_and_the_rest_is_read(read, write):
     messages = [
         "hello",
         message("a", "robot", "x"),
@@ -79,16 +79,16 @@ def test_what_is_wrong_is_named_and_the_rest_is_kept(read, write):
         message("d", "human", "good", at="never"),
         message(None, "human", "no id"),
     ]
-    found = read(
+    items = read(
         write([CONVERSATION | {"chat_messages": messages}, {"chat_messages": []}, {"uuid": "x", "chat_messages": 1}])
     )
-    assert found.texts == ["good", "no id"]
-    assert found.engrams[0].at == datetime(2026, 1, 5, 10, 0, 0, 250000, tzinfo=UTC)
-    assert [problem.split("conversations.json ")[1] for problem in found.problems] == [
+    assert items.texts == ["good", "no id"]
+    assert items.engrams[0].at == datetime(2026, 1, 5, 10, 0, 0, 250000, tzinfo=UTC)
+    assert [problem.split("conversations.json ")[1] for problem in items.problems] == [
         "[0].chat_messages[0]: is str; a message must be an object",
         "[0].chat_messages[1]: sender is 'robot'; it must be human or assistant",
         "[0].chat_messages[2]: text is int; it must be text",
         "[1]: uuid is None; it must be text, which becomes the session",
         "[2].chat_messages: is int; it must be a list of messages",
     ]
-    assert found.left_out == ["holds no text"]
+    assert items.left_out == ["contains no text"]

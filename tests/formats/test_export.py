@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engram.engram import ROLES, Engram, draft
-from engram.formats.items import Settings
+from engram.formats.items import ImportSettings
 from engram.formats.loading import load
-from engram.formats.reading import Reading
+from engram.formats.reading import ImportFile
 from engram.formats.writing import export
 from engram.memory import Memory
 from engram.records import to_json, to_record
@@ -59,20 +59,20 @@ def hits(memory: Memory, query: str) -> list[tuple[str, float]]:
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(engrams, max_size=12), st.lists(st.sampled_from(WORDS), min_size=1, max_size=4).map(" ".join))
-def test_export_and_import_give_the_same_memory(tmp_path: Path, kept: list[Engram], query: str):
+def test_export_and_import_give_the_same_memory(tmp_path: Path, originals: list[Engram], query: str):
     path = tmp_path / "x.jsonl"
     with Memory(":memory:") as first, Memory(":memory:") as second:
-        first.add(kept)
-        assert export(first.engrams(), path) == len(kept)
-        outcome = load(Reading(str(path), Settings(NOW)), second)
-        assert (outcome.remembered, outcome.problems) == (len(kept), [])
-        assert all_of(second) == all_of(first) == kept
+        first.add(originals)
+        assert export(first.engrams(), path) == len(originals)
+        outcome = load(ImportFile(str(path), ImportSettings(NOW)), second)
+        assert (outcome.remembered, outcome.problems) == (len(originals), [])
+        assert all_of(second) == all_of(first) == originals
         assert hits(second, query) == hits(first, query)
-        again = load(Reading(str(path), Settings(NOW + timedelta(hours=1))), second)
-        assert (again.already_there, again.problems) == (len(kept), [])
+        again = load(ImportFile(str(path), ImportSettings(NOW + timedelta(hours=1))), second)
+        assert (again.already_there, again.problems) == (len(originals), [])
 
 
-def test_a_line_holds_every_field(tmp_path: Path):
+def test_a_line_contains_every_field(tmp_path: Path):
     engram = draft("hi\u2028\x9b", id="018f1111-2222-7333-8444-555566667777", at=NOW, recorded_at=NOW)
     path = tmp_path / "x.jsonl"
     export([engram], path)
@@ -84,7 +84,7 @@ def test_a_line_holds_every_field(tmp_path: Path):
     assert json.loads(to_json(to_record(engram)))["text"] == engram.text
 
 
-def test_the_file_is_the_owners_alone_and_replaced_when_it_is_whole(tmp_path: Path):
+def test_the_file_is_private_and_replaced_once_complete(tmp_path: Path):
     path = tmp_path / "x.jsonl"
     path.write_text("old")
 
@@ -100,7 +100,7 @@ def test_the_file_is_the_owners_alone_and_replaced_when_it_is_whole(tmp_path: Pa
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_a_link_stays_a_link(tmp_path: Path):
+def test_a_symbolic_link_is_kept(tmp_path: Path):
     (tmp_path / "real").write_text("old")
     link = tmp_path / "link"
     link.symlink_to(tmp_path / "real")
@@ -109,7 +109,7 @@ def test_a_link_stays_a_link(tmp_path: Path):
     assert "one" in (tmp_path / "real").read_text()
 
 
-def test_a_pipe_is_written_to(tmp_path: Path):
+def test_export_writes_to_a_pipe(tmp_path: Path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     with subprocess.Popen(

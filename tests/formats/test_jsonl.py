@@ -24,12 +24,12 @@ FULL = {
 
 
 def test_every_field_is_read(read, write):
-    found = read(write(json.dumps(FULL)))
+    items = read(write(json.dumps(FULL)))
     times = {
         "at": datetime(2026, 3, 1, 8, tzinfo=UTC),
         "recorded_at": datetime(2026, 3, 1, 9, 0, 0, 123456, tzinfo=UTC),
     }
-    assert found.engrams == [draft(**(FULL | times))]
+    assert items.engrams == [draft(**(FULL | times))]
 
 
 def test_nul_is_a_problem_and_the_rest_is_kept(read, write):
@@ -46,7 +46,7 @@ def test_nul_is_a_problem_and_the_rest_is_kept(read, write):
     assert "metadata['k'][0] holds a NUL character" in str(found.problems[1])
 
 
-def test_text_alone_is_enough(read, write):
+def test_only_text_is_required(read, write):
     (engram,) = read(write('{"text": "hello"}\n'), namespace="bo").engrams
     assert (engram.namespace, engram.session, engram.role, engram.at) == (
         "bo",
@@ -56,7 +56,7 @@ def test_text_alone_is_enough(read, write):
     )
 
 
-def test_what_is_wrong_is_named_with_its_line_and_the_rest_is_kept(read, write):
+def test_problems_are_named_with_their_line_and_the_rest_is_read(read, write):
     path = write(
         "\n".join(
             (
@@ -80,12 +80,12 @@ def test_what_is_wrong_is_named_with_its_line_and_the_rest_is_kept(read, write):
             )
         )
     )
-    found = read(path)
-    assert found.texts == ["one", "two"]
-    assert found.problems == [
+    items = read(path)
+    assert items.texts == ["one", "two"]
+    assert items.problems == [
         f"{path}:2: is not JSON: unterminated string starting at column 10",
         f"{path}:4: text is int; it must be str",
-        f"{path}:5: has no text; the field 'text' must hold what was said",
+        f"{path}:5: has no text; the field 'text' is required",
         f"{path}:6: role is 'boss'; it must be one of user, assistant, system, tool",
         f"{path}:7: has an unknown field 'colour'; the fields are id, namespace, session, role, speaker, text, at,"
         " recorded_at, kind, source, metadata",
@@ -101,110 +101,110 @@ def test_what_is_wrong_is_named_with_its_line_and_the_rest_is_kept(read, write):
     ]
 
 
-def test_a_line_that_is_not_utf8_spoils_no_other(read, tmp_path: Path):
+def test_a_line_that_is_not_utf8_affects_no_other(read, tmp_path: Path):
     path = tmp_path / "x.jsonl"
     path.write_bytes(b'{"text": "one"}\n{"text": "\xff\xfe"}\n{"text": "two"}\n')
-    found = read(path)
-    assert found.texts == ["one", "two"]
-    assert found.problems == [f"{path}:2: is not UTF-8: invalid start byte at byte 11"]
+    items = read(path)
+    assert items.texts == ["one", "two"]
+    assert items.problems == [f"{path}:2: is not UTF-8: invalid start byte at byte 11"]
 
 
-def test_nesting_that_is_too_deep_is_a_problem(read, write):
-    found = read(write('{"text": "one"}\n' + "[" * 100_000 + "\n"))
-    assert found.texts == ["one"]
-    assert "nested too deep" in found.problems[0]
+def test_deep_nesting_is_a_problem(read, write):
+    items = read(write('{"text": "one"}\n' + "[" * 100_000 + "\n"))
+    assert items.texts == ["one"]
+    assert "nested too deep" in items.problems[0]
 
 
-def test_a_line_that_is_too_long_is_skipped_without_being_held(read, write, monkeypatch):
+def test_a_line_over_the_limit_is_skipped(read, write, monkeypatch):
     monkeypatch.setattr(sources, "MAX_LINE", 1 << 20)
     path = write('{"text": "one"}\n{"text": "' + "x" * (3 << 20) + '"}\n{"text": "two"}\n')
-    found = read(path)
-    assert found.texts == ["one", "two"]
-    assert found.problems == [f"{path}:2: is longer than 1 MiB, more than any engram takes"]
+    items = read(path)
+    assert items.texts == ["one", "two"]
+    assert items.problems == [f"{path}:2: is longer than 1 MiB, more than any engram needs"]
 
 
 def test_a_text_over_the_limit_is_a_problem(read, write):
-    found = read(write(json.dumps({"text": "x" * ((1 << 20) + 1)}) + '\n{"text": "y"}'))
-    assert found.texts == ["y"]
-    assert "the limit is 1,048,576" in found.problems[0]
+    items = read(write(json.dumps({"text": "x" * ((1 << 20) + 1)}) + '\n{"text": "y"}'))
+    assert items.texts == ["y"]
+    assert "the limit is 1,048,576" in items.problems[0]
 
 
 LINES = '{"text": "één"}\r\n\r\n{"text": "two"}\r\n'
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
-def test_encodings_and_line_ends(read, tmp_path: Path, encoding: str):
+def test_encodings_and_line_ends_are_recognised(read, tmp_path: Path, encoding: str):
     path = tmp_path / "x"
     path.write_bytes(LINES.encode(encoding))
-    found = read(path)
-    assert (found.texts, found.problems) == (["één", "two"], [])
+    items = read(path)
+    assert (items.texts, items.problems) == (["één", "two"], [])
 
 
-def test_a_utf16_file_that_is_cut_off_keeps_what_stands_before(read, tmp_path: Path):
+def test_lines_before_the_end_of_a_truncated_utf16_file_are_read(read, tmp_path: Path):
     path = tmp_path / "x"
     path.write_bytes(LINES.encode("utf-16")[:-21])
-    found = read(path)
-    assert found.texts == ["één"]
-    assert found.problems[0].startswith(f"{path}:3: ")
+    items = read(path)
+    assert items.texts == ["één"]
+    assert items.problems[0].startswith(f"{path}:3: ")
 
 
-def test_gzip(read, tmp_path: Path):
+def test_gzip_is_read(read, tmp_path: Path):
     path = tmp_path / "x.jsonl.gz"
     path.write_bytes(gzip.compress(LINES.encode()))
     assert read(path).texts == ["één", "two"]
 
 
-def test_gzip_that_is_cut_off(read, tmp_path: Path):
+def test_lines_before_the_end_of_a_truncated_gzip_are_read(read, tmp_path: Path):
     lines = "".join(f'{{"text": "number {n * 7919}"}}\n' for n in range(20_000))
     path = tmp_path / "x.jsonl.gz"
     path.write_bytes(gzip.compress(lines.encode())[:-30_000])
-    found = read(path)
-    assert found.texts[0] == "number 0"
-    assert found.problems == [
-        f"{path}:{len(found.texts) + 1}: cannot be read from here on: Compressed file ended before the end-of-stream"
+    items = read(path)
+    assert items.texts[0] == "number 0"
+    assert items.problems == [
+        f"{path}:{len(items.texts) + 1}: cannot be read from here on: Compressed file ended before the end-of-stream"
         " marker was reached"
     ]
 
 
 @pytest.mark.parametrize("content", ["", "\n\n", " \t"])
-def test_an_empty_file_is_an_empty_memory(read, write, content: str):
-    found = read(write(content))
-    assert (found.turns, found.problems) == ([], [])
+def test_an_empty_file_has_no_items(read, write, content: str):
+    items = read(write(content))
+    assert (items.turns, items.problems) == ([], [])
 
 
-def test_a_file_that_holds_no_json(read, write):
+def test_a_file_without_json_is_a_problem(read, write):
     path = write("Dear diary, today\nnothing happened.\n")
     assert read(path).problems == [
-        f"{path}: holds no JSON; it must be JSON Lines, a ChatGPT or Claude export, or LoCoMo's JSON"
+        f"{path}: contains no JSON; it must be JSON Lines, a ChatGPT or Claude export, or LoCoMo's JSON"
     ]
 
 
-def test_a_first_line_that_is_broken_is_one_bad_line(read, write):
+def test_a_broken_first_line_is_one_problem(read, write):
     path = write('# a comment\n{"text": "one"}\n')
-    found = read(path)
-    assert found.texts == ["one"]
-    assert found.problems[0].startswith(f"{path}:1: is not JSON")
+    items = read(path)
+    assert items.texts == ["one"]
+    assert items.problems[0].startswith(f"{path}:1: is not JSON")
 
 
-def test_files_that_cannot_be_opened(read, tmp_path: Path):
+def test_a_file_that_cannot_be_opened_is_a_problem(read, tmp_path: Path):
     assert read(tmp_path / "no").problems == [f"{tmp_path / 'no'}: cannot be read: No such file or directory"]
     assert read(tmp_path).problems == [f"{tmp_path}: cannot be read: Is a directory"]
 
 
-def test_a_list_of_records_is_read_too(read, write):
-    found = read(write([{"text": "one"}, 7, {"text": "two"}]))
-    assert found.texts == ["one", "two"]
-    assert found.problems[0].endswith("conversations.json [1]: is a number; it must be an object")
+def test_a_json_list_of_records_is_read(read, write):
+    items = read(write([{"text": "one"}, 7, {"text": "two"}]))
+    assert items.texts == ["one", "two"]
+    assert items.problems[0].endswith("conversations.json [1]: is a number; it must be an object")
 
 
-def test_ids_depend_on_what_is_said_and_not_on_where(read, write):
+def test_ids_depend_on_content_and_not_on_position(read, write):
     first = read(write('{"text": "a"}\n{"text": "b", "at": "2026-01-01"}\n{"text": "a"}\n')).engrams
     moved = read(write('{"text": "new"}\n{"text": "a"}\n{"at": "2026-01-01", "text": "b"}\n{"text": "a"}\n')).engrams
     assert [e.id for e in moved[1:]] == [first[0].id, first[1].id, first[2].id]
     assert len({e.id for e in moved}) == 4
 
 
-def test_importing_twice_doubles_nothing(bring, write, memory):
+def test_importing_twice_adds_nothing(bring, write, memory):
     path = write('{"text": "a"}\n{"text": "a"}\n{"text": "b", "at": "2026-01-01"}\n' + json.dumps(FULL))
     first, second = bring(path), bring(path)
     assert (first.read, first.remembered, first.already_there, first.problems) == (4, 4, 0, [])
@@ -212,30 +212,30 @@ def test_importing_twice_doubles_nothing(bring, write, memory):
     assert len(list(memory.engrams())) == 4
 
 
-def test_a_longer_file_adds_what_is_new(bring, write):
+def test_a_longer_file_adds_only_new_records(bring, write):
     bring(write('{"text": "a"}\n{"text": "b"}\n'))
     again = bring(write('{"text": "0"}\n{"text": "a"}\n{"text": "b"}\n{"text": "b"}\n'))
     assert (again.remembered, again.already_there, again.problems) == (2, 2, [])
 
 
-def test_another_namespace_is_another_memory(bring, write):
+def test_ids_depend_on_the_namespace(bring, write):
     path = write('{"text": "a"}')
     assert bring(path, namespace="ana").remembered == 1
     assert bring(path, namespace="bo").remembered == 1
 
 
-def test_an_id_with_other_content_is_a_problem_and_the_rest_is_kept(bring, write, memory):
+def test_an_id_with_other_content_is_a_problem_and_the_rest_is_stored(bring, write, memory):
     bring(write(json.dumps(FULL)))
     path = write(json.dumps(FULL | {"text": "other", "speaker": "Ana"}) + '\n{"text": "new"}\n' + json.dumps(FULL))
     outcome = bring(path)
     assert (outcome.read, outcome.remembered, outcome.already_there) == (3, 1, 1)
     assert list(map(str, outcome.problems)) == [
-        f"{path}:1: id {FULL['id']} is in the memory with other content (speaker, text); what is there stays"
+        f"{path}:1: id {FULL['id']} is in the memory with other content (speaker, text); the existing engram is kept"
     ]
     assert memory.get(FULL["id"]).text == FULL["text"]
 
 
-def test_two_with_one_id_in_one_file(bring, write):
+def test_the_second_record_with_an_id_is_a_problem(bring, write):
     path = write(
         "\n".join(json.dumps({"id": FULL["id"], "text": text, "at": "2026-01-01"}) for text in ("a", "b", "a"))
     )

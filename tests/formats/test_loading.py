@@ -1,13 +1,20 @@
+"""Writing of imported turns into a memory."""
+
 from engram.engram import draft
 from engram.formats import loading
-from engram.formats.items import LeftOut, Place, Problem, Turn
+from engram.formats.items import ImportedTurn, Problem, Skipped, SourceLocation
 from engram.formats.loading import load
 
-PLACE = Place("x", 1)
+LOCATION = SourceLocation("x", 1)
 
 
 def test_every_item_has_an_outcome(memory):
-    items = [Turn(PLACE, draft("one")), Problem(PLACE, "bad"), LeftOut(PLACE, "hidden"), LeftOut(PLACE, "hidden")]
+    items = [
+        ImportedTurn(LOCATION, draft("one")),
+        Problem(LOCATION, "bad"),
+        Skipped(LOCATION, "hidden"),
+        Skipped(LOCATION, "hidden"),
+    ]
     outcome = load(items, memory)
     assert (outcome.read, outcome.remembered, outcome.already_there) == (1, 1, 0)
     assert outcome.left_out == {"hidden": 2}
@@ -15,14 +22,14 @@ def test_every_item_has_an_outcome(memory):
 
 
 def test_a_dry_run_writes_nothing():
-    outcome = load([Turn(PLACE, draft("one"))], None)
+    outcome = load([ImportedTurn(LOCATION, draft("one"))], None)
     assert (outcome.read, outcome.remembered) == (1, 0)
 
 
-def test_batches_end_by_number_and_by_size(memory, monkeypatch):
+def test_batches_are_limited_by_number_and_by_size(memory, monkeypatch):
     sizes: list[int] = []
 
-    class Watched:
+    class RecordingMemory:
         get = memory.get
 
         def add(self, engrams):
@@ -32,16 +39,16 @@ def test_batches_end_by_number_and_by_size(memory, monkeypatch):
     monkeypatch.setattr(loading, "BATCH", 3)
     monkeypatch.setattr(loading, "BATCH_CHARACTERS", 10)
     texts = ["a", "b", "c", "d", "e" * 20, "f", "g"]
-    outcome = load((Turn(PLACE, draft(text)) for text in texts), Watched())
+    outcome = load((ImportedTurn(LOCATION, draft(text)) for text in texts), RecordingMemory())
     assert sizes == [3, 2, 2]
     assert outcome.remembered == 7
     assert [e.text for e in memory.engrams()] == texts
 
 
-def test_a_conflict_costs_its_turn_only(memory):
+def test_a_conflict_affects_its_turn_only(memory):
     old = [draft(f"number {n}") for n in range(4)]
     memory.add(old)
     other = draft("something else", id=old[2].id, at=old[2].at, recorded_at=old[2].recorded_at)
-    outcome = load([Turn(PLACE, e) for e in (draft("new"), old[1], other, draft("newer"))], memory)
+    outcome = load([ImportedTurn(LOCATION, e) for e in (draft("new"), old[1], other, draft("newer"))], memory)
     assert (outcome.remembered, outcome.already_there) == (2, 1)
     assert "other content (text)" in str(outcome.problems[0])

@@ -25,23 +25,23 @@ SAMPLE = {
 }
 
 
-def test_turns_sessions_and_dates(read, write):
-    found = read(write([SAMPLE]))
-    assert found.problems == []
-    assert [(e.session, e.speaker, e.text, e.metadata) for e in found.engrams] == [
+def test_turns_get_session_date_and_caption(read, write):
+    items = read(write([SAMPLE]))
+    assert items.problems == []
+    assert [(e.session, e.speaker, e.text, e.metadata) for e in items.engrams] == [
         ("session_2", "Ana", "Look! [shared a red kite]", {"dia_id": "D2:1"}),
         ("session_2", "Bo", "Look!", {"dia_id": "D2:2"}),
         ("session_2", "Bo", "[shared a tree]", {"dia_id": "D2:3"}),
         ("session_10", "Bo", "Late.", {"dia_id": "D10:1"}),
     ]
-    assert {e.namespace for e in found.engrams} == {"talk-1"}
-    assert found.engrams[0].at == datetime(2024, 5, 31, 13, 30, tzinfo=UTC)
-    assert found.engrams[3].at == datetime(2024, 6, 3, 0, 5, tzinfo=UTC)
-    ids = [e.id for e in found.engrams]
+    assert {e.namespace for e in items.engrams} == {"talk-1"}
+    assert items.engrams[0].at == datetime(2024, 5, 31, 13, 30, tzinfo=UTC)
+    assert items.engrams[3].at == datetime(2024, 6, 3, 0, 5, tzinfo=UTC)
+    ids = [e.id for e in items.engrams]
     assert ids == sorted(ids)
 
 
-def test_importing_twice_and_longer(bring, write):
+def test_importing_again_adds_only_new_turns(bring, write):
     assert bring(write([SAMPLE])).remembered == 4
     longer = json.loads(json.dumps(SAMPLE))
     longer["conversation"]["session_10"].append({"speaker": "Ana", "dia_id": "D10:2", "text": "Late."})
@@ -49,11 +49,11 @@ def test_importing_twice_and_longer(bring, write):
     assert (again.remembered, again.already_there, again.problems) == (1, 4, [])
 
 
-def test_one_sample_alone_and_over_several_lines(read, write):
+def test_a_single_sample_over_several_lines_is_read(read, write):
     assert len(read(write(json.dumps(SAMPLE, indent=2))).turns) == 4
 
 
-def test_what_is_wrong_is_named(read, write):
+def test_problems_are_named_and_the_rest_is_read(read, write):
     bad = {
         "sample_id": "talk-2",
         "conversation": {
@@ -62,9 +62,9 @@ def test_what_is_wrong_is_named(read, write):
             "session_2": "nothing",
         },
     }
-    found = read(write([bad, {"conversation": {"session_1": []}}]))
-    assert found.texts == ["Hi."]
-    places = [problem.split("conversations.json ")[1] for problem in found.problems]
+    items = read(write([bad, {"conversation": {"session_1": []}}]))
+    assert items.texts == ["Hi."]
+    places = [problem.split("conversations.json ")[1] for problem in items.problems]
     assert places == [
         "[0].conversation.session_1_date_time: is 'some day'; a date such as '1:56 pm on 8 May, 2023' was expected, so"
         " its turns are dated today",
@@ -87,5 +87,5 @@ def test_what_is_wrong_is_named(read, write):
         (None, None),
     ],
 )
-def test_dates(text, expected):
+def test_session_date_reads_published_dates(text, expected):
     assert session_date(text) == expected

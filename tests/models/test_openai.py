@@ -6,7 +6,7 @@ from threading import Thread
 
 import pytest
 
-pytest.importorskip("httpx", reason="httpx is not installed: pip install 'engram[chat]'")
+pytest.importorskip("httpx", reason="httpx is not installed: pip install 'engram-layer[chat]'")
 
 from engram.errors import ModelUnavailable
 from engram.models import open_model
@@ -17,7 +17,7 @@ HELLO = [Message("system", "Be brief."), Message("user", "Hello.")]
 
 
 class Endpoint(ThreadingHTTPServer):
-    """A real server on a loopback port that answers what the test wrote down for it."""
+    """A real server on a loopback port that sends the response that a test prepared."""
 
     daemon_threads = True
 
@@ -77,7 +77,7 @@ def piece(text: str | None, finish: str | None = None) -> dict[str, object]:
     return {"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": finish}]}
 
 
-def test_a_reply_comes_in_pieces(endpoint: Endpoint, model: OpenAIModel):
+def test_a_reply_is_yielded_in_pieces(endpoint: Endpoint, model: OpenAIModel):
     endpoint.streams({"choices": [{"delta": {"role": "assistant"}}]}, piece("Hel"), piece("lo."), {"choices": []})
     assert list(model.reply(HELLO, max_tokens=9, temperature=0.5, stop=["\n"])) == ["Hel", "lo."]
     path, key, body = endpoint.requests[0]
@@ -92,18 +92,24 @@ def test_a_reply_comes_in_pieces(endpoint: Endpoint, model: OpenAIModel):
     }
 
 
-def test_what_is_not_asked_for_is_not_sent(endpoint: Endpoint, model: OpenAIModel):
+def test_settings_that_are_not_given_are_not_sent(endpoint: Endpoint, model: OpenAIModel):
     endpoint.streams(piece("x"))
     list(model.reply(HELLO))
     assert endpoint.requests[0][2].keys() == {"model", "messages", "stream"}
 
 
-def test_comments_empty_lines_and_other_fields_are_passed_over(endpoint: Endpoint, model: OpenAIModel):
+def test_comments_empty_lines_and_other_fields_are_skipped(endpoint: Endpoint, model: OpenAIModel):
     endpoint.body = b": ping\r\n\r\nevent: message\r\ndata:" + json.dumps(piece("ok", "stop")).encode() + b"\r\n\r\n"
     assert list(model.reply(HELLO)) == ["ok"]
 
 
-def test_an_endpoint_that_does_not_stream(endpoint: Endpoint, model: OpenAIModel):
+def test_unicode_line_separators_do_not_end_an_event(endpoint: Endpoint, model: OpenAIModel):
+    data = json.dumps(piece("a\u2028b\x85c", "stop"), ensure_ascii=False)
+    endpoint.body = f"data: {data}\n\n".encode()
+    assert list(model.reply(HELLO)) == ["a\u2028b\x85c"]
+
+
+def test_a_reply_without_streaming_is_one_piece(endpoint: Endpoint, model: OpenAIModel):
     endpoint.type = "application/json"
     endpoint.body = b'{"choices": [{"message": {"role": "assistant", "content": "All at once."}}]}'
     assert list(model.reply(HELLO)) == ["All at once."]
@@ -129,7 +135,9 @@ def test_closing_the_reply_closes_the_connection(endpoint: Endpoint, model: Open
         (503, "try again later"),
     ],
 )
-def test_a_refusal_says_who_what_and_what_to_do(endpoint: Endpoint, model: OpenAIModel, status: int, advice: str):
+def test_a_refusal_names_endpoint_status_and_next_step(
+    endpoint: Endpoint, model: OpenAIModel, status: int, advice: str
+):
     endpoint.status, endpoint.type = status, "application/json"
     endpoint.body = b'{"error": {"message": "no\\n such thing"}}'
     with pytest.raises(ModelUnavailable) as caught:
@@ -142,33 +150,35 @@ def test_a_refusal_says_who_what_and_what_to_do(endpoint: Endpoint, model: OpenA
     assert "secret" not in message
 
 
-def test_a_refusal_that_is_a_page(endpoint: Endpoint, model: OpenAIModel):
+def test_an_html_refusal_is_shortened(endpoint: Endpoint, model: OpenAIModel):
     endpoint.status, endpoint.type, endpoint.body = 502, "text/html", b"<h1>Bad gateway</h1>" * 100
     with pytest.raises(ModelUnavailable, match=r"answered 502 .*Bad gateway") as caught:
         list(model.reply(HELLO))
     assert len(str(caught.value)) < 400
 
 
-def test_an_answer_that_is_not_json(endpoint: Endpoint, model: OpenAIModel):
+def test_a_response_that_is_not_json_raises(endpoint: Endpoint, model: OpenAIModel):
     endpoint.type, endpoint.body = "text/html", b"<html>Welcome!</html>"
     with pytest.raises(ModelUnavailable, match=r"not JSON .*Welcome.* usually ends in /v1"):
         list(model.reply(HELLO))
 
 
-def test_an_event_that_is_not_json(endpoint: Endpoint, model: OpenAIModel):
+def test_an_event_that_is_not_json_raises(endpoint: Endpoint, model: OpenAIModel):
     endpoint.body = b"data: {oops\n\n"
     with pytest.raises(ModelUnavailable, match="not JSON"):
         list(model.reply(HELLO))
 
 
-def test_json_without_a_reply(endpoint: Endpoint, model: OpenAIModel):
+def test_a_response_without_a_reply_raises(endpoint: Endpoint, model: OpenAIModel):
     endpoint.type, endpoint.body = "application/json", b'{"choices": []}'
     with pytest.raises(ModelUnavailable, match="without a reply"):
         list(model.reply(HELLO))
 
 
 @pytest.mark.parametrize("promised", [None, 100_000])
-def test_a_broken_stream_gives_what_came_and_then_says_so(endpoint: Endpoint, model: OpenAIModel, promised: int | None):
+def test_a_broken_stream_yields_its_pieces_and_then_raises(
+    endpoint: Endpoint, model: OpenAIModel, promised: int | None
+):
     endpoint.streams(piece("Half a"), end="")
     endpoint.promised = promised
     pieces = model.reply(HELLO)
@@ -177,7 +187,7 @@ def test_a_broken_stream_gives_what_came_and_then_says_so(endpoint: Endpoint, mo
         next(pieces)
 
 
-def test_an_error_in_the_middle_of_a_stream(endpoint: Endpoint, model: OpenAIModel):
+def test_an_error_event_in_a_stream_raises(endpoint: Endpoint, model: OpenAIModel):
     endpoint.streams(piece("Half a"), {"error": {"message": "overloaded"}})
     pieces = model.reply(HELLO)
     assert next(pieces) == "Half a"
@@ -185,7 +195,7 @@ def test_an_error_in_the_middle_of_a_stream(endpoint: Endpoint, model: OpenAIMod
         next(pieces)
 
 
-def test_nothing_listens():
+def test_a_port_without_a_listener_raises():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
@@ -195,7 +205,7 @@ def test_nothing_listens():
     model.close()
 
 
-def test_a_silent_endpoint():
+def test_a_silent_endpoint_raises_after_the_timeout():
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
@@ -207,13 +217,13 @@ def test_a_silent_endpoint():
         model.close()
 
 
-def test_tokens_are_estimated_on_the_safe_side(model: OpenAIModel):
+def test_count_tokens_is_an_upper_estimate(model: OpenAIModel):
     assert model.count_tokens("") == 1
     assert model.count_tokens("The quick brown fox jumps over the lazy dog.") >= 10
     assert model.count_tokens("\ud800 text") > 1
 
 
-def test_a_key_named_after_a_company_goes_to_that_company(monkeypatch: pytest.MonkeyPatch):
+def test_the_openai_key_is_sent_to_openai_only(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("ENGRAM_MODEL_KEY", raising=False)
     monkeypatch.setenv("OPENAI_API_KEY", "theirs")
     assert key_from_environment("https://api.openai.com/v1") == "theirs"
@@ -224,7 +234,7 @@ def test_a_key_named_after_a_company_goes_to_that_company(monkeypatch: pytest.Mo
     assert key_from_environment("http://localhost:8080/v1") == "mine"
 
 
-def test_a_url_with_a_name_opens_an_endpoint(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch):
+def test_open_model_reads_a_url_with_a_model_name(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("ENGRAM_MODEL_KEY", "mine")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     endpoint.streams(piece("hi"))
@@ -235,6 +245,6 @@ def test_a_url_with_a_name_opens_an_endpoint(endpoint: Endpoint, monkeypatch: py
 
 
 @pytest.mark.parametrize("spec", ["gpt-4", "", "http://localhost/v1", "ftp://x/y#z", "https://x/v1#"])
-def test_what_names_no_model(spec: str):
+def test_open_model_rejects_a_spec_that_names_no_model(spec: str):
     with pytest.raises(ModelUnavailable, match="names no model"):
         open_model(spec)

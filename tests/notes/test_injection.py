@@ -1,4 +1,4 @@
-"""Notes: what becomes one, how it is marked, and that it is known again."""
+"""Notes in a request: choice, marks, budget, and removal."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def wording(*, embedded: bool = False, budget: int = 512, notes: int = 10) -> Wo
 
 
 def noted(wording: Wording, engrams: list[Engram], query: str) -> str:
-    """The notes as text."""
-    return wording.put(engrams, query)[0]
+    """Return the notes as text."""
+    return wording.render(engrams, query)[0]
 
 
 @pytest.mark.parametrize("embedded", [False, True])
 @pytest.mark.parametrize("text", HOSTILE)
-def test_a_text_cannot_close_the_marks_or_begin_a_line_of_its_own(text: str, embedded: bool) -> None:
+def test_a_text_cannot_close_the_marks_or_start_a_new_line(text: str, embedded: bool) -> None:
     notes = noted(wording(embedded=embedded), [engram(text)], "what")
     assert notes.count(OPEN) == notes.count(CLOSE) == (0 if embedded else 1)
     assert "<|im" not in notes
@@ -55,41 +55,41 @@ def test_a_text_cannot_close_the_marks_or_begin_a_line_of_its_own(text: str, emb
     assert without_notes(notes + "my own words") == "my own words"
 
 
-@given(texts=st.lists(TEXTS, min_size=1, max_size=5), own=TEXTS, embedded=st.booleans())
-def test_what_was_put_in_is_taken_out_again(texts: list[str], own: str, embedded: bool) -> None:
-    own = "I say: " + harmless(own).strip()
-    notes = noted(wording(embedded=embedded), [engram(text) for text in texts], own)
-    assert without_notes(notes + own) == (own.strip() if notes else own)
+@given(texts=st.lists(TEXTS, min_size=1, max_size=5), message=TEXTS, embedded=st.booleans())
+def test_without_notes_removes_what_render_inserted(texts: list[str], message: str, embedded: bool) -> None:
+    message = "I say: " + harmless(message).strip()
+    notes = noted(wording(embedded=embedded), [engram(text) for text in texts], message)
+    assert without_notes(notes + message) == (message.strip() if notes else message)
 
 
-def test_words_without_notes_stay_as_they_are() -> None:
+def test_without_notes_keeps_text_that_has_none() -> None:
     for text in ("", "  spaces stay ", "a < b and <b>c</b>", "Notes about me are fine"):
         assert without_notes(text) == text
 
 
-def test_a_block_that_a_model_repeats_and_never_closes_is_taken_out() -> None:
+def test_without_notes_removes_a_repeated_block_that_is_never_closed() -> None:
     assert without_notes(f"Sure.\n{OPEN}\n- Ana: the dog") == "Sure."
     assert without_notes(f"{OPEN.upper()}\nx\n{CLOSE}") == ""
 
 
 @given(texts=st.lists(TEXTS, min_size=1, max_size=12), budget=st.integers(0, 300), embedded=st.booleans())
-def test_never_over_the_budget(texts: list[str], budget: int, embedded: bool) -> None:
+def test_notes_never_exceed_the_budget(texts: list[str], budget: int, embedded: bool) -> None:
     notes = noted(wording(embedded=embedded, budget=budget), [engram(text) for text in texts], "dog")
     assert estimated_tokens(notes) <= budget
 
 
 @pytest.mark.parametrize("embedded", [False, True])
-def test_those_that_fit_are_named_and_give_the_same_notes_alone(embedded: bool) -> None:
+def test_render_returns_the_ids_that_fit_and_they_render_the_same_alone(embedded: bool) -> None:
     engrams = [engram(f"Fact {number} about my dog, who is called Biscuit.") for number in range(9)]
-    text, ids = wording(embedded=embedded, budget=90).put(engrams, "dog")
+    text, ids = wording(embedded=embedded, budget=90).render(engrams, "dog")
     fitting = [one for one in engrams if one.text in text]
     assert list(ids) == [one.id for one in fitting]
     assert 0 < len(fitting) < 9
-    assert wording(embedded=embedded, budget=90).put(fitting, "dog") == (text, ids)
-    assert wording(embedded=embedded, budget=3).put(engrams, "dog") == ("", ())
+    assert wording(embedded=embedded, budget=90).render(fitting, "dog") == (text, ids)
+    assert wording(embedded=embedded, budget=3).render(engrams, "dog") == ("", ())
 
 
-def test_the_same_engrams_give_the_same_notes_whatever_their_order() -> None:
+def test_the_order_of_engrams_does_not_change_tagged_notes() -> None:
     engrams = [engram("My dog is called Biscuit."), engram("The vet is in Ghent.")]
     both = [noted(wording(), order, "dog") for order in (engrams, engrams[::-1])]
     assert both[0] == both[1]
@@ -98,22 +98,22 @@ def test_the_same_engrams_give_the_same_notes_whatever_their_order() -> None:
     assert "[2026-03-02]\n- Ana: My dog is called Biscuit." in both[0]
 
 
-def test_nothing_goes_in_where_the_best_is_not_sure() -> None:
-    assert wording().chosen([hit("The vet is in Ghent.", 0.19), hit("x", 0.18)], set(), set()) == []
+def test_no_notes_if_the_best_score_is_too_low() -> None:
+    assert wording().choose([hit("The vet is in Ghent.", 0.19), hit("x", 0.18)], set(), set()) == []
 
 
-def test_what_is_less_sure_goes_in_behind_one_that_is() -> None:
+def test_hits_after_the_best_need_half_the_score() -> None:
     hits = [hit("The vet is in Ghent.", 0.9), hit("The dog is four.", 0.11), hit("It rained.", 0.09)]
-    assert [e.text for e in wording().chosen(hits, set(), set())] == ["The vet is in Ghent.", "The dog is four."]
+    assert [e.text for e in wording().choose(hits, set(), set())] == ["The vet is in Ghent.", "The dog is four."]
 
 
-def test_what_the_request_holds_does_not_go_in_and_does_not_vouch_for_others() -> None:
+def test_engrams_in_the_request_are_skipped_and_do_not_count_as_best_hit() -> None:
     hits = [hit("The vet is in Ghent.", 0.9), hit("The  DOG is four.", 0.8), hit("It rained.", 0.12)]
     held = {hits[0].engram.id}
-    assert wording().chosen(hits, held, {"the dog is four."}) == []
+    assert wording().choose(hits, held, {"the dog is four."}) == []
 
 
-def test_no_more_than_asked_for() -> None:
+def test_at_most_max_notes_are_chosen() -> None:
     hits = [hit(f"Fact {n} about the dog.", 0.9) for n in range(8)]
-    assert len(wording(notes=3).chosen(hits, set(), set())) == 3
-    assert wording(notes=0).chosen(hits, set(), set()) == []
+    assert len(wording(notes=3).choose(hits, set(), set())) == 3
+    assert wording(notes=0).choose(hits, set(), set()) == []

@@ -1,4 +1,4 @@
-"""Recall by words in eight languages: what was said is found by a question in the same language."""
+"""Recall in eight languages: a question finds the text that answers it, in the same language."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,8 +7,8 @@ import pytest
 
 from engram.memory import Memory
 
-# Language: six things said, then questions, each with the place of what answers it.
-SAID: dict[str, tuple[list[str], list[tuple[str, int]]]] = {
+# Language: six texts, then questions, each with the index of the text that answers it.
+TEXTS: dict[str, tuple[list[str], list[tuple[str, int]]]] = {
     "Chinese": (
         [
             "我的狗叫饼干。",
@@ -105,21 +105,21 @@ SAID: dict[str, tuple[list[str], list[tuple[str, int]]]] = {
 }
 
 
-@pytest.fixture(params=list(SAID))
-def told(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Memory, str]]:
+@pytest.fixture(params=list(TEXTS))
+def remembered(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Memory, str]]:
     with Memory(tmp_path / "memory.db") as memory:
-        for place, text in enumerate(SAID[request.param][0]):
-            memory.remember(text, session=f"day {place}")
+        for day, text in enumerate(TEXTS[request.param][0]):
+            memory.remember(text, session=f"day {day}")
         yield memory, request.param
 
 
 @pytest.mark.parametrize("indexed", [False, True], ids=["tail", "index"])
-def test_what_was_said_is_found_in_its_language(told: tuple[Memory, str], indexed: bool) -> None:
-    memory, language = told
-    said, questions = SAID[language]
+def test_question_finds_its_answer_in_the_same_language(remembered: tuple[Memory, str], indexed: bool) -> None:
+    memory, language = remembered
+    texts, questions = TEXTS[language]
     if indexed:
         memory.flush()
-    for question, place in questions:
+    for question, answer in questions:
         hits = memory.recall(question)
         assert hits, question
-        assert hits[0].engram.text == said[place], question
+        assert hits[0].engram.text == texts[answer], question

@@ -1,4 +1,4 @@
-"""How recall ranks, read as its user sees it: small memories, whole behaviour."""
+"""How recall ranks, as a user sees it: small memories, whole behaviour."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -15,32 +15,32 @@ def memory(tmp_path: Path) -> Iterator[Memory]:
         yield opened
 
 
-def first(memory: Memory, query: str, **options: object) -> str:
+def best(memory: Memory, query: str, **options: object) -> str:
     hits = memory.recall(query, **options)  # type: ignore[arg-type]
     return hits[0].engram.text if hits else ""
 
 
-def test_a_near_word_is_enough(memory: Memory) -> None:
+def test_near_word_matches(memory: Memory) -> None:
     for text in ("We adopted a puppy last week.", "The invoice is overdue.", "Rain is forecast for Sunday."):
         memory.remember(text, session=text[:3])
-    assert first(memory, "Do they have a dog?") == "We adopted a puppy last week."
+    assert best(memory, "Do they have a dog?") == "We adopted a puppy last week."
 
 
-def test_the_answer_is_found_behind_its_question(memory: Memory) -> None:
-    said = [
+def test_answer_after_its_question_is_found(memory: Memory) -> None:
+    turns = [
         ("Bo", "Which instrument does your brother play?"),
         ("Ana", "The oboe, since he was nine."),
         ("Bo", "Lovely. I had soup for lunch."),
         ("Ana", "Soup again?"),
     ]
-    for speaker, text in said:
+    for speaker, text in turns:
         memory.remember(text, speaker=speaker, session="one")
     memory.remember("My brother called about the boiler.", speaker="Ana", session="two")
     hits = memory.recall("What instrument does Ana's brother play?")
     assert "The oboe, since he was nine." in [hit.engram.text for hit in hits][:2]
 
 
-def test_who_is_asked_about_goes_first(memory: Memory) -> None:
+def test_named_speaker_ranks_first(memory: Memory) -> None:
     for speaker in ("Ana", "Bo"):
         memory.remember("I want to visit Norway one day.", speaker=speaker, session=speaker)
     hits = memory.recall("Where does Bo want to travel?")
@@ -48,7 +48,7 @@ def test_who_is_asked_about_goes_first(memory: Memory) -> None:
     assert hits[0].why["speaker"] > hits[1].why["speaker"]
 
 
-def test_a_time_that_is_meant_shifts_and_filters_nothing(memory: Memory) -> None:
+def test_time_in_the_query_reorders_and_filters_nothing(memory: Memory) -> None:
     for month in (1, 5, 9):
         memory.remember("We had dinner at the harbour.", at=datetime(2025, month, 10, tzinfo=UTC), session=str(month))
     now = datetime(2026, 2, 1, tzinfo=UTC)
@@ -57,7 +57,7 @@ def test_a_time_that_is_meant_shifts_and_filters_nothing(memory: Memory) -> None
     assert len(hits) == 3
 
 
-def test_nothing_comes_back_where_nothing_fits(memory: Memory) -> None:
+def test_query_without_an_answer_returns_nothing(memory: Memory) -> None:
     memory.remember("My dog is called Biscuit.")
     memory.remember("I live in Lisbon.")
     assert not memory.recall("quantum chromodynamics lattice")
@@ -66,7 +66,7 @@ def test_nothing_comes_back_where_nothing_fits(memory: Memory) -> None:
     assert not memory.recall("!?")
 
 
-def test_the_score_means_the_same_in_a_large_memory(memory: Memory) -> None:
+def test_score_is_comparable_between_small_and_large_namespaces(memory: Memory) -> None:
     memory.remember("My dog is called Biscuit.", namespace="small")
     memory.remember("My dog is called Biscuit.", namespace="large", session="dog")
     for number in range(400):
@@ -85,14 +85,14 @@ def test_scores_fall_along_the_ranking_and_lie_between_0_and_1(memory: Memory) -
     assert all(0 <= score <= 1 for score in scores)
 
 
-def test_why_adds_up_to_the_order(memory: Memory) -> None:
+def test_parts_of_why_add_up_to_the_order(memory: Memory) -> None:
     for text in ("I like tea.", "I like green tea from Japan.", "Coffee keeps me awake.", "Japan was lovely."):
         memory.remember(text, session=text)
     sums = [sum(hit.why.values()) for hit in memory.recall("green tea from Japan")]
     assert sums == sorted(sums, reverse=True)
 
 
-def test_filters_leave_out_and_go_on_until_there_is_enough(memory: Memory) -> None:
+def test_filtered_recall_widens_until_the_limit_is_reached(memory: Memory) -> None:
     for number in range(600):
         at = datetime(2025, 1, 1 + number % 28, tzinfo=UTC)
         memory.remember("The garden gate squeaks again.", session=f"s{number % 50}", at=at, kind="turn")
@@ -106,15 +106,15 @@ def test_filters_leave_out_and_go_on_until_there_is_enough(memory: Memory) -> No
     assert all(hit.engram.at.day < 3 for hit in memory.recall("gate", before=datetime(2025, 1, 3, tzinfo=UTC)))
 
 
-def test_explain_says_where_and_why(memory: Memory) -> None:
+def test_explain_states_rank_and_reason(memory: Memory) -> None:
     dog = memory.remember("My dog is called Biscuit.", session="a")
     tea = memory.remember("I like green tea.", session="b")
-    found = memory.explain("What is my dog called?", dog.id)
-    assert found.place == 1
-    assert found.winner is not None
-    assert found.winner.engram == dog
-    assert found.words["dog"][1] > 0.9
-    assert "came first" in found.reason
+    first = memory.explain("What is my dog called?", dog.id)
+    assert first.place == 1
+    assert first.winner is not None
+    assert first.winner.engram == dog
+    assert first.words["dog"][1] > 0.9
+    assert "came first" in first.reason
     other = memory.explain("What is my dog called?", tea.id)
     assert other.place != 1
     assert other.reason
@@ -126,8 +126,8 @@ def test_explain_says_where_and_why(memory: Memory) -> None:
     assert memory.explain("!?", tea.id).place is None
 
 
-def test_a_long_query_and_a_strange_one_are_answered(memory: Memory) -> None:
+def test_long_and_odd_queries_are_answered(memory: Memory) -> None:
     memory.remember("My dog is called Biscuit.")
-    assert first(memory, "well " * 3000 + "the dog called Biscuit") == "My dog is called Biscuit."
+    assert best(memory, "well " * 3000 + "the dog called Biscuit") == "My dog is called Biscuit."
     for query in ('" OR *', "field:x^9", "dog AND (", "\0dog\0", "dog\u202e", "🐕 dog"):
         memory.recall(query)

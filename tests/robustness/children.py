@@ -1,6 +1,6 @@
-"""What the tests run as a process of its own: `python children.py NAME PATH SEED`.
+"""What the tests run in child processes: `python children.py NAME PATH SEED`, or `forked` in a forked process.
 
-Each prints what has been acknowledged, a line at a time, and never closes the memory by itself.
+Each prints the ids of the engrams that were acknowledged, a line per call.
 """
 
 from __future__ import annotations
@@ -11,9 +11,14 @@ import random
 import sys
 import time
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 
 from engram.errors import MemoryFull
 from engram.memory import Memory
+from engram.text.vectors import default_table
+
+# Loaded once in the process that children are forked from, so that each opens its memory within milliseconds.
+default_table()
 
 
 def say(text: str) -> None:
@@ -21,7 +26,7 @@ def say(text: str) -> None:
 
 
 def remember(path: str, seed: int) -> None:
-    """Remember in a loop, singly and in bulk."""
+    """Remember in a loop, singly and in bulk, until killed."""
     chance = random.Random(seed)
     memory = Memory(path)
     say("open")
@@ -38,19 +43,16 @@ def remember(path: str, seed: int) -> None:
 
 
 def share(path: str, seed: int) -> None:
-    """Remember and recall from four threads for a while; the last line says that it ended well."""
+    """Remember and recall from four threads, CALLS times in each; the last line is "well" unless a thread failed."""
     import threading
 
-    seconds = float(os.environ["SECONDS_TO_RUN"])
+    calls = int(os.environ["CALLS"])
     problems: list[BaseException] = []
 
     def work(thread: int) -> None:
         chance = random.Random(seed * 10 + thread)
-        end = time.monotonic() + seconds
-        number = 0
         try:
-            while time.monotonic() < end:
-                number += 1
+            for number in range(calls):
                 name = f"owner{seed}x{thread}x{number}"
                 if chance.random() < 0.1:
                     items = [{"text": f"{name}x{i} of many", "namespace": f"n{thread}"} for i in range(100)]
@@ -115,6 +117,17 @@ def leave(path: str, seed: int) -> None:
     say("left")
 
 
+def run(name: str, path: str, seed: int) -> None:
+    work: Callable[[str, int], None] = globals()[name]
+    work(path, seed)
+
+
+def forked(name: str, path: str, seed: int, out: Connection, err: Connection) -> None:
+    """Run in a process that is forked from one that has imported everything; its output goes to `out` and `err`."""
+    os.dup2(out.fileno(), 1)
+    os.dup2(err.fileno(), 2)
+    run(name, path, seed)
+
+
 if __name__ == "__main__":
-    run: Callable[[str, int], None] = globals()[sys.argv[1]]
-    run(sys.argv[2], int(sys.argv[3]))
+    run(sys.argv[1], sys.argv[2], int(sys.argv[3]))

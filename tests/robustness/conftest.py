@@ -1,7 +1,8 @@
-"""Processes that a test starts, ended with it."""
+"""Child processes of a test; each is killed when the test ends."""
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -11,12 +12,17 @@ from typing import Any
 
 import pytest
 
+from . import children
+
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload([children.__name__])
+
 Start = Callable[..., "subprocess.Popen[str]"]
 
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    """Starts one of the children."""
+    """Starts one of the children in a new interpreter."""
     processes: list[subprocess.Popen[str]] = []
 
     def started(name: str, path: Path, seed: int = 0, **options: Any) -> subprocess.Popen[str]:
@@ -36,6 +42,45 @@ def start() -> Iterator[Start]:
     for process in processes:
         process.kill()
         process.communicate()
+
+
+class ForkedChild:
+    """A child forked from a process that has imported `engram`: it starts within milliseconds, and can be killed."""
+
+    def __init__(self, name: str, path: Path, seed: int) -> None:
+        (read_out, write_out), (read_err, write_err) = FORKS.Pipe(duplex=False), FORKS.Pipe(duplex=False)
+        arguments = (name, str(path), seed, write_out, write_err)
+        self._process = FORKS.Process(target=children.forked, args=arguments, daemon=True)
+        self._process.start()
+        # The ends of file come when the child's copies are closed, and that is when it has ended.
+        write_out.close()
+        write_err.close()
+        self.stdout, self._stderr = (os.fdopen(os.dup(end.fileno())) for end in (read_out, read_err))
+
+    def kill(self) -> tuple[str, str]:
+        """Kill it with SIGKILL; the output that was not read yet, on stdout and stderr."""
+        self._process.kill()
+        self._process.join()
+        with self.stdout, self._stderr:
+            return self.stdout.read(), self._stderr.read()
+
+
+Fork = Callable[[str, Path, int], ForkedChild]
+
+
+@pytest.fixture
+def fork() -> Iterator[Fork]:
+    """Starts one of the children by a fork."""
+    forked: list[ForkedChild] = []
+
+    def start_fork(name: str, path: Path, seed: int) -> ForkedChild:
+        forked.append(ForkedChild(name, path, seed))
+        return forked[-1]
+
+    yield start_fork
+    for child in forked:
+        if not child.stdout.closed:
+            child.kill()
 
 
 def rest(child: subprocess.Popen[str], line: str = "") -> tuple[str, str]:

@@ -10,36 +10,35 @@ import pytest
 
 from engram.memory import Memory
 
-from .conftest import Start, rest
+from .conftest import Fork, Start
 
 KILLS = 50
 
 
 @pytest.mark.slow
-def test_killed_fifty_times_while_writing(tmp_path: Path, start: Start) -> None:
+def test_killed_fifty_times_while_writing(tmp_path: Path, fork: Fork) -> None:
     path = tmp_path / "memory.db"
     chance = random.Random(7)
     acknowledged: set[str] = set()
-    child = start("remember", path, 0)
+    child = fork("remember", path, 0)
     for seed in range(1, KILLS + 1):
-        assert child.stdout is not None
         assert child.stdout.readline() == "open\n"
-        # The next one starts, slowly, while this one writes: half of the time both have the memory open.
-        following = start("remember", path, seed)
-        time.sleep(chance.random() * 0.2 + (0.2 if chance.random() < 0.5 else 0))
-        child.kill()
-        out, err = rest(child)
+        # Half of the time the next one opens the memory while this one writes, and both write when this one is killed.
+        both = chance.random() < 0.5
+        following = fork("remember", path, seed) if both else None
+        time.sleep(chance.random() * 0.15 + (0.1 if both else 0))
+        out, err = child.kill()
         # A line that was cut off may not have been written as a whole.
         lines = out.split("\n")[:-1]
         assert "Traceback" not in err, err
         acknowledged.update(id for line in lines for id in line.split())
-        child = following
+        child = following or fork("remember", path, seed)
         if seed % 10 == 0:
             with Memory(path, read_only=True) as memory:
                 kept = {e.id for e in memory.engrams()}
             assert acknowledged <= kept
-    child.kill()
-    acknowledged.update(id for line in rest(child)[0].split("\n")[1:-1] for id in line.split())
+    assert child.stdout.readline() == "open\n"
+    acknowledged.update(id for line in child.kill()[0].split("\n")[:-1] for id in line.split())
     with Memory(path) as memory:
         engrams = list(memory.engrams())
         ids = [e.id for e in engrams]

@@ -20,15 +20,23 @@ OpenMemory = Callable[..., Memory]
 PATH = "memory.db"
 
 
-@pytest.fixture
-def filled(tmp_path: Path) -> Path:
-    """A closed memory of 600 engrams, all indexed, in two commits."""
-    with Memory(tmp_path / PATH) as memory:
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a closed memory of 600 engrams, all indexed, in two commits. It is copied, not changed."""
+    folder = tmp_path_factory.mktemp("original")
+    with Memory(folder / PATH) as memory:
         for part in (0, 1):
             memory.remember_many(
                 {"text": f"animal{part * 300 + i} likes food{i % 7}", "session": f"s{i % 9}"} for i in range(300)
             )
             memory.flush()
+    return folder
+
+
+@pytest.fixture
+def filled(original: Path, tmp_path: Path) -> Path:
+    """A folder with a copy of that memory and of its index."""
+    shutil.copytree(original, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 

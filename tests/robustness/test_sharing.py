@@ -14,17 +14,18 @@ from .conftest import Start, rest
 
 OpenMemory = Callable[..., Memory]
 
-SECONDS = os.environ.get("ENGRAM_TEST_SHARING_SECONDS", "10")
+CALLS = os.environ.get("ENGRAM_TEST_SHARING_CALLS", "200")
+"""Calls of each of the eight threads; set it higher to search for rare faults."""
 
 
 @pytest.mark.slow
 def test_two_processes_and_eight_threads(tmp_path: Path, start: Start) -> None:
     path = tmp_path / "memory.db"
     Memory(path).close()
-    children = [start("share", path, seed, env={"SECONDS_TO_RUN": SECONDS}) for seed in (1, 2)]
+    children = [start("share", path, seed, env={"CALLS": CALLS}) for seed in (1, 2)]
     acknowledged: list[str] = []
     for child in children:
-        out, err = child.communicate(timeout=float(SECONDS) + 60)
+        out, err = child.communicate(timeout=60 + int(CALLS))
         *lines, last = out.splitlines()
         assert last == "well", err
         assert err == ""

@@ -171,10 +171,10 @@ class SearchReaderSuite:
         assert turns.tokens.dtype == ANALYZER.token_type
         ends = turns.lengths.cumsum()
         speakers: dict[tuple[str, str | None], int] = {}
-        for place, row in enumerate(wanted.tolist()):
-            engram, columns = known.engrams[row], turns.columns[place]
+        for index, row in enumerate(wanted.tolist()):
+            engram, columns = known.engrams[row], turns.columns[index]
             analysis = ANALYZER.analyse(engram.text)
-            assert turns.tokens[ends[place] - turns.lengths[place] : ends[place]].tolist() == analysis.ids
+            assert turns.tokens[ends[index] - turns.lengths[index] : ends[index]].tolist() == analysis.ids
             assert columns["namespace"] == known.namespace(engram.namespace)
             assert columns["role"] == ROLES.index(engram.role)
             assert columns["at"] == microseconds(engram.at)
@@ -193,8 +193,8 @@ class SearchReaderSuite:
     @pytest.mark.parametrize(("namespace", "session"), [("a", "harbour"), ("a", "kitchen"), ("b", "harbour")])
     def test_neighbours_are_those_of_the_session(self, known: Known, namespace: str, session: str) -> None:
         rows = known.rows(namespace, session)
-        for place, row in enumerate(rows):
-            expected = {rows[i] for i in (place - 1, place + 1) if 0 <= i < len(rows)}
+        for index, row in enumerate(rows):
+            expected = {rows[i] for i in (index - 1, index + 1) if 0 <= i < len(rows)}
             assert set(known.reader.neighbours(np.array([row])).tolist()) == expected
         assert set(known.reader.neighbours(np.array(rows)).tolist()) == set(rows)
         columns = known.reader.take(np.array(rows)).columns

@@ -1,14 +1,16 @@
-"""The real server as a process, and a scripted model behind it."""
+"""Servers for tests: the real application in this process, or `engram serve` as a process; and a scripted model."""
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from threading import Event, Thread
@@ -16,70 +18,48 @@ from typing import IO, Any
 
 import httpx
 import pytest
+import uvicorn
+
+from engram.serve.app import create_app
+from engram.serve.http.connection import http_protocol
+from engram.serve.http.logs import JsonLines
+from engram.serve.settings import Settings
 
 from .upstream import Upstream
 
 PATIENCE = 60.0
 """Seconds that anything may take on a busy machine before a test fails."""
 
+DEADLINE = 20.0
+"""Seconds that a `LocalServer` waits for memory: a busy machine must not decide what a test sees of it."""
+
+GRACE = 5.0
+"""Seconds that a `LocalServer` waits for running responses when it stops."""
+
 
 def wait_until(condition: Callable[[], Any], what: str = "it", seconds: float = PATIENCE) -> Any:
-    """What `condition` gives as soon as that is true; fails after `seconds`."""
+    """Return what `condition` returns as soon as that is true; fail after `seconds`."""
     deadline = time.monotonic() + seconds
-    while not (found := condition()):
+    while not (result := condition()):
         assert time.monotonic() < deadline, f"{what} did not come about in {seconds:.0f} seconds"
-        time.sleep(0.02)
-    return found
+        time.sleep(0.005)
+    return result
 
 
-class Server:
-    """A running `engram serve`."""
+class RunningServer:
+    """A server under test, as its clients see it."""
 
-    def __init__(
-        self,
-        memory: Path,
-        upstream: str | None,
-        *options: str,
-        program: Sequence[str] = ("-m", "engram", "serve"),
-        **environment: str,
-    ) -> None:
-        """Start it and wait until it listens; fails with what it said if it ends instead.
+    memory: Path
+    url: str
+    http: httpx.Client
+    """A client of the server."""
 
-        program: what Python is to run, if not the command.
-        """
-        self.memory = memory
-        command = [sys.executable, *program, "--memory", str(memory), "--port", "0", *options]
-        if upstream is not None:
-            command += ["--upstream", upstream]
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("ENGRAM_")}
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env={**kept, **environment}
-        )
+    def __init__(self) -> None:
         self.said: list[str] = []
-        """Its standard error, a line each."""
-        self.url = ""
-        self._listening = Event()
-        assert self.process.stderr is not None
-        self._reader = Thread(target=self._read, args=(self.process.stderr,), daemon=True)
-        self._reader.start()
-        self._listening.wait(PATIENCE)
-        if not self.url:
-            ended = self.process.poll()
-            self.kill()
-            pytest.fail(f"the server does not listen (exit code {ended}):\n" + "\n".join(self.said[-40:]))
-        self.http = httpx.Client(base_url=self.url, timeout=PATIENCE, trust_env=False)
-        """A client of it."""
+        """The lines of its log."""
 
-    def _read(self, lines: IO[str]) -> None:
-        for line in lines:
-            self.said.append(line.rstrip("\n"))
-            if not self.url:
-                with_url = parsed(line)
-                if with_url.get("message") == "listening":
-                    self.url = str(with_url["url"]).rstrip("/")
-                    self._listening.set()
-        # It ended: there is nothing more to wait for.
-        self._listening.set()
+    def _open_client(self) -> None:
+        self.http = httpx.Client(base_url=self.url, timeout=PATIENCE, trust_env=False)
 
     @property
     def base(self) -> str:
@@ -88,47 +68,158 @@ class Server:
 
     @property
     def log(self) -> list[dict[str, Any]]:
-        """The lines of its log."""
+        """The lines of its log, parsed."""
         return [line for line in map(parsed, list(self.said)) if line]
 
     def logged(self, message: str) -> list[dict[str, Any]]:
-        """The lines of its log with this message."""
+        """Return the lines of its log with this message."""
         return [line for line in self.log if line.get("message") == message]
 
     def receipt(self, id: str, **headers: str) -> dict[str, Any]:
-        """What became of a turn: the receipt with this id."""
+        """Return the receipt with this id."""
         answer = self.http.get(f"/memory/receipts/{id}", headers=headers)
         assert answer.status_code == 200, answer.text
-        found: dict[str, Any] = answer.json()
-        return found
+        receipt: dict[str, Any] = answer.json()
+        return receipt
 
     def settled(self, id: str, *states: str, **headers: str) -> dict[str, Any]:
-        """The same once its state is one of `states` (stored, indexed or refused if none is given)."""
+        """Return the receipt once its state is one of `states` (default: stored, indexed or refused)."""
         wanted = states or ("stored", "indexed", "refused")
 
-        def asked() -> dict[str, Any] | None:
-            found = self.receipt(id, **headers)
-            return found if found["state"] in wanted else None
+        def in_state() -> dict[str, Any] | None:
+            receipt = self.receipt(id, **headers)
+            return receipt if receipt["state"] in wanted else None
 
-        found: dict[str, Any] = wait_until(asked, f"receipt {id}, {' or '.join(wanted)}")
-        return found
+        receipt: dict[str, Any] = wait_until(in_state, f"receipt {id}, {' or '.join(wanted)}")
+        return receipt
+
+
+class LocalServer(RunningServer):
+    """The application in a thread of this process, on a real socket, under the server's own HTTP class."""
+
+    def __init__(self, memory: Path, upstream: str | None, **options: Any) -> None:
+        """Start it and wait until it listens. options: of `Settings`."""
+        super().__init__()
+        self.memory = memory
+        self.settings = Settings(
+            memory=str(memory), upstream=upstream, **{"deadline": DEADLINE, "drain_seconds": GRACE, **options}
+        )
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._log = LogLines(self.said)
+        self._log.start()
+        config = uvicorn.Config(
+            create_app(self.settings),
+            http=http_protocol(self.settings, direct=self.settings.relay != "plain"),
+            loop="uvloop",
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=int(GRACE),
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = Thread(target=self._server.run, kwargs={"sockets": [self._listener]}, name="local-server")
+        self._thread.start()
+        wait_until(lambda: self._server.started or not self._thread.is_alive(), "the server's start")
+        if not self._server.started:
+            self.close()
+            pytest.fail("the server does not start:\n" + "\n".join(self.said[-40:]))
+        self._open_client()
+
+    def stop(self) -> None:
+        """Stop it in order: responses and pending writes finish."""
+        self._server.should_exit = True
+        self._thread.join(PATIENCE)
+        assert not self._thread.is_alive()
+
+    def close(self) -> None:
+        """Stop it, in whatever state it is."""
+        if hasattr(self, "http"):
+            self.http.close()
+        self.stop()
+        self._listener.close()
+        self._log.stop()
+
+
+class LogLines(logging.Handler):
+    """Appends the server's log records to a list, as lines of JSON."""
+
+    NAMES = ("engram", "uvicorn.error", "asyncio")
+
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__(logging.INFO)
+        self.setFormatter(JsonLines(with_text=False))
+        self._lines = lines
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._lines.append(self.format(record))
+
+    def start(self) -> None:
+        logging.getLogger("engram").setLevel(logging.INFO)
+        for name in self.NAMES:
+            logging.getLogger(name).addHandler(self)
+
+    def stop(self) -> None:
+        for name in self.NAMES:
+            logging.getLogger(name).removeHandler(self)
+
+
+class Server(RunningServer):
+    """`engram serve` as a process."""
+
+    def __init__(self, memory: Path, upstream: str | None, *options: str, **environment: str) -> None:
+        """Start it and wait until it listens. Fails with its log if it ends instead."""
+        super().__init__()
+        self.memory = memory
+        command = [sys.executable, "-m", "engram", "serve", "--memory", str(memory), "--port", "0", *options]
+        if upstream is not None:
+            command += ["--upstream", upstream]
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("ENGRAM_")}
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env={**inherited, **environment}
+        )
+        self.url = ""
+        self._listening = Event()
+        assert self.process.stderr is not None
+        self._reader = Thread(target=self._read, args=(self.process.stderr,), daemon=True)
+        self._reader.start()
+        self._listening.wait(PATIENCE)
+        if not self.url:
+            code = self.process.poll()
+            self.kill()
+            pytest.fail(f"the server does not listen (exit code {code}):\n" + "\n".join(self.said[-40:]))
+        self._open_client()
+
+    def _read(self, lines: IO[str]) -> None:
+        for line in lines:
+            self.said.append(line.rstrip("\n"))
+            if not self.url:
+                record = parsed(line)
+                if record.get("message") == "listening":
+                    self.url = str(record["url"]).rstrip("/")
+                    self._listening.set()
+        # The process ended: there is nothing more to wait for.
+        self._listening.set()
 
     def terminate(self) -> None:
-        """Ask it to end, and do not wait."""
+        """Send SIGTERM, and do not wait."""
         self.process.send_signal(signal.SIGTERM)
 
     def stop(self, seconds: float = PATIENCE) -> int:
-        """End it by SIGTERM; its exit code."""
+        """Send SIGTERM and return the exit code."""
         if self.process.poll() is None:
             self.terminate()
-        return self._ended(seconds)
+        return self._wait(seconds)
 
     def kill(self) -> None:
-        """End it at once, as a power cut would."""
+        """Send SIGKILL, as a power cut would end it."""
         self.process.kill()
-        self._ended(PATIENCE)
+        self._wait(PATIENCE)
 
-    def _ended(self, seconds: float) -> int:
+    def _wait(self, seconds: float) -> int:
         try:
             code = self.process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -141,16 +232,16 @@ class Server:
         return code
 
     def close(self) -> None:
-        """Let go of it, whatever state it is in."""
+        """Kill it if it runs."""
         if hasattr(self, "http"):
             self.http.close()
         if self.process.poll() is None:
             self.process.kill()
-        self._ended(PATIENCE)
+        self._wait(PATIENCE)
 
 
 def parsed(line: str) -> dict[str, Any]:
-    """A line of the log; nothing if it is none."""
+    """Return a line of the log as an object; {} if it is none."""
     try:
         value = json.loads(line)
     except ValueError:
@@ -159,6 +250,7 @@ def parsed(line: str) -> dict[str, Any]:
 
 
 StartServer = Callable[..., Server]
+StartLocal = Callable[..., LocalServer]
 
 
 @pytest.fixture
@@ -170,18 +262,31 @@ def upstream() -> Iterator[Upstream]:
 
 @pytest.fixture
 def server(tmp_path: Path, upstream: Upstream) -> Iterator[StartServer]:
-    """Starts servers with the scripted model behind them, `memory.db` in the test's folder unless another is given.
+    """Starts server processes with the scripted model as upstream, and `memory.db` in the test's folder.
 
     `server("--sticky", memory=path, upstream=None, ENGRAM_X="...")`: options, another memory, another upstream or none
-    (the local model), and what is to stand in the environment.
+    (the local model), and variables of the environment.
     """
     with ExitStack() as stack:
 
-        def started(
+        def start(
             *options: str, memory: Path | None = None, upstream: str | None = upstream.url, **environment: str
         ) -> Server:
             running = Server(memory or tmp_path / "memory.db", upstream, *options, **environment)
             stack.callback(running.close)
             return running
 
-        yield started
+        yield start
+
+
+@pytest.fixture
+def local(tmp_path: Path, upstream: Upstream) -> Iterator[StartLocal]:
+    """Starts servers in this process, as `server` starts processes: `local(sticky=True, memory=path)`."""
+    with ExitStack() as stack:
+
+        def start(memory: Path | None = None, upstream: str | None = upstream.url, **options: Any) -> LocalServer:
+            running = LocalServer(memory or tmp_path / "memory.db", upstream, **options)
+            stack.callback(running.close)
+            return running
+
+        yield start

@@ -1,4 +1,4 @@
-"""A caller of the proxy: the real clients in a namespace of their own, what they sent, and what is kept of it."""
+"""A caller of the proxy: the real clients in a namespace of their own, what they sent, and what memory stored."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ import openai
 
 from engram.notes.injection import CLOSE, OPEN
 
-from .conftest import PATIENCE, Server, wait_until
+from .conftest import PATIENCE, LocalServer, RunningServer, wait_until
 from .upstream import Asked, Upstream
 
 KEY = "sk-caller"
 PATIENT = ("--deadline", "20000")
-"""A busy machine must not decide what a test sees of memory."""
+"""For server processes: a busy machine must not decide what a test sees of memory."""
 
 NUMBERED = re.compile(rb"\b(chatcmpl-|msg_|resp_|call_|toolu_|fc_)\d+")
 
@@ -29,10 +29,11 @@ Json = dict[str, Any]
 
 
 @contextmanager
-def running(folder: Path, *options: str, **environment: str) -> Iterator[tuple[Server, Upstream]]:
-    """A server that is patient with its memory, and the scripted model behind it."""
+def running(folder: Path, **options: Any) -> Iterator[tuple[LocalServer, Upstream]]:
+    """Run a server in this process with a scripted model as upstream. options: of `Settings`."""
+    folder.mkdir(exist_ok=True)
     with Upstream() as upstream:
-        server = Server(folder / "memory.db", upstream.url, *PATIENT, *options, **environment)
+        server = LocalServer(folder / "memory.db", upstream.url, **options)
         try:
             yield server, upstream
         finally:
@@ -40,9 +41,9 @@ def running(folder: Path, *options: str, **environment: str) -> Iterator[tuple[S
 
 
 class Caller:
-    """Somebody with a namespace of their own."""
+    """A client with a namespace of its own."""
 
-    def __init__(self, server: Server, upstream: Upstream, namespace: str | None = None) -> None:
+    def __init__(self, server: RunningServer, upstream: Upstream, namespace: str | None = None) -> None:
         self.server, self.upstream = server, upstream
         self.namespace = namespace or f"ns-{uuid.uuid4().hex[:12]}"
         self.sent: list[bytes] = []
@@ -59,7 +60,7 @@ class Caller:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What says whose memory it is."""
+        """The headers that name the namespace."""
         return {"X-Engram-Namespace": self.namespace}
 
     @property
@@ -93,58 +94,58 @@ class Caller:
         return {"request": [sent], "response": [answered]}
 
     def post(self, path: str, body: bytes | Json, **headers: str) -> httpx.Response:
-        """A request without any client's help; in the names of `headers` stands "_" for "-"."""
+        """Send a request without a client library; "_" in the names of `headers` means "-"."""
         content = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
         given = {"Content-Type": "application/json", "Authorization": f"Bearer {KEY}", **self.headers}
         given |= {name.replace("_", "-"): value for name, value in headers.items()}
         self.sent.append(content)
-        # As bytes: a name need not be ASCII.
+        # As bytes: a namespace need not be ASCII.
         raw = [(name.encode(), value.encode()) for name, value in given.items()]
         answer = self.server.http.post(path, content=content, headers=raw)
         self.answers.append(answer.headers)
         return answer
 
     def chat(self, messages: str | Sequence[Json], script: str = "plain", /, **headers: str) -> httpx.Response:
-        """One chat completion."""
+        """Send one chat completion."""
         return self.post("/v1/chat/completions", {"model": script, "messages": conversation(messages)}, **headers)
 
-    # What became of it.
+    # What memory stored.
 
     @property
     def last(self) -> Asked:
-        """The last request, as upstream got it."""
+        """The last request, as upstream received it."""
         return self.upstream.last
 
     def settle(self) -> Json:
-        """Wait until what the last answer has a receipt for is written; the receipt."""
+        """Wait until the write of the last answer is done; return its receipt."""
         return self.server.settled(self.answer["x-engram-receipt"], **self.headers)
 
     def kept(self, session: str | None = None) -> list[Json]:
-        """The engrams of the namespace."""
+        """Return the engrams of the namespace, or of one of its sessions."""
         given = {"namespace": self.namespace, "limit": 1000} | ({} if session is None else {"session": session})
         answer = self.server.http.get("/memory/engrams", params=given)
-        # A session without an engram is none.
+        # A session without engrams does not exist.
         found: list[Json] = [] if answer.status_code == 404 else answer.json()["engrams"]
         return found
 
     def said(self, session: str | None = None) -> list[tuple[str, str]]:
-        """Their roles and texts."""
+        """Return their roles and texts."""
         return [(engram["role"], engram["text"]) for engram in self.kept(session)]
 
     def keeps(self, count: int) -> list[Json]:
-        """The engrams, once there are so many."""
+        """Wait until there are `count` engrams; return them."""
         wait_until(lambda: len(self.kept()) >= count, f"{count} engrams")
         kept = self.kept()
         assert len(kept) == count, kept
         return kept
 
     def sessions(self) -> list[str]:
-        """The sessions of the namespace."""
+        """Return the sessions of the namespace."""
         answer = self.server.http.get("/memory/sessions", params={"namespace": self.namespace})
         return [one["session"] for one in answer.json()["sessions"]]
 
     def remember(self, *texts: str) -> list[str]:
-        """Put something into the memory, as said long ago; the ids."""
+        """Store texts in an older session; return their ids."""
         items = [{"text": text, "session": "long ago"} for text in texts]
         answer = self.server.http.post("/memory/remember", json={"namespace": self.namespace, "items": items})
         assert answer.status_code == 201, answer.text
@@ -152,7 +153,7 @@ class Caller:
 
 
 def conversation(messages: str | Sequence[Json]) -> list[Json]:
-    """Messages, or one of the user."""
+    """Return messages; a text becomes one message of the user."""
     return [user(messages)] if isinstance(messages, str) else list(messages)
 
 
@@ -165,7 +166,7 @@ def assistant(content: Any) -> Json:
 
 
 def note_of(text: str, own: str) -> str:
-    """The notes in front of the user's own words in `text`."""
+    """Return the notes in front of the user's words in `text`."""
     assert text.endswith(own), text
     note = text[: len(text) - len(own)]
     assert note.startswith(OPEN + "\n"), text
@@ -175,21 +176,21 @@ def note_of(text: str, own: str) -> str:
 
 
 def without(body: bytes, inserted: str) -> bytes:
-    """`body` without something that stands in it once."""
+    """Return `body` without `inserted`, which it must hold once."""
     assert body.count(inserted.encode()) == 1, body
     return body.replace(inserted.encode(), b"")
 
 
 def quoted(text: str) -> str:
-    """`text` as it stands in a JSON string."""
+    """Return `text` as inside a JSON string."""
     return json.dumps(text, ensure_ascii=False)[1:-1]
 
 
 def unnumbered(body: bytes) -> bytes:
-    """An answer without the numbers by which the scripted model tells its replies apart."""
+    """Return an answer without the numbers that the scripted model gives its replies."""
     return NUMBERED.sub(rb"\1", body)
 
 
 def recalled(headers: Mapping[str, str]) -> list[str]:
-    """The ids of what was recalled."""
+    """Return the ids of the recalled engrams."""
     return [id for id in headers["x-engram-recalled"].split(",") if id]

@@ -125,7 +125,7 @@ def test_while_another_process_holds_the_memory(running: Running):
     assert settled["state"] in ("stored", "indexed")
     assert len(settled["engrams"]) == 2
     assert figures(server)["engram_queue_length"] == 0
-    assert server.logged("memory cannot be written, what is new waits")
+    assert server.logged("a write failed, new messages wait")
 
 
 @pytest.mark.parametrize("way", ["rest", "mcp"])
@@ -422,7 +422,7 @@ def test_a_full_disk(small_disk: Path, server, upstream: Upstream):
         assert answer.json()["choices"][0]["message"]["content"] == upstream.reply
         assert "behind the clock" in upstream.last.messages[-1]["content"]
         receipts.append(answer.headers["x-engram-receipt"])
-    wait_until(lambda: running.logged("memory cannot be written, what is new waits"), "a try that does not work")
+    wait_until(lambda: running.logged("a write failed, new messages wait"), "a try that does not work")
     assert figures(running)["engram_queue_length"] == 6
     assert {running.receipt(id)["state"] for id in receipts} == {"accepted"}
     refused = running.http.post("/memory/remember", json={"text": "x" * 100_000})

@@ -36,23 +36,23 @@ def test_words_of_every_script(text: str, expected: list[str]) -> None:
     assert words(text) == expected
 
 
-def test_mixed_scripts_are_parted() -> None:
+def test_mixed_scripts_are_split() -> None:
     assert words("iPhoneの写真") == ["iphone", "写", "真", "の写", "写真"]
 
 
-def test_a_long_word_is_told_from_another_that_begins_the_same() -> None:
+def test_long_words_with_the_same_start_differ() -> None:
     one, other = words("a" * 1000), words("a" * 1001)
     assert len(one[0]) == len(other[0]) == LONGEST_WORD
     assert one != other
 
 
 @given(st.text())
-def test_words_hold_no_white_space_and_are_stable(text: str) -> None:
-    found = words(text)
-    assert all(word and not any(c.isspace() for c in word) for word in found)
-    assert found == words(text)
+def test_words_contain_no_white_space_and_are_stable(text: str) -> None:
+    result = words(text)
+    assert all(word and not any(c.isspace() for c in word) for word in result)
+    assert result == words(text)
 
 
 @given(st.text(alphabet=st.characters(max_codepoint=127)))
-def test_the_ascii_path_gives_what_the_general_one_does(text: str) -> None:
+def test_ascii_path_equals_general_path(text: str) -> None:
     assert words(text) == [w for w in words(text + " \u00e9") if w != "e"] or "e" in words(text)

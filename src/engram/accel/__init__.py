@@ -35,14 +35,17 @@ available: bool = False
 """Whether the kernel is used. `gathered` must be called only if it is."""
 status: str = ""
 """Whether the kernel is used, and if not, why and what command mends it: one line for people."""
+_reported: bool = False
+"""Whether the log says already that the kernel is not used."""
 
 
 def start() -> None:
-    """Load the kernel and set `available` and `status`. A kernel that does not fit is reported in the log, once."""
-    global available, status
+    """Load the kernel and set `available` and `status`. A kernel that does not fit is reported in the log at once."""
+    global available, status, _reported
+    _reported = False
     try:
         available = compiled.start(FOLDER)
-        status = "compiled" if available else f"in numpy, not compiled; with a C compiler, {MEND}"
+        status = "compiled" if available else f"in numpy, slower: the kernel is not compiled; with a C compiler, {MEND}"
     except Unusable as error:
         disable(str(error))
 
@@ -51,8 +54,16 @@ def disable(reason: str) -> None:
     """Stop using the kernel, and log why."""
     global available, status
     available = False
-    status = f"in numpy, because {FOLDER / 'kernel.so'} is not used: {reason}; {MEND}"
-    logging.getLogger("engram").warning("recall runs %s", status)
+    status = f"in numpy, slower: {FOLDER / 'kernel.so'} is not used: {reason}; with a C compiler, {MEND}"
+    report_once()
+
+
+def report_once() -> None:
+    """Log, once in a process, that recall runs without the kernel: installers hide what the build printed about it."""
+    global _reported
+    if not _reported:
+        _reported = True
+        logging.getLogger("engram").warning("recall runs %s", status)
 
 
 def expect_rows(dtype: np.dtype[Any]) -> None:
@@ -67,6 +78,7 @@ def match_tokens(
     """Match the tokens of a query in some turns: see `plain.match_tokens`."""
     if available:
         return compiled.match_tokens(columns, tokens, lengths, ids, has_near, language)
+    report_once()
     return plain.match_tokens(columns, tokens, lengths, ids, has_near, language)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,8 @@ class Match(ctypes.Structure):
     """Match in kernel.c."""
 
     _fields_ = struct_fields(
-        """n q *columns *lengths *tokens token_width *ids *has_near *near near_width near_count *similarity *vectors
-        stems *counts *nearness *cosines"""
+        """n q *columns *lengths *tokens token_count token_width *ids *has_near *near near_width near_count *similarity
+        *vectors stems *counts *nearness *cosines"""
     )
 
 
@@ -87,21 +88,31 @@ def match_tokens(
 ) -> Matches:
     """Do what `plain.match_tokens` does."""
     n, q = len(columns), len(ids)
-    if len(lengths) != n or lengths.sum() != len(tokens):
-        raise ValueError(f"{len(tokens)} tokens of {len(lengths)} turns do not fit {n} rows")
     floats, nearness = np.empty((q + 1, n), np.float32), np.empty((q, n), np.uint8)
     wanted, near = np.array(ids, np.int64), np.array(has_near, np.bool_)
     floats_at = address(floats, np.float32)
     task = Match(
-        *(n, q, address_of_rows(columns), address(lengths, np.int64), address_of_tokens(tokens), tokens.itemsize),
-        *(address(wanted, np.int64), address(near, np.bool_)),
-        *(address_of_tokens(language.near), language.near.itemsize, language.near.shape[1]),
-        *(address(language.similarity, np.uint8), address(language.vectors, np.float32), len(language.near)),
+        *(n, q, address_of_rows(columns), address(lengths, np.int64), address_of_tokens(tokens), len(tokens)),
+        *(tokens.itemsize, address(wanted, np.int64), address(near, np.bool_)),
+        *language_fields(language),
         *(floats_at, address(nearness, np.uint8), floats_at + 4 * q * n),
     )
-    if kernel().computing.engram_match(ctypes.byref(task)):
+    wrong = -2 if len(lengths) != n else kernel().computing.engram_match(ctypes.byref(task))
+    if wrong == -2:
+        raise ValueError(f"{len(tokens)} tokens of {len(lengths)} turns do not fit {n} rows")
+    if wrong:
         raise MemoryError
     return Matches(floats[:q], nearness, floats[q])
+
+
+@lru_cache(4)
+def language_fields(language: Language) -> tuple[int, ...]:
+    """Return the fields of `Match` from `near` to `stems`."""
+    near = language.near
+    return (
+        *(address_of_tokens(near), near.itemsize, near.shape[1]),
+        *(address(language.similarity, np.uint8), address(language.vectors, np.float32), len(near)),
+    )
 
 
 def find_neighbours(rows: Ints, columns: Array, longest_pause: int) -> Links:
@@ -113,7 +124,7 @@ def find_neighbours(rows: Ints, columns: Array, longest_pause: int) -> Links:
     at = address(numbers, np.int64)
     task = Linking(
         *(n, address(rows, np.int64), address_of_rows(columns), longest_pause, at, address(same_speaker, np.bool_)),
-        *(at + 8 * n * place for place in (4, 5, 6, 7)),
+        *(at + 8 * n * row for row in (4, 5, 6, 7)),
     )
     if kernel().computing.engram_link(ctypes.byref(task)):
         raise MemoryError

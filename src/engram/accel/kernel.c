@@ -49,6 +49,7 @@ typedef struct __attribute__((packed)) {
     FIELD(const Row *, columns) \
     FIELD(const int64_t *, lengths) \
     FIELD(const void *, tokens) \
+    FIELD(int64_t, token_count)     /* the sum of lengths, or engram_match refuses */ \
     FIELD(int64_t, token_width)     /* bytes of a token: 2 or 4 */ \
     FIELD(const int64_t *, ids)     /* (q,): the query's tokens */ \
     FIELD(const uint8_t *, has_near) /* (q,): whether near tokens count */ \
@@ -283,10 +284,18 @@ static void match(const Match *m, const Slots *slots, const Lanes *similarity, i
     }
 }
 
-/* plain.py, match_tokens. Returns 0, or -1 if there is not enough memory. */
+/* plain.py, match_tokens. Returns 0, or -1 if there is not enough memory, or -2 if the lengths do not fit the tokens. */
 int32_t engram_match(const Match *m) {
     int64_t q = m->q, k = m->near_count, stride = (q + LANES - 1) / LANES, most = q * (1 + k);
     Slots slots = {.top = 0};
+    int64_t token_count = 0;
+    for (int64_t i = 0; i < m->n; i++) {
+        if (m->lengths[i] < 0 || m->lengths[i] > m->token_count - token_count)
+            return -2;
+        token_count += m->lengths[i];
+    }
+    if (token_count != m->token_count)
+        return -2;
     for (int64_t p = 0; p < q; p++) {
         uint32_t last = (uint32_t)(m->ids[p] > m->stems ? m->ids[p] : m->stems) / PAGE;
         slots.top = last >= slots.top ? last + 1 : slots.top;

@@ -15,7 +15,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-MEND = "run `python hatch_build.py` in a checkout, or install engram again"
+from engram.installation import RECOMPILE
+
+MEND = f"run: python hatch_build.py in a checkout, elsewhere: {RECOMPILE}"
+"""The commands that compile the kernel."""
 
 SIGNATURES = {  # Result, and a letter for each argument.
     "engram_find_rows": (ctypes.c_int64, "plplllpppp"),

@@ -1,13 +1,15 @@
 """Matching and linking of turns in numpy: the reference for kernel.c, and what runs where it is not compiled.
 
-Owns what is found in each turn for each token of a query, and which turns are neighbours. Pure functions over arrays;
-knows no weight and no index. Small arrays are gathered with `take`: indexing takes three to ten times as long.
+Owns how the tokens of a query are matched in turns, and how turns are linked with neighbours and sessions. Pure
+functions over arrays; knows no weight and no index. Small arrays are gathered with `take`: indexing takes three to ten
+times as long.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,8 +24,9 @@ CHANGED = "{rows} or {tokens} is not as it was written"
 """What `gathered` reports of damaged files; the braces are replaced with their paths."""
 
 
-class Language(NamedTuple):
-    """The static table of an analyzer, as arrays."""
+@dataclass(frozen=True, eq=False)
+class Language:
+    """The static table of an analyzer, as arrays. They must not change: the kernel remembers their addresses."""
 
     near: npt.NDArray[np.unsignedinteger]
     """The nearest token ids of each stem: shape (stems, k)."""
@@ -97,16 +100,16 @@ def query_table(
     second: cosine of each slot's token to each other token of `ids`, in steps of 1/255: shape (slots, q).
     """
     q = len(ids)
-    near = [(place, id) for place, id in enumerate(ids) if has_near[place]]
+    near = [(index, id) for index, id in enumerate(ids) if has_near[index]]
     wanted = np.concatenate((np.array(ids, np.int64), *(language.near[id] for _, id in near)))
     slots = np.zeros(max(tokens, int(wanted.max(initial=0)) + 1), np.uint16)
     # A token that occurs twice in `wanted` gets its last slot, so the slots of `ids` are written again.
     slots[wanted] = np.arange(1, len(wanted) + 1)
     slots[wanted[:q]] = np.arange(1, q + 1)
     similarity = np.zeros((len(wanted) + 1, q), np.uint8)
-    for place, id in near:
-        similarity[slots.take(language.near[id]), place] = language.similarity[id]
-        similarity[place + 1, place] = 0
+    for index, id in near:
+        similarity[slots.take(language.near[id]), index] = language.similarity[id]
+        similarity[index + 1, index] = 0
     return slots, similarity
 
 

@@ -1,7 +1,7 @@
-"""The command line: `engram remember`, `engram recall`, and the rest.
+"""The command line: `engram remember`, `engram recall`, and the other commands.
 
 Owns the process edge: every error becomes one line on stderr and an exit code (docs/cli.md), never a traceback. The
-commands are one file a group beside this one; this file imports none of them until it runs.
+commands are in the other modules of this package; they are imported when `main` runs.
 """
 
 from __future__ import annotations
@@ -13,29 +13,29 @@ from collections.abc import Sequence
 from engram.errors import EngramError, MissingExtra
 
 INTERRUPTED = 130
-BUG = 70
+INTERNAL_ERROR = 70
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Run `engram` with `args` (the process's own if None); returns the exit code."""
+    """Run `engram` with `args` (None: the arguments of the process); return the exit code."""
     words = list(sys.argv[1:] if args is None else args) or ["--help"]
     wants_json = "--json" in words[: words.index("--") if "--" in words else None]
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            # A terminal that cannot show a character shows its number.
+            # A character that the terminal cannot show is printed as its number.
             stream.reconfigure(errors="backslashreplace")
     try:
         return _run(words, wants_json)
     except EngramError as error:
-        return _failed(type(error).__name__, str(error), error.exit_code, wants_json)
+        return _fail(type(error).__name__, str(error), error.exit_code, wants_json)
     except OSError as error:
-        return _failed(type(error).__name__, str(error), EngramError.exit_code, wants_json)
+        return _fail(type(error).__name__, str(error), EngramError.exit_code, wants_json)
     except Exception as error:
-        # The edge of the process: what is left is a bug of ours, and is said so.
+        # Process edge: any other exception is a bug, and is reported as one.
         if os.environ.get("ENGRAM_DEBUG"):
             raise
-        message = f"internal error, {type(error).__name__}: {error} (ENGRAM_DEBUG=1 shows where)"
-        return _failed("InternalError", message, BUG, wants_json)
+        message = f"internal error, {type(error).__name__}: {error} (ENGRAM_DEBUG=1 shows the traceback)"
+        return _fail("InternalError", message, INTERNAL_ERROR, wants_json)
 
 
 def _run(words: list[str], wants_json: bool) -> int:
@@ -46,14 +46,14 @@ def _run(words: list[str], wants_json: bool) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("engram"):
             raise
-        raise MissingExtra(f"the command line needs {error.name}; install it with: pip install 'engram[cli]'") from None
+        raise MissingExtra(f"the command line needs {error.name}; run: pip install engram-layer") from None
     try:
         code = command().main(words, prog_name="engram", standalone_mode=False)
     except typer.Abort:
         return INTERRUPTED
     except typer.TyperException as error:
         message = error.format_message()
-        return _failed("UsageError", message, error.exit_code, wants_json, hint=_hint(error))
+        return _fail("UsageError", message, error.exit_code, wants_json, hint=_hint(error))
     return code if isinstance(code, int) else 0
 
 
@@ -62,12 +62,12 @@ def _hint(error: object) -> str:
     return "" if context is None else f" (see: {context.command_path} --help)"
 
 
-def _failed(kind: str, message: str, code: int, wants_json: bool, hint: str = "") -> int:
-    """One line on stderr for people; with --json also an object on stdout, where a program looks for its answer."""
-    from engram.cli.output import one_line
+def _fail(kind: str, message: str, code: int, wants_json: bool, hint: str = "") -> int:
+    """Print an error as one line on stderr, and with --json also as an object on stdout; return the exit code."""
+    from engram.cli.output import escape_line
     from engram.records import to_json
 
     if wants_json:
         sys.stdout.write(to_json({"error": {"type": kind, "message": message, "exit_code": code}}) + "\n")
-    sys.stderr.write(f"engram: {one_line(message)}{hint}\n")
+    sys.stderr.write(f"engram: {escape_line(message)}{hint}\n")
     return code

@@ -1,6 +1,7 @@
-"""Which commands there are, in which order, and when their code is imported.
+"""The table of commands: their order, and when their modules are imported.
 
-Owns the table of commands. Those that need much (chat, bench) are known by name and first line only, until one runs.
+The commands in `LAZY` need large or optional packages. Until one of them runs, only its name and the first line of its
+help are known.
 """
 
 from __future__ import annotations
@@ -12,60 +13,69 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
+from engram import installation
 from engram.cli import care, forget, memories, recall, remember, transfer
 from engram.cli.keys import keys_app
 from engram.cli.options import help_of
 from engram.errors import EngramError, MissingExtra
 
-LATER = {
-    "chat": ("engram.cli.chat", "chat", "Talk with a language model that remembers.", "chat"),
-    "serve": ("engram.cli.serve", "serve", "Serve a memory: put it in front of any model's API.", "serve"),
-    "mcp": ("engram.cli.mcp", "mcp", "Offer a memory to an agent as MCP tools, over stdio.", "serve"),
+LAZY = {
+    "chat": ("chat", "Talk with a language model that remembers."),
+    "serve": ("serve", "Serve a memory: put it in front of any model's API."),
+    "mcp": ("serve", "Offer a memory to an agent as MCP tools, over stdio."),
 }
-"""Commands by name: module, function, first line of the help, the extra that installs what it needs."""
+"""By command: the extra that installs its packages, and the first line of its help. The command `chat` is the function
+`chat` in the module `engram.cli.chat`, and so on."""
 
 
-class Later(TyperCommand):
-    """A command whose module is imported when it runs."""
+class LazyCommand(TyperCommand):
+    """A command whose module is imported when the command runs."""
 
     def __init__(self, name: str) -> None:
-        self._module, self._function, help_text, self._extra = LATER[name]
+        self._extra, help_text = LAZY[name]
         super().__init__(name, help=help_text)
 
     def load(self) -> Any:
-        """The command itself."""
+        """Import and return the command. Raises `MissingExtra` if a package that it needs is not installed."""
+        name = str(self.name)
         try:
-            function = getattr(import_module(self._module), self._function)
+            function = getattr(import_module(f"engram.cli.{name}"), name)
         except ModuleNotFoundError as error:
             if (error.name or "").startswith("engram"):
-                raise EngramError(f"this installation of Engram has no {self.name}: {error}") from None
+                raise EngramError(f"this installation of Engram has no command {name}: {error}") from None
             raise MissingExtra(
-                f"engram {self.name} needs {error.name}; install it with: pip install 'engram[{self._extra}]'"
+                f"engram {name} needs {error.name}; install it with: pip install 'engram-layer[{self._extra}]'"
             ) from None
-        own = typer.Typer(add_completion=False, rich_markup_mode=app.rich_markup_mode)
-        own.command(self.name, help=help_of(function))(function)
-        return get_command(own)
+        single = typer.Typer(add_completion=False, rich_markup_mode=app.rich_markup_mode)
+        single.command(name, help=help_of(function))(function)
+        return get_command(single)
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
-        """Where the run of a command begins."""
-        return self.load().make_context(info_name, args, parent=parent, **extra)
+        """Return the context of one run, or, with `resilient_parsing`, of a shell's completion."""
+        try:
+            command = self.load()
+        except EngramError:
+            if not extra.get("resilient_parsing"):
+                raise
+            # Completion writes no errors: without the packages of the command, only --help is offered.
+            return super().make_context(info_name, args, parent=parent, **extra)
+        return command.make_context(info_name, args, parent=parent, **extra)
 
 
-class Commands(TyperGroup):
-    """All commands, those of `LATER` among them."""
+class CommandGroup(TyperGroup):
+    """All commands, including those of `LAZY`."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """In the order of the help."""
-        return [*super().list_commands(ctx), *LATER]
+        """Return the names of the commands in the order of the help."""
+        return [*super().list_commands(ctx), *LAZY]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """A command by name, or None."""
-        return Later(cmd_name) if cmd_name in LATER else super().get_command(ctx, cmd_name)
+        """Return a command by name, or None."""
+        return LazyCommand(cmd_name) if cmd_name in LAZY else super().get_command(ctx, cmd_name)
 
 
 app = typer.Typer(
-    cls=Commands,
-    add_completion=False,
+    cls=CommandGroup,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["--help", "-h"]},
@@ -76,16 +86,14 @@ def engram(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
 ) -> None:
-    """A memory for language models: keeps what was said, and finds the right part of it.
+    """A memory for language models: stores conversations verbatim and finds the right part of them.
 
     Example:
       engram remember "My dog is called Biscuit."
       engram recall "What is my dog called?"
     """
     if version:
-        from importlib.metadata import version as installed
-
-        typer.echo(f"engram {installed('engram')}")
+        typer.echo(f"engram {installation.version()}")
     elif context.invoked_subcommand is None:
         typer.echo(context.get_help())
 
@@ -111,5 +119,5 @@ app.add_typer(keys_app, name="keys")
 
 
 def command() -> Any:
-    """The whole of it, ready to be run."""
+    """Return the command `engram`, ready to run."""
     return get_command(app)

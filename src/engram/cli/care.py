@@ -1,4 +1,4 @@
-"""`engram doctor` and `engram reindex`: when something is wrong."""
+"""`engram doctor` and `engram reindex`: check and repair a memory."""
 
 from __future__ import annotations
 
@@ -9,26 +9,29 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from engram import accel
-from engram.cli.options import Json, MemoryPath, opened
-from engram.cli.output import answer, note, one_line, size, table
+from engram.cli.options import Json, MemoryPath, open_memory
+from engram.cli.output import escape_line, format_bytes, print_json, print_note, print_table
 from engram.errors import EngramError, MemoryDamaged
+from engram.installation import conflicts
 
 if TYPE_CHECKING:
     from engram.doctor import Report, Salvage
 
 
 def doctor(
-    memory: MemoryPath = None,
+    path: MemoryPath = None,
     save: Annotated[
         Path | None,
-        typer.Option(metavar="NEW", help="Save all that can be read into this new file.", show_default=False),
+        typer.Option(metavar="NEW", help="Save everything that can be read into this new file.", show_default=False),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Look for damage, and save what can be saved. Never changes the memory it looks at.
+    """Look for damage, and save what can be saved. Never changes the memory that it checks.
 
-    Exit code 0: nothing is wrong, or all was saved; 7: the database is damaged; 1: only the index
-    is, or not all could be saved.
+    Names any other installed distribution that also installs a module `engram`.
+
+    Exit code 0: there is no damage, or everything was saved; 7: the database is damaged; 1: only
+    the index is damaged, another distribution conflicts, or not everything could be saved.
 
     Example:
       engram doctor
@@ -37,67 +40,73 @@ def doctor(
     from engram.doctor import examine, salvage
     from engram.opening import default_path
 
-    where = default_path() if memory is None else memory
+    others = conflicts()
+    if not as_json:
+        for other in others:
+            print_note(other.advice)
+    where = default_path() if path is None else path
     if save is None:
         report = examine(where)
         if as_json:
-            answer(dataclasses.asdict(report) | {"healthy": report.healthy, "compiled": accel.available})
+            extra = {"healthy": report.healthy, "compiled": accel.available}
+            print_json(dataclasses.asdict(report) | extra | {"conflicts": [other._asdict() for other in others]})
         else:
-            _show_report(report)
-        if not report.healthy:
+            _print_report(report)
+        if others or not report.healthy:
             raise typer.Exit(MemoryDamaged.exit_code if report.problems else EngramError.exit_code)
         return
-    outcome = salvage(where, save)
+    result = salvage(where, save)
     if as_json:
-        answer(dataclasses.asdict(outcome))
+        print_json(dataclasses.asdict(result))
     else:
-        _show_salvage(outcome)
-    if outcome.lost != 0:
+        _print_salvage(result)
+    if result.lost != 0:
         raise typer.Exit(EngramError.exit_code)
 
 
-def _show_report(report: Report) -> None:
-    table(
+def _print_report(report: Report) -> None:
+    print_table(
         {
             "memory": report.path,
             "database": "damaged" if report.problems else "good",
             "readable": f"{report.readable:,} memories",
             "lost": "unknown" if report.lost is None else f"{report.lost:,}",
             "index": report.index + (f" ({report.unindexed:,} memories not in it)" if report.unindexed else ""),
-            "size": f"{size(report.store_bytes)}, index {size(report.index_bytes)}",
+            "size": f"{format_bytes(report.store_bytes)}, index {format_bytes(report.index_bytes)}",
             "recall": accel.status,
         }
     )
     for problem in report.problems:
-        typer.echo(f"- {one_line(problem)}")
+        typer.echo(f"- {escape_line(problem)}")
     if report.problems and report.readable:
-        typer.echo(f"save what can be read: engram doctor --memory {one_line(report.path)} --save NEW.db")
+        typer.echo(f"save what can be read: engram doctor --memory {escape_line(report.path)} --save NEW.db")
     elif report.index.startswith("damaged"):
-        typer.echo("make the index again: engram reindex")
+        typer.echo("rebuild the index: engram reindex")
 
 
-def _show_salvage(outcome: Salvage) -> None:
-    typer.echo(f"{outcome.saved:,} memories saved to {one_line(outcome.target)}")
-    if outcome.unnamed:
-        typer.echo(f'{outcome.unnamed:,} had lost a name of theirs, which is now "recovered-<number>"')
-    if outcome.lost is None:
-        note("how many are lost is unknown: what lists them is damaged, too")
-    elif outcome.lost:
-        note(f"{outcome.lost:,} are lost; --json lists their ids")
+def _print_salvage(result: Salvage) -> None:
+    typer.echo(f"{result.saved:,} memories saved to {escape_line(result.target)}")
+    if result.unnamed:
+        typer.echo(f'{result.unnamed:,} of them had lost a name, which is now "recovered-<number>"')
+    if result.lost is None:
+        print_note("the number of lost memories is unknown: the list of memories is damaged, too")
+    elif result.lost:
+        print_note(f"{result.lost:,} are lost; --json lists their ids")
 
 
-def reindex(memory: MemoryPath = None, as_json: Json = False) -> None:
-    """Make the index again from the memories.
+def reindex(path: MemoryPath = None, as_json: Json = False) -> None:
+    """Rebuild the index from the stored memories.
 
-    Never needed in good health: what is missing, damaged or behind makes itself.
+    Not needed in normal operation: an index that is missing, damaged or behind is rebuilt
+    automatically.
 
     Example:
       engram reindex --memory assistant.db
     """
-    with opened(memory) as kept:
-        kept.reindex()
-        found = kept.stats()
+    with open_memory(path) as memory:
+        memory.reindex()
+        stats = memory.stats()
     if as_json:
-        answer({"engrams": found.engrams, "unindexed": found.unindexed, "index_bytes": found.index_bytes})
+        print_json({"engrams": stats.engrams, "unindexed": stats.unindexed, "index_bytes": stats.index_bytes})
     else:
-        typer.echo(f"{found.engrams:,} memories indexed, {size(found.index_bytes)}")
+        typer.echo(f"{stats.engrams:,} memories indexed, {format_bytes(stats.index_bytes)}")

@@ -1,6 +1,6 @@
-"""`engram keys`: who may call the server, and for which namespaces.
+"""`engram keys`: creates, lists and revokes the keys of the server.
 
-Owns the commands' options and what they print. What a key is, and how it is kept, is `engram.serve.access`.
+Owns the options of the commands and their output. The form and the storage of a key belong to `engram.serve.auth.keys`.
 """
 
 from __future__ import annotations
@@ -14,122 +14,126 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from engram.cli.options import Json, MemoryPath, UsageError, help_of
-from engram.cli.output import answer, note, one_line
+from engram.cli.output import escape_line, print_json, print_note
 from engram.errors import NotFound
 
 if TYPE_CHECKING:
-    from engram.serve.auth.access import Keys
-    from engram.serve.conversations.log import KeyRow
+    from engram.serve.auth.keys import KeyRow, KeyStore
 
 
 def create(
     namespace: Annotated[
-        str | None, typer.Option("--namespace", "-n", metavar="NAME", help="For this namespace.", show_default=False)
+        str | None, typer.Option("--namespace", "-n", metavar="NAME", help="Cover this namespace.", show_default=False)
     ] = None,
     prefix: Annotated[
         str | None,
-        typer.Option("--prefix", metavar="PREFIX", help="For the namespaces that begin so.", show_default=False),
+        typer.Option(
+            "--prefix", metavar="PREFIX", help="Cover the namespaces that begin with this.", show_default=False
+        ),
     ] = None,
-    admin: Annotated[bool, typer.Option("--admin", help="For all namespaces, and the figures of the server.")] = False,
-    read: Annotated[bool, typer.Option(help="May recall, list and export.")] = True,
-    write: Annotated[bool, typer.Option(help="May remember.")] = True,
-    erase: Annotated[bool, typer.Option(help="May forget and erase.")] = False,
+    admin: Annotated[
+        bool, typer.Option("--admin", help="Cover all namespaces, and allow reading the server's metrics.")
+    ] = False,
+    read: Annotated[bool, typer.Option(help="Allow recall, list and export.")] = True,
+    write: Annotated[bool, typer.Option(help="Allow remember.")] = True,
+    erase: Annotated[bool, typer.Option(help="Allow forget and erase.")] = False,
     name: Annotated[
-        str | None, typer.Option("--name", metavar="NAME", help="What it is for, to know it by.", show_default=False)
+        str | None,
+        typer.Option("--name", metavar="NAME", help="A name that tells you what the key is for.", show_default=False),
     ] = None,
     memory: MemoryPath = None,
     as_json: Json = False,
 ) -> None:
-    """Make a key, and print it: once, because only a hash of it is kept.
+    """Create a key and print it. It is shown once: only a hash of the key is stored.
 
-    Callers send it as X-Engram-Key, or as Authorization: Bearer. As soon as there is a key, the
-    server answers nobody without one, also one that runs already.
+    Callers send the key as X-Engram-Key, or as Authorization: Bearer. As soon as a key exists,
+    the server refuses callers without one; a running server notices within a second.
 
     Example:
       engram keys create --namespace ana --name laptop
       engram keys create --prefix team- --erase
     """
     if [namespace is not None, prefix is not None, admin].count(True) != 1:
-        raise UsageError("name what the key is for: --namespace, --prefix or --admin")
-    with opened(memory) as book:
-        key_id, key = book.create(
+        raise UsageError("say which namespaces the key covers: --namespace, --prefix or --admin")
+    with opened(memory) as store:
+        key_id, key = store.create(
             name=name, namespace=namespace, prefix=prefix, admin=admin, read=read, write=write, erase=erase
         )
-        row = next(row for row in book.list() if row.key_id == key_id)
+        row = next(row for row in store.list() if row.key_id == key_id)
     if as_json:
-        answer(record(row) | {"key": key})
+        print_json(record(row) | {"key": key})
     else:
         typer.echo(key)
-        note(f"key {key_id}, for {covers(row)}, may {rights(row)}; it is shown only now")
+        print_note(f"key {key_id} covers {covers(row)} and allows {rights(row)}; it is shown only now")
 
 
 def list_keys(memory: MemoryPath = None, as_json: Json = False) -> None:
-    """List the keys, those that were revoked too; the keys themselves are not kept.
+    """List all keys, revoked ones too: their ids and rights, never the keys themselves.
 
-    With --json, one object a line.
+    With --json, print one object on each line.
 
     Example:
       engram keys list --memory assistant.db
     """
     rows: Sequence[KeyRow] = []
-    if os.path.exists(book_path(memory)):
-        with opened(memory) as book:
-            rows = book.list()
+    if os.path.exists(database_path(memory)):
+        with opened(memory) as store:
+            rows = store.list()
     if as_json:
         for row in rows:
-            answer(record(row))
+            print_json(record(row))
         return
     for row in rows:
         state = "" if row.revoked is None else f"  revoked {row.revoked:%Y-%m-%d %H:%M}"
-        called = "" if row.name is None else f"  ({row.name})"
-        line = f"{row.key_id}  {row.created:%Y-%m-%d %H:%M}  {rights(row):<18}  {covers(row)}{called}{state}"
-        typer.echo(one_line(line))
+        name = "" if row.name is None else f"  ({row.name})"
+        line = f"{row.key_id}  {row.created:%Y-%m-%d %H:%M}  {rights(row):<18}  {covers(row)}{name}{state}"
+        typer.echo(escape_line(line))
     if not rows:
-        note("no keys: the server serves this machine only, and everybody on it")
+        print_note("no keys: the server accepts connections from this machine only, from every user of it")
 
 
 def revoke(
-    id: Annotated[str, typer.Argument(help="The id of the key, as list shows it.", show_default=False)],
+    id: Annotated[str, typer.Argument(help="The id of the key, from engram keys list.", show_default=False)],
     memory: MemoryPath = None,
     as_json: Json = False,
 ) -> None:
-    """Let a key be valid no longer; a running server knows it within a second.
+    """Revoke a key. A running server refuses it within a second.
 
-    Revoking the last key does not open the server: who calls then needs a new one.
+    Revoking the last key does not open the server: callers then need a new key.
 
     Example:
       engram keys revoke 3f9c0a1b2d4e
     """
-    if not os.path.exists(book_path(memory)):
-        raise NotFound(f"there are no keys at {book_path(memory)}; engram keys create makes one")
-    with opened(memory) as book:
-        book.revoke(id)
+    if not os.path.exists(database_path(memory)):
+        raise NotFound(f"there are no keys at {database_path(memory)}; engram keys create creates one")
+    with opened(memory) as store:
+        store.revoke(id)
     if as_json:
-        answer({"revoked": id})
+        print_json({"revoked": id})
     else:
-        typer.echo(f"revoked {one_line(id)}")
+        typer.echo(f"revoked {escape_line(id)}")
 
 
 @contextmanager
-def opened(memory: Path | None) -> Iterator[Keys]:
-    """The keys of a memory; the file that holds them is made if it is not there."""
-    from engram.serve.auth.access import Keys
-    from engram.serve.conversations.log import ServerDatabase
+def opened(memory: Path | None) -> Iterator[KeyStore]:
+    """Open the keys of a memory; create the file that holds them if it is missing."""
+    from engram.serve.auth.keys import KeyStore
+    from engram.serve.database import ServerDatabase
 
-    with ServerDatabase(book_path(memory)) as ledger:
-        yield Keys(ledger)
+    with ServerDatabase(database_path(memory)) as database:
+        yield KeyStore(database)
 
 
-def book_path(memory: Path | None) -> str:
-    """Where the keys of a memory lie."""
+def database_path(memory: Path | None) -> str:
+    """Return the path of the server database that holds the keys of a memory."""
     from engram.opening import default_path
-    from engram.serve.conversations.log import server_database_path
+    from engram.serve.database import server_database_path
 
     return server_database_path(default_path() if memory is None else memory)
 
 
 def record(row: KeyRow) -> dict[str, object]:
-    """A key as JSON values."""
+    """Return a key as JSON values."""
     return {
         "id": row.key_id,
         "name": row.name,
@@ -145,21 +149,21 @@ def record(row: KeyRow) -> dict[str, object]:
 
 
 def covers(row: KeyRow) -> str:
-    """What a key is for."""
+    """Return which namespaces a key covers, in words."""
     if row.admin:
         return "all namespaces"
     return f"the namespace {row.namespace}" if row.prefix is None else f"the namespaces {row.prefix}..."
 
 
 def rights(row: KeyRow) -> str:
-    """What a key may do."""
+    """Return which rights a key has, in words."""
     return ", ".join(right for right in ("read", "write", "erase") if getattr(row, right))
 
 
 def keys(context: typer.Context) -> None:
-    """Make, list and revoke the keys of the server.
+    """Create, list and revoke the keys of the server.
 
-    They lie beside the memory, in the file PATH.serve.
+    They are stored next to the memory, in the file PATH.serve.
 
     Example:
       engram keys create --namespace ana

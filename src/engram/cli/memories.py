@@ -1,4 +1,4 @@
-"""`engram memories` and `engram stats`: what is there."""
+"""`engram memories` and `engram stats`: list the contents of a memory."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from engram.cli.options import After, AnyNamespace, Before, Json, Kinds, MemoryPath, OnlySession, opened
-from engram.cli.output import answer, note, one_line, show, size, table
+from engram.cli.options import After, AnyNamespace, Before, Json, Kinds, MemoryPath, OnlySession, open_memory
+from engram.cli.output import escape_line, format_bytes, print_engram, print_json, print_note, print_table
 from engram.engram import DEFAULT_NAMESPACE
 from engram.records import to_record
 
@@ -19,34 +19,32 @@ def memories(
     before: Before = None,
     after: After = None,
     kind: Kinds = None,
-    limit: Annotated[int, typer.Option("--limit", "-l", min=1, help="How many at most.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", "-l", min=1, help="Maximum number of memories.")] = 20,
     after_id: Annotated[
         str | None,
-        typer.Option(
-            metavar="ID", help="The first ones after this one, instead of the last ones there are.", show_default=False
-        ),
+        typer.Option(metavar="ID", help="The first ones after this one, instead of the last ones.", show_default=False),
     ] = None,
     namespaces: Annotated[bool, typer.Option("--namespaces", help="List the namespaces instead.")] = False,
     sessions: Annotated[bool, typer.Option("--sessions", help="List the sessions of the namespace instead.")] = False,
-    memory: MemoryPath = None,
+    path: MemoryPath = None,
     as_json: Json = False,
 ) -> None:
-    """List memories, the last ones, in the order in which they were remembered.
+    """List the last memories, in the order in which they were remembered.
 
-    With --json, one object a line.
+    With --json, one object per line.
 
     Example:
       engram memories --namespace ana --limit 50
       engram memories --sessions --namespace ana
     """
-    with opened(memory) as kept:
+    with open_memory(path) as memory:
         if namespaces or sessions:
-            named = kept.namespaces() if namespaces else kept.sessions(namespace or DEFAULT_NAMESPACE)
-            counts("namespace" if namespaces else "session", named, as_json)
+            counts = memory.namespaces() if namespaces else memory.sessions(namespace or DEFAULT_NAMESPACE)
+            print_counts("namespace" if namespaces else "session", counts, as_json)
             return
         newest = after_id is None
-        shown = list(
-            kept.engrams(
+        engrams = list(
+            memory.engrams(
                 namespace=namespace,
                 session=session,
                 before=before,
@@ -58,46 +56,46 @@ def memories(
             )
         )
         if newest:
-            shown.reverse()
-    for engram in shown:
+            engrams.reverse()
+    for engram in engrams:
         if as_json:
-            answer(to_record(engram))
+            print_json(to_record(engram))
         else:
-            show(engram, namespace=namespace is None)
-    if not shown:
-        note("no memories")
+            print_engram(engram, namespace=namespace is None)
+    if not engrams:
+        print_note("no memories")
 
 
-def counts(what: str, named: list[tuple[str, int]], as_json: bool) -> None:
-    """Names with how many memories they hold."""
-    for name, count in named:
+def print_counts(label: str, counts: list[tuple[str, int]], as_json: bool) -> None:
+    """Print names (of `label`s: namespaces or sessions) with their number of memories."""
+    for name, count in counts:
         if as_json:
-            answer({what: name, "engrams": count})
+            print_json({label: name, "engrams": count})
         else:
-            typer.echo(f"{count:>9,}  {one_line(name)}")
+            typer.echo(f"{count:>9,}  {escape_line(name)}")
 
 
-def stats(memory: MemoryPath = None, as_json: Json = False) -> None:
-    """Show the memory in numbers.
+def stats(path: MemoryPath = None, as_json: Json = False) -> None:
+    """Show the figures of the memory.
 
     Example:
       engram stats --memory assistant.db
     """
-    with opened(memory) as kept:
-        found = kept.stats()
+    with open_memory(path) as memory:
+        figures = memory.stats()
     if as_json:
-        answer(dataclasses.asdict(found))
+        print_json(dataclasses.asdict(figures))
         return
-    table(
+    print_table(
         {
-            "memory": found.path,
-            "memories": f"{found.engrams:,}",
-            "namespaces": f"{found.namespaces:,}",
-            "sessions": f"{found.sessions:,}",
-            "not indexed yet": f"{found.unindexed:,}",
-            "store": size(found.store_bytes),
-            "index": size(found.index_bytes),
+            "memory": figures.path,
+            "memories": f"{figures.engrams:,}",
+            "namespaces": f"{figures.namespaces:,}",
+            "sessions": f"{figures.sessions:,}",
+            "not indexed yet": f"{figures.unindexed:,}",
+            "store": format_bytes(figures.store_bytes),
+            "index": format_bytes(figures.index_bytes),
         }
     )
-    if found.index_trouble:
-        note(f"the index cannot be used: {found.index_trouble}; engram reindex makes it again")
+    if figures.index_trouble:
+        print_note(f"the index cannot be used: {figures.index_trouble}; engram reindex rebuilds it")

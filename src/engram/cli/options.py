@@ -1,7 +1,7 @@
-"""Options that several commands share, and how their values are read.
+"""Options that several commands share, and the parsing of their values.
 
-Owns their names and help, and where the memory lies: --memory, else ENGRAM_MEMORY (read by the option, when a command
-runs), else the user's own.
+Owns their names and help, and the location of the memory: --memory, else ENGRAM_MEMORY (read by the option when a
+command runs), else the default path of the user.
 """
 
 from __future__ import annotations
@@ -16,21 +16,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from engram.errors import InvalidEngram, NotFound
+from engram.times import as_utc, parse_time
 
 if TYPE_CHECKING:
     from engram.memory import Memory
 
 
 class UsageError(typer.TyperException):
-    """The options do not go together, or one of them cannot be understood."""
+    """Options that contradict each other, or a value that cannot be parsed."""
 
     exit_code = 2
 
 
-def parse_time(text: str | datetime) -> datetime:
-    """A time from ISO 8601; one without a zone is taken as UTC."""
-    from engram.times import as_utc, parse_time
-
+def time_option(text: str | datetime) -> datetime:
+    """Return the time in ISO 8601 text, in UTC. Raises `typer.BadParameter` if it is no such text."""
     if isinstance(text, datetime):
         return text
     try:
@@ -46,7 +45,7 @@ MemoryPath = Annotated[
         "-m",
         envvar="ENGRAM_MEMORY",
         metavar="PATH",
-        help="The memory's file. Default: your own.",
+        help="The file of the memory. Default: the user's memory.",
         show_default=False,
     ),
 ]
@@ -62,39 +61,40 @@ OnlySession = Annotated[
 Before = Annotated[
     datetime | None,
     typer.Option(
-        parser=parse_time,
+        parser=time_option,
         metavar="TIME",
-        help="Only what was said before this time (ISO 8601, UTC if it names no zone).",
+        help="Only memories before this time (ISO 8601; UTC if it has no zone).",
         show_default=False,
     ),
 ]
 After = Annotated[
     datetime | None,
-    typer.Option(
-        parser=parse_time, metavar="TIME", help="Only what was said at this time or after it.", show_default=False
-    ),
+    typer.Option(parser=time_option, metavar="TIME", help="Only memories at this time or later.", show_default=False),
 ]
 Kinds = Annotated[
     list[str] | None,
     typer.Option(
-        "--kind", metavar="KIND", help="Only this kind (turn, fact, ...); may be given again.", show_default=False
+        "--kind", metavar="KIND", help="Only this kind (turn, fact, ...). Can be repeated.", show_default=False
     ),
 ]
 
 
 def help_of(function: Callable[..., object]) -> str:
-    """A command's help from its docstring: the lines of its example stay lines."""
+    """Return the help of a command from its docstring; the lines of its example are not joined."""
     return cleandoc(function.__doc__ or "").replace("\n\nExample:\n", "\n\n\b\nExample:\n")
 
 
 @contextmanager
-def opened(path: Path | None, *, make: bool = False) -> Iterator[Memory]:
-    """The memory, closed in the end. Unless `make`, one that is not there is an error: a typing error, most likely."""
+def open_memory(path: Path | None, *, create: bool = False) -> Iterator[Memory]:
+    """Open the memory at `path` (None: the user's memory) and close it at the end.
+
+    Raises `NotFound` if it does not exist, unless `create`: a missing memory is usually a typing error.
+    """
     from engram.memory import Memory
     from engram.opening import default_path
 
     where = default_path() if path is None else path
-    if not make and str(where) != ":memory:" and not where.exists():
-        raise NotFound(f"there is no memory at {where}; engram remember or engram import makes one")
+    if not create and str(where) != ":memory:" and not where.exists():
+        raise NotFound(f"there is no memory at {where}; engram remember or engram import creates one")
     with Memory(where) as memory:
         yield memory

@@ -1,6 +1,6 @@
-"""What goes to the terminal or to a program.
+"""Output for the terminal or for a program.
 
-Owns the escaping: what a memory holds was written by anybody, and must not move the cursor, ring, or change colours.
+Owns the escaping: a memory contains text of any origin, and must not move the cursor, ring the bell, or change colours.
 """
 
 from __future__ import annotations
@@ -17,55 +17,55 @@ if TYPE_CHECKING:
     from engram.engram import Engram
 
 CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
-"""All that a terminal may obey, except newline and tab; and the marks that turn the direction of reading over."""
+"""Characters that control a terminal, except newline and tab, and marks that change the direction of reading."""
 
 
-def safe(text: str) -> str:
-    """`text` with what a terminal would obey spelled out, as in Python."""
-    return CONTROLS.sub(_spelled, text)
+def escape(text: str) -> str:
+    """Return `text` with control characters as escape sequences of Python."""
+    return CONTROLS.sub(_escaped, text)
 
 
-def one_line(text: str) -> str:
-    """`safe`, and on one line."""
-    return safe(text).replace("\n", "\\n").replace("\t", "\\t")
+def escape_line(text: str) -> str:
+    """Return `text` escaped, on one line."""
+    return escape(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
-def _spelled(found: re.Match[str]) -> str:
-    number = ord(found[0])
+def _escaped(match: re.Match[str]) -> str:
+    number = ord(match[0])
     return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
 
 
-def answer(value: object) -> None:
-    """One JSON value as a line on stdout."""
+def print_json(value: object) -> None:
+    """Print a JSON value as one line on stdout."""
     typer.echo(to_json(value))
 
 
-def note(text: str) -> None:
-    """Something beside the answer, on stderr."""
-    typer.echo(one_line(text), err=True)
+def print_note(text: str) -> None:
+    """Print a remark on stderr."""
+    typer.echo(escape_line(text), err=True)
 
 
-def show(engram: Engram, *, head: str = "", namespace: bool = False) -> None:
-    """An engram for people: a line of what, when and who; the text; the id."""
+def print_engram(engram: Engram, *, prefix: str = "", namespace: bool = False) -> None:
+    """Print an engram for people: a line with time, speaker and session, the text, and the id."""
     who = engram.speaker or engram.role
     where = f"{engram.namespace} / {engram.session}" if namespace else engram.session
     kind = "" if engram.kind == "turn" else f"  {engram.kind}"
-    title = f"{head}{engram.at:%Y-%m-%d %H:%M}  {who}  ({where}){kind}"
-    typer.echo(typer.style(one_line(title), bold=True))
-    for line in safe(engram.text).split("\n"):
+    title = f"{prefix}{engram.at:%Y-%m-%d %H:%M}  {who}  ({where}){kind}"
+    typer.echo(typer.style(escape_line(title), bold=True))
+    for line in escape(engram.text).split("\n"):
         typer.echo(f"    {line}")
     typer.echo(typer.style(f"    {engram.id}", dim=True))
 
 
-def table(rows: Mapping[str, object]) -> None:
-    """Names and values, one pair a line."""
+def print_table(rows: Mapping[str, object]) -> None:
+    """Print names and values, one pair per line."""
     width = max(map(len, rows), default=0)
     for name, value in rows.items():
-        typer.echo(f"{name:<{width}}  {one_line(str(value))}")
+        typer.echo(f"{name:<{width}}  {escape_line(str(value))}")
 
 
-def size(count: int) -> str:
-    """Bytes, readable."""
+def format_bytes(count: int) -> str:
+    """Return a number of bytes with a unit."""
     amount = float(count)
     for unit in ("bytes", "KiB", "MiB", "GiB"):
         if amount < 1024 or unit == "GiB":

@@ -9,47 +9,49 @@ from typing import Annotated
 
 import typer
 
-from engram.cli.options import Json, MemoryPath, Namespace, UsageError, opened, parse_time
-from engram.cli.output import answer, one_line
+from engram.cli.options import Json, MemoryPath, Namespace, UsageError, open_memory, time_option
+from engram.cli.output import escape_line, print_json
+from engram.engram import DEFAULT_NAMESPACE, DEFAULT_SESSION
 from engram.errors import InvalidEngram
 from engram.records import to_record
 
 
 def remember(
-    text: Annotated[str, typer.Argument(help="What was said; - reads it from stdin.", show_default=False)],
-    namespace: Namespace = "default",
-    session: Annotated[str, typer.Option("--session", "-s", metavar="NAME", help="The conversation.")] = "default",
+    text: Annotated[str, typer.Argument(help="The text; - reads it from stdin.", show_default=False)],
+    namespace: Namespace = DEFAULT_NAMESPACE,
+    session: Annotated[str, typer.Option("--session", "-s", metavar="NAME", help="The session.")] = DEFAULT_SESSION,
     role: Annotated[str, typer.Option(help="user, assistant, system or tool.")] = "user",
-    speaker: Annotated[str | None, typer.Option(metavar="NAME", help="Who said it.", show_default=False)] = None,
+    speaker: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The name of the speaker.", show_default=False)
+    ] = None,
     at: Annotated[
         datetime | None,
         typer.Option(
-            parser=parse_time,
+            parser=time_option,
             metavar="TIME",
-            help="When it was said (ISO 8601, UTC if it names no zone). Default: now.",
+            help="The time of the turn (ISO 8601; UTC if it has no zone). Default: now.",
             show_default=False,
         ),
     ] = None,
     kind: Annotated[str, typer.Option(help="turn, fact, summary, ...")] = "turn",
-    source: Annotated[str | None, typer.Option(help="Where it came from.", show_default=False)] = None,
+    source: Annotated[str | None, typer.Option(help="The origin of the text.", show_default=False)] = None,
     metadata: Annotated[
-        str | None, typer.Option(metavar="JSON", help="A JSON object to keep with it.", show_default=False)
+        str | None, typer.Option(metavar="JSON", help="A JSON object to store with it.", show_default=False)
     ] = None,
-    memory: MemoryPath = None,
+    path: MemoryPath = None,
     as_json: Json = False,
 ) -> None:
-    """Keep something that was said. When the command ends, it is durable.
+    """Store a text verbatim. When the command ends, the text is durable.
 
-    Prints its id. Of a text from stdin, one newline at the end is left out.
+    Prints the id of the new memory. One newline at the end of a text from stdin is removed.
 
     Example:
       engram remember "My dog is called Biscuit." --speaker Ana
       pbpaste | engram remember - --session 2026-03-02
     """
-    said = stdin_text() if text == "-" else text
-    with opened(memory, make=True) as kept:
-        engram = kept.remember(
-            said,
+    with open_memory(path, create=True) as memory:
+        engram = memory.remember(
+            stdin_text() if text == "-" else text,
             namespace=namespace,
             session=session,
             role=role,
@@ -60,13 +62,13 @@ def remember(
             metadata=None if metadata is None else json_object(metadata),
         )
     if as_json:
-        answer(to_record(engram))
+        print_json(to_record(engram))
     else:
-        typer.echo(one_line(engram.id))
+        typer.echo(escape_line(engram.id))
 
 
 def stdin_text() -> str:
-    """What stdin holds, as UTF-8, without one newline at its end."""
+    """Return stdin as UTF-8 text, without one newline at its end. Raises `InvalidEngram` if it is not UTF-8."""
     try:
         text = sys.stdin.buffer.read().decode()
     except UnicodeDecodeError as error:
@@ -75,7 +77,7 @@ def stdin_text() -> str:
 
 
 def json_object(text: str) -> dict[str, object]:
-    """The JSON object in an option's value."""
+    """Return the JSON object in the value of an option. Raises `UsageError` if it is not a JSON object."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:

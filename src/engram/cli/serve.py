@@ -1,6 +1,6 @@
 """`engram serve`: memory for any model, by changing one URL.
 
-Owns the options and where their values come from. Knows nothing of HTTP; that is `engram.serve`.
+Owns the command's options and the sources of their values. Knows nothing of HTTP; that is `engram.serve`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from engram.cli.options import MemoryPath
 from engram.opening import default_path
 from engram.serve.http.logs import set_up
 from engram.serve.server import serve as run
-from engram.serve.settings import Settings
+from engram.serve.settings import RelayMode, Settings
 
 DEFAULTS = Settings(memory="")
 
@@ -33,43 +33,48 @@ def serve(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="The environment variable that holds the key for it. Default: each caller's own key is sent.",
+            help="The environment variable with the key for it. Default: each caller's key is forwarded.",
             show_default=False,
         ),
     ] = None,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = DEFAULTS.host,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0: any that is free.")] = DEFAULTS.port,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0: any free port.")] = DEFAULTS.port,
     namespace: Annotated[
-        str, typer.Option("--namespace", "-n", metavar="NAME", help="Whose memory it is if a request does not say.")
+        str, typer.Option("--namespace", "-n", metavar="NAME", help="The namespace of requests that name none.")
     ] = DEFAULTS.namespace,
-    budget: Annotated[int, typer.Option(min=0, help="Tokens of notes put into a request, at most.")] = DEFAULTS.budget,
-    notes: Annotated[int, typer.Option(min=0, help="Memories put into a request, at most.")] = DEFAULTS.notes,
+    budget: Annotated[int, typer.Option(min=0, help="Maximum tokens of notes in a request.")] = DEFAULTS.budget,
+    notes: Annotated[int, typer.Option(min=0, help="Maximum number of notes in a request.")] = DEFAULTS.notes,
     least_score: Annotated[
-        float, typer.Option(min=0, max=1, help="The score that a memory must have to be put in.")
+        float, typer.Option(min=0, max=1, help="Minimum score of a memory to become a note.")
     ] = DEFAULTS.least_score,
     sticky: Annotated[
-        bool, typer.Option("--sticky", help="Give earlier messages the notes back that they had (see docs/serve.md).")
+        bool, typer.Option("--sticky", help="Give earlier messages their notes back (see docs/serve.md).")
     ] = DEFAULTS.sticky,
     deadline: Annotated[
         float, typer.Option(min=1, metavar="MS", help="Milliseconds that a request waits for memory.")
     ] = DEFAULTS.deadline * 1000,
-    max_body: Annotated[int, typer.Option(min=1, metavar="MIB", help="MiB of a request, at most.")] = (
+    max_body: Annotated[int, typer.Option(min=1, metavar="MIB", help="Maximum size of a request in MiB.")] = (
         DEFAULTS.most_body >> 20
     ),
     allow_host: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Another name that the server is called by; * for any. May be given again."),
+        typer.Option(metavar="NAME", help="Another name by which clients may call the server; * for any. Repeatable."),
     ] = None,
     cors_origin: Annotated[
         list[str] | None,
-        typer.Option(metavar="ORIGIN", help="A web page's origin that may call it. May be given again."),
+        typer.Option(metavar="ORIGIN", help="The origin of web pages that may call the server. Repeatable."),
     ] = None,
-    log_text: Annotated[bool, typer.Option("--log-text", help="Let the log hold what was said.")] = DEFAULTS.log_text,
+    relay: Annotated[
+        RelayMode, typer.Option(help="How streams are relayed: fast, plain, or fast if its self-test succeeds (auto).")
+    ] = DEFAULTS.relay,
+    log_text: Annotated[
+        bool, typer.Option("--log-text", help="Allow text of messages in the log.")
+    ] = DEFAULTS.log_text,
 ) -> None:
     r"""Serve a memory: put it in front of any model's API by changing one URL.
 
-    Applications call http://127.0.0.1:8100/v1 in the place of the model's API, and the model remembers. The memory
-    itself is under /memory (docs at /docs) and /mcp. Without --upstream an embedded small model answers.
+    Applications call http://127.0.0.1:8100/v1 instead of the model's API, and the model remembers. The memory itself is
+    under /memory (documented at /docs) and /mcp. Without --upstream an embedded small model answers.
 
     Example:
       engram serve --upstream https://api.openai.com/v1
@@ -84,6 +89,7 @@ def serve(
             port=port,
             upstream=upstream,
             upstream_key_env=upstream_key_env,
+            relay=relay,
             namespace=namespace,
             budget=budget,
             notes=notes,

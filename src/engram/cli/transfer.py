@@ -12,81 +12,78 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engram.cli.options import After, AnyNamespace, Before, Json, Kinds, MemoryPath, Namespace, OnlySession, opened
-from engram.cli.output import answer, note, one_line
+from engram.cli.options import After, AnyNamespace, Before, Json, Kinds, MemoryPath, Namespace, OnlySession, open_memory
+from engram.cli.output import escape_line, print_json, print_note
+from engram.engram import DEFAULT_NAMESPACE
 from engram.errors import EngramError
 
 if TYPE_CHECKING:
     from engram.formats.items import Item
-    from engram.formats.loading import Outcome
-    from engram.formats.reading import Reading
+    from engram.formats.loading import ImportResult
+    from engram.formats.reading import ImportFile
     from engram.memory import Memory
 
-SHOWN_PROBLEMS = 50
-"""Problems that are named on a terminal; --json names all."""
+MAX_PRINTED_PROBLEMS = 50
+"""Problems that are printed on a terminal; --json lists all."""
 
 
 def import_files(
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help="The files; - is stdin.", show_default=False)],
-    namespace: Namespace = "default",
+    namespace: Namespace = DEFAULT_NAMESPACE,
     branches: Annotated[
         bool,
-        typer.Option(help="Keep a ChatGPT conversation's other branches too (replies made again, reworded questions)."),
+        typer.Option(help="Import the other branches of a ChatGPT conversation too (regenerated replies, edits)."),
     ] = True,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only read; write nothing.")] = False,
-    memory: MemoryPath = None,
+    path: MemoryPath = None,
     as_json: Json = False,
 ) -> None:
     """Import conversations: JSON Lines, a ChatGPT or Claude export, LoCoMo's JSON.
 
-    The format is told by what is in the file, which may be a .zip as the service sends it, or gzip.
-    Importing twice doubles nothing, and a newer export adds what is new. What cannot be read is
-    named with its place, the rest is kept, and the exit code is 1. The namespace is for what
-    names none itself.
+    The format is recognised by the content of the file, which can be the .zip of an export or
+    compressed with gzip. Importing a file twice adds nothing, and a newer export adds only what is
+    new. What cannot be read is reported with its location, the rest is imported, and the exit code
+    is 1. --namespace is for turns whose source names no namespace.
 
     Example:
       engram import chatgpt-export.zip --namespace ana
       engram import notes.jsonl --dry-run
     """
-    with nullcontext(None) if dry_run else opened(memory, make=True) as kept:
-        total, formats = _import(files, namespace, branches, kept, quiet=as_json)
-        if kept is not None and total.remembered:
-            _index(kept)
+    with nullcontext(None) if dry_run else open_memory(path, create=True) as memory:
+        total, formats = _import(files, namespace, branches, memory, quiet=as_json)
+        if memory is not None and total.remembered:
+            _flush_index(memory)
     if as_json:
-        answer(_summary(total, formats, dry_run))
+        print_json(_summary(total, formats, dry_run))
     else:
-        _report(total, dry_run)
+        _print_result(total, dry_run)
     if total.problems:
         raise typer.Exit(EngramError.exit_code)
 
 
 def _import(
-    files: list[str], namespace: str, branches: bool, kept: Memory | None, *, quiet: bool
-) -> tuple[Outcome, Counter[str]]:
-    from engram.formats.items import Settings
-    from engram.formats.loading import Outcome, load
-    from engram.formats.reading import Reading
+    files: list[str], namespace: str, branches: bool, memory: Memory | None, *, quiet: bool
+) -> tuple[ImportResult, Counter[str]]:
+    """Import files; return the total of their results, and the number of objects of each format."""
+    from engram.formats.items import ImportSettings
+    from engram.formats.loading import ImportResult, load
+    from engram.formats.reading import ImportFile
 
-    settings = Settings(datetime.now(UTC), namespace, branches)
-    total, formats = Outcome(), Counter[str]()
-    for file in files:
-        reading = Reading(file, settings, sys.stdin.buffer if file == "-" else None)
-        with _progress(reading, quiet) as items:
-            outcome = load(items, kept)
-        total.read += outcome.read
-        total.remembered += outcome.remembered
-        total.already_there += outcome.already_there
-        total.left_out += outcome.left_out
-        total.problems += outcome.problems
-        formats += reading.formats
+    settings = ImportSettings(datetime.now(UTC), namespace, branches)
+    total, formats = ImportResult(), Counter[str]()
+    for name in files:
+        file = ImportFile(name, settings, sys.stdin.buffer if name == "-" else None)
+        with _progress_bar(file, quiet) as items:
+            total.add(load(items, memory))
+        formats += file.formats
     return total, formats
 
 
 @contextmanager
-def _progress(reading: Reading, quiet: bool) -> Iterator[Iterable[Item]]:
-    """The items of a file, with a bar on stderr as they are taken, if somebody looks."""
+def _progress_bar(file: ImportFile, quiet: bool) -> Iterator[Iterable[Item]]:
+    """Yield the items of a file; show their progress on stderr if it is a terminal."""
     if quiet or not sys.stderr.isatty():
-        yield reading
+        yield file
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -98,29 +95,35 @@ def _progress(reading: Reading, quiet: bool) -> Iterator[Iterable[Item]]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(one_line(reading.path), total=1.0, count=0)
+        task = progress.add_task(escape_line(file.path), total=1.0, count=0)
 
-        def watched() -> Iterator[Item]:
-            for count, item in enumerate(reading, start=1):
+        def counted() -> Iterator[Item]:
+            for count, item in enumerate(file, start=1):
                 if count % 100 == 0:
-                    progress.update(task, completed=reading.done, count=count)
+                    progress.update(task, completed=file.progress, count=count)
                 yield item
 
-        yield watched()
+        yield counted()
 
 
-def _index(memory: Memory) -> None:
-    """Wait for the index, so that the next command need not make it."""
+def _flush_index(memory: Memory) -> None:
+    """Wait for the index, so that the next command need not build it."""
     try:
         memory.flush()
     except EngramError as error:
-        # All is kept and can be recalled without it.
-        note(f"engram: the index could not be written: {error}")
+        # Everything is stored, and recall works without the index.
+        print_note(f"engram: the index could not be written: {error}")
 
 
-def _summary(total: Outcome, formats: Counter[str], dry_run: bool) -> dict[str, object]:
+def _summary(total: ImportResult, formats: Counter[str], dry_run: bool) -> dict[str, object]:
     problems = [
-        {"file": p.place.file, "line": p.place.line, "path": p.place.path or None, "why": p.why} for p in total.problems
+        {
+            "file": problem.location.file,
+            "line": problem.location.line,
+            "path": problem.location.path or None,
+            "why": problem.why,
+        }
+        for problem in total.problems
     ]
     return {
         "read": total.read,
@@ -133,36 +136,36 @@ def _summary(total: Outcome, formats: Counter[str], dry_run: bool) -> dict[str, 
     }
 
 
-def _report(total: Outcome, dry_run: bool) -> None:
-    for problem in total.problems[:SHOWN_PROBLEMS]:
-        note(str(problem))
-    if len(total.problems) > SHOWN_PROBLEMS:
-        note(f"... and {len(total.problems) - SHOWN_PROBLEMS:,} more problems; --json names all")
-    done = (
+def _print_result(total: ImportResult, dry_run: bool) -> None:
+    for problem in total.problems[:MAX_PRINTED_PROBLEMS]:
+        print_note(str(problem))
+    if len(total.problems) > MAX_PRINTED_PROBLEMS:
+        print_note(f"... and {len(total.problems) - MAX_PRINTED_PROBLEMS:,} more problems; --json lists all")
+    outcome = (
         "nothing written (dry run)"
         if dry_run
         else f"{total.remembered:,} remembered, {total.already_there:,} already there"
     )
     plural = "" if len(total.problems) == 1 else "s"
-    typer.echo(f"{total.read:,} read: {done}, {len(total.problems):,} problem{plural}")
+    typer.echo(f"{total.read:,} read: {outcome}, {len(total.problems):,} problem{plural}")
     for why, count in total.left_out.most_common():
-        typer.echo(f"{count:,} left out: {one_line(why)}")
+        typer.echo(f"{count:,} left out: {escape_line(why)}")
 
 
 def export_file(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="Where to; - is stdout.")] = "-",
+    file: Annotated[str, typer.Argument(metavar="FILE", help="The file to write; - is stdout.")] = "-",
     namespace: AnyNamespace = None,
     session: OnlySession = None,
     before: Before = None,
     after: After = None,
     kind: Kinds = None,
-    memory: MemoryPath = None,
+    path: MemoryPath = None,
     as_json: Json = False,
 ) -> None:
-    """Write memories as JSON Lines, which engram import reads back without loss.
+    """Write memories as JSON Lines, which engram import reads without loss.
 
-    One engram a line, in the order in which they were remembered. The file appears when it is
-    whole, readable by you only.
+    One engram per line, in the order in which they were remembered. The file appears when it is
+    complete, readable by its owner only.
 
     Example:
       engram export backup.jsonl
@@ -170,16 +173,16 @@ def export_file(
     """
     from engram.formats.writing import export, write
 
-    with opened(memory) as kept:
-        engrams = kept.engrams(namespace=namespace, session=session, before=before, after=after, kinds=kind)
+    with open_memory(path) as memory:
+        engrams = memory.engrams(namespace=namespace, session=session, before=before, after=after, kinds=kind)
         if file == "-":
-            # UTF-8 whatever the terminal speaks, so that it can be read back.
+            # UTF-8 whatever the encoding of the terminal, so that `engram import` can read it.
             stream = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", newline="\n")
             write(engrams, stream)
             stream.detach()
             return
         count = export(engrams, file)
     if as_json:
-        answer({"exported": count, "path": file})
+        print_json({"exported": count, "path": file})
     else:
-        typer.echo(f"{count:,} written to {one_line(file)}")
+        typer.echo(f"{count:,} written to {escape_line(file)}")

@@ -1,1 +1,1 @@
-"""Import and export: other applications' formats and Engram's own."""
+"""Import and export: the formats of other applications, and Engram's JSON Lines."""

@@ -1,6 +1,6 @@
-"""What a reader finds: a turn, a problem or something left out on purpose, each with its place.
+"""The items that a reader yields: a turn, a problem, or a skipped part, each with its location.
 
-Owns these values and the ids of turns that bring none. Knows no format and no memory.
+Owns these values, and the ids of turns that have none. Does not know the formats or the memory.
 """
 
 from __future__ import annotations
@@ -9,15 +9,17 @@ import hashlib
 import json
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
-from engram.engram import DEFAULT_NAMESPACE, Engram
+from engram.engram import DEFAULT_NAMESPACE, Engram, draft
+from engram.errors import InvalidEngram
 from engram.ids import uuid7_of
-from engram.times import EPOCH
+from engram.times import EPOCH, as_utc, parse_time
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where in a file something stands: a line (from 1), or a path into its JSON."""
+class SourceLocation:
+    """A location in a file: a line (from 1), or a path into its JSON."""
 
     file: str
     line: int | None = None
@@ -27,8 +29,8 @@ class Place:
         line = "" if self.line is None else f":{self.line}"
         return f"{self.file}{line}" + (f" {self.path}" if self.path else "")
 
-    def at(self, *steps: str | int) -> Place:
-        """The place of a part: `place.at("chat_messages", 3)`."""
+    def inside(self, *steps: str | int) -> SourceLocation:
+        """Return the location of a part: `location.inside("chat_messages", 3)`."""
         path = self.path
         for step in steps:
             path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else step
@@ -36,57 +38,83 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """An engram that was read, not yet in any memory.
+class ImportedTurn:
+    """An engram that was read and is not yet in a memory.
 
-    `open_fields` are those that the source does not settle: filled with the moment of the import, or free to change
-    from one export to the next (a conversation's title). Whether a turn is there already is not judged by them.
+    `open_fields` are the fields that the source does not determine: filled with the time of the import, or different in
+    every export (the title of a conversation). They are ignored when the turn is compared with an existing engram.
     """
 
-    place: Place
+    location: SourceLocation
     engram: Engram
     open_fields: frozenset[str] = frozenset()
 
-    def same_as(self, known: Engram) -> bool:
-        """Whether `known` is this turn, imported before."""
-        return replace(self.engram, **{name: getattr(known, name) for name in self.open_fields}) == known
+    def same_as(self, existing: Engram) -> bool:
+        """Return whether `existing` is this turn, imported earlier."""
+        return replace(self.engram, **{name: getattr(existing, name) for name in self.open_fields}) == existing
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that could not be read or kept, and why."""
+    """A part that could not be read or stored, and the reason."""
 
-    place: Place
+    location: SourceLocation
     why: str
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.why}"
+        return f"{self.location}: {self.why}"
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
-    """Something that was understood and is no turn: a hidden message, a tool's output, a message without text."""
+class Skipped:
+    """A part that was understood and is not a turn: a hidden message, the output of a tool, a message without text."""
 
-    place: Place
+    location: SourceLocation
     why: str
 
 
-Item = Turn | Problem | LeftOut
+Item = ImportedTurn | Problem | Skipped
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """How to read: where to put what names no namespace, the moment of the import, and whether to keep branches."""
+class ImportSettings:
+    """Settings of an import."""
 
     now: datetime
+    """The time of the import."""
     namespace: str = DEFAULT_NAMESPACE
+    """The namespace of turns whose source names none."""
     branches: bool = True
+    """Whether to import all branches of a ChatGPT conversation."""
+
+
+def imported(
+    location: SourceLocation, settings: ImportSettings, at: datetime | None, open_fields: set[str], **fields: Any
+) -> ImportedTurn | Problem:
+    """Return the turn with these fields of `draft`, or the problem with them.
+
+    at: None if the source gives no time; the time of the import is used then, and `at` is an open field.
+    """
+    try:
+        engram = draft(at=settings.now if at is None else at, recorded_at=settings.now, **fields)
+    except InvalidEngram as error:
+        return Problem(location, str(error))
+    also_open = {"recorded_at"} if at else {"recorded_at", "at"}
+    return ImportedTurn(location, engram, frozenset(open_fields | also_open))
+
+
+def time_or_none(value: object) -> datetime | None:
+    """Return the time in ISO 8601 text, in UTC; None if `value` is no such text."""
+    try:
+        return as_utc("time", parse_time("time", value))
+    except InvalidEngram:
+        return None
 
 
 def derived_id(at: datetime | None, *key: str | int | None, order: int | None = None) -> str:
-    """The id of a turn that brings none: the same for the same `key`, sorted by `at` (None: by 1970).
+    """Return the id of a turn that has none: the same for the same `key`, sorted by `at` (None: by 1970).
 
-    `order` (under 4096) sorts turns that have one and the same `at`.
+    `order` (below 4096) sorts turns with the same `at`.
     """
     digest = hashlib.sha256(json.dumps(key).encode()).digest()
     if order is not None:

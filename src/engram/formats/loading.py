@@ -1,6 +1,6 @@
-"""What was read goes into a memory: a batch a commit, nothing twice, an outcome for every item.
+"""Writes imported turns into a memory: in batches, nothing twice, and an outcome for every item.
 
-Owns the counting and the way around a conflict. Knows no format.
+Owns the counting and the handling of conflicts. Does not know the formats.
 """
 
 from __future__ import annotations
@@ -12,124 +12,118 @@ from typing import Protocol
 
 from engram.engram import Engram
 from engram.errors import InvalidEngram, NotFound
-from engram.formats.items import Item, LeftOut, Problem, Turn
+from engram.formats.items import ImportedTurn, Item, Problem, Skipped
+from engram.records import FIELDS
 
 BATCH = 1_000
-"""Turns in one commit."""
+"""Maximum turns in one commit."""
 
 BATCH_CHARACTERS = 8 << 20
-"""Characters of text in one commit, whatever the number of turns."""
+"""Characters of text after which a batch is committed, whatever its number of turns."""
 
 
-class Keeper(Protocol):
-    """What loading needs of a `Memory`."""
+class ImportTarget(Protocol):
+    """The part of `Memory` that an import needs."""
 
     def add(self, engrams: list[Engram], /) -> list[bool]:
-        """Keep engrams in one commit; False for each that was there already."""
+        """Store engrams in one commit; return False for each that existed already."""
         ...
 
     def get(self, id: str, /) -> Engram:
-        """The engram with this id; raises `NotFound`."""
+        """Return the engram with this id; raises `NotFound`."""
         ...
 
 
 @dataclass(slots=True)
-class Outcome:
-    """What became of the items: `read` turns are `remembered`, `already_there`, or in `problems`."""
+class ImportResult:
+    """The outcome of an import: each of the `read` turns is `remembered`, `already_there`, or in `problems`."""
 
     read: int = 0
     remembered: int = 0
     already_there: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
-    """How many were left out on purpose, by the reason."""
+    """Number of skipped parts, by reason."""
     problems: list[Problem] = field(default_factory=list)
 
+    def add(self, other: ImportResult) -> None:
+        """Add the counts and problems of another import."""
+        self.read += other.read
+        self.remembered += other.remembered
+        self.already_there += other.already_there
+        self.left_out += other.left_out
+        self.problems += other.problems
 
-def load(items: Iterable[Item], memory: Keeper | None) -> Outcome:
-    """Keep the turns among `items` in `memory`; None only counts them (a dry run).
 
-    Each batch is durable before the next is read. Raises what `Memory.add` raises, except for an id that is there
-    with other content: that is a problem of its turn.
+def load(items: Iterable[Item], memory: ImportTarget | None) -> ImportResult:
+    """Store the turns among `items` in `memory`; None only counts them (a dry run).
+
+    Each batch is durable before the next one is read. Raises what `Memory.add` raises, except for an id that exists
+    with other content: that becomes a problem of its turn.
     """
-    outcome = Outcome()
-    waiting: list[Turn] = []
+    result = ImportResult()
+    batch: list[ImportedTurn] = []
     size = 0
     for item in items:
         match item:
             case Problem():
-                outcome.problems.append(item)
-            case LeftOut():
-                outcome.left_out[item.why] += 1
-            case Turn():
-                outcome.read += 1
+                result.problems.append(item)
+            case Skipped():
+                result.left_out[item.why] += 1
+            case ImportedTurn():
+                result.read += 1
                 if memory is not None:
-                    waiting.append(item)
+                    batch.append(item)
                     size += len(item.engram.text)
-                    if len(waiting) >= BATCH or size >= BATCH_CHARACTERS:
-                        _keep(waiting, memory, outcome)
-                        waiting, size = [], 0
-    if memory is not None and waiting:
-        _keep(waiting, memory, outcome)
-    return outcome
+                    if len(batch) >= BATCH or size >= BATCH_CHARACTERS:
+                        _store(batch, memory, result)
+                        batch, size = [], 0
+    if memory is not None and batch:
+        _store(batch, memory, result)
+    return result
 
 
-def _keep(turns: list[Turn], memory: Keeper, outcome: Outcome) -> None:
+def _store(turns: list[ImportedTurn], memory: ImportTarget, result: ImportResult) -> None:
     try:
-        _add(turns, memory, outcome)
+        _add(turns, memory, result)
     except InvalidEngram:
-        # Something of it is there already and not word for word: find out what, and keep the rest.
-        fresh = [turn for turn in turns if not _known(turn, memory, outcome)]
+        # At least one id exists with other content: find it, and store the rest.
+        new = [turn for turn in turns if not _exists(turn, memory, result)]
         try:
-            _add(fresh, memory, outcome)
+            _add(new, memory, result)
         except InvalidEngram:
-            for turn in fresh:
-                _keep_alone(turn, memory, outcome)
+            for turn in new:
+                _store_alone(turn, memory, result)
 
 
-def _add(turns: list[Turn], memory: Keeper, outcome: Outcome) -> None:
+def _add(turns: list[ImportedTurn], memory: ImportTarget, result: ImportResult) -> None:
     written = memory.add([turn.engram for turn in turns])
-    outcome.remembered += sum(written)
-    outcome.already_there += len(written) - sum(written)
+    result.remembered += sum(written)
+    result.already_there += len(written) - sum(written)
 
 
-def _keep_alone(turn: Turn, memory: Keeper, outcome: Outcome) -> None:
-    if _known(turn, memory, outcome):
+def _store_alone(turn: ImportedTurn, memory: ImportTarget, result: ImportResult) -> None:
+    if _exists(turn, memory, result):
         return
     try:
-        _add([turn], memory, outcome)
+        _add([turn], memory, result)
     except InvalidEngram as error:
-        outcome.problems.append(Problem(turn.place, str(error)))
+        result.problems.append(Problem(turn.location, str(error)))
 
 
-def _known(turn: Turn, memory: Keeper, outcome: Outcome) -> bool:
-    """Whether the memory holds this id, and if so the outcome of it."""
+def _exists(turn: ImportedTurn, memory: ImportTarget, result: ImportResult) -> bool:
+    """Return whether the memory has this id; if so, add the outcome to `result`."""
     try:
-        known = memory.get(turn.engram.id)
+        existing = memory.get(turn.engram.id)
     except NotFound:
         return False
-    if turn.same_as(known):
-        outcome.already_there += 1
-    else:
-        differing = [
-            name
-            for name in (
-                "namespace",
-                "session",
-                "role",
-                "speaker",
-                "text",
-                "at",
-                "recorded_at",
-                "kind",
-                "source",
-                "metadata",
-            )
-            if name not in turn.open_fields and getattr(known, name) != getattr(turn.engram, name)
-        ]
-        outcome.problems.append(
-            Problem(
-                turn.place,
-                f"id {known.id} is in the memory with other content ({', '.join(differing)}); what is there stays",
-            )
-        )
+    if turn.same_as(existing):
+        result.already_there += 1
+        return True
+    differing = [
+        name
+        for name in FIELDS
+        if name not in turn.open_fields and getattr(existing, name) != getattr(turn.engram, name)
+    ]
+    problem = f"id {existing.id} is in the memory with other content ({', '.join(differing)})"
+    result.problems.append(Problem(turn.location, f"{problem}; the existing engram is kept"))
     return True

@@ -1,6 +1,6 @@
-"""One file to import, of any format: tells what each JSON value in it is and hands it to the reader of that.
+"""Reads one file of any supported format: recognises each JSON value in it and passes it to the reader of its format.
 
-Owns the table of formats. Reading never raises for what a file holds: that becomes a `Problem`.
+Owns the table of formats. Reading never raises for the content of a file: errors become `Problem` items.
 """
 
 from __future__ import annotations
@@ -10,54 +10,54 @@ from collections.abc import Iterator, Mapping
 from typing import BinaryIO
 
 from engram.formats import chatgpt, claude, locomo
-from engram.formats.items import Item, Place, Problem, Settings
-from engram.formats.jsonl import Records
-from engram.formats.sources import Value, values
+from engram.formats.items import ImportSettings, Item, Problem, SourceLocation
+from engram.formats.jsonl import RecordReader
+from engram.formats.sources import values
 
 EXPORTS = (
     ("chatgpt", chatgpt.is_conversation, chatgpt.read),
     ("claude", claude.is_conversation, claude.read),
     ("locomo", locomo.is_sample, locomo.read),
 )
-"""Each format's name, how one of its objects is known, and its reader; what is none of these is an engram."""
+"""For each format: its name, a test for its objects, and its reader. An object of no format is read as an engram."""
 
 
-class Reading:
-    """The items of the file at `path` ("-": what `stdin` holds), in its order, read as they are asked for."""
+class ImportFile:
+    """The items of the file at `path` ("-": `stdin`), in file order, read while they are iterated."""
 
-    def __init__(self, path: str, settings: Settings, stdin: BinaryIO | None = None) -> None:
+    def __init__(self, path: str, settings: ImportSettings, stdin: BinaryIO | None = None) -> None:
         self.path = path
-        self.done = 0.0
-        """How much of the file is behind, 0 to 1."""
+        self.progress = 0.0
+        """The part of the file that has been read, 0 to 1."""
         self.formats: Counter[str] = Counter()
-        """Objects read of each format: jsonl, chatgpt, claude, locomo."""
+        """Number of objects of each format: jsonl, chatgpt, claude, locomo."""
         self._settings = settings
         self._stdin = stdin
 
     def __iter__(self) -> Iterator[Item]:
-        records = Records(self._settings)
-        for found in values(self.path, self._stdin):
-            if isinstance(found, Problem):
-                yield found
+        records = RecordReader(self._settings)
+        for part in values(self.path, self._stdin):
+            if isinstance(part, Problem):
+                yield part
                 continue
-            self.done = found.done
-            if isinstance(found.value, dict):
-                yield from self._items(found.value, found.place, records)
+            self.progress = part.progress
+            if isinstance(part.value, dict):
+                yield from self._items(part.value, part.location, records)
             else:
-                yield Problem(found.place, f"is {kind_of(found)}; it must be an object")
-        self.done = 1.0
+                yield Problem(part.location, f"is {json_type(part.value)}; it must be an object")
+        self.progress = 1.0
 
-    def _items(self, value: Mapping[str, object], place: Place, records: Records) -> Iterator[Item]:
-        for name, known, read in EXPORTS:
-            if known(value):
+    def _items(self, value: Mapping[str, object], location: SourceLocation, records: RecordReader) -> Iterator[Item]:
+        for name, recognises, read in EXPORTS:
+            if recognises(value):
                 self.formats[name] += 1
-                yield from read(value, place, self._settings)
+                yield from read(value, location, self._settings)
                 return
         self.formats["jsonl"] += 1
-        yield from records.read(value, place)
+        yield from records.read(value, location)
 
 
-def kind_of(found: Value) -> str:
-    """What a JSON value is, in JSON's own words."""
+def json_type(value: object) -> str:
+    """Return the type of a JSON value, named as in JSON."""
     names = {list: "a list", str: "text", bool: "true or false", type(None): "null"}
-    return names.get(type(found.value), "a number")
+    return names.get(type(value), "a number")

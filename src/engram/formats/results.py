@@ -1,6 +1,6 @@
-"""What recall found, as JSON: a hit, and why an engram came where it did.
+"""Results of recall as JSON: a hit, and the explanation of a rank.
 
-Owns the names of the fields; an engram in it is one of `transfer.records`.
+Owns the names of the fields; an engram in them is a record of `engram.records`.
 """
 
 from __future__ import annotations
@@ -12,25 +12,25 @@ from engram.records import to_record
 
 
 def hit_record(hit: Hit) -> dict[str, object]:
-    """A hit as JSON values."""
+    """Return a hit as JSON values."""
     return {"score": float(hit.score), "why": numbers(hit.why), "engram": to_record(hit.engram)}
 
 
-def explanation_record(found: Explanation) -> dict[str, object]:
-    """An explanation as JSON values."""
+def explanation_record(explanation: Explanation) -> dict[str, object]:
+    """Return an explanation as JSON values."""
     return {
-        "query": found.query,
-        "engram": to_record(found.engram),
-        "place": found.place,
-        "scored": found.scored,
-        "score": float(found.score),
-        "why": numbers(found.why),
-        "winner": None if found.winner is None else hit_record(found.winner),
-        "words": {word: [float(weight), float(match)] for word, (weight, match) in found.words.items()},
-        "reason": found.reason,
+        "query": explanation.query,
+        "engram": to_record(explanation.engram),
+        "place": explanation.place,
+        "scored": explanation.scored,
+        "score": float(explanation.score),
+        "why": numbers(explanation.why),
+        "winner": None if explanation.winner is None else hit_record(explanation.winner),
+        "words": {word: [float(weight), float(match)] for word, (weight, match) in explanation.words.items()},
+        "reason": explanation.reason,
     }
 
 
 def numbers(parts: Mapping[str, float]) -> dict[str, float]:
-    """Parts of a score as plain numbers."""
+    """Return the parts of a score as Python floats."""
     return {name: float(value) for name, value in parts.items()}

@@ -1,6 +1,6 @@
-"""The tree of messages in one conversation of a ChatGPT export, whatever state its links are in.
+"""The tree of messages in one conversation of a ChatGPT export, whatever the state of its links.
 
-Owns the walk. Exports name parents, children or both, and lack some of either; a loop must not hang the import.
+Owns the traversal. Exports name parents, children or both, and some links are missing; a loop must not hang the import.
 """
 
 from __future__ import annotations
@@ -8,17 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 
-class Tree:
+class MessageTree:
     """The nodes of a `mapping`, by id."""
 
     def __init__(self, mapping: Mapping[str, object], current: object) -> None:
         self._nodes: dict[str, Mapping[str, object]] = {}
         self.unreadable: set[str] = set()
-        """Ids of nodes, or of messages in them, that are no objects."""
+        """Ids of nodes that are not objects, or whose message is not an object."""
         for name, node in mapping.items():
-            good = isinstance(node, dict) and isinstance(node.get("message"), dict | None)
-            self._nodes[name] = node if isinstance(node, dict) and good else {}
-            if not good:
+            readable = isinstance(node, dict) and isinstance(node.get("message"), dict | None)
+            self._nodes[name] = node if isinstance(node, dict) and readable else {}
+            if not readable:
                 self.unreadable.add(name)
         self.parent: dict[str, str] = {}
         self._children: dict[str, list[str]] = {name: [] for name in self._nodes}
@@ -29,7 +29,7 @@ class Tree:
         for name, node in self._nodes.items():
             self._link(node.get("parent"), name)
         self.path = self._path(current if isinstance(current, str) and current in self._nodes else self._last())
-        """The nodes of the conversation as it is shown, from the first to `current_node`."""
+        """The nodes of the conversation as ChatGPT shows it, from the first to `current_node`."""
 
     def _link(self, parent: object, child: object) -> None:
         known = isinstance(parent, str) and isinstance(child, str) and parent in self._nodes and child in self._nodes
@@ -38,7 +38,7 @@ class Tree:
             self._children[str(parent)].append(str(child))
 
     def _last(self) -> str:
-        """Where no current node is named: the last one that nothing follows."""
+        """Return the last leaf, for an export that names no current node."""
         leaves = [name for name in self._nodes if not self._children[name]]
         return leaves[-1] if leaves else next(reversed(self._nodes))
 
@@ -52,36 +52,36 @@ class Tree:
 
     @property
     def root(self) -> str:
-        """Where the shown path begins."""
+        """The first node of the shown path."""
         return self.path[0]
 
     def message(self, node: str) -> Mapping[str, object] | None:
-        """The message of a node, if it has one."""
+        """Return the message of a node, if it has one."""
         message = self._nodes[node].get("message")
         return message if isinstance(message, dict) else None
 
-    def downward(self) -> Iterator[str]:
-        """Every node once, parents before their children, a branch at a time."""
+    def parents_first(self) -> Iterator[str]:
+        """Yield every node once, parents before their children, one branch after the other."""
         seen: set[str] = set()
         starts = [name for name in self._nodes if name not in self.parent]
-        # Nodes in a loop have no beginning: they start where the export names them first.
+        # The nodes of a loop have no start: the first one in the export is used.
         for start in (*starts, *self._nodes):
-            waiting = [start]
-            while waiting:
-                node = waiting.pop()
+            stack = [start]
+            while stack:
+                node = stack.pop()
                 if node not in seen:
                     seen.add(node)
                     yield node
-                    waiting.extend(reversed(self._children[node]))
+                    stack.extend(reversed(self._children[node]))
 
     def order(self) -> Iterator[str]:
-        """The shown path, then everything beside it."""
+        """Yield the nodes of the shown path, then all others."""
         yield from self.path
         shown = set(self.path)
-        yield from (node for node in self.downward() if node not in shown)
+        yield from (node for node in self.parents_first() if node not in shown)
 
     def alternative(self, node: str) -> int | None:
-        """The number of a message among those that answer the same one (from 1); None if it is the only one."""
+        """Return the number of a message among the replies to the same parent (from 1); None if it is the only one."""
         parent = self.parent.get(node)
         siblings = self._children[parent] if parent is not None else []
         return siblings.index(node) + 1 if len(siblings) > 1 else None

@@ -1,6 +1,6 @@
-"""Engrams as JSON Lines, to a file or a stream. Loses nothing: see docs/formats.md.
+"""Writes engrams as JSON Lines, to a file or a stream, without loss (see docs/formats.md).
 
-Owns how a file appears: whole or not at all, readable by its owner only, because it holds what was said.
+Owns how a file appears: complete or not at all, and readable by its owner only, because it contains conversations.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from engram.records import to_json, to_record
 
 
 def write(engrams: Iterable[Engram], stream: TextIO) -> int:
-    """Write one line an engram; returns how many."""
+    """Write one line per engram; return the number of lines."""
     count = 0
     for engram in engrams:
         stream.write(to_json(to_record(engram)) + "\n")
@@ -26,13 +26,13 @@ def write(engrams: Iterable[Engram], stream: TextIO) -> int:
 
 
 def export(engrams: Iterable[Engram], path: str | Path) -> int:
-    """Write `engrams` to the file at `path`, which appears, or is replaced, when it is whole; returns how many."""
+    """Write `engrams` to the file at `path`, which is created or replaced once it is complete; return their number."""
     target = Path(path)
     if target.exists() and not target.is_file():
-        # A device or a pipe: there is nothing to replace.
+        # A device or a pipe cannot be replaced.
         with open(target, "w", encoding="utf-8", newline="\n") as stream:
             return write(engrams, stream)
-    # Through a link, so that the link stays and its file is replaced.
+    # A symbolic link stays, and the file that it names is replaced.
     target = target.resolve()
     descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
     try:

@@ -1,6 +1,6 @@
-"""Language models behind one small interface: a local one, and any OpenAI-compatible endpoint.
+"""Language models with one small interface: a local model, and any OpenAI-compatible endpoint.
 
-Owns how a model is named on a command line. Knows nothing of terminals, memories or notes.
+Owns how a model is named on a command line. Does not know terminals, memories or notes.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ _EXAMPLE = "https://api.openai.com/v1#gpt-4o-mini"
 
 
 def open_model(spec: str | None = None) -> Model:
-    """The model that `spec` names.
+    """Return the model that `spec` names.
 
-    Nothing or "smollm2" is the small local model, a path ending in .gguf is a local file, and "URL#name" is the model
+    None or "smollm2" is the small local model, a path ending in .gguf is a local file, and "URL#name" is the model
     `name` at an OpenAI-compatible endpoint. Raises `ModelUnavailable` or, if a package is missing, `MissingExtra`.
     """
-    # The rooms behind are imported when asked for: each needs packages that the others do not.
+    # Imported here because each kind of model needs packages that the others do not.
     if spec is None or spec == SMOLLM2:
         from engram.models.local import LocalModel, smollm2_path
 

@@ -1,6 +1,6 @@
-"""What a language model is to Engram: messages in, a reply in pieces out.
+"""The interface to a language model: messages in, a streamed reply out.
 
-Owns the message and the interface. Knows nothing of where a model runs, of memory, or of how notes are worded.
+Owns the message and the interface. Does not know where a model runs, the memory, or how notes are worded.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of a conversation, as chat models take them."""
+    """One message of a conversation, in the form that chat models take."""
 
     role: str
     """system, user or assistant."""
@@ -24,11 +24,11 @@ class Model(Protocol):
 
     @property
     def name(self) -> str:
-        """What to call it in front of a person."""
+        """The name to show to a person."""
 
     @property
     def context(self) -> int:
-        """How many tokens it can hold, the reply included."""
+        """Size of the context window in tokens, including the reply."""
 
     def reply(
         self,
@@ -38,14 +38,14 @@ class Model(Protocol):
         temperature: float | None = None,
         stop: Sequence[str] = (),
     ) -> Generator[str, None, None]:
-        """The reply, piece by piece as it is made; closing the generator stops the model.
+        """Yield the reply in pieces as the model generates it; closing the generator stops the model.
 
-        What is left out is the model's own choice. Raises `ModelUnavailable` when the model cannot be reached or
-        breaks off; the pieces that came before are good.
+        The model chooses every setting that is not given. Raises `ModelUnavailable` if the model cannot be reached or
+        breaks off its reply; the pieces yielded before stay valid.
         """
 
     def count_tokens(self, text: str) -> int:
-        """How many tokens `text` takes; an upper estimate where the model's tokenizer is out of reach."""
+        """Return the number of tokens of `text`; an upper estimate if the model's tokenizer is not available."""
 
     def close(self) -> None:
-        """Let go of the model; closing twice is harmless."""
+        """Release the model; closing twice is allowed."""

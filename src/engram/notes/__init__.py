@@ -1,1 +1,1 @@
-"""Notes: what recall found, chosen, worded and packed for a prompt."""
+"""Notes: recalled engrams, chosen, worded and packed for a prompt."""

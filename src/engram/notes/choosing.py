@@ -1,35 +1,54 @@
-"""Which of the hits of a recall become notes.
+"""Selects the hits of a recall that become notes.
 
-Owns the rule. Knows nothing of how notes are worded.
+Owns the rule. Does not know how notes are worded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import itertools
+from collections.abc import Collection, Iterable
 
-from engram.notes.wording import Prompt
+from engram.notes.wording import PromptProfile
 from engram.recall.result import Hit
-from engram.text.markup import as_said, is_question
+from engram.text.markup import comparable, is_question
 
 
-def choose(hits: Iterable[Hit], in_sight: set[str], prompt: Prompt) -> list[Hit]:
-    """Which hits become notes, best first, at most `prompt.notes`.
+def choose(
+    hits: Iterable[Hit],
+    profile: PromptProfile,
+    *,
+    held_ids: Collection[str],
+    held_texts: Collection[str] = (),
+    least_score: float = 0.0,
+) -> list[Hit]:
+    """Return the hits that become notes, best first, at most `profile.max_notes`.
 
-    Left out is what the model sees anyway, what was said twice, and questions: a question answers none. What a model
-    once said goes in only where the prompt says so; a small model's guesses would come back as facts.
+    hits: best first. held_ids, held_texts: ids and texts (as `comparable` returns them) of the messages that the model
+    sees anyway; they are skipped. least_score: nothing is returned if the best remaining hit scores below it; the hits
+    after the best need half of it.
+
+    Also skipped: repeated texts, and questions, because a question answers none. Replies of a model are skipped unless
+    the profile includes them: the guesses of a small model would come back as facts.
     """
+    candidates = (
+        hit for hit in hits if hit.engram.id not in held_ids and comparable(hit.engram.text) not in held_texts
+    )
+    best = next(candidates, None)
+    if best is None or best.score < least_score:
+        return []
+    confident = itertools.chain([best], (hit for hit in candidates if hit.score >= least_score / 2))
     chosen: list[Hit] = []
     texts: set[str] = set()
-    for hit in hits:
-        if len(chosen) >= prompt.notes:
+    for hit in confident:
+        if len(chosen) >= profile.max_notes:
             break
         engram = hit.engram
-        text = as_said(engram.text)
-        if engram.id in in_sight or text in texts or is_question(engram.text):
+        text = comparable(engram.text)
+        if text in texts or is_question(engram.text):
             continue
-        if engram.role == "assistant" and not prompt.replies:
+        if engram.role == "assistant" and not profile.include_replies:
             continue
-        if chosen and hit.why["words"] < prompt.own_words * chosen[0].why["words"]:
+        if chosen and hit.why["words"] < profile.min_word_share * chosen[0].why["words"]:
             continue
         texts.add(text)
         chosen.append(hit)

@@ -1,25 +1,26 @@
-"""What goes into a request: which of the engrams found become notes, how they are worded, and how they are known again.
+"""Puts notes into a request's messages, and takes them out again.
 
-Owns the marks around the notes: text of a memory cannot close them, pose as another role or speak a model's markup,
-and what stands between them is never remembered as if it had been said. Knows nothing of the form of a request.
+Owns the marks around notes, and the profile and limits that one kind of model gets. The text of an engram cannot close
+the marks, imitate another role or contain a model's markup, and text between the marks is never remembered as if a
+person had written it. Does not know the format of a request.
 """
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from engram.engram import Engram
 from engram.notes.choosing import choose
-from engram.notes.wording import LARGE, SMALL, Prompt, framed, note_line
+from engram.notes.wording import LARGE, SMALL, PromptProfile, lines_within, note_list
 from engram.recall.context import estimated_tokens, packed, rendered
 from engram.recall.result import Hit
-from engram.text.markup import as_said, neutral
+from engram.text.markup import neutral
 
-SPARE, MOST_SPARE = 6, 20
-"""Hits asked of a recall beyond the notes that there may be: some say the same or only ask, others are in sight."""
+SPARE_HITS, MAX_SPARE_HELD = 6, 20
+"""Hits requested from a recall beyond the maximum number of notes: some hits are repeats or questions (6), and some are
+in the request already (at most 20)."""
 
 OPEN, CLOSE = "<engram-notes>", "</engram-notes>"
 
@@ -32,82 +33,69 @@ _LIST = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """How notes are chosen and put for one kind of model."""
+    """How notes are chosen and worded for one kind of model."""
 
-    prompt: Prompt
-    budget: int
-    """Tokens of all notes with their marks, at most."""
-    count: int
-    """Notes at most."""
+    profile: PromptProfile
+    """Its `max_notes` and `budget` (tokens, with the marks) are the limits."""
     least_score: float
-    """The score that the best hit must have for anything to be put in; of the others, half of it is asked."""
+    """Minimum score of the best hit (0..1); without such a hit there are no notes. The other hits need half of it."""
     tagged: bool
-    """Whether the notes stand between marks, as passages; else in a plain list, which a small model uses better."""
+    """Whether notes are passages between marks; otherwise a plain list, which a small model uses better."""
 
-    def looked_at(self, held: int) -> int:
-        """How many hits to ask of a recall for a request of which `held` engrams are in sight."""
-        return self.count + SPARE + min(held, MOST_SPARE)
+    def recall_limit(self, held: int) -> int:
+        """Return how many hits to request for a request that contains `held` engrams already."""
+        return self.profile.max_notes + SPARE_HITS + min(held, MAX_SPARE_HELD)
 
-    def chosen(self, hits: Iterable[Hit], held: Collection[str], texts: Collection[str]) -> list[Engram]:
-        """The engrams that become notes, best first.
+    def choose(self, hits: Iterable[Hit], held_ids: Collection[str], held_texts: Collection[str]) -> list[Engram]:
+        """Return the engrams that become notes, best first; see `engram.notes.choosing.choose`."""
+        chosen = choose(hits, self.profile, held_ids=held_ids, held_texts=held_texts, least_score=self.least_score)
+        return [hit.engram for hit in chosen]
 
-        Never what the request holds already: `held` are the ids of its messages, `texts` what they say (`as_said`).
+    def render(self, engrams: Sequence[Engram], query: str) -> tuple[str, tuple[str, ...]]:
+        """Return the notes as text to put before the user's message `query`, and the ids of the engrams in them.
+
+        Ids are best first. The text is "" if no engram fits the budget. The same engrams and message always give the
+        same text, and the engrams that fitted give it again on their own: a provider's prompt cache depends on that.
         """
-        new = (hit for hit in hits if hit.engram.id not in held and as_said(hit.engram.text) not in texts)
-        best = next(new, None)
-        if best is None or best.score < self.least_score:
-            return []
-        sure = itertools.chain([best], (hit for hit in new if hit.score >= self.least_score / 2))
-        return [hit.engram for hit in choose(sure, set(held), replace(self.prompt, notes=self.count))]
-
-    def put(self, engrams: Sequence[Engram], query: str) -> tuple[str, tuple[str, ...]]:
-        """The notes as they stand in front of the user's words `query`, and the ids of the engrams in them, best first.
-
-        "" if none fits the budget. The same for the same engrams and words, at any time, and for those of them alone
-        that fitted: a provider's prompt cache goes by it.
-        """
-        safe = [made_harmless(engram) for engram in engrams]
+        safe = [make_harmless(engram) for engram in engrams]
         return self._passages(safe, query) if self.tagged else self._list(safe)
 
     def _passages(self, engrams: Sequence[Engram], query: str) -> tuple[str, tuple[str, ...]]:
-        order = {id: place for place, id in enumerate(sorted(engram.id for engram in engrams))}
-        room = self.budget - estimated_tokens(marked(""))
-        passages = packed([(order[engram.id], engram) for engram in engrams], query, room) if room > 0 else []
+        order = {id: index for index, id in enumerate(sorted(engram.id for engram in engrams))}
+        budget = self.profile.budget - estimated_tokens(marked(""))
+        passages = packed([(order[engram.id], engram) for engram in engrams], query, budget) if budget > 0 else []
         return marked(rendered(passages)) if passages else "", tuple(engram.id for _, engram, _ in passages)
 
     def _list(self, engrams: Sequence[Engram]) -> tuple[str, tuple[str, ...]]:
-        lines: list[str] = []
-        left = self.budget - estimated_tokens(framed([], self.prompt))
-        for engram in engrams:
-            line = note_line(engram, self.prompt)
-            left -= estimated_tokens(line) + 1
-            if left < 0:
-                break
-            lines.append(line)
-        # The best stands last, beside the question (models.prompt).
-        text = framed(lines[::-1], self.prompt) if lines else ""
+        budget = self.profile.budget - estimated_tokens(note_list([], self.profile))
+        lines = lines_within(budget, engrams, self.profile, estimated_tokens)
+        text = note_list(lines, self.profile) if lines else ""
         return text, tuple(engram.id for engram in engrams[: len(lines)])
 
 
 def wording_for(*, embedded: bool, budget: int, notes: int, least_score: float) -> Wording:
-    """The wording for the embedded small model, or for any other."""
+    """Return the wording for the embedded small model, or for any other model.
+
+    budget: maximum tokens of all notes. notes: maximum number of notes. The small model's limits are never exceeded.
+    """
     if embedded:
-        return Wording(SMALL, min(budget, SMALL.budget), min(notes, SMALL.notes), least_score, tagged=False)
-    return Wording(LARGE, budget, notes, least_score, tagged=True)
+        budget, notes = min(budget, SMALL.budget), min(notes, SMALL.max_notes)
+    profile = replace(SMALL if embedded else LARGE, budget=budget, max_notes=notes)
+    return Wording(profile, least_score, tagged=not embedded)
 
 
 def marked(notes: str) -> str:
-    """Notes between their marks, as they stand in front of the user's words."""
+    """Return notes between their marks, to be put before the user's message."""
     return f"{OPEN}\n{notes}\n{CLOSE}\n\n"
 
 
 def harmless(text: str) -> str:
-    """`text` in which neither the marks of notes nor those of a chat template stand, readable as before."""
+    """Return `text` without the marks of notes and without chat-template markup; it reads as before."""
     return _MARK.sub("‹", neutral(text))
 
 
-def made_harmless(engram: Engram) -> Engram:
-    """`engram` with harmless words."""
+def make_harmless(engram: Engram) -> Engram:
+    """Return `engram` with harmless text and speaker."""
     text, speaker = harmless(engram.text), engram.speaker and harmless(engram.speaker)
     if text == engram.text and speaker == engram.speaker:
         return engram
@@ -115,7 +103,7 @@ def made_harmless(engram: Engram) -> Engram:
 
 
 def without_notes(text: str) -> str:
-    """`text` without the notes that Engram had put into it; "" if nothing else is left."""
+    """Return `text` without the notes that Engram inserted; "" if nothing else remains."""
     if OPEN not in text.lower() and SMALL.opening not in text:
         return text
     return _LIST.sub("", _BLOCK.sub("", text)).strip()

@@ -1,1 +1,1 @@
-"""Cue, candidates, scores, context: pure functions over arrays."""
+"""Recall: from a query to ranked hits, and from hits to notes for a prompt."""

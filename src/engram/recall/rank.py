@@ -104,17 +104,21 @@ def rank(
     also: Ints | None = None,
 ) -> Ranking | None:
     """Find and score the candidates of a namespace; None if there are none. `also`: as in `find_candidates`."""
-    found = find_candidates(reader, namespace, query, analyzer, limits, also)
-    if not len(found.turns.rows):
+    candidates = find_candidates(reader, namespace, query, analyzer, limits, also)
+    if not len(candidates.turns.rows):
         return None
-    features = make_features(found.turns, query, analyzer, reader)
+    features = make_features(candidates.turns, query, analyzer, reader)
     # Without look-up all engrams are here, and are counted.
-    frequencies = np.count_nonzero(features.counts, axis=1) if found.frequencies is None else found.frequencies
-    weight = token_weights(query, found.size, frequencies)
+    frequencies = (
+        np.count_nonzero(features.counts, axis=1) if candidates.frequencies is None else candidates.frequencies
+    )
+    weight = token_weights(query, candidates.size, frequencies)
     scores = score(query, features, weight)
     sure = confidence(query, features, weight, scores)
-    seqs = reader.seqs(found.turns.rows)
-    return Ranking(query, features, namespace, seqs, found.size, frequencies, weight, scores, sure, found.exhausted)
+    seqs = reader.seqs(candidates.turns.rows)
+    return Ranking(
+        query, features, namespace, seqs, candidates.size, frequencies, weight, scores, sure, candidates.exhausted
+    )
 
 
 def rank_filtered(
@@ -126,7 +130,7 @@ def rank_filtered(
     limit: int,
     also: Ints | None = None,
 ) -> Ranking | None:
-    """Rank as `rank` does, with more candidates until `limit` of them pass the filter or no more can be found."""
+    """Rank as `rank` does, with more candidates until `limit` of them pass the filter or no more can be candidates."""
     factor = max(1, limit // DEFAULT_LIMITS.exact)
     while True:
         ranking = rank(reader, namespace, query, analyzer, DEFAULT_LIMITS.times(factor), also)

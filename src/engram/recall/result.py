@@ -1,4 +1,7 @@
-"""What a recall gives back: hits, best first, and how to put them into a prompt."""
+"""Results: the hits of a recall, best first, and the explanation of one engram's rank.
+
+Owns what recall returns to its caller. Knows no index and no formula.
+"""
 
 from __future__ import annotations
 
@@ -7,31 +10,31 @@ from dataclasses import dataclass
 from typing import overload
 
 from engram.engram import Engram
-from engram.recall.context import Count, context, estimated_tokens
+from engram.recall.context import CountTokens, context, estimated_tokens
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One engram that was found."""
+    """One engram that recall returns."""
 
     engram: Engram
     score: float
-    """How sure it is that this answers the query, 0 to 1; comparable between queries and between memories."""
+    """Confidence that the engram answers the query, 0 to 1; comparable between queries and between memories."""
     why: Mapping[str, float]
-    """The parts of what hits are ranked by, by name; their sum is the rank value, higher first."""
+    """The parts of the value that hits are ranked by, by name; the value is their sum, and a higher one comes first."""
     seq: int
-    """Its place in the order of remembering."""
+    """The engram's number in the store, in the order in which engrams were remembered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recall(Sequence[Hit]):
-    """The hits of one query, best first. Empty where nothing fits: there is a floor under the score."""
+    """The hits of one query, best first. Empty if the best one's score is under the floor (`recall.score.FLOOR`)."""
 
     query: str
     namespace: str
     hits: tuple[Hit, ...]
     unsearched: int = 0
-    """Engrams of the memory that could not be searched yet, because a large index is being rebuilt; usually 0."""
+    """Engrams of the memory that are not searchable yet, because a large index is being rebuilt; usually 0."""
 
     def __iter__(self) -> Iterator[Hit]:
         return iter(self.hits)
@@ -40,20 +43,20 @@ class Recall(Sequence[Hit]):
         return len(self.hits)
 
     @overload
-    def __getitem__(self, place: int) -> Hit: ...
+    def __getitem__(self, index: int) -> Hit: ...
 
     @overload
-    def __getitem__(self, place: slice) -> Sequence[Hit]: ...
+    def __getitem__(self, index: slice) -> Sequence[Hit]: ...
 
-    def __getitem__(self, place: int | slice) -> Hit | Sequence[Hit]:
-        return self.hits[place]
+    def __getitem__(self, index: int | slice) -> Hit | Sequence[Hit]:
+        return self.hits[index]
 
-    def context(self, budget: int = 512, count: Count = estimated_tokens) -> str:
-        """The best hits as notes for a prompt, in the order of time, dated, within `budget` tokens.
+    def context(self, budget: int = 512, count: CountTokens = estimated_tokens) -> str:
+        """Return the best hits as notes for a prompt, dated, in the order of time, within `budget` tokens.
 
-        `count` gives the tokens of a text; without it they are estimated on the safe side. "" where nothing was found
-        or fits. The notes say of themselves that they are notes and no instructions. Raises ValueError if `budget` is
-        not positive.
+        count: returns the number of tokens of a text; the default estimates it and rather overestimates. Returns "" if
+        there are no hits or none fits. The heading says that the notes are information and not instructions. Raises
+        ValueError if `budget` is not positive.
         """
         if budget <= 0:
             raise ValueError(f"budget is {budget}; it must be a positive number of tokens")
@@ -62,20 +65,20 @@ class Recall(Sequence[Hit]):
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why an engram came where it came for a query."""
+    """Why an engram has its rank for a query."""
 
     query: str
     engram: Engram
     place: int | None
-    """Its place among all that was scored, from 1; None if it was no candidate."""
+    """Its rank among all scored turns, from 1; None if it was no candidate."""
     scored: int
-    """How many turns were scored."""
+    """Number of scored turns."""
     score: float
     why: Mapping[str, float]
-    """The parts of its rank value, by name; empty if it was no candidate."""
+    """The parts of the value that it is ranked by, by name; empty if it was no candidate."""
     winner: Hit | None
     """The best hit."""
     words: Mapping[str, tuple[float, float]]
-    """For each word of the query how much it counts, and how well the engram matches it (0 to about 1.2)."""
+    """For each stem of the query its weight, and how well the engram matches it (0 to about 1.2)."""
     reason: str
-    """In a sentence, what kept it down, or that nothing did."""
+    """A sentence on why it did not come first, or that it did."""

@@ -117,7 +117,7 @@ def score(query: ParsedQuery, features: Features, token_weight: TokenWeights, we
         "next": following,
         "previous": previous,
         "session": score_sessions(matched, share, f, w).take(f.session),
-        "speaker": said_by_wanted(query, f, w),
+        "speaker": score_speaker(query, f, w),
         "question": table.question.take(marks),
         "time": w.date * when if query.periods else when,
     }
@@ -178,16 +178,16 @@ def score_sessions(matched: Floats, share: Floats, features: Features, weights: 
     return np.asarray(w.best_of_session * words + together, np.float32)
 
 
-def said_by_wanted(query: ParsedQuery, features: Features, weights: Weights) -> Floats:
+def score_speaker(query: ParsedQuery, features: Features, weights: Weights) -> Floats:
     """Return what each turn gains if the query asks about its speaker, by name or else by role: shape (n,)."""
     columns = features.turns.columns
     values, wanted, worth = columns["role"], query.roles, weights.role
     if query.speakers:
         values, wanted, worth = columns["speaker"], query.speakers, weights.speaker
-    said = np.zeros(len(columns), np.bool_)
+    by_wanted = np.zeros(len(columns), np.bool_)
     for number in wanted:
-        said |= values == number
-    return said * np.float32(worth)
+        by_wanted |= values == number
+    return by_wanted * np.float32(worth)
 
 
 def confidence(
@@ -217,13 +217,13 @@ def coverage(
 ) -> npt.NDArray[np.float64]:
     """Return the share of the query's information, 0 to 1, that each of `turns`, h indices, covers: shape (h,)."""
     f, w = features, weights
-    held = np.minimum(scores.matched, 1)
-    # A word that occurs in a turn is covered, however long the turn is.
-    np.maximum(held[:, :-1], np.minimum(f.counts, np.float32(w.presence_floor)), out=held[:, :-1])
-    around = held.take(f.around.take(turns, axis=1), axis=1)
+    present = np.minimum(scores.matched, 1)
+    # A word that occurs in a turn (its count is 1 or more) is covered, however long the turn is.
+    np.maximum(present[:, :-1], np.minimum(f.counts, np.float32(w.presence_floor)), out=present[:, :-1])
+    around = present.take(f.around.take(turns, axis=1), axis=1)
     sides = np.maximum(around[:, ::2], around[:, 1::2])  # (q, 2, h): before and after
     sides *= (w.neighbour_coverage * tables(w).voice).take(f.same_speaker.take(turns, axis=1))
-    covered = np.maximum(held.take(turns, axis=1), np.maximum(sides[:, 0], sides[:, 1]))
+    covered = np.maximum(present.take(turns, axis=1), np.maximum(sides[:, 0], sides[:, 1]))
     if query.speakers:
         # A name is covered because it names a speaker of the namespace.
         covered[query.names] = 1

@@ -1,4 +1,4 @@
-"""The HTTP face: a proxy that gives any model a memory, REST and MCP for the memory itself, and what guards them.
+"""The HTTP server: a proxy that gives any model a memory, and REST and MCP for the memory itself.
 
-Asynchronous at its edge only: everything that touches a memory runs in threads.
+Asynchronous at its edges only: everything that reads or writes a memory runs in threads.
 """

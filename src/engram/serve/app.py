@@ -1,107 +1,172 @@
-"""The ASGI application: which path leads to which face, and what is opened and let go of with it.
+"""The ASGI application: routing, health, and orderly shutdown.
 
-Owns the order in which a request passes the guards, and the end of a server: running answers first, then the writes
-that still wait, then the files.
+Owns the order in which a request passes the checks, and the end of a server: first the running responses finish, then
+the pending writes, then everything closes. Runs under any ASGI server.
 """
 
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
+import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from types import TracebackType
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from fastapi_offline import FastAPIOffline
-from starlette.routing import Route
+from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engram.errors import EngramError
-from engram.models.local import LocalModel
-from engram.serve.api import rest
+from engram.installation import version
+from engram.opening import default_path
+from engram.serve.api import rest, rest_errors
 from engram.serve.api.mcp import mcp_app
-from engram.serve.http import limits
 from engram.serve.http.errors import ServeError
+from engram.serve.http.limits import guarded, local_path, send_error
 from engram.serve.http.logs import log
 from engram.serve.proxy.handler import Proxy
-from engram.serve.proxy.recall_worker import RecallProcess
-from engram.serve.proxy.upstream import Upstream
-from engram.serve.services import Services
+from engram.serve.relay import choose_relay
+from engram.serve.services import ServerParts, Services, open_parts
+from engram.serve.settings import Settings
 
 logger = logging.getLogger("engram.serve")
 
 DESCRIPTION = """\
 Remember what was said, recall the part of it that answers a question, forget what should not be kept. The same memory
-stands behind `/v1` (the APIs of OpenAI and Anthropic) and `/mcp`.
+is behind `/v1` (the APIs of OpenAI and Anthropic) and `/mcp`.
 """
 
-
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
-"""Those that pass on to upstream."""
+"""Methods that are forwarded to upstream."""
 
 
-def make_app(services: Services, upstream: Upstream, recalls: RecallProcess, model: LocalModel | None) -> ASGIApp:
-    """The application over the parts of a server, which are let go of when it ends."""
-    settings = services.settings
-    proxy = Proxy(services, upstream, recalls)
-    mcp = mcp_app(services)
+def create_app(settings: Settings | None = None) -> EngramApp:
+    """Return the ASGI application of one memory, for any ASGI server.
+
+    settings: None reads ENGRAM_MEMORY and ENGRAM_UPSTREAM from the environment and leaves the rest at its defaults, so
+    that `uvicorn --factory engram.serve.app:create_app` works. Nothing is opened until the server starts.
+    """
+    if settings is None:
+        memory = os.environ.get("ENGRAM_MEMORY") or str(default_path())
+        settings = Settings(memory=memory, upstream=os.environ.get("ENGRAM_UPSTREAM") or None)
+    return EngramApp(settings)
+
+
+class EngramApp:
+    """The ASGI application. Opens its memory at ASGI's lifespan startup, or as an async context manager.
+
+    Use `async with` where no lifespan reaches the application: under `httpx.ASGITransport`, or mounted in another
+    application. Raises `EngramError` on opening if a part cannot be opened.
+    """
+
+    def __init__(self, settings: Settings, parts: ServerParts | None = None) -> None:
+        """`parts`: already open, and closed by the caller; None: opened and closed by the application."""
+        self._settings = settings
+        self._parts = parts
+        self._app: ASGIApp | None = None
+        self._stack = AsyncExitStack()
+        self._lifespan_only = Router(lifespan=self._lifespan)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or follow the server's lifespan."""
+        if scope["type"] == "lifespan":
+            await self._lifespan_only(scope, receive, send)
+        elif self._app is None:
+            raise RuntimeError(
+                "engram's application is not open: its ASGI server sent no lifespan startup; open it yourself with"
+                " `async with app:` (see docs/serve.md)"
+            )
+        else:
+            await self._app(scope, receive, send)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        services.metrics.watch_queue(services.recorder.waiting)
-        recalls.start()
-        # What is there now stays: the collector need not look at it again with every round.
-        gc.collect()
-        gc.freeze()
-        async with mcp.lifespan():
+    async def _lifespan(self, _: object) -> AsyncIterator[None]:
+        async with self:
             yield
-        await let_go(services, upstream, proxy, recalls, model)
 
-    # The page at /docs brings its scripts along: a memory's own pages load nothing from others.
-    app = FastAPIOffline(
-        docs_url="/docs", redoc_url=None, title="Engram", version=version(), description=DESCRIPTION, lifespan=lifespan
-    )
+    async def __aenter__(self) -> EngramApp:
+        async with AsyncExitStack() as stack:
+            parts = self._parts
+            if parts is None:
+                fast = await choose_relay(self._settings.relay)
+                parts = stack.enter_context(open_parts(self._settings, fast=fast))
+            self._app = await stack.enter_async_context(running(parts))
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._app = None
+        await self._stack.aclose()
+
+
+@asynccontextmanager
+async def running(parts: ServerParts) -> AsyncIterator[ASGIApp]:
+    """Run the application over open parts; on exit let responses and pending writes finish."""
+    services = parts.services
+    proxy = Proxy(services, parts.upstream, parts.recalls)
+    mcp = mcp_app(services)
+    parts.recalls.start()
+    try:
+        async with mcp.lifespan():
+            yield guarded(split(faces(services, proxy, mcp), proxy), services.settings)
+        await finish(services, proxy)
+    finally:
+        await parts.upstream.close()
+        await parts.recalls.close()
+
+
+async def finish(services: Services, proxy: Proxy) -> None:
+    """Wait for background tasks and pending writes, each for at most `drain_seconds`."""
+    seconds = services.settings.drain_seconds
+    try:
+        await asyncio.wait_for(proxy.drain(), seconds)
+    except TimeoutError:
+        log(logger, logging.ERROR, "turns whose conversation could not be found in time were not remembered")
+    left = await asyncio.to_thread(services.recorder.drain, seconds)
+    if left:
+        log(logger, logging.ERROR, "turns were not written", turns=left)
+
+
+def faces(services: Services, proxy: ASGIApp, mcp: ASGIApp) -> ASGIApp:
+    """Return the application with REST, MCP, health and the documentation pages."""
+    # fastapi_offline serves the scripts of /docs itself: the page loads nothing from other servers.
+    app = FastAPIOffline(docs_url="/docs", redoc_url=None, title="Engram", version=version(), description=DESCRIPTION)
     app.include_router(rest.router(services))
-    rest.add_error_handlers(app)
-    # Only for the methods that are not passed on, which it refuses.
+    rest_errors.add_error_handlers(app)
+    # Reached only with methods that are not forwarded, which this route refuses.
     app.router.routes.append(Route("/v1/{path:path}", endpoint=proxy, methods=METHODS, include_in_schema=False))
     app.router.routes.append(Route("/mcp", endpoint=mcp, include_in_schema=False))
     add_health(app, services)
-    return limits.guarded(faces(app, proxy), settings)
+    return app
 
 
-def faces(app: ASGIApp, proxy: ASGIApp) -> ASGIApp:
-    """`proxy` for what lies under /v1, and `app` for all else: a stream's pieces need not pass all its layers.
+def split(app: ASGIApp, proxy: ASGIApp) -> ASGIApp:
+    """Send requests below /v1 to `proxy` and all others to `app`, so that streams pass fewer layers.
 
-    Who wants to speak by websocket is told that nobody does here: passed on as the plain request that is left of it, it
-    would get an answer that does not say what is wrong.
+    Reject WebSocket upgrades with 501: forwarded as plain requests, they would get a misleading response.
     """
 
-    async def asked(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and (b"upgrade", b"websocket") in (
-            (name, value.strip().lower()) for name, value in scope["headers"]
-        ):
+    async def choose(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await app(scope, receive, send)
+        elif (b"upgrade", b"websocket") in ((name, value.strip().lower()) for name, value in scope["headers"]):
             error = ServeError(501, "websockets are not served here; send plain HTTP requests", "websocket_not_served")
-            await limits.answer(error, scope, send)
-        elif scope["type"] == "http" and scope["path"].startswith("/v1/") and scope["method"] in METHODS:
+            await send_error(error, scope, send)
+        elif scope["method"] in METHODS and local_path(scope).startswith("/v1/"):
             await proxy(scope, receive, send)
         else:
             await app(scope, receive, send)
 
-    return asked
-
-
-def version() -> str:
-    """The version of this installation."""
-    from importlib.metadata import version as installed
-
-    return installed("engram")
+    return choose
 
 
 def add_health(app: FastAPI, services: Services) -> None:
-    """What a supervisor asks: whether the server lives, whether it can work, and its figures."""
+    """Add what a supervisor reads: whether the process lives, whether it can work, and its metrics."""
 
     @app.get("/healthz", include_in_schema=False)
     async def healthz() -> Response:
@@ -115,10 +180,10 @@ def add_health(app: FastAPI, services: Services) -> None:
         except TimeoutError:
             return JSONResponse({"ready": False, "reason": "the memory did not answer within 2 s"}, 503)
         except (EngramError, OSError) as error:
-            # Anybody may ask this: where the memory lies is in the log.
-            said = str(error).replace(services.memory.path, "the memory")
-            return JSONResponse({"ready": False, "reason": said}, 503)
-        waiting = services.recorder.waiting()
+            # Anybody may read this response; the path of the memory is for the log only.
+            reason = str(error).replace(services.memory.path, "the memory")
+            return JSONResponse({"ready": False, "reason": reason}, 503)
+        waiting = services.recorder.unwritten()
         if waiting >= settings.most_waiting:
             return JSONResponse({"ready": False, "reason": f"{waiting} turns wait to be written"}, 503)
         return JSONResponse({"ready": True})
@@ -127,29 +192,6 @@ def add_health(app: FastAPI, services: Services) -> None:
     async def metrics(request: Request) -> Response:
         access = services.gate.access(dict(request.headers))
         if not access.admin:
-            # The figures count over all namespaces.
-            raise rest.forbidden("the figures are for admin keys")
+            # The metrics count over all namespaces.
+            raise rest_errors.forbidden("the figures are for admin keys")
         return Response(services.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
-
-
-async def let_go(
-    services: Services, upstream: Upstream, proxy: Proxy, recalls: RecallProcess, model: LocalModel | None
-) -> None:
-    """End a server: what waits to be written is written, as far as the time for that goes."""
-    seconds = services.settings.drain_seconds
-    try:
-        await asyncio.wait_for(proxy.drain(), seconds)
-    except TimeoutError:
-        log(logger, logging.ERROR, "turns whose conversation could not be found in time were not remembered")
-    left = await asyncio.to_thread(services.recorder.drain, seconds)
-    if left:
-        log(logger, logging.ERROR, "turns were not written", turns=left)
-    await upstream.close()
-    await recalls.close()
-    services.threads.shutdown(wait=True, cancel_futures=True)
-    await asyncio.to_thread(services.recorder.close)
-    if model is not None:
-        await asyncio.to_thread(model.close)
-    services.memory.close()
-    services.ledger.close()
-    log(logger, logging.INFO, "stopped")

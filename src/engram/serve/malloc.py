@@ -1,8 +1,8 @@
-"""How this process gets its memory from the C library.
+"""Settings of the C library's memory allocator for server processes.
 
-glibc keeps what is freed in one heap a thread, and large blocks with the small ones once some have been freed: an index
-that is committed every few seconds let a server grow by 40 KB a turn (docs/LOG.md). A library must not set this for the
-process that it is part of; a server may.
+glibc keeps freed memory in one heap per thread, and puts large blocks into these heaps once some were freed: with an
+index that commits every few seconds, a server grew by 40 KB a turn (docs/LOG.md). A server may set this for its
+process; a library must not.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from __future__ import annotations
 import ctypes
 
 MMAP_THRESHOLD, ARENA_MAX = -3, -8
-"""mallopt's numbers for the settings (malloc.h)."""
+"""Numbers of mallopt's parameters (malloc.h)."""
 
 
-def give_back_what_is_freed() -> None:
-    """Have large blocks go back to the system when they are freed, and few heaps beside; nothing without glibc."""
+def return_freed_memory() -> None:
+    """Return large freed blocks to the system at once, and use few heaps. Does nothing without glibc."""
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):

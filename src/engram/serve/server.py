@@ -1,86 +1,49 @@
-"""A server process: its parts opened, its socket bound, and its end.
+"""The server process of `engram serve`.
 
-Owns the order of opening: what cannot work is said before anybody is answered.
+Owns the order of its start: everything that can fail does so before the first request is accepted.
 """
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import logging
-import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 
 import uvicorn
-from filelock import FileLock, Timeout
+import uvloop
 
-from engram.errors import EngramError, MemoryLocked, MemoryReadOnly
-from engram.memory import Memory
-from engram.models.local import LocalModel, smollm2_path
-from engram.notes.injection import without_notes, wording_for
-from engram.serve.app import make_app
-from engram.serve.auth.access import Gate
-from engram.serve.conversations.log import ServerDatabase, server_database_path
-from engram.serve.conversations.recorder import Recorder
-from engram.serve.http import limits
+from engram.errors import EngramError
+from engram.serve.app import EngramApp
+from engram.serve.http.connection import http_protocol
+from engram.serve.http.limits import check_bind
 from engram.serve.http.logs import log
-from engram.serve.http.metrics import Metrics
-from engram.serve.malloc import give_back_what_is_freed
-from engram.serve.proxy.recall_worker import RecallProcess
-from engram.serve.proxy.upstream import open_upstream
-from engram.serve.services import Services
+from engram.serve.malloc import return_freed_memory
+from engram.serve.relay import choose_relay
+from engram.serve.services import open_parts
 from engram.serve.settings import Settings
 
 logger = logging.getLogger("engram.serve")
 
-THREADS = 4
-"""Threads that call the memory. More would only wait for each other: recall is arithmetic."""
-
 BACKLOG = 2048
-"""Connections that may wait to be taken."""
-
-MEMORY_WAIT = 2.0
-"""Seconds that a write waits for another process's before it is put off."""
+"""Connections that may wait to be accepted."""
 
 
 def serve(settings: Settings) -> None:
-    """Serve until told to stop (SIGTERM, SIGINT). Raises `EngramError` if it cannot begin."""
-    give_back_what_is_freed()
-    with ExitStack() as opened:
-        opened.enter_context(only_server(settings.memory))
-        ledger = opened.enter_context(ServerDatabase(server_database_path(settings.memory)))
-        limits.check_bind(settings, ledger.has_keys())
-        bound = opened.enter_context(bind(settings))
-        memory = opened.enter_context(Memory(settings.memory, wait=MEMORY_WAIT))
-        model = LocalModel(smollm2_path(), name="SmolLM2-135M-Instruct") if settings.upstream is None else None
-        metrics = Metrics()
-        recorder = Recorder(
-            memory, ledger, most_waiting=settings.most_waiting, on_event=metrics.event, clean=without_notes
-        )
-        services = Services(
-            settings=settings,
-            memory=memory,
-            ledger=ledger,
-            recorder=recorder,
-            gate=Gate(ledger, settings.namespace),
-            metrics=metrics,
-            threads=ThreadPoolExecutor(THREADS, "engram-serve"),
-        )
-        upstream = open_upstream(settings, model)
-        wording = wording_for(
-            embedded=settings.upstream is None,
-            budget=settings.budget,
-            notes=settings.notes,
-            least_score=settings.least_score,
-        )
-        recalls = RecallProcess(memory, wording, services.threads)
-        app = make_app(services, upstream, recalls, model)
+    """Serve until SIGTERM or SIGINT. Raises `EngramError` if the server cannot start."""
+    return_freed_memory()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        fast = runner.run(choose_relay(settings.relay))
+    with ExitStack() as stack:
+        parts = stack.enter_context(open_parts(settings, fast=fast))
+        check_bind(settings, parts.keys.any_created())
+        listener = stack.enter_context(bind(settings))
         config = uvicorn.Config(
-            app,
-            http=limits.protocol(settings),
+            EngramApp(settings, parts),
+            http=http_protocol(settings, direct=fast),
             loop="uvloop",
             ws="none",
             lifespan="on",
@@ -90,55 +53,45 @@ def serve(settings: Settings) -> None:
             proxy_headers=False,
             timeout_graceful_shutdown=int(settings.drain_seconds),
         )
+        # The objects that exist now live as long as the process; the collector need not visit them again.
+        gc.collect()
+        gc.freeze()
         log(
             logger,
             logging.INFO,
             "listening",
-            url=url_of(bound),
-            upstream="embedded" if settings.upstream is None else upstream.shown,
-            memory=memory.path,
+            url=url_of(listener),
+            upstream="embedded" if settings.upstream is None else parts.upstream.display_url,
+            memory=parts.services.memory.path,
+            relay="fast" if fast else "plain",
         )
-        # Once it has ended, uvicorn raises the signal again that told it to: to end so is no failure.
+        # uvicorn raises the signal that stopped it once more at its end. That must not count as a failure.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-        uvicorn.Server(config).run(sockets=[bound])
-
-
-@contextmanager
-def only_server(memory: str) -> Iterator[None]:
-    """Be the one server of a memory: what waits to be written is in the keeping of one process."""
-    path = server_database_path(memory) + ".lock"
-    lock = FileLock(path, fallback_to_soft=False)
-    try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise MemoryLocked(f"another engram serve has {memory} open; stop it, or give another --memory") from None
-    except OSError as error:
-        raise MemoryReadOnly(f"cannot lock {path}: {error}; give a --memory in a folder that can be written") from None
-    try:
-        yield
-    finally:
-        lock.release()
+        try:
+            uvicorn.Server(config).run(sockets=[listener])
+        finally:
+            stack.close()
+            log(logger, logging.INFO, "stopped")
 
 
 def bind(settings: Settings) -> socket.socket:
-    """The socket to listen on. Raises `EngramError` if the address cannot be used."""
+    """Return the listening socket. Raises `EngramError` if the address cannot be used."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
+    listener = socket.socket(family, socket.SOCK_STREAM)
     try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind((settings.host, settings.port))
-        bound.listen(BACKLOG)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((settings.host, settings.port))
+        listener.listen(BACKLOG)
     except (OSError, OverflowError) as error:
-        bound.close()
+        listener.close()
         raise EngramError(
             f"cannot listen on {settings.host}:{settings.port}: {error}; choose another with --host and --port"
         ) from None
-    bound.set_inheritable(True)
-    return bound
+    listener.set_inheritable(True)
+    return listener
 
 
-def url_of(bound: socket.socket) -> str:
-    """Where a bound socket is reached."""
-    host, port = bound.getsockname()[:2]
+def url_of(listener: socket.socket) -> str:
+    """Return the URL of a listening socket."""
+    host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

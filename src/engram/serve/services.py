@@ -1,30 +1,48 @@
-"""What the faces of one server share.
+"""The parts of a running server: opened in order, closed in the reverse order.
 
-Owns nothing but the bundle: `app` makes it when the server starts, and lets go of it when it ends.
+Owns the bundles that the faces share, and the lock that lets one server use a memory at a time. Knows nothing of HTTP.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import ParamSpec, TypeVar
 
+from filelock import FileLock, Timeout
+
+from engram.errors import MemoryLocked, MemoryReadOnly
 from engram.memory import Memory
+from engram.models.local import LocalModel, smollm2_path
+from engram.notes.injection import without_notes, wording_for
 from engram.serve.auth.access import Gate
-from engram.serve.conversations.log import ServerDatabase
+from engram.serve.auth.keys import KeyStore
+from engram.serve.conversations.log import ConversationStore
 from engram.serve.conversations.recorder import Recorder
+from engram.serve.database import ServerDatabase, server_database_path
 from engram.serve.http.logs import log
 from engram.serve.http.metrics import Metrics, status_class
+from engram.serve.proxy.recall_worker import RecallProcess
+from engram.serve.proxy.upstream import Upstream, open_upstream
 from engram.serve.settings import Settings
 
 logger = logging.getLogger("engram.serve")
 
 SETTLE_SECONDS = 2.0
-"""How long what is about to be forgotten waits for what is still to be written."""
+"""How long a delete waits for pending writes."""
+
+THREADS = 4
+"""Threads that call the memory. More would only wait for each other: recall is arithmetic."""
+
+MEMORY_WAIT = 2.0
+"""Seconds that a write waits for another process's write before it is retried later."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -32,29 +50,101 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The parts of a running server."""
+    """What the faces of one server share."""
 
     settings: Settings
     memory: Memory
-    ledger: ServerDatabase
+    conversations: ConversationStore
     recorder: Recorder
     gate: Gate
     metrics: Metrics
     threads: ThreadPoolExecutor
-    """For calls of the memory: nothing of it may run on the event loop."""
+    """For calls of the memory, none of which may run on the event loop."""
 
     def answered(self, face: str, status: int, begun: float, *, broken: bool = False, **fields: object) -> None:
-        """Count and log a request, `begun` at this `perf_counter`; broken: its answer did not come to its end."""
+        """Count and log a request that began at `begun` by `perf_counter`. broken: its response is incomplete."""
         outcome = "broken" if broken else status_class(status)
         self.metrics.requests.labels(face, outcome).inc()
-        taken = round((time.perf_counter() - begun) * 1000, 1)
-        log(logger, logging.INFO, "request", face=face, status=status, outcome=outcome, ms=taken, **fields)
+        elapsed = round((time.perf_counter() - begun) * 1000, 1)
+        log(logger, logging.INFO, "request", face=face, status=status, outcome=outcome, ms=elapsed, **fields)
 
     def settle(self) -> None:
-        """Have what was said and waits in the memory, so that it can be forgotten like the rest. Not on the loop."""
+        """Flush pending writes before a delete. Blocking: call it from a thread."""
         self.recorder.drain(SETTLE_SECONDS)
 
     async def run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """What `function` returns, run in one of `threads`."""
-        call = lambda: function(*args, **kwargs)  # noqa: E731
-        return await asyncio.get_running_loop().run_in_executor(self.threads, call)
+        """Return what `function` returns, run in one of `threads`."""
+        return await asyncio.get_running_loop().run_in_executor(self.threads, partial(function, *args, **kwargs))
+
+
+@dataclass(frozen=True, slots=True)
+class ServerParts:
+    """All parts of one server."""
+
+    services: Services
+    keys: KeyStore
+    upstream: Upstream
+    recalls: RecallProcess
+
+
+@contextmanager
+def open_parts(settings: Settings, *, fast: bool) -> Iterator[ServerParts]:
+    """Open the parts of a server, and close them in reverse order. Blocking.
+
+    fast: whether `fast_relay` reads the streams of upstream. Raises `EngramError` if a part cannot be opened.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(only_server(settings.memory))
+        database = stack.enter_context(ServerDatabase(server_database_path(settings.memory)))
+        memory = stack.enter_context(Memory(settings.memory, wait=MEMORY_WAIT))
+        model = None
+        if settings.upstream is None:
+            model = LocalModel(smollm2_path(), name="SmolLM2-135M-Instruct")
+            stack.callback(model.close)
+        upstream = open_upstream(settings, model, fast=fast)
+        metrics = Metrics()
+        keys, conversations = KeyStore(database), ConversationStore(database)
+        recorder = Recorder(
+            memory, conversations, most_waiting=settings.most_waiting, on_event=metrics.event, clean=without_notes
+        )
+        stack.callback(recorder.close)
+        metrics.watch_queue(recorder.unwritten)
+        threads = ThreadPoolExecutor(THREADS, "engram-serve")
+        stack.callback(threads.shutdown, wait=True, cancel_futures=True)
+        wording = wording_for(
+            embedded=settings.upstream is None,
+            budget=settings.budget,
+            notes=settings.notes,
+            least_score=settings.least_score,
+        )
+        services = Services(
+            settings=settings,
+            memory=memory,
+            conversations=conversations,
+            recorder=recorder,
+            gate=Gate(keys, settings.namespace),
+            metrics=metrics,
+            threads=threads,
+        )
+        yield ServerParts(services, keys, upstream, RecallProcess(memory, wording, threads))
+
+
+@contextmanager
+def only_server(memory: str) -> Iterator[None]:
+    """Hold the lock of the one server of a memory: pending writes live in one process only.
+
+    Raises `MemoryLocked` if another server holds the lock, `MemoryReadOnly` if the lock's file cannot be written.
+    """
+    path = server_database_path(memory) + ".lock"
+    lock = FileLock(path, fallback_to_soft=False)
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise MemoryLocked(f"another engram serve has {memory} open; stop it, or give another --memory") from None
+    except OSError as error:
+        raise MemoryReadOnly(f"cannot lock {path}: {error}; give a --memory in a folder that can be written") from None
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,13 +1,16 @@
-"""How a server is set up: every option in one place, with its default.
+"""The options of the server, with their defaults.
 
-Knows nothing of where the values come from; `cli.serve` reads them.
+Does not know where the values come from; `cli.serve` reads them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+RelayMode = Literal["auto", "fast", "plain"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,43 +18,46 @@ class Settings:
     """The options of `engram serve`."""
 
     memory: str
-    """The memory's file."""
+    """Path of the memory's file."""
     host: str = "127.0.0.1"
     port: int = 8100
-    """0: any that is free."""
+    """0: any free port."""
     upstream: str | None = None
-    """The base URL of the model's API, with or without /v1; None: the embedded local model."""
+    """Base URL of the model's API, with or without /v1; None: the embedded local model."""
     upstream_key_env: str | None = None
-    """The environment variable that holds the key for upstream; None: the caller's own goes there."""
+    """Environment variable with the key for upstream; None: the caller's key is forwarded."""
     upstream_seconds: float = 600.0
-    """The longest silence of upstream that is waited for."""
+    """Longest silence of upstream, in seconds."""
+    relay: RelayMode = "auto"
+    """How streams are relayed. fast: past aiohttp and ASGI, by their internals; plain: through them; auto: fast if the
+    self-test at start succeeds."""
     namespace: str = "default"
-    """Whose memory it is where nothing in a request says so."""
+    """Namespace of requests that name none."""
     budget: int = 1024
-    """Tokens of notes at most."""
+    """Maximum tokens of notes in a request."""
     notes: int = 10
-    """Engrams that become notes at most."""
+    """Maximum number of notes in a request."""
     least_score: float = 0.15
-    """The score, 0 to 1, that the best hit must have, and half of which the others must: else nothing is put in."""
+    """Score, 0 to 1, that the best hit must reach; every other hit must reach half. Below it, nothing is inserted."""
     sticky: bool = False
-    """Whether earlier messages get back the notes that they had."""
+    """Whether earlier messages get their notes back."""
     deadline: float = 0.15
-    """Seconds that a request waits for recall before it goes on without."""
+    """Seconds that a request waits for memory."""
     most_body: int = 32 << 20
-    """Bytes of a request's body."""
+    """Maximum size of a request's body in bytes."""
     header_seconds: float = 10.0
-    """Seconds until a request's headers must be there."""
+    """Seconds within which the headers of a request must arrive."""
     body_seconds: float = 30.0
-    """Seconds between two pieces of a request's body."""
+    """Maximum seconds between two pieces of a request's body."""
     send_seconds: float = 60.0
-    """Seconds that a client may take to read a piece of the answer."""
+    """Maximum seconds without progress while a client reads a response."""
     drain_seconds: float = 60.0
-    """Seconds that running answers and waiting writes have to end in, once the server is told to stop."""
+    """Seconds that running responses and pending writes get to finish after the server is told to stop."""
     allowed_hosts: tuple[str, ...] = ()
-    """Names, beside those of the loopback interface and `host`, by which the server may be called; "*": any."""
+    """Names by which clients may call, in addition to the loopback names and `host`; "*": any."""
     cors_origins: tuple[str, ...] = ()
-    """Origins whose pages may call it from a browser."""
+    """Origins whose pages may call from a browser."""
     most_waiting: int = 10_000
-    """Turns that may wait to be written while the memory cannot be."""
+    """Maximum number of turns that wait while the memory cannot be written."""
     log_text: bool = False
-    """Whether the log may hold what was said."""
+    """Whether the log may hold text of messages."""

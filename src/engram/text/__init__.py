@@ -1,1 +1,1 @@
-"""Text analysis: words and their stems, static word vectors, and what a text is like."""
+"""Text analysis: words, stems, token ids, and the table of static word vectors."""

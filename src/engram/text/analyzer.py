@@ -1,7 +1,7 @@
-"""Text to what is indexed and scored: terms for the inverted index, token ids for late interaction.
+"""Analyzer: text to terms for the inverted index, and to token ids for late interaction.
 
-Owns the numbering of tokens: a stem of the table has its place in it; any other word shares one of the numbers above
-(a hash of its stem), so every word can be matched exactly and the table's words by nearness, too.
+Owns the numbering of tokens. A stem of the table has its index there as id. Any other word gets one of the ids above,
+by a hash of its stem, so every word can be matched exactly, and the words of the table by similarity too.
 """
 
 from __future__ import annotations
@@ -16,46 +16,46 @@ import numpy.typing as npt
 import Stemmer
 
 from engram.accel import Language
+from engram.text.time_words import MONTHS, SEASONS, WEEKDAYS
 from engram.text.tokenizer import words
 from engram.text.vectors import SIMILARITY_STEP, VectorTable
 
 CACHE_SIZE = 200_000
-"""Words remembered with their stem; past that the cache starts anew."""
+"""Entries of a cache (words with their stems, near terms); a full cache is emptied."""
 
 TOO_COMMON = 0.007
-"""The share of a word from which on words near it do not count: "what", "do", "my"."""
+"""Share among all words above which a word's near words do not count: "what", "do", "my"."""
 
 UNKNOWN_PROBABILITY = 1e-6
-"""The share of a word that the table does not hold: rarer than any that it holds."""
+"""Share assumed for a word that is not in the table; lower than that of any word in it."""
 
 CENTROID_DIMENSIONS = 32
-"""Principal components of the table's vectors that centroids are taken over; 64 and 256 rank no better."""
+"""Principal components of the table's vectors that centroids use; 64 and 256 rank no better."""
 
 COMMON_SHARE = 1e-3
-"""The share of a word at which it counts half in a centroid (SIF, Arora et al. 2017: the a in a / (a + p))."""
+"""Share at which a word counts half in a centroid: the a in a / (a + p) of SIF (Arora et al. 2017)."""
 
 # Marks of a text.
 QUESTION = 1
 """It ends in a question."""
 ASKS = 2
-"""It holds a question."""
+"""It contains a question."""
 TIME = 4
-"""It names a time (in English, or with a year, a date or an hour in figures)."""
+"""It names a time: in English, or with a year, a date or an hour in digits."""
 
 QUESTION_MARKS = "?\uff1f\u061f\u037e"
 ASKS_LAST = re.compile(rf"[{QUESTION_MARKS}](?:[\s\"'\u201d\u2019)*]|[\U0001f000-\U0001faff]){{0,8}}$")
 ASKS_ANYWHERE = re.compile(f"[{QUESTION_MARKS}]")
-FIGURES = re.compile(r"[0-9]{4}|[0-9]:[0-9]{2}|[0-9][/.-][0-9]{1,2}[/.-][0-9]|\u6708|\u5e74|\u6628|\u4eca")
+DIGITS = re.compile(r"[0-9]{4}|[0-9]:[0-9]{2}|[0-9][/.-][0-9]{1,2}[/.-][0-9]|\u6708|\u5e74|\u6628|\u4eca")
 TIME_WORDS = frozenset(
     """
     yesterday today tomorrow tonight last next ago week weekend month year day date morning evening night
-    recently since monday tuesday wednesday thursday friday saturday sunday january february march april may
-    june july august september october november december spring summer autumn fall winter
+    recently since
     """.split()
-)
+).union(MONTHS, WEEKDAYS, SEASONS)
 
-# A stemmer is chosen by script alone: words of other languages in Latin script are stemmed as English ones are, the
-# same way when written and when asked.
+# The script alone chooses the stemmer. Words of other languages in Latin script are stemmed as English: the same way in
+# stored text and in queries.
 STEMMERS = (
     (re.compile("[\u0400-\u04ff]"), "russian"),
     (re.compile("[\u0370-\u03ff]"), "greek"),
@@ -67,48 +67,48 @@ STEMMERS = (
 
 
 class Analysis(NamedTuple):
-    """A text as the index takes it."""
+    """An analysed text."""
 
     terms: list[str]
-    """Its stems in order."""
+    """Its stems, in the order of its words."""
     ids: list[int]
-    """Their token ids."""
+    """Their token ids, in the same order."""
     marks: int
     """QUESTION, ASKS and TIME, as bits."""
 
 
 class Analyzer:
-    """Texts to terms and token ids over one table. Safe to call from several threads."""
+    """Analyses text with one table. Safe to call from several threads."""
 
     def __init__(self, table: VectorTable) -> None:
         self.table = table
         self.fingerprint = table.fingerprint
-        """An index made with another fingerprint is made again."""
+        """An index that was built with another fingerprint is rebuilt."""
         size = len(table.stems)
         self.token_type: npt.DTypeLike = np.uint16 if size <= 1 << 15 else np.uint32
         self.tokens = 1 << 16 if size <= 1 << 15 else size + (1 << 20)
-        """Token ids run from 0 to tokens - 1; those from len(table.stems) on are hashes."""
+        """Token ids are 0 to tokens - 1; those from len(table.stems) are hashes."""
         self._time_stems = frozenset(map(stem_of, TIME_WORDS))
         self.vectors = self._weighted_vectors()
-        """What each stem adds to a centroid, and a last row of zeros for all other tokens."""
+        """What each stem adds to a centroid, and a last row of zeros for every other token: see `Language`."""
         self.language = Language(table.near, table.similarity, self.vectors)
-        """The same arrays as `engram.accel` takes them."""
+        """The table's arrays as `engram.accel` takes them."""
         self._numbers = {stem: number for number, stem in enumerate(table.stems)}
         self._known: dict[str, tuple[str, int]] = {}
         self._near_terms: dict[tuple[int, float, int], list[str]] = {}
 
     def analyse(self, text: str) -> Analysis:
-        """The terms and token ids of `text`, in its words' order."""
-        known, said = self._known, words(text)
-        found = [known.get(word) for word in said]
-        if None in found:
-            found = [pair or self._learn(word) for word, pair in zip(said, found, strict=True)]
-        terms = [pair[0] for pair in found if pair is not None]
-        ids = [pair[1] for pair in found if pair is not None]
+        """Return the terms, token ids and marks of `text`."""
+        cache, text_words = self._known, words(text)
+        pairs = [cache.get(word) for word in text_words]
+        if None in pairs:
+            pairs = [pair or self._learn(word) for word, pair in zip(text_words, pairs, strict=True)]
+        terms = [pair[0] for pair in pairs if pair is not None]
+        ids = [pair[1] for pair in pairs if pair is not None]
         marks = 0
         if ASKS_ANYWHERE.search(text):
             marks = ASKS | (QUESTION if ASKS_LAST.search(text[-64:]) else 0)
-        if not self._time_stems.isdisjoint(terms) or FIGURES.search(text):
+        if not self._time_stems.isdisjoint(terms) or DIGITS.search(text):
             marks |= TIME
         return Analysis(terms, ids, marks)
 
@@ -124,19 +124,19 @@ class Analyzer:
         return stem, number
 
     def probabilities(self, ids: Sequence[int]) -> npt.NDArray[np.float64]:
-        """How common each token is in plain language, as a share of all words: shape (len(ids),)."""
+        """Return how common each token is in plain language, as a share of all words: shape (len(ids),)."""
         size = len(self.table.stems)
         shares = [float(self.table.probability[i]) if i < size else UNKNOWN_PROBABILITY for i in ids]
         return np.array(shares, dtype=np.float64)
 
     def has_near(self, id: int) -> bool:
-        """Return whether words near a token count: not for a word so common that a near word says nothing."""
+        """Return whether near words of a token count: not if it is too common, and not if it is not in the table."""
         return id < len(self.table.stems) and bool(self.table.probability[id] < TOO_COMMON)
 
-    # Centroids: the sum of a text's vectors, each by how rare its word is.
+    # Centroids: the sum of a text's vectors, weighted by how rare the words are.
 
     def _weighted_vectors(self) -> npt.NDArray[np.float32]:
-        """Each stem's vector times its weight in a centroid: shape (stems + 1, CENTROID_DIMENSIONS)."""
+        """Return each stem's vector times its weight in a centroid: shape (stems + 1, CENTROID_DIMENSIONS)."""
         vectors = self.table.vectors.astype(np.float32)
         lengths = np.maximum(np.linalg.norm(vectors, axis=1), 1e-9)
         weights = COMMON_SHARE / (COMMON_SHARE + self.table.probability) / lengths
@@ -146,25 +146,25 @@ class Analyzer:
         return padded
 
     def centroids(self, texts: Sequence[Sequence[int]]) -> npt.NDArray[np.int8]:
-        """The direction of each text's centroid, texts being given by their token ids, in steps of 1/127.
+        """Return the direction of each text's centroid in steps of 1/127; `texts` as token ids.
 
-        Shape (len(texts), CENTROID_DIMENSIONS); all 0 for a text without a word that has a vector.
+        Shape (len(texts), CENTROID_DIMENSIONS); all 0 for a text in which no word has a vector.
         """
         result = np.zeros((len(texts), CENTROID_DIMENSIONS), np.int8)
         for start in range(0, len(texts), 256):
             part = texts[start : start + 256]
-            held = [place for place, ids in enumerate(part) if ids]
-            if not held:
+            filled = [index for index, ids in enumerate(part) if ids]
+            if not filled:
                 continue
-            ids = np.concatenate([np.asarray(part[place]) for place in held])
-            starts = np.cumsum([0] + [len(part[place]) for place in held[:-1]])
+            ids = np.concatenate([np.asarray(part[index]) for index in filled])
+            starts = np.cumsum([0] + [len(part[index]) for index in filled[:-1]])
             sums = np.add.reduceat(self.vectors[np.minimum(ids, len(self.vectors) - 1)], starts)
             lengths = np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-9)
-            result[start + np.array(held)] = np.round(127 * sums / lengths)
+            result[start + np.array(filled)] = np.round(127 * sums / lengths)
         return result
 
     def near_terms(self, id: int, least: float, most: int) -> list[str]:
-        """Up to `most` terms whose similarity to a token is at least `least` (0 to 1), the nearest first."""
+        """Return up to `most` terms whose similarity to a token is at least `least` (0 to 1), the nearest first."""
         key = (id, least, most)
         known = self._near_terms.get(key)
         if known is None:
@@ -182,7 +182,7 @@ class Analyzer:
 
 
 def stem_of(word: str) -> str:
-    """The stem of a folded word, by the Snowball stemmer of its script; itself where there is none."""
+    """Return the stem of a folded word, by the Snowball stemmer of its script; the word itself if there is none."""
     if word.isascii():
         return stem("english", word)
     for script, language in STEMMERS:
@@ -192,6 +192,6 @@ def stem_of(word: str) -> str:
 
 
 def stem(language: str, word: str) -> str:
-    """The Snowball stem of `word`; a stemmer has a state, so each call has its own."""
+    """Return the Snowball stem of `word`. Each call makes a stemmer, because a stemmer has state."""
     result: str = Stemmer.Stemmer(language, 0).stemWord(word)
     return result or word

@@ -1,6 +1,6 @@
-"""Text as it may stand in a prompt: chat-template markup broken up, one line, comparable, question or statement.
+"""Text for a prompt: break chat-template markup, fold to one line, normalise for comparison, detect questions.
 
-Owns the patterns. Pure functions over strings; knows nothing of notes or models.
+Owns the patterns. Pure functions over strings; does not know notes or models.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _SENTENCE = re.compile(r"[^.!?。！？؟]*[.!?。！？؟]+|[^.!?。！？؟]+"
 _AUXILIARY = r"(?:is|are|was|were|am|do|does|did|can|could|will|would|should|has|have|had)"
 
 _ASKING = re.compile(
-    # "What car do I drive", but not "When I was young": what stands before the verb is not who does it.
+    # "What car do I drive", but not "When I was young": no pronoun may precede the verb.
     r"(?:who|whom|whose|what|which|where|when|why|how)"
     rf"(?:['’]s\b|(?:\s+(?!(?:i|you|he|she|it|we|they|my|your|our|the)\b)\w+){{0,2}}?\s+{_AUXILIARY}\b)"
     rf"|{_AUXILIARY}\s+(?:i|you|he|she|it|we|they|my|your|our|the)\b",
@@ -34,25 +34,25 @@ _MARKUP = re.compile(
 
 
 def neutral(text: str) -> str:
-    """`text` with the markup of chat templates broken up, and readable as before."""
-    # Again until nothing is left: what stands on both sides of a form must not close up to another one.
+    """Return `text` with the markup of chat templates broken; it reads as before."""
+    # Repeat until nothing matches: the text on both sides of a broken tag must not form another tag.
     while (broken := _MARKUP.sub(lambda match: match[0].translate(_BROKEN), text)) != text:
         text = broken
     return text
 
 
 def one_line(text: str) -> str:
-    """`text` on one line, without control characters."""
+    """Return `text` on one line, without control characters and line separators."""
     return " ".join("".join(" " if unicodedata.category(c) in _SEPARATING else c for c in text).split())
 
 
-def as_said(text: str) -> str:
-    """`text` as it is compared with what else was said: case and white space do not count."""
+def comparable(text: str) -> str:
+    """Return `text` in the form in which texts are compared: case and the amount of white space are ignored."""
     return " ".join(text.casefold().split())
 
 
 def is_question(text: str) -> bool:
-    """Whether `text` only asks: every sentence of it ends in a question mark, or it begins as English questions do."""
+    """Whether `text` is only a question: every sentence ends in a question mark, or it is one English question."""
     sentences = [s.strip() for s in _SENTENCE.findall(text) if s.strip()]
     if not sentences:
         return False

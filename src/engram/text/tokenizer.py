@@ -1,8 +1,8 @@
-"""Text to words, in any script.
+"""Tokenizer: text to words, in any script.
 
-Owns what counts as a word: case, width and accents folded, clitics dropped. Scripts that do not part their words by
-spaces (Chinese, Japanese, Korean, Thai, Lao, Khmer, Burmese) give overlapping pairs of characters, as search engines
-do; where a single character is a word of its own (Chinese, Korean), it stands beside the pairs. An emoji is a word.
+Owns what a word is: case, width and accents are folded, clitics are dropped. Scripts without spaces between words
+(Chinese, Japanese, Korean, Thai, Lao, Khmer, Burmese) give overlapping pairs of characters, as search engines do. Where
+a single character can be a word (Chinese, Korean), it is added to the pairs. An emoji is a word. Knows no stems.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import unicodedata
 import zlib
 
 LONGEST_WORD = 64
-"""Characters of a word that are told apart; what is longer is cut and marked with a checksum of the whole."""
+"""Longest word in characters; a longer word is cut and ends in a checksum of the whole."""
 
 HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
 HANGUL = "\uac00-\ud7a3"
 KANA = "\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff"
 SOUTH_EAST_ASIAN = "\u0e01-\u0e3a\u0e40-\u0e4e\u0e81-\u0ebd\u0ec0-\u0ecd\u1000-\u103f\u1780-\u17d3"
 UNSPACED = HAN + HANGUL + KANA + SOUTH_EAST_ASIAN
-# Vowel signs and the like are no letters to `re`, yet words of Indian and other scripts are written with them.
+# `re` does not count vowel signs and the like as letters, but words of Indian and other scripts contain them.
 MARKS = (
     "\u0300-\u036f\u0483-\u0487\u0900-\u0903\u093a-\u094f\u0951-\u0957\u0962-\u0963"
     "\u0981-\u0dff\u0f18-\u0fbc\u1a17-\u1a7f"
@@ -32,21 +32,21 @@ ASCII_WORD = re.compile(rf"([a-z0-9]+{NUMBER_TAIL}){CLITIC}")
 ANY_WORD = re.compile(rf"([{UNSPACED}]+|[{EMOJI}]|(?:(?![{UNSPACED}])[^\W_]|[{MARKS}])+{NUMBER_TAIL}){CLITIC}")
 UNSPACED_RUN = re.compile(f"[{UNSPACED}]")
 SINGLE = re.compile(f"[{HAN}{HANGUL}]")
-# Only where they are ornament: an accent over a Latin or Greek letter, pointing in Hebrew and Arabic.
+# Marks that do not change the word: accents over Latin and Greek letters, pointing in Hebrew and Arabic.
 ACCENT = re.compile(
     "(?<=[a-z\u03b1-\u03c9])[\u0300-\u036f]+|[\u0591-\u05bd\u05bf-\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670]"
 )
 
 
 def words(text: str) -> list[str]:
-    """The words of `text` in their order, folded; empty where there are none.
+    """Return the folded words of `text`, in order; empty if there are none.
 
-    Longer than the text itself only for scripts without spaces (at most twice its characters).
+    Together they have at most as many characters as the text; in scripts without spaces, twice as many.
     """
     if text.isascii():
-        found: list[str] = ASCII_WORD.findall(text.lower())
-        return found if len(max(found, key=len, default="")) <= LONGEST_WORD else list(map(shortened, found))
-    result: list[str] = []
+        result: list[str] = ASCII_WORD.findall(text.lower())
+        return result if len(max(result, key=len, default="")) <= LONGEST_WORD else list(map(shortened, result))
+    result = []
     for word in ANY_WORD.findall(folded(text)):
         if UNSPACED_RUN.match(word):
             result += pairs(word)
@@ -56,13 +56,13 @@ def words(text: str) -> list[str]:
 
 
 def folded(text: str) -> str:
-    """`text` with case, width, typographic apostrophes and ornamental accents folded away."""
+    """Return `text` with case, width, typographic apostrophes and `ACCENT` folded."""
     text = unicodedata.normalize("NFKC", text).casefold().replace("\u2019", "'").replace("\u0451", "\u0435")
     return unicodedata.normalize("NFC", ACCENT.sub("", unicodedata.normalize("NFD", text)))
 
 
 def pairs(run: str) -> list[str]:
-    """Overlapping pairs of a run's characters, and the single characters that are words."""
+    """Return the overlapping pairs of a run's characters, and the single characters that can be words."""
     singles = SINGLE.findall(run)
     if len(run) == 1:
         return singles or [run]
@@ -70,7 +70,7 @@ def pairs(run: str) -> list[str]:
 
 
 def shortened(word: str) -> str:
-    """`word`, or what stands for it if it is over `LONGEST_WORD` characters."""
+    """Return `word`; if it is longer than `LONGEST_WORD`, its start with a checksum."""
     if len(word) <= LONGEST_WORD:
         return word
     return f"{word[: LONGEST_WORD - 8]}{zlib.crc32(word.encode()):08x}"

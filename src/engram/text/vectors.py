@@ -1,7 +1,7 @@
-"""The static table: for each stem of a vocabulary a vector, the stems near it, and how common it is.
+"""Vector table: for each stem of a vocabulary a vector, the nearest stems, and how common the stem is.
 
-Owns the file's format. `tools/distill.py` makes the English one that the package carries; a table for other languages
-is another file of the same form, given to `VectorTable.load`.
+Owns the file's format. `tools/distill.py` makes the English table in the package. A table for another language is a
+file of the same format, read with `VectorTable.load`.
 """
 
 from __future__ import annotations
@@ -19,38 +19,37 @@ import numpy.typing as npt
 
 FORMAT = 1
 SIMILARITY_STEP = 1 / 255
-"""Cosines are kept as bytes: similarity = byte * SIMILARITY_STEP."""
+"""Cosines are stored as bytes: similarity = byte * SIMILARITY_STEP."""
 
 
 @dataclass(frozen=True)
 class VectorTable:
     """Stems by number, 0 to size - 1.
 
-    `vectors` (int8, shape (size, dimensions)) is what the rest was made from, and is read from the file only when it
-    is asked for.
+    `vectors` (int8, shape (size, dimensions)), from which the rest was computed, is read from the file at each access.
     """
 
     path: Path
     fingerprint: str
-    """Names the content: what was encoded with one table cannot be compared with what another gave."""
+    """Hash of the content. Token ids of tables with different fingerprints must not be compared."""
     stems: tuple[str, ...]
     near: npt.NDArray[np.unsignedinteger]
-    """Stems near each stem, the nearest first: shape (size, k); where there are fewer than k, the stem itself."""
+    """Nearest stems of each stem, the nearest first: shape (size, k); if there are fewer than k, the stem itself."""
     similarity: npt.NDArray[np.uint8]
-    """Their cosines in steps of 1/255: shape (size, k); 0 where there are fewer."""
+    """Their cosines in steps of 1/255: shape (size, k); 0 if there are fewer than k."""
     probability: npt.NDArray[np.float32]
-    """The share of each stem among the words of plain English: shape (size,)."""
+    """Share of each stem among the words of plain English: shape (size,)."""
 
     @property
     def vectors(self) -> npt.NDArray[np.int8]:
-        """One vector a stem, its length carrying no meaning: shape (size, dimensions)."""
+        """Return a vector for each stem, whose length has no meaning: shape (size, dimensions)."""
         with np.load(self.path) as arrays:
             vectors: npt.NDArray[np.int8] = arrays["vectors"]
         return vectors
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> VectorTable:
-        """Read a table; raises ValueError naming the file if it is none."""
+        """Read a table. Raises ValueError that names the file if it is not a table."""
         try:
             with np.load(path) as arrays:
                 if int(arrays["format"]) != FORMAT:
@@ -68,7 +67,7 @@ class VectorTable:
 
     @staticmethod
     def save(path: str | os.PathLike[str], stems: list[str], **arrays: npt.NDArray[Any]) -> None:
-        """Write a table: `vectors`, `near`, `similarity` and `probability` as the fields say; more is kept, too."""
+        """Write a table: `vectors`, `near`, `similarity`, `probability` as the fields state, and any further arrays."""
         text = np.frombuffer("\n".join(stems).encode(), np.uint8)
         contents: dict[str, Any] = {"format": np.array(FORMAT), "stems": text, **arrays}
         np.savez(path, **contents)
@@ -76,5 +75,5 @@ class VectorTable:
 
 @cache
 def default_table() -> VectorTable:
-    """The English table that the package carries; read once in a process."""
+    """Return the English table of the package; read once in a process."""
     return VectorTable.load(str(files("engram.text") / "data" / "english.npz"))

@@ -137,8 +137,8 @@ def test_flush_stops_to_wait_for_another_process(
     assert other.start_writing()
     remember(store, 5)
     assert not whole.flush(0.2)
-    monkeypatch.setattr(local, "STUCK", 0.2)
-    with pytest.raises(EngramError, match="another process keeps the index"):
+    with monkeypatch.context() as patched, pytest.raises(EngramError, match="another process keeps the index"):
+        patched.setattr(local, "STUCK", 0.2)
         whole.flush()
     other.stop_writing()
     assert whole.flush(30)

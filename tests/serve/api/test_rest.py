@@ -1,4 +1,4 @@
-"""REST over a real memory and a real ledger, by HTTP."""
+"""REST over a real memory and a real server database, by HTTP in this process."""
 
 import asyncio
 import io
@@ -20,45 +20,49 @@ from schemathesis.config import GenerationConfig, ProjectConfig, ProjectsConfig,
 from engram.errors import MemoryDamaged, MemoryFull, MemoryLocked
 from engram.formats.writing import write
 from engram.memory import Memory
-from engram.serve.api import rest
-from engram.serve.auth.access import Gate, Keys
-from engram.serve.conversations.log import Receipt, ServerDatabase
+from engram.serve.api import rest, rest_errors
+from engram.serve.auth.access import Gate
+from engram.serve.auth.keys import KeyStore
+from engram.serve.conversations.log import ConversationStore
+from engram.serve.conversations.pending import Receipt
 from engram.serve.conversations.recorder import Recorder
+from engram.serve.database import ServerDatabase
 from engram.serve.http import limits
 from engram.serve.http.metrics import Metrics
 from engram.serve.services import Services
 from engram.serve.settings import Settings
 
 ERROR_FIELDS = {"message", "type", "param", "code"}
-NOBODYS = "019c2f7e-5c1a-7d70-8a3b-0f5d7e9a1c22"
+UNKNOWN_ID = "019c2f7e-5c1a-7d70-8a3b-0f5d7e9a1c22"
 NOW = datetime(2026, 3, 2, 14, 5, tzinfo=UTC)
 
 
-class Face:
-    """The routes over a memory, asked as a client asks."""
+class RestClient:
+    """A client of the routes over a memory."""
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self.memory = stack.enter_context(Memory(folder / "memory.db"))
-        self.ledger = stack.enter_context(ServerDatabase(folder / "memory.db.serve"))
-        self.keys = Keys(self.ledger)
+        self.database = stack.enter_context(ServerDatabase(folder / "memory.db.serve"))
+        self.conversations = ConversationStore(self.database)
+        self.keys = KeyStore(self.database)
         self.metrics = Metrics()
         self.settings = Settings(memory=str(folder / "memory.db"), namespace="home")
-        recorder = Recorder(self.memory, self.ledger, on_event=lambda _: None, clean=lambda text: text)
+        recorder = Recorder(self.memory, self.conversations, on_event=lambda _: None, clean=lambda text: text)
         stack.callback(recorder.close)
         threads = ThreadPoolExecutor(2)
         stack.callback(threads.shutdown)
         services = Services(
             settings=self.settings,
             memory=self.memory,
-            ledger=self.ledger,
+            conversations=self.conversations,
             recorder=recorder,
-            gate=Gate(self.ledger, self.settings.namespace),
+            gate=Gate(self.keys, self.settings.namespace),
             metrics=self.metrics,
             threads=threads,
         )
         self.app = fastapi.FastAPI()
         self.app.include_router(rest.router(services))
-        rest.add_error_handlers(self.app)
+        rest_errors.add_error_handlers(self.app)
         self.guarded = limits.guarded(self.app, self.settings)
 
     def ask(self, method: str, path: str, *, key: str | None = None, namespace: str | None = None, **more):
@@ -69,7 +73,7 @@ class Face:
             headers["X-Engram-Namespace"] = namespace.encode()
 
         async def one():
-            # An error of ours is answered, and then raised again for the server's log.
+            # Starlette answers an internal error and then raises it again, for the log of the server.
             transport = httpx.ASGITransport(self.guarded, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8100") as client:
                 return await client.request(method, f"/memory{path}", headers=headers, **more)
@@ -87,9 +91,9 @@ class Face:
 
 
 @pytest.fixture
-def face(tmp_path: Path) -> Iterator[Face]:
+def client(tmp_path: Path) -> Iterator[RestClient]:
     with ExitStack() as stack:
-        yield Face(tmp_path, stack)
+        yield RestClient(tmp_path, stack)
 
 
 def error_of(answer, status: int) -> dict:
@@ -105,8 +109,8 @@ def error_of(answer, status: int) -> dict:
 # Remember and recall.
 
 
-def test_remember_one_and_recall_it(face: Face):
-    answer = face.post(
+def test_remember_one_and_recall_it(client: RestClient):
+    answer = client.post(
         "/remember",
         {
             "text": "My dog is called Biscuit.",
@@ -119,23 +123,23 @@ def test_remember_one_and_recall_it(face: Face):
     )
     assert answer.status_code == 201
     (engram,) = answer.json()["engrams"]
-    kept = face.memory.get(engram["id"])
-    assert (kept.namespace, kept.session, kept.speaker, kept.at) == ("home", "walk", "Ana", NOW)
+    stored = client.memory.get(engram["id"])
+    assert (stored.namespace, stored.session, stored.speaker, stored.at) == ("home", "walk", "Ana", NOW)
     assert (engram["at"], engram["metadata"]) == ("2026-03-02T14:05:00+00:00", {"page": 3})
-    found = face.post("/recall", {"query": "What is my dog called?"}).json()
-    assert [hit["engram"] for hit in found["hits"]] == [engram]
-    assert 0 < found["hits"][0]["score"] <= 1
-    assert found["context"] is None
-    assert (found["namespace"], found["unsearched"]) == ("home", 0)
-    assert "Biscuit" in face.post("/recall", {"query": "dog", "budget": 200}).json()["context"]
+    result = client.post("/recall", {"query": "What is my dog called?"}).json()
+    assert [hit["engram"] for hit in result["hits"]] == [engram]
+    assert 0 < result["hits"][0]["score"] <= 1
+    assert result["context"] is None
+    assert (result["namespace"], result["unsearched"]) == ("home", 0)
+    assert "Biscuit" in client.post("/recall", {"query": "dog", "budget": 200}).json()["context"]
 
 
-def test_remember_many_in_one_commit_or_not_at_all(face: Face):
+def test_remember_many_is_one_commit_or_nothing(client: RestClient):
     items = [{"text": f"Number {number}", "session": "count", "at": NOW.isoformat()} for number in range(1_000)]
-    answer = face.post("/remember", {"items": items})
+    answer = client.post("/remember", {"items": items})
     assert answer.status_code == 201
     assert [engram["text"] for engram in answer.json()["engrams"]] == [item["text"] for item in items]
-    assert face.memory.stats().engrams == 1_000
+    assert client.memory.stats().engrams == 1_000
     for wrong, param in (
         ({"text": ""}, "items[1].text"),
         ({"text": "x" * (1 << 20) + "x"}, "items[1].text"),
@@ -145,69 +149,69 @@ def test_remember_many_in_one_commit_or_not_at_all(face: Face):
         ({"text": "x", "at": 7}, "items[1].at"),
         ({"text": "x", "session": "\u00e9" * 512}, "items[1].session"),
         ({"text": "x", "metadata": {"x": "y" * 70_000}}, "items[1].metadata"),
-        ({"text": "x", "id": NOBODYS}, "items[1].id"),
+        ({"text": "x", "id": UNKNOWN_ID}, "items[1].id"),
         ({"text": 5}, "items[1].text"),
     ):
-        assert error_of(face.post("/remember", {"items": [{"text": "fine"}, wrong]}), 422)["param"] == param
-    assert error_of(face.post("/remember", {"items": []}), 422)["param"] == "items"
-    assert error_of(face.post("/remember", {"items": items + items}), 422)["param"] == "items"
-    assert face.memory.stats().engrams == 1_000
+        assert error_of(client.post("/remember", {"items": [{"text": "fine"}, wrong]}), 422)["param"] == param
+    assert error_of(client.post("/remember", {"items": []}), 422)["param"] == "items"
+    assert error_of(client.post("/remember", {"items": items + items}), 422)["param"] == "items"
+    assert client.memory.stats().engrams == 1_000
 
 
-def test_recall_looks_where_it_is_told_to(face: Face):
+def test_recall_applies_its_filters(client: RestClient):
     for days, session, kind in ((0, "a", "turn"), (1, "b", "turn"), (2, "a", "fact")):
-        face.memory.remember(
+        client.memory.remember(
             f"tea number {days}", namespace="home", session=session, kind=kind, at=NOW + timedelta(days=days)
         )
 
-    def found(**how) -> set[str]:
-        hits = face.post("/recall", {"query": "tea"} | how).json()["hits"]
+    def recalled(**filters) -> set[str]:
+        hits = client.post("/recall", {"query": "tea"} | filters).json()["hits"]
         return {hit["engram"]["text"][-1] for hit in hits}
 
-    assert found() == {"0", "1", "2"}
-    assert found(session="a") == {"0", "2"}
-    assert found(kinds=["fact"]) == {"2"}
-    assert found(before="2026-03-03T14:05:00Z") == {"0"}
-    assert found(after="2026-03-03T14:05:00Z") == {"1", "2"}
-    assert found(namespace="other") == set()
-    assert found(session=None, before=None, kinds=None) == {"0", "1", "2"}
-    assert len(face.post("/recall", {"query": "tea", "limit": 1}).json()["hits"]) == 1
+    assert recalled() == {"0", "1", "2"}
+    assert recalled(session="a") == {"0", "2"}
+    assert recalled(kinds=["fact"]) == {"2"}
+    assert recalled(before="2026-03-03T14:05:00Z") == {"0"}
+    assert recalled(after="2026-03-03T14:05:00Z") == {"1", "2"}
+    assert recalled(namespace="other") == set()
+    assert recalled(session=None, before=None, kinds=None) == {"0", "1", "2"}
+    assert len(client.post("/recall", {"query": "tea", "limit": 1}).json()["hits"]) == 1
 
 
-def test_why(face: Face):
-    engram = face.memory.remember("My dog is called Biscuit.", namespace="home")
-    found = face.post("/why", {"query": "dog", "id": engram.id}).json()
-    assert (found["place"], found["engram"]["id"], found["winner"]["engram"]["id"]) == (1, engram.id, engram.id)
-    assert face.post("/why", {"query": "zebra", "id": engram.id}).json()["reason"]
+def test_why_explains_the_rank_of_an_engram(client: RestClient):
+    engram = client.memory.remember("My dog is called Biscuit.", namespace="home")
+    result = client.post("/why", {"query": "dog", "id": engram.id}).json()
+    assert (result["place"], result["engram"]["id"], result["winner"]["engram"]["id"]) == (1, engram.id, engram.id)
+    assert client.post("/why", {"query": "zebra", "id": engram.id}).json()["reason"]
 
 
-# Look.
+# List and read.
 
 
-def test_listing_goes_page_by_page(face: Face):
-    engrams = [face.memory.remember(f"n {n}", namespace="home", session="s" if n % 2 else "t") for n in range(7)]
-    face.memory.remember("elsewhere", namespace="other")
+def test_engrams_are_listed_page_by_page(client: RestClient):
+    engrams = [client.memory.remember(f"n {n}", namespace="home", session="s" if n % 2 else "t") for n in range(7)]
+    client.memory.remember("elsewhere", namespace="other")
     listed, after = [], {}
     for _ in range(3):
-        page = face.get("/engrams", params={"limit": 3} | after).json()
+        page = client.get("/engrams", params={"limit": 3} | after).json()
         listed += [engram["id"] for engram in page["engrams"]]
         after = {"after_id": page["next"]}
     assert page["next"] is None
     assert listed == [engram.id for engram in engrams]
-    assert [e["text"] for e in face.get("/engrams?session=s").json()["engrams"]] == ["n 1", "n 3", "n 5"]
-    assert face.get("/engrams?session=nobody").json() == {"engrams": [], "next": None}
-    assert face.get(f"/engrams/{engrams[2].id}").json()["text"] == "n 2"
-    assert face.get("/sessions").json() == {
+    assert [e["text"] for e in client.get("/engrams?session=s").json()["engrams"]] == ["n 1", "n 3", "n 5"]
+    assert client.get("/engrams?session=nobody").json() == {"engrams": [], "next": None}
+    assert client.get(f"/engrams/{engrams[2].id}").json()["text"] == "n 2"
+    assert client.get("/sessions").json() == {
         "namespace": "home",
         "sessions": [{"session": "t", "engrams": 4}, {"session": "s", "engrams": 3}],
     }
 
 
-def test_a_page_of_long_texts_ends_early(face: Face):
-    face.memory.remember_many({"text": "x" * 1_000_000, "namespace": "home"} for _ in range(9))
+def test_a_page_of_long_texts_ends_early(client: RestClient):
+    client.memory.remember_many({"text": "x" * 1_000_000, "namespace": "home"} for _ in range(9))
     sizes, after = [], {}
     while True:
-        page = face.get("/engrams", params=after).json()
+        page = client.get("/engrams", params=after).json()
         sizes.append(len(page["engrams"]))
         if page["next"] is None:
             break
@@ -215,97 +219,99 @@ def test_a_page_of_long_texts_ends_early(face: Face):
     assert sizes == [5, 4]
 
 
-def test_an_export_is_the_one_of_the_command_line(face: Face):
-    said = ({"text": f"line {n}\n\u2028 \U0001f436", "namespace": "home", "session": str(n % 3)} for n in range(2_000))
-    face.memory.remember_many(said)
-    face.memory.remember("elsewhere", namespace="other")
+def test_export_returns_the_same_bytes_as_the_command_line(client: RestClient):
+    items = ({"text": f"line {n}\n\u2028 \U0001f436", "namespace": "home", "session": str(n % 3)} for n in range(2_000))
+    client.memory.remember_many(items)
+    client.memory.remember("elsewhere", namespace="other")
     expected = io.StringIO()
-    write(face.memory.engrams(namespace="home"), expected)
-    answer = face.get("/export")
+    write(client.memory.engrams(namespace="home"), expected)
+    answer = client.get("/export")
     assert answer.content == expected.getvalue().encode()
     assert answer.headers["content-type"] == "application/x-ndjson"
-    assert len(face.get("/export?session=1").content.splitlines()) == 667
-    assert face.get("/export?namespace=nobody").content == b""
+    assert len(client.get("/export?session=1").content.splitlines()) == 667
+    assert client.get("/export?namespace=nobody").content == b""
 
 
-def test_an_export_is_read_as_it_is_sent(face: Face, monkeypatch):
-    monkeypatch.setattr(rest, "PIECE_BYTES", 1)
-    face.memory.remember_many({"text": str(number), "namespace": "home"} for number in range(5))
-    assert len(face.get("/export").content.splitlines()) == 5
+def test_export_is_streamed_in_chunks(client: RestClient, monkeypatch):
+    monkeypatch.setattr(rest, "EXPORT_CHUNK_BYTES", 1)
+    client.memory.remember_many({"text": str(number), "namespace": "home"} for number in range(5))
+    assert len(client.get("/export").content.splitlines()) == 5
 
 
-def test_numbers(face: Face):
-    face.memory.remember("one", namespace="home")
-    face.memory.remember("two", namespace="other")
-    whole = face.get("/stats").json()
+def test_stats_of_the_memory_and_of_a_namespace(client: RestClient):
+    client.memory.remember("one", namespace="home")
+    client.memory.remember("two", namespace="other")
+    whole = client.get("/stats").json()
     assert (whole["engrams"], whole["namespaces"], whole["index_trouble"]) == (2, 2, None)
-    assert face.get("/stats", namespace="other").json() == {"namespace": "other", "engrams": 1, "sessions": 1}
-    assert face.get("/stats?namespace=nobody").json() == {"namespace": "nobody", "engrams": 0, "sessions": 0}
+    assert client.get("/stats", namespace="other").json() == {"namespace": "other", "engrams": 1, "sessions": 1}
+    assert client.get("/stats?namespace=nobody").json() == {"namespace": "nobody", "engrams": 0, "sessions": 0}
 
 
 # Forget.
 
 
-def test_forgetting(face: Face):
-    first, second = (face.memory.remember(text, namespace="home", session="s").id for text in ("one", "two"))
-    face.memory.remember("old", namespace="home", session="old", at=NOW)
-    face.memory.remember("other", namespace="other", session="s")
-    assert face.delete(f"/engrams/{first}").json() == {"forgotten": 1}
-    error_of(face.delete(f"/engrams/{first}"), 404)
-    error_of(face.get(f"/engrams/{first}"), 404)
-    assert error_of(face.post("/forget", {"id": second, "session": "t"}), 404)["param"] == "id"
-    assert face.post("/forget", {"before": "2026-04-01T00:00:00Z"}).json() == {"forgotten": 1}
-    assert face.post("/forget", {"before": "2026-04-01T00:00:00Z"}).json() == {"forgotten": 0}
-    assert face.post("/forget", {"session": "s"}).json() == {"forgotten": 1}
-    assert error_of(face.post("/forget", {"session": "s"}), 404)["param"] == "session"
-    assert [engram.text for engram in face.memory.engrams()] == ["other"]
+def test_forget_by_id_session_and_time(client: RestClient):
+    first, second = (client.memory.remember(text, namespace="home", session="s").id for text in ("one", "two"))
+    client.memory.remember("old", namespace="home", session="old", at=NOW)
+    client.memory.remember("other", namespace="other", session="s")
+    assert client.delete(f"/engrams/{first}").json() == {"forgotten": 1}
+    error_of(client.delete(f"/engrams/{first}"), 404)
+    error_of(client.get(f"/engrams/{first}"), 404)
+    assert error_of(client.post("/forget", {"id": second, "session": "t"}), 404)["param"] == "id"
+    assert client.post("/forget", {"before": "2026-04-01T00:00:00Z"}).json() == {"forgotten": 1}
+    assert client.post("/forget", {"before": "2026-04-01T00:00:00Z"}).json() == {"forgotten": 0}
+    assert client.post("/forget", {"session": "s"}).json() == {"forgotten": 1}
+    assert error_of(client.post("/forget", {"session": "s"}), 404)["param"] == "session"
+    assert [engram.text for engram in client.memory.engrams()] == ["other"]
 
 
-def test_nothing_is_forgotten_by_mistake(face: Face):
-    face.memory.remember("one", namespace="home")
-    for meant in ({}, {"namespace": "home"}, {"id": None}, {"sesion": "x"}, {"id": "x"}, {"before": "soon"}, []):
-        error_of(face.post("/forget", meant), 422)
-    error_of(face.delete(""), 422)
+def test_a_wrong_forget_request_forgets_nothing(client: RestClient):
+    client.memory.remember("one", namespace="home")
+    for body in ({}, {"namespace": "home"}, {"id": None}, {"sesion": "x"}, {"id": "x"}, {"before": "soon"}, []):
+        error_of(client.post("/forget", body), 422)
+    error_of(client.delete(""), 422)
     for confirm in ("Home", "default", "home "):
-        assert error_of(face.delete("", params={"confirm": confirm}), 409)["param"] == "confirm"
-    error_of(face.delete("", params={"confirm": "home"}, namespace="other"), 409)
-    error_of(face.delete("", params={"confirm": "home", "nmespace": "other"}), 422)
-    assert face.memory.stats().engrams == 1
+        assert error_of(client.delete("", params={"confirm": confirm}), 409)["param"] == "confirm"
+    error_of(client.delete("", params={"confirm": "home"}, namespace="other"), 409)
+    error_of(client.delete("", params={"confirm": "home", "nmespace": "other"}), 422)
+    assert client.memory.stats().engrams == 1
 
 
-def test_erasing_a_namespace(face: Face):
-    face.memory.remember_many({"text": str(number), "namespace": "home"} for number in range(5))
-    face.memory.remember("other", namespace="other")
-    assert face.delete("?confirm=home").json() == {"forgotten": 5}
-    assert face.delete("?confirm=home").json() == {"forgotten": 0}
-    assert face.delete("?confirm=other&namespace=other").json() == {"forgotten": 1}
+def test_erase_forgets_one_namespace(client: RestClient):
+    client.memory.remember_many({"text": str(number), "namespace": "home"} for number in range(5))
+    client.memory.remember("other", namespace="other")
+    assert client.delete("?confirm=home").json() == {"forgotten": 5}
+    assert client.delete("?confirm=home").json() == {"forgotten": 0}
+    assert client.delete("?confirm=other&namespace=other").json() == {"forgotten": 1}
 
 
-# Whose memory, and what a key may do.
+# Namespaces and keys.
 
 
-def test_the_namespace_of_a_request(face: Face):
-    for said, header, status in (("ana", None, 201), (None, "bo", 201), ("cy", "cy", 201), ("ana", "bo", 409)):
-        answer = face.post("/remember", {"text": "x", "namespace": said}, namespace=header)
+def test_header_and_body_select_the_namespace(client: RestClient):
+    for field, header, status in (("ana", None, 201), (None, "bo", 201), ("cy", "cy", 201), ("ana", "bo", 409)):
+        answer = client.post("/remember", {"text": "x", "namespace": field}, namespace=header)
         assert answer.status_code == status
-    assert face.post("/remember", {"text": "x"}, namespace="jos\u00e9").json()["engrams"][0]["namespace"] == "jos\u00e9"
-    assert [name for name, _ in face.memory.namespaces()] == ["ana", "bo", "cy", "jos\u00e9"]
+    assert (
+        client.post("/remember", {"text": "x"}, namespace="jos\u00e9").json()["engrams"][0]["namespace"] == "jos\u00e9"
+    )
+    assert [name for name, _ in client.memory.namespaces()] == ["ana", "bo", "cy", "jos\u00e9"]
     for wrong in ("a\x01b", "", "x" * 513):
-        error_of(face.post("/remember", {"text": "x", "namespace": wrong}), 400 if wrong == "a\x01b" else 422)
-        assert face.get("/sessions", params={"namespace": wrong}).status_code in (400, 422)
+        error_of(client.post("/remember", {"text": "x", "namespace": wrong}), 400 if wrong == "a\x01b" else 422)
+        assert client.get("/sessions", params={"namespace": wrong}).status_code in (400, 422)
         if "\x01" not in wrong:
-            assert face.get("/sessions", namespace=wrong).status_code in (400, 422)
-    assert face.memory.stats().engrams == 4
+            assert client.get("/sessions", namespace=wrong).status_code in (400, 422)
+    assert client.memory.stats().engrams == 4
 
 
 EVERYTHING: list[tuple[str, str, object, str]] = [
     ("POST", "/remember", {"text": "x"}, "write"),
     ("POST", "/recall", {"query": "x"}, "read"),
-    ("POST", "/why", {"query": "x", "id": NOBODYS}, "read"),
+    ("POST", "/why", {"query": "x", "id": UNKNOWN_ID}, "read"),
     ("POST", "/forget", {"session": "x"}, "erase"),
     ("GET", "/engrams", None, "read"),
-    ("GET", f"/engrams/{NOBODYS}", None, "read"),
-    ("DELETE", f"/engrams/{NOBODYS}", None, "erase"),
+    ("GET", f"/engrams/{UNKNOWN_ID}", None, "read"),
+    ("DELETE", f"/engrams/{UNKNOWN_ID}", None, "erase"),
     ("GET", "/sessions", None, "read"),
     ("GET", "/namespaces", None, "read"),
     ("GET", "/export", None, "read"),
@@ -315,40 +321,40 @@ EVERYTHING: list[tuple[str, str, object, str]] = [
 
 
 @pytest.mark.parametrize(("method", "path", "body", "right"), EVERYTHING)
-def test_every_path_needs_a_key_its_right_and_its_namespace(face: Face, method, path, body, right):
+def test_every_path_needs_a_key_its_right_and_its_namespace(client: RestClient, method, path, body, right):
     def ask(**rights):
-        _, key = face.keys.create(namespace="ana", **{"read": False, "write": False, "erase": False} | rights)
-        return face.ask(method, path, json=body, key=key)
+        _, key = client.keys.create(namespace="ana", **{"read": False, "write": False, "erase": False} | rights)
+        return client.ask(method, path, json=body, key=key)
 
     allowed = ask(**{right: True})
     assert allowed.status_code in (200, 201, 404), allowed.text
     others = {"read": True, "write": True, "erase": True} | {right: False}
     assert error_of(ask(**others), 403)["code"] == "right_missing"
-    missing = face.ask(method, path, json=body)
+    missing = client.ask(method, path, json=body)
     error_of(missing, 401)
     assert missing.headers["www-authenticate"].startswith("Bearer")
-    _, key = face.keys.create(namespace="ana", erase=True)
-    assert error_of(face.ask(method, path, json=body, key=key, namespace="bo"), 403)["code"] == "namespace_forbidden"
-    _, key = face.keys.create(prefix="ana-", erase=True)
+    _, key = client.keys.create(namespace="ana", erase=True)
+    assert error_of(client.ask(method, path, json=body, key=key, namespace="bo"), 403)["code"] == "namespace_forbidden"
+    _, key = client.keys.create(prefix="ana-", erase=True)
     if path != "/namespaces":
-        assert error_of(face.ask(method, path, json=body, key=key), 400)["code"] == "namespace_missing"
-    error_of(face.ask(method, path, json=body, key=key, namespace="ana"), 403)
-    error_of(face.ask(method, path, json=body, key="engram_wrong"), 401)
+        assert error_of(client.ask(method, path, json=body, key=key), 400)["code"] == "namespace_missing"
+    error_of(client.ask(method, path, json=body, key=key, namespace="ana"), 403)
+    error_of(client.ask(method, path, json=body, key="engram_wrong"), 401)
 
 
-def test_a_caller_without_a_key_is_told_before_the_body_is_looked_at(face: Face):
-    face.keys.create(admin=True)
-    error_of(face.ask("POST", "/remember", content=b"{", headers={"Content-Type": "application/json"}), 401)
-    error_of(face.ask("POST", "/remember", content=b"x"), 401)
+def test_a_missing_key_is_reported_before_the_body_is_parsed(client: RestClient):
+    client.keys.create(admin=True)
+    error_of(client.ask("POST", "/remember", content=b"{", headers={"Content-Type": "application/json"}), 401)
+    error_of(client.ask("POST", "/remember", content=b"x"), 401)
 
 
-def test_not_yours_is_not_there(face: Face):
-    theirs = face.memory.remember("theirs", namespace="bo", session="secret").id
-    face.memory.remember("mine", namespace="ana")
-    _, key = face.keys.create(namespace="ana", erase=True)
+def test_another_namespace_looks_like_one_that_does_not_exist(client: RestClient):
+    theirs = client.memory.remember("theirs", namespace="bo", session="secret").id
+    client.memory.remember("mine", namespace="ana")
+    _, key = client.keys.create(namespace="ana", erase=True)
     receipt = Receipt(theirs, "bo", "secret", "stored", None, (theirs,), NOW, NOW)
-    with face.ledger.writing() as page:
-        page.set_receipt(receipt)
+    with client.database.writing() as transaction:
+        client.conversations.receipts.save(transaction, receipt)
     for method, path, body in (
         ("GET", "/engrams/{}", None),
         ("DELETE", "/engrams/{}", None),
@@ -358,43 +364,43 @@ def test_not_yours_is_not_there(face: Face):
         ("POST", "/forget", {"id": "{}"}),
     ):
         answers = []
-        for id in (theirs, NOBODYS):
-            given = None if body is None else json.loads(json.dumps(body).replace("{}", id))
-            answers.append(face.ask(method, path.format(id), json=given, key=key))
+        for id in (theirs, UNKNOWN_ID):
+            sent = None if body is None else json.loads(json.dumps(body).replace("{}", id))
+            answers.append(client.ask(method, path.format(id), json=sent, key=key))
         error_of(answers[0], 404)
         assert answers[0].content == answers[1].content
         assert dict(answers[0].headers) == dict(answers[1].headers)
-    same = [face.post("/forget", {"session": name}, key=key) for name in ("secret", "nobody's")]
+    same = [client.post("/forget", {"session": name}, key=key) for name in ("secret", "nobody's")]
     error_of(same[0], 404)
     assert same[0].content == same[1].content
     for path in ("/engrams?session=secret", "/export?session=secret"):
-        assert b"theirs" not in face.get(path, key=key).content
-    assert face.get("/namespaces", key=key).json() == {"namespaces": [{"namespace": "ana", "engrams": 1}]}
-    assert face.get("/stats", key=key).json() == {"namespace": "ana", "engrams": 1, "sessions": 1}
-    assert face.memory.get(theirs).text == "theirs"
-    _, admin = face.keys.create(admin=True)
-    assert face.get(f"/receipts/{theirs}", key=admin).json()["namespace"] == "bo"
-    error_of(face.get(f"/receipts/{theirs}", key=admin, namespace="ana"), 404)
+        assert b"theirs" not in client.get(path, key=key).content
+    assert client.get("/namespaces", key=key).json() == {"namespaces": [{"namespace": "ana", "engrams": 1}]}
+    assert client.get("/stats", key=key).json() == {"namespace": "ana", "engrams": 1, "sessions": 1}
+    assert client.memory.get(theirs).text == "theirs"
+    _, admin = client.keys.create(admin=True)
+    assert client.get(f"/receipts/{theirs}", key=admin).json()["namespace"] == "bo"
+    error_of(client.get(f"/receipts/{theirs}", key=admin, namespace="ana"), 404)
 
 
-def test_what_a_key_for_a_prefix_sees(face: Face):
+def test_a_prefix_key_sees_its_namespaces_only(client: RestClient):
     for name in ("team-a", "team-b", "teams", "ana"):
-        face.memory.remember("x", namespace=name)
-    _, key = face.keys.create(prefix="team-")
-    names = [one["namespace"] for one in face.get("/namespaces", key=key).json()["namespaces"]]
+        client.memory.remember("x", namespace=name)
+    _, key = client.keys.create(prefix="team-")
+    names = [one["namespace"] for one in client.get("/namespaces", key=key).json()["namespaces"]]
     assert names == ["team-a", "team-b"]
-    assert face.get("/stats", key=key, namespace="team-a").json()["engrams"] == 1
-    _, admin = face.keys.create(admin=True)
-    assert len(face.get("/namespaces", key=admin).json()["namespaces"]) == 4
-    assert face.get("/stats", key=admin).json()["namespaces"] == 4
+    assert client.get("/stats", key=key, namespace="team-a").json()["engrams"] == 1
+    _, admin = client.keys.create(admin=True)
+    assert len(client.get("/namespaces", key=admin).json()["namespaces"]) == 4
+    assert client.get("/stats", key=admin).json()["namespaces"] == 4
 
 
-def test_a_receipt(face: Face):
-    receipt = Receipt(NOBODYS, "ana", "s", "refused", "too long", (), NOW, None)
-    with face.ledger.writing() as page:
-        page.set_receipt(receipt)
-    assert face.get(f"/receipts/{NOBODYS}").json() == {
-        "id": NOBODYS,
+def test_a_receipt_is_returned_in_full(client: RestClient):
+    receipt = Receipt(UNKNOWN_ID, "ana", "s", "refused", "too long", (), NOW, None)
+    with client.database.writing() as transaction:
+        client.conversations.receipts.save(transaction, receipt)
+    assert client.get(f"/receipts/{UNKNOWN_ID}").json() == {
+        "id": UNKNOWN_ID,
         "namespace": "ana",
         "session": "s",
         "state": "refused",
@@ -405,15 +411,15 @@ def test_a_receipt(face: Face):
     }
 
 
-def test_who_may_ask_for_a_receipt(face: Face):
-    with face.ledger.writing() as page:
-        page.set_receipt(Receipt(NOBODYS, "ana", "s", "stored", None, (), NOW, NOW))
+def test_a_receipt_needs_the_right_to_read_or_write(client: RestClient):
+    with client.database.writing() as transaction:
+        client.conversations.receipts.save(transaction, Receipt(UNKNOWN_ID, "ana", "s", "stored", None, (), NOW, NOW))
     for rights, status in (({"write": False}, 200), ({"read": False}, 200), ({"read": False, "write": False}, 403)):
-        _, key = face.keys.create(namespace="ana", erase=True, **rights)
-        assert face.get(f"/receipts/{NOBODYS}", key=key).status_code == status
+        _, key = client.keys.create(namespace="ana", erase=True, **rights)
+        assert client.get(f"/receipts/{UNKNOWN_ID}", key=key).status_code == status
 
 
-# What is wrong with a request.
+# Wrong requests.
 
 
 @pytest.mark.parametrize(
@@ -439,59 +445,61 @@ def test_who_may_ask_for_a_receipt(face: Face):
         (b'{"query": "\\u0000 \xf0\x9f\x90\xb6"}', 200),
     ],
 )
-def test_bodies(face: Face, content: bytes, status: int):
-    answer = face.ask("POST", "/recall", content=content, headers={"Content-Type": "application/json; charset=utf-8"})
+def test_wrong_bodies_are_refused_with_their_status(client: RestClient, content: bytes, status: int):
+    answer = client.ask("POST", "/recall", content=content, headers={"Content-Type": "application/json; charset=utf-8"})
     assert answer.status_code == status, answer.text
     if status != 200:
         error_of(answer, status)
 
 
-def test_what_is_not_said_to_be_json(face: Face):
+def test_a_body_needs_a_json_content_type(client: RestClient):
     for kind in ("text/plain", "application/x-www-form-urlencoded", "", "application/jsonx"):
-        error_of(face.ask("POST", "/remember", content=b'{"text": "x"}', headers={"Content-Type": kind}), 415)
-    error_of(face.ask("POST", "/remember", content=b'{"text": "x"}'), 415)
-    assert face.memory.stats().engrams == 0
-    kept = face.ask("POST", "/remember", content=b'{"text": "x"}', headers={"Content-Type": "application/vnd.x+json"})
-    assert kept.status_code == 201
+        error_of(client.ask("POST", "/remember", content=b'{"text": "x"}', headers={"Content-Type": kind}), 415)
+    error_of(client.ask("POST", "/remember", content=b'{"text": "x"}'), 415)
+    assert client.memory.stats().engrams == 0
+    answer = client.ask(
+        "POST", "/remember", content=b'{"text": "x"}', headers={"Content-Type": "application/vnd.x+json"}
+    )
+    assert answer.status_code == 201
 
 
-def test_a_large_body_is_parsed_beside_the_loop(face: Face, monkeypatch):
+def test_a_large_body_is_parsed_in_a_thread(client: RestClient, monkeypatch):
     seen = []
     loads = json.loads
 
-    def watched(text, **options):
+    def recording_loads(text, **options):
         if isinstance(text, bytes):
             seen.append(threading.current_thread().name)
         return loads(text, **options)
 
-    monkeypatch.setattr(rest.json, "loads", watched)
-    face.post("/remember", {"text": "x" * (rest.LARGE_BODY + 1)})
-    face.post("/remember", {"text": "x"})
+    monkeypatch.setattr(rest.json, "loads", recording_loads)
+    client.post("/remember", {"text": "x" * (rest.LARGE_BODY + 1)})
+    client.post("/remember", {"text": "x"})
     assert seen[0].startswith("ThreadPoolExecutor")
     assert not seen[1].startswith("ThreadPoolExecutor")
 
 
-def test_the_memory_is_never_called_on_the_loop(face: Face, monkeypatch):
+def test_the_memory_is_never_called_on_the_event_loop(client: RestClient, monkeypatch):
     loop_calls = []
     for name in ("add", "recall", "get", "explain", "engrams", "sessions", "namespaces", "stats", "forget"):
-        own = getattr(face.memory, name)
+        method = getattr(client.memory, name)
 
-        def watched(*args, own=own, name=name, **options):
+        def recorded(*args, method=method, name=name, **options):
             try:
                 asyncio.get_running_loop()
             except RuntimeError:
-                return own(*args, **options)
+                return method(*args, **options)
             loop_calls.append(name)
-            return own(*args, **options)
+            return method(*args, **options)
 
-        monkeypatch.setattr(face.memory, name, watched)
+        monkeypatch.setattr(client.memory, name, recorded)
     for method, path, body, _ in EVERYTHING:
-        face.ask(method, path, json=body)
+        client.ask(method, path, json=body)
     assert loop_calls == []
 
 
 @pytest.mark.parametrize(
-    ("error", "status", "code"),
+    ("raised", "status", "code"),
     [
         (MemoryLocked("{} is locked"), 503, "memory_locked"),
         (MemoryFull("no room for {}"), 507, "memory_full"),
@@ -499,52 +507,61 @@ def test_the_memory_is_never_called_on_the_loop(face: Face, monkeypatch):
         (ZeroDivisionError("oh, {}"), 500, "internal_error"),
     ],
 )
-def test_what_goes_wrong_with_the_memory(face: Face, monkeypatch, error, status, code):
-    error.args = (str(error).format(face.memory.path),)
+def test_errors_of_the_memory_keep_their_status_and_hide_the_path(
+    client: RestClient, monkeypatch, raised, status, code
+):
+    raised.args = (str(raised).format(client.memory.path),)
 
     def broken(*_, **__):
-        raise error
+        raise raised
 
     for name in ("add", "engrams"):
-        monkeypatch.setattr(face.memory, name, broken)
-    for answer in (face.post("/remember", {"text": "x"}), face.get("/export"), face.get("/engrams")):
-        told = error_of(answer, status)
-        assert told["code"] == code
-        assert face.memory.path not in told["message"]
+        monkeypatch.setattr(client.memory, name, broken)
+    for answer in (client.post("/remember", {"text": "x"}), client.get("/export"), client.get("/engrams")):
+        error = error_of(answer, status)
+        assert error["code"] == code
+        assert client.memory.path not in error["message"]
     if status == 503:
         assert answer.headers["retry-after"] == "1"
 
 
-def test_paths_and_methods_that_are_not_there(face: Face):
-    error_of(face.get("/nothing"), 404)
-    error_of(face.get("/engrams/x/y"), 404)
+def test_unknown_paths_methods_and_parameters_are_refused(client: RestClient):
+    error_of(client.get("/nothing"), 404)
+    error_of(client.get("/engrams/x/y"), 404)
     for method, path, allowed in (
-        ("PUT", f"/engrams/{NOBODYS}", "DELETE, GET"),
+        ("PUT", f"/engrams/{UNKNOWN_ID}", "DELETE, GET"),
         ("GET", "/recall", "POST"),
         ("GET", "", "DELETE"),
         ("HEAD", "/stats", "GET"),
     ):
-        answer = face.ask(method, path)
+        answer = client.ask(method, path)
         assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
-    error_of(face.get("/engrams/not-an-id"), 422)
-    assert error_of(face.get("/engrams?limit=1001"), 422)["param"] == "limit"
-    assert error_of(face.get("/engrams?kind=turn"), 422)["param"] == "kind"
+    error_of(client.get("/engrams/not-an-id"), 422)
+    for query, param in (
+        ("before=soon", "before"),
+        ("session=", "session"),
+        ("kinds=", "kinds[0]"),
+        ("after_id=x", "after_id"),
+    ):
+        assert error_of(client.get(f"/engrams?{query}"), 422)["param"] == param
+    assert error_of(client.get("/engrams?limit=1001"), 422)["param"] == "limit"
+    assert error_of(client.get("/engrams?kind=turn"), 422)["param"] == "kind"
 
 
-def test_requests_are_counted(face: Face):
-    face.get("/stats")
-    face.get(f"/engrams/{NOBODYS}")
-    face.post("/recall", {})
-    counted = face.metrics.text().decode()
+def test_requests_are_counted_by_status(client: RestClient):
+    client.get("/stats")
+    client.get(f"/engrams/{UNKNOWN_ID}")
+    client.post("/recall", {})
+    counted = client.metrics.text().decode()
     assert 'engram_requests_total{face="memory",status="2xx"} 1.0' in counted
     assert 'engram_requests_total{face="memory",status="4xx"} 2.0' in counted
 
 
-# The document.
+# The OpenAPI document.
 
 
-def test_the_document_is_complete(face: Face):
-    document = face.app.openapi()
+def test_the_openapi_document_is_complete(client: RestClient):
+    document = client.app.openapi()
     paths = {(method, path) for path, methods in document["paths"].items() for method in methods}
     assert len(paths) == 13
     for method, path in paths:
@@ -564,13 +581,13 @@ def test_the_document_is_complete(face: Face):
 
 
 @pytest.mark.parametrize("mode", list(schemathesis.GenerationMode))
-def test_what_the_document_promises_holds(face: Face, mode):
-    """Every request that it admits is answered as it says, and every other one is refused."""
-    face.memory.remember("My dog is called Biscuit.", namespace="home")
+def test_responses_match_the_openapi_document(client: RestClient, mode):
+    """Every request that the document admits is answered as documented; every other request is refused."""
+    client.memory.remember("My dog is called Biscuit.", namespace="home")
     # NUL is refused anywhere in the metadata too, which no schema can say.
     generation = ProjectConfig(generation=GenerationConfig(allow_x00=False))
     config = SchemathesisConfig(projects=ProjectsConfig(default=generation))
-    document = schemathesis.openapi.from_asgi("/openapi.json", face.app, config=config)
+    document = schemathesis.openapi.from_asgi("/openapi.json", client.app, config=config)
     tried = 0
     for result in document.get_all_operations():
         requests = result.ok().as_strategy(generation_mode=mode)

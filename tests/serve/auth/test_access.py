@@ -1,4 +1,4 @@
-"""Keys as the server judges them."""
+"""Which keys the server accepts, and what they allow."""
 
 import dataclasses
 import time
@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from engram.errors import EngramError
-from engram.serve.auth.access import Access, Gate, Keys, asked_namespace, engram_key, is_engram_key
-from engram.serve.conversations.log import ServerDatabase
+from engram.serve.auth.access import Access, Gate
+from engram.serve.auth.headers import engram_key, is_engram_key, requested_namespace
+from engram.serve.auth.keys import KeyRow, KeyStore
+from engram.serve.database import ServerDatabase
 from engram.serve.http.errors import ServeError
 
 ALL = Access(None, "default", read=True, write=True, erase=True, admin=False)
@@ -18,9 +20,9 @@ TEAM = dataclasses.replace(ALL, prefix="team-")
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[ServerDatabase]:
-    with ServerDatabase(tmp_path / "memory.db.serve") as ledger:
-        yield ledger
+def keys(tmp_path: Path) -> Iterator[KeyStore]:
+    with ServerDatabase(tmp_path / "memory.db.serve") as database:
+        yield KeyStore(database)
 
 
 def refused(call, *args) -> ServeError:
@@ -29,7 +31,7 @@ def refused(call, *args) -> ServeError:
     return caught.value
 
 
-def test_a_key_covers_its_namespace_a_prefix_or_all():
+def test_key_covers_its_namespace_a_prefix_or_all():
     assert ALL.allows("default")
     assert not ALL.allows("default2")
     assert ADMIN.allows("whatever")
@@ -40,7 +42,7 @@ def test_a_key_covers_its_namespace_a_prefix_or_all():
     assert not TEAM.allows("Team-a")
 
 
-def test_the_namespace_is_the_one_asked_for_else_the_keys():
+def test_namespace_is_the_requested_one_else_the_default_of_the_key():
     assert ALL.namespace(None) == "default"
     assert ALL.namespace("default") == "default"
     assert ADMIN.namespace("ana") == "ana"
@@ -53,7 +55,7 @@ def test_the_namespace_is_the_one_asked_for_else_the_keys():
 
 
 @pytest.mark.parametrize("name", ["", "a\nb", "\x00", "\x7f", "a\x9f", "x" * 513, "\u00e9" * 257, "\ud800"])
-def test_what_is_no_namespace(name: str):
+def test_invalid_namespaces_are_refused(name: str):
     error = refused(ADMIN.namespace, name)
     assert (error.status, error.param) == (400, "namespace")
     assert refused(ALL.namespace, name).status == 400
@@ -61,18 +63,18 @@ def test_what_is_no_namespace(name: str):
 
 
 @pytest.mark.parametrize("name", ["x" * 512, "\u00e9" * 256, "a b", "\U0001f436", "../etc", "a/b?c=d"])
-def test_what_is_one(name: str):
+def test_valid_namespaces_are_accepted(name: str):
     assert ADMIN.namespace(name) == name
 
 
-def test_rights_are_apart():
+def test_each_right_is_checked_separately():
     for right in ("read", "write", "erase"):
         ADMIN.need(right)
         error = refused(dataclasses.replace(ADMIN, **{right: False}).need, right)
         assert (error.status, right in error.message) == (403, True)
 
 
-def test_where_a_key_is_looked_for():
+def test_engram_key_reads_three_headers_in_order():
     assert engram_key({"x-engram-key": " k "}) == "k"
     assert engram_key({"authorization": "Bearer engram_a_b"}) == "engram_a_b"
     assert engram_key({"authorization": "bearer   engram_a_b "}) == "engram_a_b"
@@ -89,7 +91,7 @@ def test_where_a_key_is_looked_for():
         assert engram_key(other) is None
 
 
-def test_no_key_of_ours_goes_upstream():
+def test_is_engram_key_recognises_keys_in_every_header():
     assert is_engram_key("x-engram-key", "whatever")
     for name in ("authorization", "x-api-key"):
         for value in ("engram_a_b", "Bearer engram_a_b", "bearer  engram_a_b", "Basic engram_a_b", "x,engram_a_b"):
@@ -99,33 +101,32 @@ def test_no_key_of_ours_goes_upstream():
     assert not is_engram_key("x-other", "engram_a_b")
 
 
-def test_a_namespace_in_a_header_is_utf_8():
-    assert asked_namespace({}) is None
-    assert asked_namespace({"x-engram-namespace": ""}) == ""
-    assert asked_namespace({"x-engram-namespace": "ana"}) == "ana"
+def test_namespace_header_is_decoded_as_utf_8():
+    assert requested_namespace({}) is None
+    assert requested_namespace({"x-engram-namespace": ""}) == ""
+    assert requested_namespace({"x-engram-namespace": "ana"}) == "ana"
     for name in ("jos\u00e9", "\u5c0f\u660e", "\U0001f436"):
-        assert asked_namespace({"x-engram-namespace": name.encode().decode("latin-1")}) == name
-    assert asked_namespace({"x-engram-namespace": "jos\u00e9"}) == "jos\u00e9"
+        assert requested_namespace({"x-engram-namespace": name.encode().decode("latin-1")}) == name
+    assert requested_namespace({"x-engram-namespace": "jos\u00e9"}) == "jos\u00e9"
 
 
 @pytest.mark.parametrize("name", ["{{USER_ID}}", "webui-{{USER_ID}}", "{{ chat_id }}"])
-def test_a_placeholder_that_was_not_filled_in_is_nobodys_namespace(name: str):
-    with pytest.raises(ServeError, match="did not fill that in") as raised:
-        asked_namespace({"x-engram-namespace": name})
+def test_unfilled_placeholder_is_refused_as_namespace(name: str):
+    with pytest.raises(ServeError, match="did not fill in") as raised:
+        requested_namespace({"x-engram-namespace": name})
     assert (raised.value.status, raised.value.param) == (400, "x-engram-namespace")
 
 
-def test_without_keys_every_caller_may_do_all(ledger: ServerDatabase):
-    assert Gate(ledger, "home").access({}) == Access(None, "home", read=True, write=True, erase=True, admin=True)
-    assert Gate(ledger).access({"x-engram-key": "engram_of_another"}).admin
+def test_every_caller_is_admin_while_no_key_exists(keys: KeyStore):
+    assert Gate(keys, "home").access({}) == Access(None, "home", read=True, write=True, erase=True, admin=True)
+    assert Gate(keys).access({"x-engram-key": "engram_of_another"}).admin
 
 
-def test_with_keys_only_who_has_one(ledger: ServerDatabase):
-    keys = Keys(ledger)
+def test_only_valid_keys_are_accepted_once_a_key_exists(keys: KeyStore):
     ana, key = keys.create(namespace="ana")
     _, team = keys.create(prefix="team-", write=False, erase=True)
     _, admin = keys.create(admin=True)
-    gate = Gate(ledger, "home")
+    gate = Gate(keys, "home")
     assert gate.access({"x-engram-key": key}) == Access(ana, "ana", read=True, write=True, erase=False, admin=False)
     found = gate.access({"authorization": f"Bearer {team}"})
     assert (found.prefix, found.read, found.write, found.erase) == ("team-", True, False, True)
@@ -136,76 +137,75 @@ def test_with_keys_only_who_has_one(ledger: ServerDatabase):
         assert (error.status, error.code, error.message) == (401, "key_invalid", "this key is not valid")
 
 
-def test_a_revoked_key_ends_within_a_second_and_looks_like_one_that_never_was(ledger: ServerDatabase):
-    keys = Keys(ledger)
+def test_revoked_key_is_refused_within_a_second_like_an_unknown_key(keys: KeyStore):
     key_id, key = keys.create(namespace="ana")
-    gate = Gate(ledger)
+    gate = Gate(keys)
     gate.access({"x-engram-key": key})
     keys.revoke(key_id)
     time.sleep(1.1)
     error, other = refused(gate.access, {"x-engram-key": key}), refused(gate.access, {"x-engram-key": key + "x"})
     assert (error.status, error.code, error.message) == (other.status, other.code, other.message)
     assert refused(gate.access, {}).status == 401, "revoking the last key opens nothing"
-    assert refused(Gate(ledger).access, {}).status == 401
+    assert refused(Gate(keys).access, {}).status == 401
 
 
-def test_a_key_that_is_made_while_the_server_runs(ledger: ServerDatabase, tmp_path: Path):
-    gate = Gate(ledger)
+def test_key_created_by_another_process_takes_effect_within_a_second(keys: KeyStore, tmp_path: Path):
+    gate = Gate(keys)
     assert gate.access({}).admin
     with ServerDatabase(tmp_path / "memory.db.serve") as other:
-        _, key = Keys(other).create(namespace="ana")
+        _, key = KeyStore(other).create(namespace="ana")
     time.sleep(1.1)
     assert refused(gate.access, {}).status == 401
     assert gate.access({"x-engram-key": key}).default == "ana"
 
 
-class Counted:
-    """A ledger that counts how often it is asked, and can fail."""
+class CountingKeys(KeyStore):
+    """A key store that counts lookups, and can fail."""
 
-    def __init__(self, ledger: ServerDatabase) -> None:
-        self._ledger = ledger
-        self.asked = 0
+    def __init__(self, keys: KeyStore) -> None:
+        self._keys = keys
+        self.lookups = 0
         self.broken = False
 
-    def _ask(self, name, *args):
-        self.asked += 1
+    def _look_up(self, name, *args):
+        self.lookups += 1
         if self.broken:
             raise EngramError("the disk is gone")
-        return getattr(self._ledger, name)(*args)
+        return getattr(self._keys, name)(*args)
 
-    def has_keys(self):
-        return self._ask("has_keys")
+    def any_created(self) -> bool:
+        return self._look_up("any_created")
 
-    def find_key(self, digest):
-        return self._ask("find_key", digest)
+    def find(self, digest: bytes) -> KeyRow | None:
+        return self._look_up("find", digest)
 
 
-def test_the_ledger_is_not_asked_for_every_request(ledger: ServerDatabase):
-    _, key = Keys(ledger).create(namespace="ana")
-    counted = Counted(ledger)
+def test_lookups_are_cached(keys: KeyStore):
+    _, key = keys.create(namespace="ana")
+    counted = CountingKeys(keys)
     gate = Gate(counted)
     begun = time.monotonic()
     for _ in range(500):
         gate.access({"x-engram-key": key})
         refused(gate.access, {"x-engram-key": "wrong"})
-    assert counted.asked <= 1 + 2 * (1 + int(time.monotonic() - begun))
+    assert counted.lookups <= 1 + 2 * (1 + int(time.monotonic() - begun))
 
 
-def test_wrong_keys_do_not_fill_the_memory(ledger: ServerDatabase, monkeypatch):
-    monkeypatch.setattr("engram.serve.auth.access.KNOWN_KEYS", 50)
-    Keys(ledger).create(namespace="ana")
-    gate = Gate(ledger)
+def test_cache_of_unknown_keys_is_bounded(keys: KeyStore, monkeypatch):
+    monkeypatch.setattr("engram.serve.auth.access.MAX_CACHED_KEYS", 50)
+    keys.create(namespace="ana")
+    gate = Gate(keys)
     for number in range(200):
         refused(gate.access, {"x-engram-key": f"wrong {number}"})
-    assert len(gate._known) <= 50
+    assert len(gate._cache) <= 50
 
 
-def test_a_ledger_that_cannot_be_read_opens_nothing_and_takes_nothing_away(ledger: ServerDatabase):
-    counted = Counted(ledger)
+def test_unreadable_keys_neither_grant_nor_remove_access(keys: KeyStore):
+    counted = CountingKeys(keys)
     counted.broken = True
     assert refused(Gate(counted).access, {}).status == 503
     counted.broken = False
-    _, key = Keys(ledger).create(namespace="ana")
+    _, key = keys.create(namespace="ana")
     gate = Gate(counted)
     assert gate.access({"x-engram-key": key}).default == "ana"
     counted.broken = True

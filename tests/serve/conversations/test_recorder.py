@@ -1,4 +1,4 @@
-"""What is said gets into the memory: once, in whatever state the memory is, and whenever the server is killed."""
+"""The recorder stores every message once, in every state of the memory, and whenever the server is killed."""
 
 from __future__ import annotations
 
@@ -22,17 +22,18 @@ import pytest
 from engram.engram import MAX_TEXT_BYTES
 from engram.errors import MemoryFull
 from engram.memory import Memory
-from engram.serve.conversations.log import ServerDatabase
+from engram.serve.conversations.log import ConversationStore
 from engram.serve.conversations.recorder import Recorder
+from engram.serve.database import ServerDatabase
 
 from .recording import histories
-from .talking import PATIENCE, Client, assistant, said, user, wait_until
+from .talking import PATIENCE, Client, assistant, message, user, wait_until
 
 SCRIPT = Path(__file__).parent / "recording.py"
 
 
-class House:
-    """A memory and its ledger in a folder, opened again and again."""
+class Workspace:
+    """A memory and its server database in a folder, which can be opened several times in turn."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "memory.db"
@@ -42,14 +43,14 @@ class House:
     def client(self, **options: object) -> Iterator[Client]:
         with ExitStack() as stack:
             memory = stack.enter_context(Memory(self.path, wait=0.2))
-            ledger = stack.enter_context(ServerDatabase(f"{self.path}.serve", wait=0.2))
-            recorder = Recorder(memory, ledger, on_event=self.events.append, **options)  # type: ignore[arg-type]
+            store = ConversationStore(stack.enter_context(ServerDatabase(f"{self.path}.serve", wait=0.2)))
+            recorder = Recorder(memory, store, on_event=self.events.append, **options)  # type: ignore[arg-type]
             stack.callback(recorder.close)
-            yield Client(memory, ledger, recorder)
+            yield Client(memory, store, recorder)
 
     @contextmanager
     def locked(self, suffix: str = "") -> Iterator[None]:
-        """Somebody else holds the memory (or, with ".serve", the ledger)."""
+        """Hold a write lock on the memory or, with ".serve", on the server database."""
         db = sqlite3.connect(f"{self.path}{suffix}", isolation_level=None)
         try:
             db.execute("BEGIN IMMEDIATE")
@@ -59,8 +60,8 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
-    return House(tmp_path)
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path)
 
 
 def done(futures: list[Future[None]]) -> None:
@@ -71,73 +72,73 @@ def done(futures: list[Future[None]]) -> None:
 # Receipts and futures.
 
 
-def test_a_turn_is_durable_when_its_future_ends(house: House) -> None:
-    with house.client() as client:
-        writing = client.ask(user("one"))
-        done(writing.futures())
+def test_messages_are_durable_when_their_future_resolves(workspace: Workspace) -> None:
+    with workspace.client() as client:
+        ticket = client.ask(user("one"))
+        done(ticket.futures())
         assert client.texts() == ["one"]
-        client.answer(writing, "two")
-        done(writing.futures())
+        client.answer(ticket, "two")
+        done(ticket.futures())
         assert client.texts() == ["one", "two"]
-        assert writing.futures() == []
+        assert ticket.futures() == []
         client.settle()
-        assert house.events == ["stored", "stored"]
+        assert workspace.events == ["stored", "stored"]
 
 
-def test_a_receipt_goes_from_accepted_to_indexed(house: House) -> None:
-    with house.client() as client:
-        with client.ledger.writing():  # the writer cannot go on
-            writing = client.answer(client.ask(user("one")), "two")
-            accepted = client.receipt(writing)
+def test_receipt_goes_from_accepted_to_indexed(workspace: Workspace) -> None:
+    with workspace.client() as client:
+        with client.store.database.writing():  # blocks the writer
+            ticket = client.answer(client.ask(user("one")), "two")
+            accepted = client.receipt(ticket)
             assert (accepted.state, accepted.stored_at, len(accepted.engrams)) == ("accepted", None, 2)
-            assert client.recorder.waiting() == 2
+            assert client.recorder.unwritten() == 2
         client.settle()
-        assert client.recorder.waiting() == 0
+        assert client.recorder.unwritten() == 0
         client.memory.flush(PATIENCE)
-        receipt = client.receipt(writing)
+        receipt = client.receipt(ticket)
         assert (receipt.state, receipt.reason) == ("indexed", None)
-        assert receipt.engrams == tuple(engram.id for engram in client.kept())
-        assert (receipt.namespace, receipt.session) == ("ana", writing.session)
+        assert receipt.engrams == tuple(engram.id for engram in client.engrams())
+        assert (receipt.namespace, receipt.session) == ("ana", ticket.session)
         assert receipt.stored_at is not None
         assert receipt.stored_at >= receipt.accepted_at
-        assert client.ledger.receipt(writing.receipt, lambda namespace: namespace == "bob") is None
-    with house.client() as client:
-        assert client.receipt(writing) == receipt
+        assert client.find_receipt(ticket, "bob") is None
+    with workspace.client() as client:
+        assert client.receipt(ticket) == receipt
 
 
-def test_a_request_with_nothing_new_has_a_receipt_too(house: House) -> None:
-    with house.client() as client:
-        client.recorder.failed(client.ask(user("one")))
+def test_request_without_new_messages_has_a_receipt(workspace: Workspace) -> None:
+    with workspace.client() as client:
+        client.recorder.reply_failed(client.ask(user("one")))
         again = client.ask(user("one"))
         client.settle()
         receipt = client.receipt(again)
         assert (receipt.state, receipt.engrams) == ("indexed", ())
 
 
-def test_a_reply_that_broke_off_is_kept_as_far_as_it_came(house: House) -> None:
-    with house.client() as client:
+def test_incomplete_reply_is_stored_and_marked(workspace: Workspace) -> None:
+    with workspace.client() as client:
         client.answer(client.ask(user("one")), "tw", complete=False)
         client.settle()
-        assert [(engram.text, engram.metadata) for engram in client.kept()] == [
+        assert [(engram.text, engram.metadata) for engram in client.engrams()] == [
             ("one", {}),
             ("tw", {"broken_off": True}),
         ]
 
 
-def test_what_is_not_to_be_kept_is_taken_out(house: House) -> None:
-    with house.client(clean=lambda text: text.replace("[note]", "").strip()) as client:
-        writing = client.answer(client.ask(user("[note] one")), "[note]")
+def test_clean_removes_text_before_it_is_stored(workspace: Workspace) -> None:
+    with workspace.client(clean=lambda text: text.replace("[note]", "").strip()) as client:
+        ticket = client.answer(client.ask(user("[note] one")), "[note]")
         client.settle()
         assert client.texts() == ["one"]
-        assert client.receipt(writing).engrams == (client.kept()[0].id,)
+        assert client.receipt(ticket).engrams == (client.engrams()[0].id,)
 
 
-# What cannot be kept.
+# Refused messages, and files that cannot be written.
 
 
-def test_one_turn_that_is_refused_takes_no_other_with_it(house: House) -> None:
-    with house.client() as client:
-        with client.ledger.writing():  # so that all go in one group
+def test_refused_message_does_not_affect_others_of_its_group(workspace: Workspace) -> None:
+    with workspace.client() as client:
+        with client.store.database.writing():  # so that all are written in one group
             before = client.ask(user("before"))
             long = client.answer(client.ask(user("x" * (MAX_TEXT_BYTES + 1))), "that was long")
             after = client.ask(user("after"))
@@ -152,52 +153,52 @@ def test_one_turn_that_is_refused_takes_no_other_with_it(house: House) -> None:
         assert "1 MiB" in str(refused.reason)
         assert [client.memory.get(id).text for id in refused.engrams] == ["that was long"]
         assert {client.receipt(before).state, client.receipt(after).state} <= {"stored", "indexed"}
-        assert house.events.count("refused") == 1
-        assert house.events.count("stored") == 3
-        # It is known, and not tried again.
-        thread = client.find(user("x" * (MAX_TEXT_BYTES + 1)), assistant("that was long"), user("next"))
-        assert thread.new == (2,)
+        assert workspace.events.count("refused") == 1
+        assert workspace.events.count("stored") == 3
+        # The refused message is matched, and not written again.
+        match = client.find(user("x" * (MAX_TEXT_BYTES + 1)), assistant("that was long"), user("next"))
+        assert match.new_indexes == (2,)
 
 
-def test_a_message_is_kept_as_far_as_it_can_be(house: House) -> None:
-    with house.client() as client:
-        bad = said("user", "a\ud800b")
+def test_other_messages_are_stored_if_one_is_invalid(workspace: Workspace) -> None:
+    with workspace.client() as client:
+        bad = message("user", "a\ud800b")
         client.answer(client.ask(user("one"), assistant("two"), bad), "three")
         client.settle()
         assert client.texts() == ["one", "two", "three"]
 
 
-def test_a_locked_memory_is_waited_for(house: House) -> None:
-    with house.client() as client:
-        with house.locked():
-            writing = client.answer(client.ask(user("one")), "two")
-            wait_until(lambda: "retry" in house.events)
-            assert client.receipt(writing).state == "accepted"
-            assert client.recorder.waiting() == 2
+def test_locked_memory_is_retried(workspace: Workspace) -> None:
+    with workspace.client() as client:
+        with workspace.locked():
+            ticket = client.answer(client.ask(user("one")), "two")
+            wait_until(lambda: "retry" in workspace.events)
+            assert client.receipt(ticket).state == "accepted"
+            assert client.recorder.unwritten() == 2
             assert client.recorder.drain(0.0) == 2
-            futures = writing.futures()
+            futures = ticket.futures()
             assert len(futures) == 2
-            # What waits is known meanwhile.
+            # Pending messages are matched in the meantime.
             later = client.answer(client.ask(user("one"), assistant("two"), user("three")), "four")
-            assert later.session == writing.session
+            assert later.session == ticket.session
         done(futures)
         client.settle()
         assert client.texts() == ["one", "two", "three", "four"]
-        assert {client.receipt(one).state for one in (writing, later)} <= {"stored", "indexed"}
+        assert {client.receipt(one).state for one in (ticket, later)} <= {"stored", "indexed"}
 
 
-def test_a_locked_ledger_is_waited_for(house: House) -> None:
-    with house.client() as client:
-        with house.locked(".serve"):
-            writing = client.answer(client.ask(user("one")), "two")
-            wait_until(lambda: "retry" in house.events)
-            assert client.receipt(writing).state == "accepted"
+def test_locked_server_database_is_retried(workspace: Workspace) -> None:
+    with workspace.client() as client:
+        with workspace.locked(".serve"):
+            ticket = client.answer(client.ask(user("one")), "two")
+            wait_until(lambda: "retry" in workspace.events)
+            assert client.receipt(ticket).state == "accepted"
         client.settle()
         assert client.texts() == ["one", "two"]
 
 
-def test_a_full_disk_is_waited_for(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    with house.client() as client:
+def test_full_disk_is_retried(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    with workspace.client() as client:
         add, tries = client.memory.add, iter(range(2))
 
         def full(engrams: object) -> list[bool]:
@@ -208,95 +209,95 @@ def test_a_full_disk_is_waited_for(house: House, monkeypatch: pytest.MonkeyPatch
         monkeypatch.setattr(client.memory, "add", full)
         client.turn(user("one"), to="two")
         assert client.texts() == ["one", "two"]
-        assert house.events.count("retry") == 2
+        assert workspace.events.count("retry") == 2
 
 
-def test_what_finds_no_room_is_refused_and_can_be_sent_again(house: House) -> None:
-    with house.client(most_waiting=3) as client:
-        with house.locked():
+def test_full_queue_refuses_messages_which_can_be_sent_again(workspace: Workspace) -> None:
+    with workspace.client(most_waiting=3) as client:
+        with workspace.locked():
             first = client.answer(client.ask(user("one")), "two")
             second = client.ask(user("three"))
             third = client.ask(user("four"))
             client.answer(third, "five")
-            assert client.recorder.waiting() == 3
+            assert client.recorder.unwritten() == 3
             assert third.futures() == []
             refused = client.receipt(third)
             assert (refused.state, refused.engrams) == ("refused", ())
-            assert "too much" in str(refused.reason)
-            assert house.events.count("overflow") == 2
-            assert client.find(user("four")).new == (0,)
+            assert "too many" in str(refused.reason)
+            assert workspace.events.count("overflow") == 2
+            assert client.find(user("four")).new_indexes == (0,)
         client.settle()
         assert sorted(client.texts()) == ["one", "three", "two"]
         assert {client.receipt(one).state for one in (first, second)} <= {"stored", "indexed"}
         assert client.receipt(third).state == "refused"
         client.turn(user("four"), to="five")
         assert client.texts()[3:] == ["four", "five"]
-    with house.client() as client:
+    with workspace.client() as client:
         assert client.receipt(third).reason == refused.reason
 
 
-def test_a_request_larger_than_the_queue_goes_in_alone(house: House) -> None:
-    with house.client(most_waiting=2) as client:
-        client.ask(*[said("user" if at % 2 == 0 else "assistant", f"text {at}") for at in range(9)])
+def test_request_larger_than_the_queue_is_accepted_alone(workspace: Workspace) -> None:
+    with workspace.client(most_waiting=2) as client:
+        client.ask(*[message("user" if at % 2 == 0 else "assistant", f"text {at}") for at in range(9)])
         client.settle()
         assert len(client.texts()) == 9
 
 
-def test_a_fault_of_our_own_refuses_the_group_and_the_next_is_written(
-    house: House, monkeypatch: pytest.MonkeyPatch
+def test_unexpected_error_refuses_the_group_and_the_next_is_written(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with house.client() as client:
+    with workspace.client() as client:
         with monkeypatch.context() as broken:
             broken.setattr(client.memory, "add", lambda engrams: 1 // 0)
-            writing = client.ask(user("one"))
-            done(writing.futures())
+            ticket = client.ask(user("one"))
+            done(ticket.futures())
             client.settle()
-        assert house.events == ["refused"]
+        assert workspace.events == ["refused"]
         client.turn(user("two"), to="three")
         assert client.texts() == ["two", "three"]
 
 
-# At once.
+# Concurrent requests.
 
 
-def test_two_identical_requests_at_once_double_nothing(house: House) -> None:
-    with house.client() as client:
+def test_identical_concurrent_requests_are_stored_once(workspace: Workspace) -> None:
+    with workspace.client() as client:
         first, history = client.turn(user("one"), to="two")
         messages = [*history, user("three")]
         found = [client.find(*messages), client.find(*messages)]
-        for thread in found:
-            writing = client.recorder.accept(thread, messages, datetime.now(UTC), None, "serve")
-            client.answer(writing, "four")
+        for match in found:
+            ticket = client.recorder.accept(match, messages, datetime.now(UTC), None, "serve")
+            client.answer(ticket, "four")
         client.settle()
         assert client.texts() == ["one", "two", "three", "four"]
-        assert client.find(*messages, assistant("four"), user("five")).new == (4,)
-        assert [engram.metadata for engram in client.kept()] == [{}] * 4
-        receipt = client.receipt(writing)
-        assert receipt.engrams == tuple(engram.id for engram in client.kept()[2:])
+        assert client.find(*messages, assistant("four"), user("five")).new_indexes == (4,)
+        assert [engram.metadata for engram in client.engrams()] == [{}] * 4
+        receipt = client.receipt(ticket)
+        assert receipt.engrams == tuple(engram.id for engram in client.engrams()[2:])
         assert receipt.session == first.session
 
 
-def test_a_history_brought_along_twice_at_once_is_one(house: House) -> None:
-    with house.client() as client:
+def test_history_sent_twice_at_once_is_stored_once(workspace: Workspace) -> None:
+    with workspace.client() as client:
         messages = [user("one"), assistant("two"), user("three")]
         found = [client.find(*messages), client.find(*messages)]
-        for thread, answer in zip(found, ("four", "another four"), strict=True):
-            client.answer(client.recorder.accept(thread, messages, datetime.now(UTC), None, "serve"), answer)
+        for match, answer in zip(found, ("four", "another four"), strict=True):
+            client.answer(client.recorder.accept(match, messages, datetime.now(UTC), None, "serve"), answer)
         client.settle()
         assert client.texts() == ["one", "two", "three", "four", "another four"]
-        assert len({engram.session for engram in client.kept()}) == 1
+        assert len({engram.session for engram in client.engrams()}) == 1
 
 
-def test_many_talk_at_once(house: House) -> None:
-    with house.client() as client:
+def test_many_concurrent_conversations(workspace: Workspace) -> None:
+    with workspace.client() as client:
         problems: list[BaseException] = []
 
         def talk(number: int) -> None:
             try:
                 history = [user("Hello, it is me.")]
                 for turn in range(8):
-                    writing = client.answer(client.ask(*history), f"reply {number} {turn}")
-                    done(writing.futures())
+                    ticket = client.answer(client.ask(*history), f"reply {number} {turn}")
+                    done(ticket.futures())
                     history += [assistant(f"reply {number} {turn}"), user(f"message {number} {turn}")]
                 client.ask(*history)
             except BaseException as error:
@@ -310,24 +311,24 @@ def test_many_talk_at_once(house: House) -> None:
         assert problems == []
         client.settle()
         sessions: dict[str, list[str]] = {}
-        for engram in client.kept():
+        for engram in client.engrams():
             sessions.setdefault(engram.session, []).append(engram.text)
         assert sorted(map(len, sessions.values())) == [17] * 12
         for texts in sessions.values():
             number = texts[1].split()[1]
-            said = [text for turn in range(8) for text in (f"reply {number} {turn}", f"message {number} {turn}")]
-            assert texts == ["Hello, it is me.", *said]
-        waiting = client.ledger.waiting
+            expected = [text for turn in range(8) for text in (f"reply {number} {turn}", f"message {number} {turn}")]
+            assert texts == ["Hello, it is me.", *expected]
+        waiting = client.store.pending
         assert (waiting.nodes, waiting.children, waiting.receipts, waiting.notes) == ({}, {}, {}, {})
 
 
-# Ending, and being killed.
+# Shutdown, and being killed.
 
 
-def test_closing_writes_what_waits(house: House) -> None:
-    with house.client() as client:
-        with client.ledger.writing():
-            writing = client.answer(client.ask(user("one")), "two")
+def test_close_writes_the_queue(workspace: Workspace) -> None:
+    with workspace.client() as client:
+        with client.store.database.writing():
+            ticket = client.answer(client.ask(user("one")), "two")
             closer = threading.Thread(target=client.recorder.close)
             closer.start()
         closer.join(PATIENCE)
@@ -335,43 +336,43 @@ def test_closing_writes_what_waits(house: House) -> None:
         late = client.ask(user("late"))
         assert late.futures() == []
         assert client.receipt(late).state == "refused"
-        assert client.receipt(writing).state != "accepted"
+        assert client.receipt(ticket).state != "accepted"
 
 
-def test_closing_does_not_wait_for_a_locked_memory(house: House) -> None:
-    with house.client() as client, house.locked():
-        writing = client.ask(user("one"))
-        futures = writing.futures()
+def test_close_does_not_wait_for_a_locked_memory(workspace: Workspace) -> None:
+    with workspace.client() as client, workspace.locked():
+        ticket = client.ask(user("one"))
+        futures = ticket.futures()
         client.recorder.close()
         done(futures)
         assert client.recorder.drain(0.0) == 1
-        assert client.receipt(writing).state == "accepted"
-    with house.client() as client:
-        wait_until(lambda: client.receipt(writing).state == "refused")
-        assert "sent again" in str(client.receipt(writing).reason)
+        assert client.receipt(ticket).state == "accepted"
+    with workspace.client() as client:
+        wait_until(lambda: client.receipt(ticket).state == "refused")
+        assert "sent again" in str(client.receipt(ticket).reason)
         client.turn(user("one"), to="two")
         assert client.texts() == ["one", "two"]
 
 
-def test_what_was_stored_and_not_noted_is_noted_at_the_start(house: House) -> None:
-    with house.client() as client:
-        writing, history = client.turn(user("one"), to="two")
-        with client.ledger.writing():
+def test_engrams_written_before_a_crash_are_marked_stored_on_start(workspace: Workspace) -> None:
+    with workspace.client() as client:
+        ticket, history = client.turn(user("one"), to="two")
+        with client.store.database.writing():
             pass
-    db = sqlite3.connect(f"{house.path}.serve")
+    db = sqlite3.connect(f"{workspace.path}.serve")
     db.execute("UPDATE nodes SET state = 0")
     db.execute("UPDATE receipts SET state = 0, stored = NULL")
     db.commit()
     db.close()
-    with house.client() as client:
-        wait_until(lambda: client.receipt(writing).state != "accepted")
-        assert client.ledger.unfinished() == []
-        client.memory.forget(id=client.kept()[0].id)
+    with workspace.client() as client:
+        wait_until(lambda: client.receipt(ticket).state != "accepted")
+        assert client.store.unfinished() == []
+        client.memory.forget(id=client.engrams()[0].id)
         client.turn(*history, user("three"), to="four")
         assert client.texts() == ["two", "three", "four"]
 
 
-def test_whenever_it_is_killed_nothing_stored_is_lost_and_nothing_is_doubled(tmp_path: Path) -> None:
+def test_kill_at_any_time_loses_nothing_stored_and_duplicates_nothing(tmp_path: Path) -> None:
     memory, log = tmp_path / "memory.db", tmp_path / "log"
     log.touch()
     chance = random.Random(7)
@@ -390,8 +391,8 @@ def test_whenever_it_is_killed_nothing_stored_is_lost_and_nothing_is_doubled(tmp
     check(memory, log, finished=True)
 
 
-@pytest.mark.parametrize("step", ["_accept_all", "_remember", "_settle_all", "_let_go"])
-def test_killed_between_any_two_steps_nothing_is_lost_or_doubled(tmp_path: Path, step: str) -> None:
+@pytest.mark.parametrize("step", ["_mark_accepted", "_write_engrams", "_mark_stored", "_remove_pending"])
+def test_kill_between_two_steps_loses_nothing_stored_and_duplicates_nothing(tmp_path: Path, step: str) -> None:
     memory, log = tmp_path / "memory.db", tmp_path / "log"
     log.touch()
     for _ in range(2):
@@ -419,12 +420,12 @@ def lose_torn_line(log: Path) -> None:
 def check(memory: Path, log: Path, *, finished: bool) -> None:
     stored = {id for entry in entries(log) for id in entry.get("stored", ())}  # type: ignore[attr-defined]
     with Memory(memory) as opened:
-        kept = list(opened.engrams(namespace="ana"))
-    assert stored <= {engram.id for engram in kept}
-    texts = [engram.text for engram in kept]
+        engrams = list(opened.engrams(namespace="ana"))
+    assert stored <= {engram.id for engram in engrams}
+    texts = [engram.text for engram in engrams]
     assert len(texts) == len(set(texts))
-    sessions = {tuple(engram.text.split()[:2]): engram.session for engram in kept}
-    assert all(sessions[tuple(engram.text.split()[:2])] == engram.session for engram in kept)
-    assert all(engram.metadata == {} for engram in kept)
+    sessions = {tuple(engram.text.split()[:2]): engram.session for engram in engrams}
+    assert all(sessions[tuple(engram.text.split()[:2])] == engram.session for engram in engrams)
+    assert all(engram.metadata == {} for engram in engrams)
     if finished:
         assert sorted(texts) == sorted(one.text for history in histories(str(log)) for one in history)

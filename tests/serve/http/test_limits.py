@@ -13,7 +13,7 @@ import pytest
 import uvicorn
 
 from engram.errors import EngramError
-from engram.serve.http import limits
+from engram.serve.http import connection, limits
 from engram.serve.settings import Settings
 
 PATIENCE = 30.0
@@ -47,7 +47,7 @@ class Served:
         self.url = f"http://127.0.0.1:{self.port}"
         config = uvicorn.Config(
             limits.guarded(app, self.settings),
-            http=limits.protocol(self.settings),
+            http=connection.http_protocol(self.settings, direct=False),
             ws="none",
             loop=loop,
             lifespan="off",
@@ -68,18 +68,18 @@ class Served:
 
     def said(self, sent: bytes) -> tuple[int, dict]:
         """Send bytes; the status of the answer, and the error in it."""
-        with self.connect() as connection:
+        with self.connect() as line:
             # Who refuses may hang up while it is still being sent.
             with contextlib.suppress(ConnectionError):
-                connection.sendall(sent)
-            return parsed(until_closed(connection, enough=b"}}"))
+                line.sendall(sent)
+            return parsed(until_closed(line, enough=b"}}"))
 
 
-def until_closed(connection: socket.socket, enough: bytes | None = None) -> bytes:
+def until_closed(line: socket.socket, enough: bytes | None = None) -> bytes:
     """All that comes; fails after a while if the connection is not closed."""
     came = b""
     while enough is None or enough not in came:
-        piece = connection.recv(1 << 16)
+        piece = line.recv(1 << 16)
         if not piece:
             break
         came += piece
@@ -161,9 +161,9 @@ def test_the_name_in_a_host_header(header: str, name: str | None):
 def test_it_answers_to_its_own_names_only(served):
     server = served(allowed_hosts=("memory.local",))
     for host in ("localhost", f"127.0.0.1:{server.port}", "[::1]:1", "memory.local", "MEMORY.local.:80"):
-        with server.connect() as connection:
-            connection.sendall(request(host, "Connection: close"))
-            assert until_closed(connection).startswith(b"HTTP/1.1 200")
+        with server.connect() as line:
+            line.sendall(request(host, "Connection: close"))
+            assert until_closed(line).startswith(b"HTTP/1.1 200")
     for host in ("evil.com", "localhost.evil.com", "127.0.0.1.evil.com", "0.0.0.0", "10.0.0.1", "[::2]"):
         status, error = server.said(request(host))
         assert (status, error["code"]) == (421, "host_not_allowed")
@@ -180,9 +180,9 @@ def test_other_servers_names():
         ("127.0.0.1", "127.0.0.1", "10.1.2.3"),
     ):
         check = limits.HostCheck(application, limits.allowed_hosts(Settings(memory="", host=host)))
-        assert check._serves(named)
-        assert not check._serves(other)
-    assert limits.HostCheck(application, limits.allowed_hosts(Settings(memory="", allowed_hosts=("*",))))._serves(
+        assert check._allows_host(named)
+        assert not check._allows_host(other)
+    assert limits.HostCheck(application, limits.allowed_hosts(Settings(memory="", allowed_hosts=("*",))))._allows_host(
         "any.com"
     )
 
@@ -297,46 +297,46 @@ def test_a_body_that_comes_slowly_is_read(served):
 def test_headers_that_do_not_end_in_time(served):
     server = served(header_seconds=0.4)
     for sent in (b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: localhost\r\n"):
-        with server.connect() as connection:
-            connection.sendall(sent)
-            assert until_closed(connection) == b""
+        with server.connect() as line:
+            line.sendall(sent)
+            assert until_closed(line) == b""
 
 
 def test_headers_that_drip_are_late_all_the_same(served):
     server = served(header_seconds=0.5)
-    with server.connect() as connection:
-        connection.sendall(b"GET / HTTP/1.1\r\n")
+    with server.connect() as line:
+        line.sendall(b"GET / HTTP/1.1\r\n")
         deadline = time.monotonic() + PATIENCE
         with contextlib.suppress(ConnectionError):
             while time.monotonic() < deadline:
-                connection.sendall(b"a: b\r\n")
-                if select.select([connection], [], [], 0.05)[0]:
-                    assert connection.recv(1) == b""
+                line.sendall(b"a: b\r\n")
+                if select.select([line], [], [], 0.05)[0]:
+                    assert line.recv(1) == b""
                     break
         assert time.monotonic() < deadline
 
 
 def test_the_next_request_of_a_connection_has_its_time_too(served):
     server = served(header_seconds=0.4)
-    with server.connect() as connection:
+    with server.connect() as line:
         for _ in range(2):
-            connection.sendall(request())
-            assert until_closed(connection, enough=b"0\r\n\r\n").startswith(b"HTTP/1.1 200")
-        connection.sendall(b"GET / HT")
-        assert until_closed(connection) == b""
+            line.sendall(request())
+            assert until_closed(line, enough=b"0\r\n\r\n").startswith(b"HTTP/1.1 200")
+        line.sendall(b"GET / HT")
+        assert until_closed(line) == b""
 
 
 def test_a_body_that_nobody_reads_does_not_hold_the_connection(served):
     server = served(header_seconds=0.4)
-    with server.connect() as connection:
-        connection.sendall(request("localhost", "Content-Length: 1000000", method="POST", path="/unread"))
-        assert until_closed(connection, enough=b"0\r\n\r\n").startswith(b"HTTP/1.1 200")
+    with server.connect() as line:
+        line.sendall(request("localhost", "Content-Length: 1000000", method="POST", path="/unread"))
+        assert until_closed(line, enough=b"0\r\n\r\n").startswith(b"HTTP/1.1 200")
         deadline = time.monotonic() + PATIENCE
         with contextlib.suppress(ConnectionError):
             while time.monotonic() < deadline:
-                connection.sendall(b"x")
-                if select.select([connection], [], [], 0.05)[0]:
-                    assert connection.recv(1) == b""
+                line.sendall(b"x")
+                if select.select([line], [], [], 0.05)[0]:
+                    assert line.recv(1) == b""
                     break
         assert time.monotonic() < deadline
 
@@ -353,7 +353,7 @@ def test_a_slow_answer_is_no_slow_request(served):
 
 def test_headers_have_a_limit(served):
     server = served()
-    room = limits.MOST_HEADERS
+    room = connection.MAX_HEADERS
     assert httpx.get(server.url, headers={"x": "y" * (room - 1_000)}).status_code == 200
     for sent in (
         request("localhost", "x: " + "y" * room),
@@ -371,10 +371,10 @@ def test_what_follows_a_chunked_body_has_a_limit(served):
     server = served()
     begun = request("localhost", "Transfer-Encoding: chunked", method="POST") + b"1\r\nx\r\n0\r\n"
     for trailer in (b"x: " + b"y" * 200_000, b"x: y\r\n" * 30_000):
-        with server.connect() as connection:
+        with server.connect() as line:
             with contextlib.suppress(ConnectionError):
-                connection.sendall(begun + trailer)
-                until_closed(connection)
+                line.sendall(begun + trailer)
+                until_closed(line)
 
 
 def test_what_is_not_http(served):
@@ -392,24 +392,24 @@ def test_what_is_not_http(served):
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 def test_who_does_not_read_is_cut_off(served, loop: str):
     if loop == "uvloop":
-        pytest.importorskip("uvloop", reason="uvloop is not installed: pip install 'engram[serve]'")
+        pytest.importorskip("uvloop", reason="uvloop is not installed: pip install 'engram-layer[serve]'")
     server = served(loop=loop, send_seconds=0.4)
-    with server.connect() as connection:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        connection.sendall(request(path="/large"))
+    with server.connect() as line:
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        line.sendall(request(path="/large"))
         wait_for(lambda: server.server.server_state.connections)
         wait_for(lambda: not server.server.server_state.connections)
         # What the client had not read is lost to it.
         with pytest.raises(ConnectionError):
-            until_closed(connection)
+            until_closed(line)
 
 
 def test_who_reads_slowly_is_not(served):
     server = served(send_seconds=PATIENCE)
-    with server.connect() as connection:
-        connection.sendall(request("localhost", "Connection: close", path="/large"))
+    with server.connect() as line:
+        line.sendall(request("localhost", "Connection: close", path="/large"))
         time.sleep(0.5)
-        assert len(until_closed(connection)) > ROOM
+        assert len(until_closed(line)) > ROOM
 
 
 def wait_for(condition: Callable[[], object]) -> None:

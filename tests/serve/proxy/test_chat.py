@@ -20,12 +20,11 @@ import pytest
 
 from engram.notes.injection import CLOSE, OPEN
 from engram.recall.context import estimated_tokens
-from engram.serve.auth.access import Keys
-from engram.serve.conversations.log import ServerDatabase
-from tests.serve.conftest import PATIENCE, Server, StartServer
+from engram.serve.auth.keys import KeyStore
+from engram.serve.database import ServerDatabase
+from tests.serve.conftest import PATIENCE, LocalServer, RunningServer, StartLocal
 from tests.serve.proxied import (
     KEY,
-    PATIENT,
     Caller,
     Json,
     assistant,
@@ -47,25 +46,13 @@ PNG = "data:image/png;base64,iVBORw0KGgo="
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Upstream]]:
-    with running(tmp_path_factory.mktemp("chat")) as both:
-        yield both
-
-
-@pytest.fixture(scope="module")
-def sticky_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Upstream]]:
-    with running(tmp_path_factory.mktemp("sticky"), "--sticky") as both:
+def sticky_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LocalServer, Upstream]]:
+    with running(tmp_path_factory.mktemp("sticky"), sticky=True) as both:
         yield both
 
 
 @pytest.fixture
-def ana(place: tuple[Server, Upstream]) -> Iterator[Caller]:
-    with Caller(*place) as caller:
-        yield caller
-
-
-@pytest.fixture
-def sticky(sticky_place: tuple[Server, Upstream]) -> Iterator[Caller]:
+def sticky(sticky_place: tuple[LocalServer, Upstream]) -> Iterator[Caller]:
     with Caller(*sticky_place) as caller:
         yield caller
 
@@ -123,18 +110,18 @@ def test_a_body_passes_byte_for_byte_whatever_its_form(ana: Caller) -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("script", ["plain", "bytes=3", "lump+crlf", "noise+bytes=7", "gzip", "cr", "refusal", "tools"])
-def test_a_reply_passes_byte_for_byte(ana: Caller, script: str, stream: bool) -> None:
+def test_a_reply_passes_byte_for_byte(relayed: Caller, script: str, stream: bool) -> None:
     several = script not in ("refusal", "tools")
     body = {"model": script, "messages": [user("Hello")], "stream": stream, "n": 2 if several else 1}
-    expected = ana.server.http.post(ana.upstream.root + PATH, json=body)
-    answer = ana.post(PATH, body)
+    expected = relayed.server.http.post(relayed.upstream.root + PATH, json=body)
+    answer = relayed.post(PATH, body)
     assert answer.status_code == 200
     assert answer.headers["content-type"] == expected.headers["content-type"]
     assert unnumbered(answer.content) == unnumbered(expected.content)
     assert len(answer.content) > 100
-    ana.settle()
-    replies = [("assistant", ana.upstream.reply), ("assistant", f"{ana.upstream.reply} (1)")][: 1 + several]
-    assert ana.said() == [
+    relayed.settle()
+    replies = [("assistant", relayed.upstream.reply), ("assistant", f"{relayed.upstream.reply} (1)")][: 1 + several]
+    assert relayed.said() == [
         ("user", "Hello"),
         *([("tool", text) for _, text in CALLED] if script == "tools" else replies),
     ]
@@ -159,38 +146,42 @@ def test_unknown_fields_pass_both_ways_through_the_client(ana: Caller) -> None:
 
 
 @pytest.mark.parametrize("script", ["plain", "bytes=1", "gzip+bytes=5"])
-def test_streamed(ana: Caller, script: str) -> None:
+def test_streamed(relayed: Caller, script: str) -> None:
     pieces = []
-    with ana.openai().chat.completions.create(
+    with relayed.openai().chat.completions.create(
         model=script, messages=[user(DOG)], stream=True, stream_options={"include_usage": True}
     ) as stream:
         pieces = list(stream)
-    assert "".join(piece.choices[0].delta.content or "" for piece in pieces if piece.choices) == ana.upstream.reply
+    assert "".join(piece.choices[0].delta.content or "" for piece in pieces if piece.choices) == relayed.upstream.reply
     assert pieces[-1].usage is not None
-    assert ana.last.body == ana.sent[-1]
+    assert relayed.last.body == relayed.sent[-1]
     # It was durable before the end was sent.
-    assert ana.server.receipt(ana.answer["x-engram-receipt"])["state"] in ("stored", "indexed")
-    assert ana.said() == [("user", DOG), ("assistant", ana.upstream.reply)]
+    assert relayed.server.receipt(relayed.answer["x-engram-receipt"])["state"] in ("stored", "indexed")
+    assert relayed.said() == [("user", DOG), ("assistant", relayed.upstream.reply)]
 
 
-def test_the_users_turn_is_durable_while_the_reply_still_comes(ana: Caller) -> None:
-    stream = ana.openai().chat.completions.create(model="tokens=200+rate=100", messages=[user(DOG)], stream=True)
+def test_the_users_turn_is_durable_while_the_reply_still_comes(relayed: Caller) -> None:
+    stream = relayed.openai().chat.completions.create(model="tokens=200+rate=100", messages=[user(DOG)], stream=True)
     with stream:
         next(iter(stream))
-        assert ana.settle()["state"] in ("stored", "indexed")
-        assert ana.said() == [("user", DOG)]
+        assert relayed.settle()["state"] in ("stored", "indexed")
+        assert relayed.said() == [("user", DOG)]
         rest = sum(1 for _ in stream)
     assert rest > 150
-    ana.settle()
-    assert [role for role, _ in ana.said()] == ["user", "assistant"]
+    relayed.settle()
+    assert [role for role, _ in relayed.said()] == ["user", "assistant"]
 
 
-def test_async_clients_at_once(ana: Caller) -> None:
+def test_async_clients_at_once(relayed: Caller) -> None:
     async def talk() -> list[str]:
         async with (
             httpx.AsyncClient(trust_env=False, timeout=PATIENCE) as http,
             openai.AsyncOpenAI(
-                base_url=ana.server.base, api_key=KEY, max_retries=0, default_headers=ana.headers, http_client=http
+                base_url=relayed.server.base,
+                api_key=KEY,
+                max_retries=0,
+                default_headers=relayed.headers,
+                http_client=http,
             ) as client,
         ):
 
@@ -207,16 +198,16 @@ def test_async_clients_at_once(ana: Caller) -> None:
             return await asyncio.gather(*(plain(n) for n in range(8)), *(streamed(n) for n in range(8, 16)))
 
     words = " ".join(f"word{number}" for number in range(9))
-    assert asyncio.run(talk()) == [ana.upstream.reply] * 8 + [words] * 8
-    kept = ana.keeps(32)
-    assert len(ana.sessions()) == 16
+    assert asyncio.run(talk()) == [relayed.upstream.reply] * 8 + [words] * 8
+    kept = relayed.keeps(32)
+    assert len(relayed.sessions()) == 16
     assert sorted(e["text"] for e in kept if e["role"] == "user") == sorted(f"Fact number {n}." for n in range(16))
 
 
-def test_the_helpers_of_the_client_work(ana: Caller) -> None:
-    with ana.openai().chat.completions.stream(model="plain", messages=[user("Hello")]) as stream:
+def test_the_helpers_of_the_client_work(relayed: Caller) -> None:
+    with relayed.openai().chat.completions.stream(model="plain", messages=[user("Hello")]) as stream:
         final = stream.get_final_completion()
-    assert final.choices[0].message.content == ana.upstream.reply
+    assert final.choices[0].message.content == relayed.upstream.reply
 
 
 def test_other_paths_pass_through(ana: Caller) -> None:
@@ -255,7 +246,7 @@ def test_a_body_of_unknown_length_passes_through(ana: Caller) -> None:
     assert base64.b64decode(passed["body"]) == b"ab" * 40_000 + b"cd" * 40_000
 
 
-def status_of(server: Server, path: str) -> int:
+def status_of(server: RunningServer, path: str) -> int:
     """What a path is answered with that no client writes anew."""
     host, port = server.url.removeprefix("http://").split(":")
     with closing(socket.create_connection((host, int(port)), PATIENCE)) as raw:
@@ -281,8 +272,8 @@ def test_a_path_cannot_write_headers_or_climb(ana: Caller) -> None:
     assert len(ana.upstream.asked) == asked
 
 
-def test_errors_come_back_as_they_are(ana: Caller) -> None:
-    client = ana.openai()
+def test_errors_come_back_as_they_are(relayed: Caller) -> None:
+    client = relayed.openai()
     with pytest.raises(openai.RateLimitError) as limited:
         client.chat.completions.create(model="429", messages=[user(DOG)])
     assert limited.value.response.headers["retry-after"] == "7"
@@ -293,9 +284,9 @@ def test_errors_come_back_as_they_are(ana: Caller) -> None:
     with pytest.raises(openai.AuthenticationError):
         client.chat.completions.create(model="401", messages=[user(DOG)])
     assert client.chat.completions.create(model="plain", messages=[user(DOG)]).choices
-    ana.settle()
+    relayed.settle()
     # Three tries that got no reply, and the one that did, are one turn.
-    assert ana.said() == [("user", DOG), ("assistant", ana.upstream.reply)]
+    assert relayed.said() == [("user", DOG), ("assistant", relayed.upstream.reply)]
 
 
 def test_a_client_that_tries_again_by_itself(ana: Caller) -> None:
@@ -310,13 +301,13 @@ def test_a_client_that_tries_again_by_itself(ana: Caller) -> None:
 # Keys.
 
 
-def test_whose_key_goes_upstream(tmp_path: Path, server: StartServer, upstream: Upstream) -> None:
+def test_whose_key_goes_upstream(tmp_path: Path, local: StartLocal, upstream: Upstream) -> None:
     memory = tmp_path / "memory.db"
-    with ServerDatabase(f"{memory}.serve") as ledger:
-        _, key = Keys(ledger).create(namespace="ana")
-        _, reader = Keys(ledger).create(namespace="ana", write=False)
-        _, prefixed = Keys(ledger).create(prefix="team-")
-    running = server(*PATIENT, memory=memory)
+    with ServerDatabase(f"{memory}.serve") as database:
+        _, key = KeyStore(database).create(namespace="ana")
+        _, reader = KeyStore(database).create(namespace="ana", write=False)
+        _, prefixed = KeyStore(database).create(prefix="team-")
+    running = local(memory=memory)
     body = {"model": "plain", "messages": [user(DOG)]}
     own = {"Authorization": "Bearer sk-caller"}
 
@@ -363,8 +354,11 @@ def test_whose_key_goes_upstream(tmp_path: Path, server: StartServer, upstream: 
     assert theirs.text.replace(receipt, "") == nowhere.text.replace(nothing, "")
 
 
-def test_the_servers_own_key_goes_upstream(tmp_path: Path, server: StartServer, upstream: Upstream) -> None:
-    running = server("--upstream-key-env", "MODEL_KEY", MODEL_KEY="sk-servers")
+def test_the_servers_own_key_goes_upstream(
+    local: StartLocal, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODEL_KEY", "sk-servers")
+    running = local(upstream_key_env="MODEL_KEY")
     with Caller(running, upstream) as ana:
         ana.chat("Hello")
         assert ana.last.header("authorization") == "Bearer sk-servers"
@@ -444,8 +438,8 @@ def test_nothing_is_put_in_where_nothing_is_relevant(ana: Caller) -> None:
     assert recalled(ana.answer) == []
 
 
-def test_no_more_than_the_budget(server: StartServer, upstream: Upstream) -> None:
-    with Caller(server(*PATIENT, "--budget", "120"), upstream) as ana:
+def test_no_more_than_the_budget(local: StartLocal, upstream: Upstream) -> None:
+    with Caller(local(budget=120), upstream) as ana:
         ids = ana.remember(*(f"My dog Biscuit ate {n} sausages on day {n} of the month." for n in range(1, 13)))
         ana.chat("How many sausages did my dog Biscuit eat?")
         note = note_of(ana.last.last_user, "How many sausages did my dog Biscuit eat?")
@@ -457,8 +451,8 @@ def test_no_more_than_the_budget(server: StartServer, upstream: Upstream) -> Non
         assert all(text in note for text in texts)
 
 
-def test_without_a_budget_nothing_is_put_in(server: StartServer, upstream: Upstream) -> None:
-    with Caller(server(*PATIENT, "--budget", "0"), upstream) as ana:
+def test_without_a_budget_nothing_is_put_in(local: StartLocal, upstream: Upstream) -> None:
+    with Caller(local(budget=0), upstream) as ana:
         ana.remember(DOG)
         ana.chat(QUESTION)
         assert ana.last.body == ana.sent[-1]
@@ -505,21 +499,21 @@ def test_a_tool_loop_keeps_its_notes_and_is_kept_once(ana: Caller, stream: bool)
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_every_choice_is_kept(ana: Caller, stream: bool) -> None:
-    client = ana.openai()
+def test_every_choice_is_kept(relayed: Caller, stream: bool) -> None:
+    client = relayed.openai()
     if stream:
         list(client.chat.completions.create(model="plain", messages=[user(DOG)], n=3, stream=True))
     else:
         client.chat.completions.create(model="plain", messages=[user(DOG)], n=3)
-    ana.settle()
-    kept = ana.kept()
+    relayed.settle()
+    kept = relayed.kept()
     assert [e["metadata"].get("choice", 0) for e in kept] == [0, 0, 1, 2]
-    assert [e["text"] for e in kept[1:]] == [ana.upstream.reply + end for end in ("", " (1)", " (2)")]
+    assert [e["text"] for e in kept[1:]] == [relayed.upstream.reply + end for end in ("", " (1)", " (2)")]
     # The one that the client goes on with is known again.
-    ana.chat([user(DOG), assistant(f"{ana.upstream.reply} (1)"), user("Good boy.")])
-    ana.settle()
-    assert len(ana.kept()) == 6
-    assert len(ana.sessions()) == 1
+    relayed.chat([user(DOG), assistant(f"{relayed.upstream.reply} (1)"), user("Good boy.")])
+    relayed.settle()
+    assert len(relayed.kept()) == 6
+    assert len(relayed.sessions()) == 1
 
 
 # What is kept, and where.
@@ -644,9 +638,9 @@ def test_a_session_by_its_name(ana: Caller) -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_notes_that_the_model_or_the_client_repeats_are_not_remembered(ana: Caller, stream: bool) -> None:
-    (dog,) = ana.remember(DOG)
-    client = ana.openai()
+def test_notes_that_the_model_or_the_client_repeats_are_not_remembered(relayed: Caller, stream: bool) -> None:
+    (dog,) = relayed.remember(DOG)
+    client = relayed.openai()
 
     def ask(messages: Sequence[Json]) -> str:
         if stream:
@@ -657,15 +651,15 @@ def test_notes_that_the_model_or_the_client_repeats_are_not_remembered(ana: Call
 
     repeated = ask([user(QUESTION)])
     assert DOG in note_of(repeated, QUESTION)
-    ana.settle()
-    assert ana.said()[1:] == [("user", QUESTION), ("assistant", QUESTION)]
+    relayed.settle()
+    assert relayed.said()[1:] == [("user", QUESTION), ("assistant", QUESTION)]
     # The client sends back what the model said, and what it was itself given to say.
     again = ask([user(repeated), assistant(repeated), user("Where does my dog Biscuit sleep?")])
-    ana.settle()
-    assert dog in recalled(ana.answer) or DOG in again
-    said = ana.said()
+    relayed.settle()
+    assert dog in recalled(relayed.answer) or DOG in again
+    said = relayed.said()
     assert [text for _, text in said] == [DOG, QUESTION, QUESTION, *["Where does my dog Biscuit sleep?"] * 2]
-    assert len(ana.sessions()) == 2
+    assert len(relayed.sessions()) == 2
     assert not any(OPEN in text or CLOSE in text for _, text in said)
 
 
@@ -764,13 +758,13 @@ def test_a_message_that_is_asked_again_keeps_its_notes(ana: Caller) -> None:
     assert ana.last.body == ana.upstream.asked[-2].body
 
 
-def test_sticky_notes_outlive_the_server_and_not_their_engrams(server: StartServer, upstream: Upstream) -> None:
+def test_sticky_notes_outlive_the_server_and_not_their_engrams(local: StartLocal, upstream: Upstream) -> None:
     messages = [user(QUESTION)]
-    with Caller(server(*PATIENT, "--sticky"), upstream) as ana:
+    with Caller(local(sticky=True), upstream) as ana:
         (dog,) = ana.remember(DOG)
         messages.append(ana.chat(messages).json()["choices"][0]["message"])
-        assert ana.server.stop() == 0
-    with Caller(server(*PATIENT, "--sticky"), upstream, ana.namespace) as ana:
+        ana.server.stop()
+    with Caller(local(sticky=True), upstream, ana.namespace) as ana:
         messages.append(user("Thank you."))
         ana.chat(messages)
         first, second = upstream.asked

@@ -17,7 +17,7 @@ import openai
 import pytest
 
 from engram.memory import Memory
-from tests.serve.conftest import PATIENCE, Server, StartServer, wait_until
+from tests.serve.conftest import PATIENCE, LocalServer, RunningServer, Server, StartLocal, StartServer, wait_until
 from tests.serve.proxied import PATIENT, Caller, Json, assistant, recalled, running, user
 from tests.serve.upstream import Upstream
 
@@ -26,26 +26,14 @@ CHAT, MESSAGES, RESPONSES = "/v1/chat/completions", "/v1/messages", "/v1/respons
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Upstream]]:
-    with running(tmp_path_factory.mktemp("failures")) as both:
-        yield both
-
-
-@pytest.fixture(scope="module")
-def hasty_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Upstream]]:
-    """A server that waits as long as it does by default."""
-    with running(tmp_path_factory.mktemp("hasty"), "--deadline", "150") as both:
+def hasty_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LocalServer, Upstream]]:
+    """A server with the default deadline."""
+    with running(tmp_path_factory.mktemp("hasty"), deadline=0.15) as both:
         yield both
 
 
 @pytest.fixture
-def ana(place: tuple[Server, Upstream]) -> Iterator[Caller]:
-    with Caller(*place) as caller:
-        yield caller
-
-
-@pytest.fixture
-def hasty(hasty_place: tuple[Server, Upstream]) -> Iterator[Caller]:
+def hasty(hasty_place: tuple[LocalServer, Upstream]) -> Iterator[Caller]:
     with Caller(*hasty_place) as caller:
         yield caller
 
@@ -56,7 +44,7 @@ def asking(text: str, script: str, *, stream: bool = False, path: str = CHAT) ->
     return {"model": script, "stream": stream, **given}
 
 
-def metric(server: Server, name: str) -> float:
+def metric(server: RunningServer, name: str) -> float:
     """One of the server's figures."""
     lines = server.http.get("/metrics").text.splitlines()
     return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(name))
@@ -91,7 +79,7 @@ def test_a_locked_memory(hasty: Caller, stream: bool) -> None:
         client = [user("Where is the vet?"), assistant(hasty.upstream.reply), user("Thank you.")]
         assert hasty.chat(client).status_code == 200
         assert hasty.answer["x-engram-session"] == answer.headers["x-engram-session"]
-        wait_until(lambda: hasty.server.logged("memory cannot be written, what is new waits"), "a line of the log")
+        wait_until(lambda: hasty.server.logged("a write failed, new messages wait"), "a line of the log")
         assert metric(hasty.server, "engram_queue_length") >= 4
         assert len(hasty.kept()) == 1
     assert hasty.server.settled(receipt)["state"] in ("stored", "indexed")
@@ -114,10 +102,16 @@ def test_a_locked_ledger(hasty: Caller, stream: bool) -> None:
     hasty.keeps(2)
 
 
-def test_a_full_disk(hasty: Caller) -> None:
+def test_a_full_disk(server: StartServer, upstream: Upstream) -> None:
+    # A process: the limit applies to all of its files.
+    with Caller(server("--deadline", "150"), upstream) as hasty:
+        fill_and_free_the_disk(hasty)
+
+
+def fill_and_free_the_disk(hasty: Caller) -> None:
     hasty.chat("Before.")
     hasty.settle()
-    process = hasty.server.process.pid
+    process = pid_of(hasty.server)
     before = resource.prlimit(process, resource.RLIMIT_FSIZE)
     # No file of it may grow: to the process that is a disk with no room.
     resource.prlimit(process, resource.RLIMIT_FSIZE, (4096, before[1]))
@@ -133,11 +127,16 @@ def test_a_full_disk(hasty: Caller) -> None:
     assert [e["text"] for e in kept if e["role"] == "user"] == ["Before.", "One.", "Two.", "Three."]
 
 
-def test_a_slow_memory(tmp_path: Path, server: StartServer, upstream: Upstream) -> None:
+def pid_of(server: RunningServer) -> int:
+    assert isinstance(server, Server)
+    return server.process.pid
+
+
+def test_a_slow_memory(tmp_path: Path, local: StartLocal, upstream: Upstream) -> None:
     memory = tmp_path / "memory.db"
     with Memory(memory) as book:
         book.remember_many({"text": f"Fact {n} about dog {n % 97} and cat {n % 89}."} for n in range(6_000))
-    hasty = server("--deadline", "1", memory=memory)
+    hasty = local(deadline=0.001, memory=memory)
     with Caller(hasty, upstream, "default") as ana:
 
         def late() -> bool:
@@ -157,11 +156,11 @@ def test_a_slow_memory(tmp_path: Path, server: StartServer, upstream: Upstream) 
         wait_until(lambda: metric(hasty, 'engram_turns_total{outcome="stored"}') == 2 * count, "all turns")
 
 
-def test_a_broken_memory(tmp_path: Path, server: StartServer, upstream: Upstream) -> None:
+def test_a_broken_memory(tmp_path: Path, local: StartLocal, upstream: Upstream) -> None:
     memory = tmp_path / "memory.db"
     with Memory(memory) as book:
         book.remember_many({"text": f"Fact {n} about dog {n % 97}."} for n in range(2_000))
-    running = server("--deadline", "500", memory=memory)
+    running = local(deadline=0.5, drain_seconds=0.2, memory=memory)
     with memory.open("r+b") as file:
         # All but the first pages.
         file.seek(5 * 4096)
@@ -182,10 +181,10 @@ def test_a_broken_memory(tmp_path: Path, server: StartServer, upstream: Upstream
 # Upstream.
 
 
-def test_upstream_cannot_be_reached(tmp_path: Path, server: StartServer) -> None:
+def test_upstream_cannot_be_reached(tmp_path: Path, local: StartLocal) -> None:
     with Upstream() as gone:
         url = gone.url
-    running = server(*PATIENT, upstream=url)
+    running = local(upstream=url)
     with Caller(running, gone) as ana:
         for path in (CHAT, RESPONSES, "/v1/embeddings"):
             answer = ana.post(path, asking(DOG, "plain", path=path))
@@ -206,8 +205,8 @@ def test_upstream_cannot_be_reached(tmp_path: Path, server: StartServer) -> None
             assert ana.said() == [("user", DOG), ("assistant", back.reply)]
 
 
-def test_a_password_in_upstreams_url_is_shown_to_nobody(server: StartServer, upstream: Upstream) -> None:
-    running = server(*PATIENT, upstream="http://user:secret@127.0.0.1:9/v1")
+def test_a_password_in_upstreams_url_is_shown_to_nobody(local: StartLocal, upstream: Upstream) -> None:
+    running = local(upstream="http://user:secret@127.0.0.1:9/v1")
     answer = running.http.post(CHAT, json=asking(DOG, "plain"))
     assert answer.status_code == 502
     assert "http://127.0.0.1:9/v1 cannot be reached" in answer.json()["error"]["message"]
@@ -216,18 +215,18 @@ def test_a_password_in_upstreams_url_is_shown_to_nobody(server: StartServer, ups
 
 @pytest.mark.parametrize("path", [CHAT, MESSAGES, RESPONSES])
 @pytest.mark.parametrize("how", ["reset", "close"])
-def test_a_broken_stream_is_kept_as_far_as_it_came(ana: Caller, how: str, path: str) -> None:
+def test_a_broken_stream_is_kept_as_far_as_it_came(relayed: Caller, how: str, path: str) -> None:
     body = asking(DOG, f"tokens=40+{how}=20", stream=True, path=path)
     got = b""
     with (
         pytest.raises(httpx.RemoteProtocolError),
-        ana.server.http.stream("POST", path, json=body, headers=ana.headers) as answer,
+        relayed.server.http.stream("POST", path, json=body, headers=relayed.headers) as answer,
     ):
-        ana.answers.append(answer.headers)
+        relayed.answers.append(answer.headers)
         for piece in answer.iter_raw():
             got += piece
     assert b"word5" in got
-    said, reply = ana.keeps(2)
+    said, reply = relayed.keeps(2)
     assert said["text"] == DOG
     assert reply["metadata"] == {"broken_off": True}
     words = [f"word{n}" for n in range(40)]
@@ -235,38 +234,38 @@ def test_a_broken_stream_is_kept_as_far_as_it_came(ana: Caller, how: str, path: 
     # As far as the client got it, and no further than upstream went.
     assert 5 < len(came) < 20
     assert came == words[: len(came)]
-    ana.settle()
+    relayed.settle()
 
 
 @pytest.mark.parametrize("path", [CHAT, MESSAGES, RESPONSES])
-def test_a_stream_without_its_end(ana: Caller, path: str) -> None:
-    answer = ana.post(path, asking(DOG, "tokens=40+cut=20", stream=True, path=path))
+def test_a_stream_without_its_end(relayed: Caller, path: str) -> None:
+    answer = relayed.post(path, asking(DOG, "tokens=40+cut=20", stream=True, path=path))
     assert answer.status_code == 200
-    ana.settle()
-    reply = ana.keeps(2)[1]
+    relayed.settle()
+    reply = relayed.keeps(2)[1]
     assert reply["metadata"] == {"broken_off": True}
     assert reply["text"].startswith("word0 word1 word2")
 
 
 @pytest.mark.parametrize("how", ["reset", "close", "cut"])
-def test_a_broken_body(ana: Caller, how: str) -> None:
-    answer = ana.post(CHAT, asking(DOG, f"{how}=1"))
+def test_a_broken_body(relayed: Caller, how: str) -> None:
+    answer = relayed.post(CHAT, asking(DOG, f"{how}=1"))
     assert answer.status_code == 502
     assert answer.json()["error"]["code"] == "upstream_broken"
-    ana.settle()
-    assert ana.said() == [("user", DOG)]
+    relayed.settle()
+    assert relayed.said() == [("user", DOG)]
     # The client tries again.
-    assert ana.chat(DOG).status_code == 200
-    ana.settle()
-    assert ana.said() == [("user", DOG), ("assistant", ana.upstream.reply)]
+    assert relayed.chat(DOG).status_code == 200
+    relayed.settle()
+    assert relayed.said() == [("user", DOG), ("assistant", relayed.upstream.reply)]
 
 
 @pytest.mark.parametrize("path", [CHAT, MESSAGES, RESPONSES])
-def test_an_event_that_is_not_json_passes_and_is_left_out(ana: Caller, path: str) -> None:
-    answer = ana.post(path, asking(DOG, "tokens=40+garble=9", stream=True, path=path))
+def test_an_event_that_is_not_json_passes_and_is_left_out(relayed: Caller, path: str) -> None:
+    answer = relayed.post(path, asking(DOG, "tokens=40+garble=9", stream=True, path=path))
     assert b'{"cut": [' in answer.content
-    ana.settle()
-    reply = ana.kept()[1]
+    relayed.settle()
+    reply = relayed.kept()[1]
     assert reply["text"].startswith("word0 word1")
     assert reply["text"].endswith("word39")
 
@@ -274,54 +273,56 @@ def test_an_event_that_is_not_json_passes_and_is_left_out(ana: Caller, path: str
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("path", [CHAT, MESSAGES, RESPONSES])
 @pytest.mark.parametrize("script", ["html", "garbled", "html+gzip", "500+gzip"])
-def test_what_is_no_reply_passes_as_it_is(ana: Caller, script: str, path: str, stream: bool) -> None:
+def test_what_is_no_reply_passes_as_it_is(relayed: Caller, script: str, path: str, stream: bool) -> None:
     body = asking(DOG, script, stream=stream, path=path)
-    straight = ana.server.http.post(ana.upstream.root + path, json=body)
-    answer = ana.post(path, body)
+    straight = relayed.server.http.post(relayed.upstream.root + path, json=body)
+    answer = relayed.post(path, body)
     assert (answer.status_code, answer.content) == (straight.status_code, straight.content)
     assert answer.headers["content-type"] == straight.headers["content-type"]
-    ana.settle()
-    assert ana.said() == [("user", DOG)]
+    relayed.settle()
+    assert relayed.said() == [("user", DOG)]
 
 
-def test_a_late_answer(ana: Caller) -> None:
-    with ana.openai().chat.completions.create(model="late=0.3+slow=0.3", messages=[user(DOG)], stream=True) as stream:
-        assert "".join(piece.choices[0].delta.content or "" for piece in stream) == ana.upstream.reply
-    ana.keeps(2)
+def test_a_late_answer(relayed: Caller) -> None:
+    with relayed.openai().chat.completions.create(
+        model="late=0.3+slow=0.3", messages=[user(DOG)], stream=True
+    ) as stream:
+        assert "".join(piece.choices[0].delta.content or "" for piece in stream) == relayed.upstream.reply
+    relayed.keeps(2)
 
 
 # The client.
 
 
 @pytest.mark.parametrize("path", [CHAT, MESSAGES, RESPONSES])
-def test_a_client_that_goes_away(ana: Caller, path: str) -> None:
+def test_a_client_that_goes_away(relayed: Caller, path: str) -> None:
     body = asking(DOG, "tokens=4000+rate=100", stream=True, path=path)
     got = b""
-    with ana.server.http.stream("POST", path, json=body, headers=ana.headers) as answer:
+    with relayed.server.http.stream("POST", path, json=body, headers=relayed.headers) as answer:
         for piece in answer.iter_raw():
             got += piece
             if b"word7" in got:
                 break
-    asked = ana.last
+    asked = relayed.last
     assert asked.ended.wait(PATIENCE)
     assert asked.outcome == "gone"
-    said, reply = ana.keeps(2)
+    said, reply = relayed.keeps(2)
     assert said["text"] == DOG
     assert reply["metadata"] == {"broken_off": True}
     assert reply["text"].startswith("word0 word1 word2 word3 word4 word5 word6 word7")
     # It asks again: that is another reply to the same turn.
-    answer = ana.post(path, asking(DOG, "text=Shorter.", path=path))
-    ana.settle()
+    answer = relayed.post(path, asking(DOG, "text=Shorter.", path=path))
+    relayed.settle()
     assert answer.status_code == 200
-    assert ana.said()[-1] == ("assistant", "Shorter.")
+    assert relayed.said()[-1] == ("assistant", "Shorter.")
 
 
-def test_clients_that_do_not_wait_for_the_end_of_a_stream(ana: Caller) -> None:
+def test_clients_that_do_not_wait_for_the_end_of_a_stream(relayed: Caller) -> None:
     body = asking(DOG, "tokens=5", stream=True)
 
     def ask(_: int) -> None:
         got = b""
-        with ana.server.http.stream("POST", CHAT, json=body, headers=ana.headers) as answer:
+        with relayed.server.http.stream("POST", CHAT, json=body, headers=relayed.headers) as answer:
             for piece in answer.iter_raw():
                 got += piece
                 if b'"finish_reason": "stop"' in got:
@@ -329,25 +330,25 @@ def test_clients_that_do_not_wait_for_the_end_of_a_stream(ana: Caller) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(ask, range(40)))
-    kept = ana.keeps(80)
+    kept = relayed.keeps(80)
     assert sum(e["text"] == "word0 word1 word2 word3 word4" for e in kept) == 40
     assert not any(e["metadata"] for e in kept)
 
 
 @pytest.mark.parametrize("path", [CHAT, "/v1/completions"])
-def test_a_client_that_goes_away_before_there_is_an_answer(ana: Caller, path: str) -> None:
+def test_a_client_that_goes_away_before_there_is_an_answer(relayed: Caller, path: str) -> None:
     with pytest.raises(httpx.ReadTimeout):
-        ana.server.http.post(path, json=asking(DOG, "late=600", path=path), headers=ana.headers, timeout=1.0)
-    asked = ana.last
+        relayed.server.http.post(path, json=asking(DOG, "late=600", path=path), headers=relayed.headers, timeout=1.0)
+    asked = relayed.last
     assert asked.ended.wait(PATIENCE)
     assert asked.outcome == "gone"
     if path == CHAT:
-        wait_until(lambda: ana.said() == [("user", DOG)], "the user's turn")
+        wait_until(lambda: relayed.said() == [("user", DOG)], "the user's turn")
 
 
-def test_a_client_that_goes_away_with_two_requests_on_one_connection(ana: Caller) -> None:
-    host, port = ana.server.url.removeprefix("http://").split(":")
-    asked = len(ana.upstream.asked)
+def test_a_client_that_goes_away_with_two_requests_on_one_connection(relayed: Caller) -> None:
+    host, port = relayed.server.url.removeprefix("http://").split(":")
+    asked = len(relayed.upstream.asked)
 
     def request(script: str) -> bytes:
         body = json.dumps(asking(DOG, script, stream=True)).encode()
@@ -357,13 +358,13 @@ def test_a_client_that_goes_away_with_two_requests_on_one_connection(ana: Caller
     with socket.create_connection((host, int(port)), PATIENCE) as line:
         # Both at once: the second is answered when the first has been.
         line.sendall(request("text=first") + request("slow=600"))
-        wait_until(lambda: len(ana.upstream.asked) == asked + 2, "the second request")
-    assert ana.last.ended.wait(PATIENCE)
-    assert [one.outcome for one in ana.upstream.asked[asked:]] == ["answered", "gone"]
+        wait_until(lambda: len(relayed.upstream.asked) == asked + 2, "the second request")
+    assert relayed.last.ended.wait(PATIENCE)
+    assert [one.outcome for one in relayed.upstream.asked[asked:]] == ["answered", "gone"]
 
 
-def test_a_client_that_goes_away_before_its_request_is_whole(ana: Caller) -> None:
-    asked = len(ana.upstream.asked)
+def test_a_client_that_goes_away_before_its_request_is_whole(relayed: Caller) -> None:
+    asked = len(relayed.upstream.asked)
 
     def pieces() -> Iterator[bytes]:
         yield b'{"messages": [{"role": "user", '
@@ -371,11 +372,11 @@ def test_a_client_that_goes_away_before_its_request_is_whole(ana: Caller) -> Non
 
     for path in (CHAT, MESSAGES):
         with suppress(KeyboardInterrupt):
-            ana.server.http.post(path, content=pieces(), headers=ana.headers)
-    assert ana.chat("Next.").status_code == 200
-    assert len(ana.upstream.asked) == asked + 1
-    ana.settle()
-    assert len(ana.kept()) == 2
+            relayed.server.http.post(path, content=pieces(), headers=relayed.headers)
+    assert relayed.chat("Next.").status_code == 200
+    assert len(relayed.upstream.asked) == asked + 1
+    relayed.settle()
+    assert len(relayed.kept()) == 2
 
 
 # The server.

@@ -16,8 +16,9 @@ import pytest
 import uvloop
 
 from engram.serve.http.errors import ServeError
-from engram.serve.proxy.fast_relay import MOST_HEAD, Flow, is_stream
-from engram.serve.proxy.upstream import Heap, Upstream, UpstreamBroken
+from engram.serve.http.outlet import Source
+from engram.serve.proxy.fast_relay import MAX_HEAD, is_stream
+from engram.serve.proxy.upstream import BufferSink, Upstream, UpstreamBroken
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
@@ -96,8 +97,8 @@ def run(request: pytest.FixtureRequest) -> Run:
 
 async def said(client: Upstream) -> bytes:
     """What is answered to a question."""
-    async with client.asked("POST", "/v1/chat/completions", "", [], b"ask") as answer:
-        return await answer.whole()
+    async with client.request("POST", "/v1/chat/completions", "", [], b"ask") as answer:
+        return await answer.read()
 
 
 async def answers(*given: list[bytes]) -> tuple[list[bytes | str], int]:
@@ -186,12 +187,12 @@ def test_one_that_breaks_off_is_said_to_and_its_connection_is_not_used_again(
 
 def test_what_came_before_it_broke_off_has_gone_on(run: Run) -> None:
     async def ask() -> bytes:
-        heap = Heap()
+        heap = BufferSink()
         async with Model([[HEAD + chunked(EVENTS[:2], end=b""), b"close"]]).running() as client:
-            async with client.asked("POST", "/v1/chat/completions", "", [], b"ask") as answer:
+            async with client.request("POST", "/v1/chat/completions", "", [], b"ask") as answer:
                 with pytest.raises(UpstreamBroken):
-                    await answer.pour(heap)
-        return b"".join(heap.pieces)
+                    await answer.stream_to(heap)
+        return b"".join(heap.chunks)
 
     assert run(ask()) == b"".join(EVENTS[:2])
 
@@ -212,28 +213,28 @@ def test_other_answers_are_none_of_its_business(run: Run) -> None:
 
 
 def test_a_head_without_end_is_refused(run: Run) -> None:
-    endless = b"HTTP/1.1 200 OK\r\n" + b"x-much: " + b"a" * (2 * MOST_HEAD)
+    endless = b"HTTP/1.1 200 OK\r\n" + b"x-much: " + b"a" * (2 * MAX_HEAD)
     (refused,), _ = run(answers(cut(endless, 10_000)))
     assert isinstance(refused, str)
     assert "cannot be reached" in refused
 
 
-class Full(Heap):
+class Full(BufferSink):
     """A sink that has no room from its first piece on, until it is told to."""
 
     def __init__(self) -> None:
         super().__init__()
         self.size = 0
-        self.flow: Flow | None = None
+        self.source: Source | None = None
 
-    def put(self, piece: bytes) -> None:
-        super().put(piece)
+    def write(self, piece: bytes) -> None:
+        super().write(piece)
         self.size += len(piece)
-        if len(self.pieces) == 1 and self.flow is not None:
-            self.flow.pause()
+        if len(self.chunks) == 1 and self.source is not None:
+            self.source.pause()
 
-    def attach(self, flow: Flow | None) -> None:
-        self.flow = flow
+    def attach(self, source: Source | None) -> None:
+        self.source = source
 
 
 def test_upstream_waits_while_there_is_no_room(run: Run) -> None:
@@ -241,15 +242,15 @@ def test_upstream_waits_while_there_is_no_room(run: Run) -> None:
 
     async def ask() -> tuple[int, int, int, int]:
         model, sink = Model([[HEAD, *(chunked([piece], end=b"") for piece in much), b"0\r\n\r\n"]]), Full()
-        async with model.running() as client, client.asked("POST", "/v1/x", "", [], b"ask") as answer:
-            pouring = asyncio.create_task(answer.pour(sink))
+        async with model.running() as client, client.request("POST", "/v1/x", "", [], b"ask") as answer:
+            pouring = asyncio.create_task(answer.stream_to(sink))
             sent = -1
             while sent != model.sent or not sink.size:
                 sent = model.sent
                 await asyncio.sleep(0.3)
             waited = sink.size
-            assert sink.flow is not None
-            sink.flow.go_on()
+            assert sink.source is not None
+            sink.source.resume()
             await pouring
         return waited, sent, sink.size, sum(map(len, much))
 
@@ -264,8 +265,8 @@ def test_one_that_ends_while_there_is_no_room_leaves_a_connection_that_can_be_us
     async def ask() -> tuple[bytes, bytes, int]:
         model, sink = Model([[HEAD + chunked(EVENTS)], [HEAD + chunked(EVENTS)]]), Full()
         async with model.running() as client:
-            async with client.asked("POST", "/v1/x", "", [], b"ask") as answer:
-                await answer.pour(sink)
-            return b"".join(sink.pieces), await said(client), model.connections
+            async with client.request("POST", "/v1/x", "", [], b"ask") as answer:
+                await answer.stream_to(sink)
+            return b"".join(sink.chunks), await said(client), model.connections
 
     assert run(ask()) == (ALL, ALL, 1)

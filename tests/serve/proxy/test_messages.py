@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import anthropic
 import pytest
 
 from engram.notes.injection import OPEN
-from tests.serve.conftest import PATIENCE, Server
+from tests.serve.conftest import PATIENCE
 from tests.serve.proxied import (
     KEY,
     Caller,
@@ -19,29 +18,15 @@ from tests.serve.proxied import (
     note_of,
     quoted,
     recalled,
-    running,
     unnumbered,
     user,
     without,
 )
-from tests.serve.upstream import Upstream
 
 from .test_chat import BAD, CALLED, DOG, QUESTION
 
 PATH = "/v1/messages"
 TOOL = {"name": "weather", "input_schema": {"type": "object"}}
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Upstream]]:
-    with running(tmp_path_factory.mktemp("messages")) as both:
-        yield both
-
-
-@pytest.fixture
-def ana(place: tuple[Server, Upstream]) -> Iterator[Caller]:
-    with Caller(*place) as caller:
-        yield caller
 
 
 def test_a_request_and_its_reply_pass_untouched_and_are_kept(ana: Caller) -> None:
@@ -72,34 +57,41 @@ def test_a_request_and_its_reply_pass_untouched_and_are_kept(ana: Caller) -> Non
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("script", ["plain", "bytes=3+crlf", "noise+lump", "gzip", "thinking", "tools", "length"])
-def test_a_reply_passes_byte_for_byte(ana: Caller, script: str, stream: bool) -> None:
+def test_a_reply_passes_byte_for_byte(relayed: Caller, script: str, stream: bool) -> None:
     body = {"model": script, "max_tokens": 9, "messages": [user("Hello")], "stream": stream}
-    straight = Caller(ana.server, ana.upstream).server.http.post(ana.upstream.root + PATH, json=body)
-    answer = ana.post(PATH, body)
+    straight = Caller(relayed.server, relayed.upstream).server.http.post(relayed.upstream.root + PATH, json=body)
+    answer = relayed.post(PATH, body)
     assert answer.headers["content-type"] == straight.headers["content-type"]
     assert unnumbered(answer.content) == unnumbered(straight.content)
-    ana.settle()
+    relayed.settle()
     calls = [("tool", text) for _, text in CALLED]
-    assert ana.said() == [("user", "Hello"), *(calls if script == "tools" else [("assistant", ana.upstream.reply)])]
-    assert not any(engram["metadata"] for engram in ana.kept())
+    assert relayed.said() == [
+        ("user", "Hello"),
+        *(calls if script == "tools" else [("assistant", relayed.upstream.reply)]),
+    ]
+    assert not any(engram["metadata"] for engram in relayed.kept())
 
 
-def test_streamed(ana: Caller) -> None:
-    with ana.anthropic().messages.stream(model="bytes=1", max_tokens=9, messages=[user(DOG)]) as stream:
-        assert "".join(stream.text_stream) == ana.upstream.reply
+def test_streamed(relayed: Caller) -> None:
+    with relayed.anthropic().messages.stream(model="bytes=1", max_tokens=9, messages=[user(DOG)]) as stream:
+        assert "".join(stream.text_stream) == relayed.upstream.reply
         assert stream.get_final_message().stop_reason == "end_turn"
-    assert ana.last.body == ana.sent[-1]
+    assert relayed.last.body == relayed.sent[-1]
     # It was durable before the end was sent.
-    assert ana.server.receipt(ana.answer["x-engram-receipt"])["state"] in ("stored", "indexed")
-    assert ana.said() == [("user", DOG), ("assistant", ana.upstream.reply)]
+    assert relayed.server.receipt(relayed.answer["x-engram-receipt"])["state"] in ("stored", "indexed")
+    assert relayed.said() == [("user", DOG), ("assistant", relayed.upstream.reply)]
 
 
-def test_async_clients_at_once(ana: Caller) -> None:
+def test_async_clients_at_once(relayed: Caller) -> None:
     async def talk() -> list[str]:
         async with (
             anthropic.DefaultAsyncHttpxClient(trust_env=False, timeout=PATIENCE) as http,
             anthropic.AsyncAnthropic(
-                base_url=ana.server.url, api_key=KEY, max_retries=0, default_headers=ana.headers, http_client=http
+                base_url=relayed.server.url,
+                api_key=KEY,
+                max_retries=0,
+                default_headers=relayed.headers,
+                http_client=http,
             ) as client,
         ):
 
@@ -116,15 +108,15 @@ def test_async_clients_at_once(ana: Caller) -> None:
             return await asyncio.gather(*(plain(n) for n in range(4)), *(streamed(n) for n in range(4, 8)))
 
     words = " ".join(f"word{number}" for number in range(9))
-    assert asyncio.run(talk()) == [ana.upstream.reply] * 4 + [words] * 4
-    ana.keeps(16)
-    assert len(ana.sessions()) == 8
+    assert asyncio.run(talk()) == [relayed.upstream.reply] * 4 + [words] * 4
+    relayed.keeps(16)
+    assert len(relayed.sessions()) == 8
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_tool_loop_keeps_its_notes_and_is_kept_once(ana: Caller, stream: bool) -> None:
-    ana.remember("Ana is in Zürich this week and hates rain.")
-    client = ana.anthropic()
+def test_a_tool_loop_keeps_its_notes_and_is_kept_once(relayed: Caller, stream: bool) -> None:
+    relayed.remember("Ana is in Zürich this week and hates rain.")
+    client = relayed.anthropic()
     asked = "Does Ana in Zürich need an umbrella this week?"
     messages: list[Any] = [user([{"type": "text", "text": asked}])]
     given: Any = {"model": "tools+thinking", "max_tokens": 9, "tools": [TOOL]}
@@ -146,15 +138,15 @@ def test_a_tool_loop_keeps_its_notes_and_is_kept_once(ana: Caller, stream: bool)
         ]
         messages += [user(results)] if results else []
     assert reply.stop_reason == "end_turn"
-    first, second = ana.upstream.asked[-2:]
+    first, second = relayed.upstream.asked[-2:]
     note = first.messages[0]["content"][0]["text"]
     assert note_of(first.last_user, asked) == note
     assert second.messages[0] == first.messages[0]
-    assert without(first.body, f'{{"type":"text","text":"{quoted(note)}"}},') == ana.sent[-2]
-    ana.settle()
+    assert without(first.body, f'{{"type":"text","text":"{quoted(note)}"}},') == relayed.sent[-2]
+    relayed.settle()
     calls = [("tool", text) for _, text in CALLED]
     wet = [("tool", f"{name}: wet") for name, _ in CALLED]
-    assert ana.said()[1:] == [("user", asked), *calls, *wet, ("assistant", ana.upstream.reply)]
+    assert relayed.said()[1:] == [("user", asked), *calls, *wet, ("assistant", relayed.upstream.reply)]
 
 
 def test_a_conversation_is_kept_once_and_its_branches(ana: Caller) -> None:
@@ -173,18 +165,18 @@ def test_a_conversation_is_kept_once_and_its_branches(ana: Caller) -> None:
     assert len(ana.sessions()) == 1
 
 
-def test_notes_that_the_model_repeats_are_not_remembered(ana: Caller) -> None:
-    ana.remember(DOG)
-    client = ana.anthropic()
+def test_notes_that_the_model_repeats_are_not_remembered(relayed: Caller) -> None:
+    relayed.remember(DOG)
+    client = relayed.anthropic()
     with client.messages.stream(model="echo", max_tokens=9, messages=[user(QUESTION)]) as stream:
         repeated = "".join(stream.text_stream)
     assert DOG in note_of(repeated, QUESTION)
-    ana.settle()
+    relayed.settle()
     messages: Any = [user(repeated), assistant(repeated), user("Thank you.")]
     client.messages.create(model="plain", max_tokens=9, messages=messages)
-    ana.settle()
-    assert [text for _, text in ana.said()] == [DOG, QUESTION, QUESTION, "Thank you.", ana.upstream.reply]
-    assert not any(OPEN in text for _, text in ana.said())
+    relayed.settle()
+    assert [text for _, text in relayed.said()] == [DOG, QUESTION, QUESTION, "Thank you.", relayed.upstream.reply]
+    assert not any(OPEN in text for _, text in relayed.said())
 
 
 def test_whose_memory_it_is(ana: Caller) -> None:

@@ -17,7 +17,7 @@ import pytest
 from engram.errors import EngramError, MemoryClosed
 from engram.memory import Memory
 from engram.notes.injection import wording_for
-from engram.serve.proxy import recall_worker as helper
+from engram.serve.proxy import recall_worker
 from engram.serve.proxy.recall_request import Notes, Recaller, RecallRequest
 from engram.serve.proxy.recall_worker import RecallProcess
 from tests.serve.conftest import wait_until
@@ -41,11 +41,11 @@ class Asker:
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
 
-    def notes(self, question: RecallRequest, seconds: float = 30.0) -> Notes:
-        return self.run(self.recalls.notes(question, time.monotonic() + seconds))
+    def notes(self, request: RecallRequest, seconds: float = 30.0) -> Notes:
+        return self.run(self.recalls.notes(request, time.monotonic() + seconds))
 
     def text(self, cue: str, namespace: str) -> str:
-        return self.notes(asked(cue, namespace)).texts.get(0, "")
+        return self.notes(question(cue, namespace)).texts.get(0, "")
 
     def at_once(self, questions: list[RecallRequest], seconds: float = 30.0) -> list[Notes | BaseException]:
         async def ask() -> list[Notes | BaseException]:
@@ -74,10 +74,15 @@ class Asker:
         self._threads.shutdown()
 
 
-def asked(cue: str | None, namespace: str, **fields: Any) -> RecallRequest:
+def question(cue: str | None, namespace: str, **fields: Any) -> RecallRequest:
     """The question of a request of one message."""
-    given: dict[str, Any] = {"wanted": {}, "own": {0: cue or ""}, "held": frozenset(), "said": []}
-    return RecallRequest(namespace=namespace, last=0, cue=cue, **(given | fields))
+    given: dict[str, Any] = {
+        "earlier_notes": {},
+        "texts": {0: cue or ""},
+        "held_ids": frozenset(),
+        "held_texts": [],
+    }
+    return RecallRequest(namespace=namespace, last=0, query=cue, **(given | fields))
 
 
 @pytest.fixture
@@ -96,37 +101,37 @@ def asker(memory: Memory) -> Iterator[Asker]:
 
 
 def test_it_answers_as_the_memory_does_at_once_and_when_it_is_up(asker: Asker) -> None:
-    question = asked("What is my dog called?", "ana")
-    expected = asker.here.notes(question)
+    request = question("What is my dog called?", "ana")
+    expected = asker.here.notes(request)
     assert "Biscuit" in expected.texts[0]
     assert expected.recalled
-    assert asker.notes(question) == expected
+    assert asker.notes(request) == expected
     wait_until(asker.ready, "the process")
-    assert asker.notes(question) == expected
+    assert asker.notes(request) == expected
     assert "Plum" in asker.text("What is my cat called?", "bo")
     assert asker.text("xylophone", "ana") == ""
 
 
 def test_notes_that_a_message_had_come_back(asker: Asker) -> None:
     wait_until(asker.ready, "the process")
-    (id,) = asker.notes(asked("What is my dog called?", "ana")).recalled
-    again = asker.notes(asked(None, "ana", wanted={0: (id,)}))
+    (id,) = asker.notes(question("What is my dog called?", "ana")).recalled
+    again = asker.notes(question(None, "ana", earlier_notes={0: (id,)}))
     assert again.recalled == (id,)
     assert "Biscuit" in again.texts[0]
-    assert asker.notes(asked(None, "bo", wanted={0: (id,)})).texts == {}
+    assert asker.notes(question(None, "bo", earlier_notes={0: (id,)})).texts == {}
 
 
 def test_many_at_once_each_get_their_own(asker: Asker) -> None:
     wait_until(asker.ready, "the process")
-    questions = [asked(f"What is my {pet} called?", who) for pet, who in [("dog", "ana"), ("cat", "bo")] * 20]
-    expected = [asker.here.notes(question) for question in questions]
+    questions = [question(f"What is my {pet} called?", who) for pet, who in [("dog", "ana"), ("cat", "bo")] * 20]
+    expected = [asker.here.notes(request) for request in questions]
     assert expected[0] != expected[1]
     assert asker.at_once(questions) == expected
 
 
 def test_what_nobody_waits_for_any_more_is_not_looked_up(asker: Asker) -> None:
     wait_until(asker.ready, "the process")
-    (late,) = asker.at_once([asked("dog", "ana")], seconds=-1.0)
+    (late,) = asker.at_once([question("dog", "ana")], seconds=-1.0)
     assert isinstance(late, EngramError)
     assert "Biscuit" in asker.text("dog", "ana")
 
@@ -143,7 +148,7 @@ def test_it_sees_what_is_remembered_and_forgotten_later(memory: Memory, asker: A
 def test_when_it_is_killed_recall_goes_on_and_it_is_started_again(
     asker: Asker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(helper, "PAUSE", 0.0)
+    monkeypatch.setattr(recall_worker, "PAUSE", 0.0)
     wait_until(asker.ready, "the process")
     first = asker.recalls.pid
     assert first is not None
@@ -159,12 +164,12 @@ def test_those_who_wait_when_it_is_killed_are_answered(asker: Asker) -> None:
     assert process is not None
     os.kill(process, signal.SIGSTOP)
     threading.Timer(0.3, os.kill, (process, signal.SIGKILL)).start()
-    answers = asker.at_once([asked("dog", "ana")] * 5)
+    answers = asker.at_once([question("dog", "ana")] * 5)
     assert [isinstance(answer, Notes) and "Biscuit" in answer.texts[0] for answer in answers] == [True] * 5
 
 
 def test_when_it_hangs_it_is_given_up(asker: Asker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(helper, "PATIENCE", 0.3)
+    monkeypatch.setattr(recall_worker, "PATIENCE", 0.3)
     wait_until(asker.ready, "the process")
     process = asker.recalls.pid
     assert process is not None
@@ -172,7 +177,7 @@ def test_when_it_hangs_it_is_given_up(asker: Asker, monkeypatch: pytest.MonkeyPa
 
     async def briefly() -> None:
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(asker.recalls.notes(asked("dog", "ana"), time.monotonic() + 0.1), 0.1)
+            await asyncio.wait_for(asker.recalls.notes(question("dog", "ana"), time.monotonic() + 0.1), 0.1)
 
     asker.run(briefly())
     time.sleep(0.3)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -11,26 +10,13 @@ import openai
 import pytest
 
 from engram.notes.injection import OPEN
-from tests.serve.conftest import PATIENCE, Server
-from tests.serve.proxied import KEY, Caller, note_of, quoted, recalled, running, unnumbered, user, without
-from tests.serve.upstream import Upstream
+from tests.serve.conftest import PATIENCE
+from tests.serve.proxied import KEY, Caller, note_of, quoted, recalled, unnumbered, user, without
 
 from .test_chat import CALLED, DOG, PNG, QUESTION
 
 PATH = "/v1/responses"
 TOOL = {"type": "function", "name": "weather", "parameters": {"type": "object"}, "strict": False}
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Upstream]]:
-    with running(tmp_path_factory.mktemp("responses")) as both:
-        yield both
-
-
-@pytest.fixture
-def ana(place: tuple[Server, Upstream]) -> Iterator[Caller]:
-    with Caller(*place) as caller:
-        yield caller
 
 
 def test_a_request_and_its_reply_pass_untouched_and_are_kept(ana: Caller) -> None:
@@ -66,33 +52,40 @@ def test_notes_stand_in_front_of_the_text_among_parts(ana: Caller) -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("script", ["plain", "bytes=3+crlf", "noise+lump", "gzip", "tools", "length"])
-def test_a_reply_passes_byte_for_byte(ana: Caller, script: str, stream: bool) -> None:
+def test_a_reply_passes_byte_for_byte(relayed: Caller, script: str, stream: bool) -> None:
     body = {"model": script, "input": "Hello", "stream": stream}
-    straight = ana.server.http.post(ana.upstream.root + PATH, json=body)
-    answer = ana.post(PATH, body)
+    straight = relayed.server.http.post(relayed.upstream.root + PATH, json=body)
+    answer = relayed.post(PATH, body)
     assert answer.headers["content-type"] == straight.headers["content-type"]
     assert unnumbered(answer.content) == unnumbered(straight.content)
-    ana.settle()
+    relayed.settle()
     calls = [("tool", text) for _, text in CALLED]
-    assert ana.said() == [("user", "Hello"), *(calls if script == "tools" else [("assistant", ana.upstream.reply)])]
+    assert relayed.said() == [
+        ("user", "Hello"),
+        *(calls if script == "tools" else [("assistant", relayed.upstream.reply)]),
+    ]
 
 
-def test_streamed(ana: Caller) -> None:
-    with ana.openai().responses.stream(model="bytes=2", input=DOG) as stream:
+def test_streamed(relayed: Caller) -> None:
+    with relayed.openai().responses.stream(model="bytes=2", input=DOG) as stream:
         final = stream.get_final_response()
-    assert final.output_text == ana.upstream.reply
-    assert ana.last.body == ana.sent[-1]
+    assert final.output_text == relayed.upstream.reply
+    assert relayed.last.body == relayed.sent[-1]
     # It was durable before the end was sent.
-    assert ana.server.receipt(ana.answer["x-engram-receipt"])["state"] in ("stored", "indexed")
-    assert ana.said() == [("user", DOG), ("assistant", ana.upstream.reply)]
+    assert relayed.server.receipt(relayed.answer["x-engram-receipt"])["state"] in ("stored", "indexed")
+    assert relayed.said() == [("user", DOG), ("assistant", relayed.upstream.reply)]
 
 
-def test_async_streams_at_once(ana: Caller) -> None:
+def test_async_streams_at_once(relayed: Caller) -> None:
     async def talk() -> list[str]:
         async with (
             httpx.AsyncClient(trust_env=False, timeout=PATIENCE) as http,
             openai.AsyncOpenAI(
-                base_url=ana.server.base, api_key=KEY, max_retries=0, default_headers=ana.headers, http_client=http
+                base_url=relayed.server.base,
+                api_key=KEY,
+                max_retries=0,
+                default_headers=relayed.headers,
+                http_client=http,
             ) as client,
         ):
 
@@ -103,13 +96,13 @@ def test_async_streams_at_once(ana: Caller) -> None:
             return await asyncio.gather(*map(streamed, range(6)))
 
     assert asyncio.run(talk()) == [" ".join(f"word{number}" for number in range(9))] * 6
-    ana.keeps(12)
-    assert len(ana.sessions()) == 6
+    relayed.keeps(12)
+    assert len(relayed.sessions()) == 6
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_going_on_from_a_response_stays_in_its_session(ana: Caller, stream: bool) -> None:
-    client = ana.openai()
+def test_going_on_from_a_response_stays_in_its_session(relayed: Caller, stream: bool) -> None:
+    client = relayed.openai()
     previous: str | None = None
     for turn in ("One is a fact.", "Two is a fact.", "And three?"):
         given: Any = {"model": "plain", "input": turn} | (
@@ -121,10 +114,10 @@ def test_going_on_from_a_response_stays_in_its_session(ana: Caller, stream: bool
         else:
             previous = client.responses.create(**given).id
         # What the model has in sight by the response's id is not put in again.
-        assert ana.last.body == ana.sent[-1]
-        ana.settle()
-    assert len(ana.sessions()) == 1
-    assert len(ana.kept()) == 6
+        assert relayed.last.body == relayed.sent[-1]
+        relayed.settle()
+    assert len(relayed.sessions()) == 1
+    assert len(relayed.kept()) == 6
 
 
 def test_a_resent_history_is_kept_once(ana: Caller) -> None:
@@ -141,9 +134,9 @@ def test_a_resent_history_is_kept_once(ana: Caller) -> None:
 
 @pytest.mark.parametrize("by_id", [False, True])
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_tool_loop_is_kept_once(ana: Caller, stream: bool, by_id: bool) -> None:
-    ana.remember("Ana is in Zürich this week and hates rain.")
-    client = ana.openai()
+def test_a_tool_loop_is_kept_once(relayed: Caller, stream: bool, by_id: bool) -> None:
+    relayed.remember("Ana is in Zürich this week and hates rain.")
+    client = relayed.openai()
     asked = "Does Ana in Zürich need an umbrella this week?"
     items: list[Any] = [user(asked)]
     given: Any = {"model": "tools", "tools": [TOOL]}
@@ -163,27 +156,27 @@ def test_a_tool_loop_is_kept_once(ana: Caller, stream: bool, by_id: bool) -> Non
         else:
             items += [*(item.model_dump(exclude_none=True, exclude={"parsed_arguments"}) for item in reply.output)]
             items += results
-    assert reply.output_text == ana.upstream.reply
-    first, second = ana.upstream.asked[-2:]
+    assert reply.output_text == relayed.upstream.reply
+    first, second = relayed.upstream.asked[-2:]
     assert "hates rain" in note_of(first.last_user, asked)
     if by_id:
-        assert second.body == ana.sent[-1]
+        assert second.body == relayed.sent[-1]
     else:
         assert second.messages[0] == first.messages[0]
-    ana.settle()
+    relayed.settle()
     calls = [("tool", text) for _, text in CALLED]
     wet = [("tool", f"{name}: wet") for name, _ in CALLED]
-    assert ana.said()[1:] == [("user", asked), *calls, *wet, ("assistant", ana.upstream.reply)]
-    assert len(ana.sessions()) == 2
+    assert relayed.said()[1:] == [("user", asked), *calls, *wet, ("assistant", relayed.upstream.reply)]
+    assert len(relayed.sessions()) == 2
 
 
-def test_notes_that_the_model_repeats_are_not_remembered(ana: Caller) -> None:
-    ana.remember(DOG)
-    with ana.openai().responses.stream(model="echo", input=QUESTION) as stream:
+def test_notes_that_the_model_repeats_are_not_remembered(relayed: Caller) -> None:
+    relayed.remember(DOG)
+    with relayed.openai().responses.stream(model="echo", input=QUESTION) as stream:
         assert DOG in note_of(stream.get_final_response().output_text, QUESTION)
-    ana.settle()
-    assert [text for _, text in ana.said()] == [DOG, QUESTION, QUESTION]
-    assert not any(OPEN in text for _, text in ana.said())
+    relayed.settle()
+    assert [text for _, text in relayed.said()] == [DOG, QUESTION, QUESTION]
+    assert not any(OPEN in text for _, text in relayed.said())
 
 
 def test_errors_and_other_paths_pass(ana: Caller) -> None:

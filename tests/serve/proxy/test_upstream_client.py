@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from engram.serve.http.errors import ServeError
-from engram.serve.proxy.fast_relay import Flow
-from engram.serve.proxy.upstream import Heap, UpstreamBroken, proxy_for
+from engram.serve.http.outlet import Source
+from engram.serve.proxy.upstream import BufferSink, UpstreamBroken, proxy_for
 from engram.serve.proxy.upstream import Upstream as Client
 from tests.serve.upstream import Upstream
 
@@ -20,25 +20,25 @@ HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
 CHUNKED = HEAD + b"transfer-encoding: chunked\r\n\r\n"
 
 
-class Slow(Heap):
+class Slow(BufferSink):
     """A sink that, once it has something, has no room for so many seconds."""
 
     def __init__(self, pause: float) -> None:
         super().__init__()
         self._pause = pause
-        self._flow: Flow | None = None
+        self._source: Source | None = None
 
-    def put(self, piece: bytes) -> None:
-        super().put(piece)
-        if self._pause and self._flow is not None:
-            self._flow.pause()
-            asyncio.get_running_loop().call_later(self._pause, self._flow.go_on)
+    def write(self, piece: bytes) -> None:
+        super().write(piece)
+        if self._pause and self._source is not None:
+            self._source.pause()
+            asyncio.get_running_loop().call_later(self._pause, self._source.resume)
 
-    async def room(self) -> None:
+    async def drain(self) -> None:
         await asyncio.sleep(self._pause)
 
-    def attach(self, flow: Flow | None) -> None:
-        self._flow = flow
+    def attach(self, source: Source | None) -> None:
+        self._source = source
 
 
 async def asked(url: str, seconds: float, pause: float) -> bytes:
@@ -46,11 +46,11 @@ async def asked(url: str, seconds: float, pause: float) -> bytes:
     client, sink = Client(url, seconds=seconds, use_proxy=False), Slow(pause)
     try:
         body = json.dumps({"model": "plain", "stream": True, "messages": [{"role": "user", "content": "Hi"}]}).encode()
-        async with client.asked("POST", "/v1/chat/completions", "", [], body) as answer:
-            await answer.pour(sink)
+        async with client.request("POST", "/v1/chat/completions", "", [], body) as answer:
+            await answer.stream_to(sink)
     finally:
         await client.close()
-    return b"".join(sink.pieces)
+    return b"".join(sink.chunks)
 
 
 async def from_one_who(steps: Steps, seconds: float, pause: float = 0.0) -> bytes:
@@ -137,8 +137,8 @@ def test_it_goes_through_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv("NO_PROXY", raising=False)
             client = Client("http://api.example.com/v1")
             try:
-                async with client.asked("GET", "/v1/models", "", [("authorization", "Bearer mine")], b"") as answer:
-                    return await answer.whole()
+                async with client.request("GET", "/v1/models", "", [("authorization", "Bearer mine")], b"") as answer:
+                    return await answer.read()
             finally:
                 await client.close()
 
@@ -157,7 +157,7 @@ def test_what_netrc_holds_is_not_sent(monkeypatch: pytest.MonkeyPatch, tmp_path:
     async def ask() -> None:
         client = Client(upstream.url)
         try:
-            async with client.asked("GET", "/v1/models", "", [], b"") as answer:
+            async with client.request("GET", "/v1/models", "", [], b"") as answer:
                 assert answer.status == 200
         finally:
             await client.close()

@@ -1,4 +1,4 @@
-"""What the wire's tests have in common: streams as bytes, and any JSON."""
+"""Helpers of the wire tests: streams as bytes, and strategies for JSON values."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from engram.serve.wire.base import Reply, Wire
+from engram.serve.wire.base import Reply
+from engram.serve.wire.table import Wire
 
 settings.register_profile("wire", deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
 settings.load_profile("wire")
@@ -28,12 +29,12 @@ OBJECTS = st.dictionaries(TEXT, VALUES, max_size=3)
 
 
 def body(**fields: Any) -> bytes:
-    """A request's body."""
+    """Return the body of a request."""
     return json.dumps(fields, ensure_ascii=False).encode()
 
 
 def stream(events: Iterable[dict[str, Any] | str], *, named: bool = False, line_end: str = "\n") -> bytes:
-    """Events as an event stream; `named`: with their types in lines of their own."""
+    """Return events as an event stream. `named`: with an `event` line for each type."""
     lines: list[str] = []
     for event in events:
         if named and isinstance(event, dict):
@@ -43,13 +44,13 @@ def stream(events: Iterable[dict[str, Any] | str], *, named: bool = False, line_
 
 
 def pieces(whole: bytes, borders: Sequence[int]) -> list[bytes]:
-    """`whole` cut at `borders`."""
+    """Return `whole` cut at `borders`."""
     cuts = [0, *sorted(border % (len(whole) + 1) for border in borders), len(whole)]
     return [whole[a:b] for a, b in pairwise(cuts)]
 
 
 def collected(wire: Wire, chunks: Iterable[bytes], content_type: str = STREAM) -> list[Reply]:
-    """The replies in a body."""
+    """Return the replies that a wire format collects from a body."""
     collector = wire.collector(content_type)
     for chunk in chunks:
         collector.feed(chunk)
@@ -57,10 +58,10 @@ def collected(wire: Wire, chunks: Iterable[bytes], content_type: str = STREAM) -
 
 
 def end_seen_at(wire: Wire, chunks: Iterable[bytes]) -> int | None:
-    """In which of `chunks` the stream's end is seen, as a caller looks for it."""
+    """Return the index of the chunk in which the end of the stream is detected; None if it is not."""
     tail = b""
-    for place, chunk in enumerate(chunks):
+    for index, chunk in enumerate(chunks):
         if wire.ends(tail + chunk):
-            return place
+            return index
         tail = (tail + chunk)[-32:]
     return None

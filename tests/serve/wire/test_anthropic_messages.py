@@ -1,4 +1,4 @@
-"""Anthropic's messages, in the shapes that its package sends and takes."""
+"""Anthropic's messages, in the forms that its Python package sends and accepts."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from engram.serve.http.errors import ServeError
-from engram.serve.wire.anthropic_messages import MESSAGES
 from engram.serve.wire.base import ChatMessage, MessagePart
+from engram.serve.wire.table import MESSAGES
 
 from .forms import JSON, OBJECTS, TEXT, body, collected, stream
 
@@ -26,12 +26,12 @@ USAGE = {"input_tokens": 1, "output_tokens": 1}
 
 
 def message(content: list[dict[str, Any]]) -> Any:
-    """A whole reply, checked by the anthropic package."""
+    """Return a whole reply, validated by the anthropic package."""
     return anthropic.Message.model_validate(HEAD | {"content": content, "stop_reason": "end_turn", "usage": USAGE})
 
 
 def events(content: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The same as the events of a stream, checked by the anthropic package."""
+    """Return the events of a stream with the same content, validated by the anthropic package."""
     found: list[dict[str, Any]] = [
         {"type": "message_start", "message": HEAD | {"content": [], "stop_reason": None, "usage": USAGE}},
         {"type": "ping"},
@@ -65,7 +65,7 @@ def events(content: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
-def test_what_a_conversation_says() -> None:
+def test_request_is_parsed() -> None:
     request = MESSAGES.read(
         body(
             model="m",
@@ -97,8 +97,8 @@ def test_what_a_conversation_says() -> None:
             ],
         )
     )
-    assert (request.model, request.user, request.stream, request.previous) == ("m", "ana", True, None)
-    assert [(said.role, said.pieces, said.text) for said in request.messages] == [
+    assert (request.model, request.user, request.stream, request.previous_response_id) == ("m", "ana", True, None)
+    assert [(one.role, one.parts, one.text) for one in request.messages] == [
         ("user", (MessagePart("user", "Will it rain?"),), "Will it rain?"),
         (
             "assistant",
@@ -112,14 +112,14 @@ def test_what_a_conversation_says() -> None:
     ]
 
 
-def test_notes_stand_behind_the_results_of_tools() -> None:
+def test_notes_are_inserted_after_tool_results() -> None:
     content = [RESULT, {"type": "text", "text": "And now?"}]
     request = MESSAGES.read(body(messages=[{"role": "user", "content": content}]))
     sent = json.loads(MESSAGES.with_notes(request, {0: "notes\n"}))
     assert sent["messages"][0]["content"] == [RESULT, {"type": "text", "text": "notes\n"}, content[1]]
 
 
-def test_what_a_client_reminds_the_model_of_is_not_the_users() -> None:
+def test_system_reminders_are_not_the_users_words() -> None:
     reminder = {"type": "text", "text": "<system-reminder>\nUse tabs.\n</system-reminder>\n"}
     other = {"type": "text", "text": "<system-reminder>Today is Monday.</system-reminder>"}
     words = {"type": "text", "text": "My ocelot is called Wigglesworth."}
@@ -128,13 +128,13 @@ def test_what_a_client_reminds_the_model_of_is_not_the_users() -> None:
         return MESSAGES.read(body(messages=[{"role": "user", "content": list(content)}])).messages[0]
 
     plain = read(words)
-    assert [piece.text for piece in plain.pieces] == [words["text"]]
-    for said in (read(reminder, words), read(words, other), read(reminder, other, words)):
-        # Known again, whatever it is reminded of this time.
-        assert (said.pieces, said.text, said.key) == (plain.pieces, plain.text, plain.key)
+    assert [part.text for part in plain.parts] == [words["text"]]
+    for one in (read(reminder, words), read(words, other), read(reminder, other, words)):
+        # Reminders do not change how the message is recognised.
+        assert (one.parts, one.text, one.canonical) == (plain.parts, plain.text, plain.canonical)
     assert read(RESULT, reminder).role == "tool"
-    assert (read(reminder).text, read(reminder).pieces) == ("", ())
-    # Who only speaks of one says so.
+    assert (read(reminder).text, read(reminder).parts) == ("", ())
+    # A text that quotes a reminder is the user's.
     quoted = {"type": "text", "text": "What is <system-reminder>x</system-reminder> for?"}
     assert read(quoted).text == quoted["text"]
     request = MESSAGES.read(body(messages=[{"role": "user", "content": [reminder, words]}]))
@@ -142,12 +142,12 @@ def test_what_a_client_reminds_the_model_of_is_not_the_users() -> None:
     assert sent["messages"][0]["content"] == [reminder, {"type": "text", "text": "notes\n"}, words]
 
 
-def test_where_a_client_marks_what_to_cache_does_not_matter() -> None:
+def test_cache_control_does_not_change_the_canonical_form() -> None:
     def keys(mark: dict[str, Any]) -> list[str]:
         contents = [[IMAGE | mark], [RESULT | mark], [{"type": "text", "text": "hi"} | mark]]
         return [
-            said.key
-            for said in MESSAGES.read(body(messages=[{"role": "user", "content": c} for c in contents])).messages
+            one.canonical
+            for one in MESSAGES.read(body(messages=[{"role": "user", "content": c} for c in contents])).messages
         ]
 
     assert keys({}) == keys({"cache_control": {"type": "ephemeral"}})
@@ -155,7 +155,7 @@ def test_where_a_client_marks_what_to_cache_does_not_matter() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "error_text"),
     [
         ({}, "messages is missing"),
         ({"messages": "hi"}, "messages is a string"),
@@ -167,23 +167,23 @@ def test_where_a_client_marks_what_to_cache_does_not_matter() -> None:
         ({"messages": [], "metadata": {"user_id": "\\"}}, ""),
     ],
 )
-def test_a_request_that_cannot_be_understood(fields: dict[str, Any], said: str) -> None:
-    if not said:
+def test_invalid_request_names_the_field(fields: dict[str, Any], error_text: str) -> None:
+    if not error_text:
         assert MESSAGES.read(body(**fields)).user == "\\"
         return
     with pytest.raises(ServeError) as caught:
         MESSAGES.read(body(**fields))
-    assert caught.value.message.startswith(said)
+    assert caught.value.message.startswith(error_text)
     error = json.loads(MESSAGES.error(caught.value))
     assert error == {"type": "error", "error": {"type": "invalid_request_error", "message": caught.value.message}}
 
 
 @pytest.mark.parametrize(
-    ("status", "of"),
+    ("status", "error_type"),
     [(401, "authentication_error"), (404, "not_found_error"), (413, "request_too_large"), (502, "api_error")],
 )
-def test_errors_have_anthropic_s_types(status: int, of: str) -> None:
-    assert json.loads(MESSAGES.error(ServeError(status, "no", "code")))["error"]["type"] == of
+def test_errors_have_the_types_of_anthropic(status: int, error_type: str) -> None:
+    assert json.loads(MESSAGES.error(ServeError(status, "no", "code")))["error"]["type"] == error_type
 
 
 BLOCK = (
@@ -201,46 +201,46 @@ BLOCK = (
 
 
 @given(content=st.lists(BLOCK, max_size=4), named=st.booleans())
-def test_a_reply_is_known_again_when_it_is_sent_back(content: list[dict[str, Any]], named: bool) -> None:
+def test_reply_sent_back_has_the_same_canonical_form(content: list[dict[str, Any]], named: bool) -> None:
     whole = message(content)
     [streamed] = collected(MESSAGES, [stream(events(content), named=named)])
     [plain] = collected(MESSAGES, [whole.model_dump_json().encode()], JSON)
     assert streamed == plain
     assert streamed.complete
-    given_back = {"role": "assistant", "content": [block.model_dump(exclude_none=True) for block in whole.content]}
-    assert MESSAGES.read(body(messages=[given_back])).messages[0].key == streamed.said.key
+    sent_back = {"role": "assistant", "content": [block.model_dump(exclude_none=True) for block in whole.content]}
+    assert MESSAGES.read(body(messages=[sent_back])).messages[0].canonical == streamed.message.canonical
 
 
-def test_one_sentence_in_several_blocks_with_citations() -> None:
+def test_successive_text_blocks_are_joined() -> None:
     blocks = [{"type": "text", "text": text} for text in ("It was ", "founded in 1869", ".")]
     [reply] = collected(MESSAGES, [stream(events(blocks))])
-    assert reply.said.text == "It was founded in 1869."
+    assert reply.message.text == "It was founded in 1869."
 
 
-def test_a_reply_that_broke_off() -> None:
+def test_incomplete_stream_gives_an_incomplete_reply() -> None:
     whole = events([{"type": "text", "text": "I look."}, USE])
     replies = collected(MESSAGES, [stream(whole[:-4], named=True)])
-    assert [(reply.complete, reply.said.text) for reply in replies] == [(False, "I look.")]
+    assert [(reply.complete, reply.message.text) for reply in replies] == [(False, "I look.")]
     [reply] = collected(MESSAGES, [stream(whole[:9], named=True)])
-    assert [piece.text for piece in reply.said.pieces] == ["I look.", "weather({})"]
+    assert [part.text for part in reply.message.parts] == ["I look.", "weather({})"]
     [reply] = collected(MESSAGES, [stream(whole[:10], named=True)])
-    assert [piece.text for piece in reply.said.pieces] == ["I look.", 'weather({"c)']
+    assert [part.text for part in reply.message.parts] == ["I look.", 'weather({"c)']
 
 
-def test_an_error_is_no_reply() -> None:
+def test_error_gives_no_reply() -> None:
     error = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
     assert collected(MESSAGES, [stream([*events([])[:2], error], named=True)]) == []
     assert collected(MESSAGES, [json.dumps(error).encode()], JSON) == []
 
 
-def test_a_tool_without_input() -> None:
+def test_tool_call_without_input() -> None:
     began = {"type": "content_block_start", "index": 0, "content_block": USE | {"input": {}}}
     [reply] = collected(MESSAGES, [stream([began, {"type": "message_stop"}])])
-    assert reply.said.pieces == (MessagePart("tool", "weather({})"),)
+    assert reply.message.parts == (MessagePart("tool", "weather({})"),)
 
 
 @pytest.mark.parametrize(
-    ("user_id", "person"),
+    ("user_id", "user"),
     [
         ("ana", "ana"),
         ("user_1f_account_2b_session_0198c0de-0000-7000-8000-000000000000", "user_1f_account_2b"),
@@ -250,6 +250,6 @@ def test_a_tool_without_input() -> None:
         ("{ana", "{ana"),
     ],
 )
-def test_a_user_is_the_same_in_every_session(user_id: str, person: str) -> None:
+def test_session_of_claude_code_is_removed_from_the_user(user_id: str, user: str) -> None:
     body = json.dumps({"messages": [{"role": "user", "content": "hi"}], "metadata": {"user_id": user_id}})
-    assert MESSAGES.read(body.encode()).user == person
+    assert MESSAGES.read(body.encode()).user == user

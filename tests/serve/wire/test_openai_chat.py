@@ -1,4 +1,4 @@
-"""Chat completions, in the shapes that the openai package sends and takes."""
+"""Chat completions, in the forms that the openai package sends and accepts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from engram.serve.http.errors import ServeError
 from engram.serve.wire.base import MessagePart
-from engram.serve.wire.openai_chat import CHAT
+from engram.serve.wire.table import CHAT
 
 from .forms import JSON, OBJECTS, TEXT, body, collected, stream
 
@@ -25,7 +25,7 @@ IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}
 
 
 def completion(*messages: dict[str, Any], **fields: Any) -> Any:
-    """A whole reply, checked by the openai package."""
+    """Return a whole reply, validated by the openai package."""
     return openai.ChatCompletion.model_validate(
         {
             "id": "chatcmpl-1",
@@ -41,7 +41,7 @@ def completion(*messages: dict[str, Any], **fields: Any) -> Any:
 
 
 def chunk(delta: dict[str, Any], index: int = 0, finish_reason: str | None = None) -> dict[str, Any]:
-    """An event of a stream, checked by the openai package."""
+    """Return an event of a stream, validated by the openai package."""
     event = {
         "id": "chatcmpl-1",
         "object": "chat.completion.chunk",
@@ -54,12 +54,12 @@ def chunk(delta: dict[str, Any], index: int = 0, finish_reason: str | None = Non
 
 
 def sent_back(message: Any) -> str:
-    """The key of a reply's message when it comes back, as clients send it."""
+    """Return the canonical form of a reply when a client sends it back."""
     request = CHAT.read(body(messages=[{"role": "user", "content": "x"}, message.model_dump(exclude_none=True)]))
-    return request.messages[1].key
+    return request.messages[1].canonical
 
 
-def test_what_a_conversation_says() -> None:
+def test_request_is_parsed() -> None:
     request = CHAT.read(
         body(
             model="m",
@@ -81,8 +81,8 @@ def test_what_a_conversation_says() -> None:
             ],
         )
     )
-    assert (request.model, request.user, request.stream, request.previous) == ("m", "ana", True, None)
-    assert [(said.role, said.pieces) for said in request.messages] == [
+    assert (request.model, request.user, request.stream, request.previous_response_id) == ("m", "ana", True, None)
+    assert [(one.role, one.parts) for one in request.messages] == [
         ("system", ()),
         ("system", ()),
         ("user", (MessagePart("user", "What\nnow?"),)),
@@ -92,12 +92,12 @@ def test_what_a_conversation_says() -> None:
         ("user", ()),
         ("tool", (MessagePart("tool", "42"),)),
     ]
-    assert [said.text for said in request.messages] == ["", "", "What\nnow?", "", "", "Take an umbrella.", "", ""]
+    assert [one.text for one in request.messages] == ["", "", "What\nnow?", "", "", "Take an umbrella.", "", ""]
     assert request.messages[2].speaker == "Ana"
 
 
-def key(message: dict[str, Any]) -> str:
-    return CHAT.read(body(messages=[message])).messages[0].key
+def canonical(message: dict[str, Any]) -> str:
+    return CHAT.read(body(messages=[message])).messages[0].canonical
 
 
 @pytest.mark.parametrize(
@@ -111,32 +111,34 @@ def key(message: dict[str, Any]) -> str:
         ),
     ],
 )
-def test_the_same_said_in_other_forms_has_the_same_key(one: dict[str, Any], other: dict[str, Any]) -> None:
-    assert key({"role": "user", **one}) == key({"role": "user", **other})
+def test_equivalent_messages_have_the_same_canonical_form(one: dict[str, Any], other: dict[str, Any]) -> None:
+    assert canonical({"role": "user", **one}) == canonical({"role": "user", **other})
 
 
-def test_other_things_have_other_keys() -> None:
+def test_different_messages_have_different_canonical_forms() -> None:
     other_image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,BBBB"}}
     contents = ["", "a", "b", [IMAGE], [other_image], ["a", IMAGE], ["a", IMAGE, IMAGE]]
-    keys = [key({"role": "user", "content": content}) for content in contents]
-    keys += [key({"role": "user", "content": "a", "name": name}) for name in ("Ana", "Ben")]
-    keys += [key({"role": "tool", "content": "a"}), key({"role": "assistant", "tool_calls": [CALL]})]
-    keys.append(key({"role": "assistant", "tool_calls": [{"function": {"name": "weather", "arguments": "{}"}}]}))
-    assert len(set(keys)) == len(keys)
+    forms = [canonical({"role": "user", "content": content}) for content in contents]
+    forms += [canonical({"role": "user", "content": "a", "name": name}) for name in ("Ana", "Ben")]
+    forms += [canonical({"role": "tool", "content": "a"}), canonical({"role": "assistant", "tool_calls": [CALL]})]
+    forms.append(canonical({"role": "assistant", "tool_calls": [{"function": {"name": "weather", "arguments": "{}"}}]}))
+    assert len(set(forms)) == len(forms)
 
 
-def test_tool_calls_are_known_by_what_they_ask() -> None:
+def test_canonical_form_of_a_tool_call_depends_on_name_and_arguments() -> None:
     def called(arguments: str, id: str = "call_1") -> str:
-        return key({"role": "assistant", "tool_calls": [{"id": id, "function": {"name": "f", "arguments": arguments}}]})
+        return canonical(
+            {"role": "assistant", "tool_calls": [{"id": id, "function": {"name": "f", "arguments": arguments}}]}
+        )
 
     assert called('{"a": 1, "b": 1.0}') == called(' {"b":1,"a":1}', id="call_2")
     assert called("") == called("{}")
     assert called('{"a": ') != called("{}")
-    assert key({"role": "assistant", "function_call": {"name": "f", "arguments": "{}"}}) == called("{}")
+    assert canonical({"role": "assistant", "function_call": {"name": "f", "arguments": "{}"}}) == called("{}")
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "error_text"),
     [
         ({}, "messages is missing; it must be a list"),
         ({"messages": None}, "messages is null"),
@@ -153,11 +155,11 @@ def test_tool_calls_are_known_by_what_they_ask() -> None:
         ({"messages": [{"role": "user", "content": [True]}]}, "messages[0].content[0] is a boolean"),
     ],
 )
-def test_a_request_that_cannot_be_understood(fields: dict[str, Any], said: str) -> None:
+def test_invalid_request_names_the_field(fields: dict[str, Any], error_text: str) -> None:
     with pytest.raises(ServeError) as caught:
         CHAT.read(body(**fields))
     assert caught.value.status == 400
-    assert caught.value.message.startswith(said)
+    assert caught.value.message.startswith(error_text)
     error = json.loads(CHAT.error(caught.value))["error"]
     assert error["type"] == "invalid_request_error"
     assert error["message"] == caught.value.message
@@ -165,13 +167,13 @@ def test_a_request_that_cannot_be_understood(fields: dict[str, Any], said: str) 
     assert error["code"] == "invalid_request"
 
 
-def test_a_user_that_is_no_text() -> None:
+def test_invalid_user_is_ignored_or_refused() -> None:
     assert CHAT.read(body(messages=[], user=7)).user is None
     with pytest.raises(ServeError, match="user holds a lone surrogate"):
         CHAT.read(b'{"messages": [], "user": "\\ud800"}')
 
 
-def test_what_is_not_known_passes() -> None:
+def test_unknown_parts_and_fields_are_accepted() -> None:
     request = CHAT.read(
         body(
             messages=[
@@ -185,12 +187,12 @@ def test_what_is_not_known_passes() -> None:
             stream=1,
         )
     )
-    assert [said.pieces for said in request.messages] == [(), ()]
+    assert [one.parts for one in request.messages] == [(), ()]
     assert request.messages[1].speaker is None
     assert not request.stream
 
 
-def test_a_stream_with_several_choices_and_tools() -> None:
+def test_stream_with_several_choices_and_tool_calls() -> None:
     called = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "weather", "arguments": ""}}
     events = [
         chunk({"role": "assistant", "content": ""}),
@@ -206,25 +208,25 @@ def test_a_stream_with_several_choices_and_tools() -> None:
         {"choices": [], "usage": {"total_tokens": 3}},
     ]
     replies = collected(CHAT, [stream([*events[:3], "{broken", *events[3:], "[DONE]"])])
-    assert [(reply.index, reply.complete, reply.said.pieces) for reply in replies] == [
+    assert [(reply.index, reply.complete, reply.message.parts) for reply in replies] == [
         (0, True, (MessagePart("tool", 'weather({"city": "Kyoto", "days": 2})'), MessagePart("tool", "weather({})"))),
         (1, True, (MessagePart("assistant", "Hello"),)),
         (2, False, (MessagePart("assistant", "I ca"),)),
     ]
     second = CALL | {"id": "other", "function": {"name": "weather", "arguments": "{}"}}
-    assert replies[0].said.key == sent_back(completion({"tool_calls": [CALL, second]}).choices[0].message)
+    assert replies[0].message.canonical == sent_back(completion({"tool_calls": [CALL, second]}).choices[0].message)
 
 
-def test_calls_without_their_place_are_calls_of_their_own() -> None:
+def test_tool_calls_without_index_are_separate() -> None:
     calls = [{"id": f"call_{n}", "function": {"name": "f", "arguments": f'{{"n": {n}}}'}} for n in (1, 2)]
     [reply] = collected(CHAT, [stream([{"choices": [{"delta": {"tool_calls": [call]}}]} for call in calls])])
-    assert [piece.text for piece in reply.said.pieces] == ['f({"n": 1})', 'f({"n": 2})']
+    assert [part.text for part in reply.message.parts] == ['f({"n": 1})', 'f({"n": 2})']
 
 
-def test_characters_cut_between_two_events_come_together() -> None:
+def test_surrogate_pair_split_between_events_is_joined() -> None:
     halves = [json.dumps({"choices": [{"delta": {"content": half}}]}) for half in ("\ud83d", "\ude00")]
     [reply] = collected(CHAT, [stream(halves)])
-    assert reply.said.text == "😀"
+    assert reply.message.text == "😀"
 
 
 @given(
@@ -232,32 +234,32 @@ def test_characters_cut_between_two_events_come_together() -> None:
     refused=st.lists(TEXT, max_size=2),
     calls=st.lists(st.tuples(st.from_regex(r"[a-z_]{1,8}", fullmatch=True), OBJECTS, st.booleans()), max_size=3),
 )
-def test_a_reply_is_known_again_when_it_is_sent_back(
+def test_reply_sent_back_has_the_same_canonical_form(
     words: list[str], refused: list[str], calls: list[tuple[str, dict[str, Any], bool]]
 ) -> None:
     arguments = [json.dumps(given, ensure_ascii=escaped) for _, given, escaped in calls]
     events = [chunk({"content": word}) for word in words] + [chunk({"refusal": word}) for word in refused]
-    for place, (name, _, _) in enumerate(calls):
-        half = len(arguments[place]) // 2
-        parts = ({"name": name, "arguments": arguments[place][:half]}, {"arguments": arguments[place][half:]})
-        events += [chunk({"tool_calls": [{"index": place, "function": part}]}) for part in parts]
+    for index, (name, _, _) in enumerate(calls):
+        half = len(arguments[index]) // 2
+        parts = ({"name": name, "arguments": arguments[index][:half]}, {"arguments": arguments[index][half:]})
+        events += [chunk({"tool_calls": [{"index": index, "function": part}]}) for part in parts]
     message: dict[str, Any] = {"content": "".join(words), "refusal": "".join(refused) or None}
     if calls:
         message["tool_calls"] = [
-            {"id": f"call_{place}", "type": "function", "function": {"name": name, "arguments": arguments[place]}}
-            for place, (name, _, _) in enumerate(calls)
+            {"id": f"call_{index}", "type": "function", "function": {"name": name, "arguments": arguments[index]}}
+            for index, (name, _, _) in enumerate(calls)
         ]
     whole = completion(message)
     [streamed] = collected(CHAT, [stream([*events, chunk({}, finish_reason="stop"), "[DONE]"])])
     [plain] = collected(CHAT, [whole.model_dump_json().encode()], JSON)
     assert streamed == plain
-    assert streamed.said.key == sent_back(whole.choices[0].message)
+    assert streamed.message.canonical == sent_back(whole.choices[0].message)
 
 
-def test_a_reply_without_words_is_one_if_it_ended() -> None:
+def test_empty_reply_counts_if_it_is_complete() -> None:
     [reply] = collected(CHAT, [stream([chunk({"role": "assistant"}), chunk({}, finish_reason="stop")])])
     assert reply.complete
-    assert reply.said.pieces == ()
+    assert reply.message.parts == ()
     assert collected(CHAT, [stream([chunk({"role": "assistant"})])]) == []
     assert collected(CHAT, [b'{"error": {"message": "no"}}'], JSON) == []
 
@@ -267,14 +269,14 @@ def test_custom_tools() -> None:
     delta = {"index": 0, "id": "call_1", "type": "custom", "custom": {"name": "shell", "input": "ls "}}
     rest = {"index": 0, "custom": {"input": " -l"}}
     [reply] = collected(CHAT, [stream([{"choices": [{"delta": {"tool_calls": [part]}}]} for part in (delta, rest)])])
-    assert reply.said.pieces == (MessagePart("tool", "shell(ls  -l)"),)
-    assert reply.said.key == sent_back(completion({"tool_calls": [call]}).choices[0].message)
+    assert reply.message.parts == (MessagePart("tool", "shell(ls  -l)"),)
+    assert reply.message.canonical == sent_back(completion({"tool_calls": [call]}).choices[0].message)
 
 
 @pytest.mark.parametrize(
-    ("status", "of"),
+    ("status", "error_type"),
     [(400, "invalid_request_error"), (401, "authentication_error"), (403, "permission_error"), (502, "server_error")],
 )
-def test_errors_have_openai_s_types(status: int, of: str) -> None:
+def test_errors_have_the_types_of_openai(status: int, error_type: str) -> None:
     error = json.loads(CHAT.error(ServeError(status, "it \ud800 broke", "code")))["error"]
-    assert error == {"message": "it \ud800 broke", "type": of, "param": None, "code": "code"}
+    assert error == {"message": "it \ud800 broke", "type": error_type, "param": None, "code": "code"}

@@ -1,4 +1,4 @@
-"""OpenAI's responses, in the shapes that its package sends and takes."""
+"""OpenAI's responses, in the forms that its Python package sends and accepts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from engram.serve.http.errors import ServeError
 from engram.serve.wire.base import MessagePart
-from engram.serve.wire.openai_responses import RESPONSES
+from engram.serve.wire.table import RESPONSES
 
 from .forms import JSON, OBJECTS, STREAM, TEXT, body, collected, stream
 
@@ -26,7 +26,7 @@ CALL = {
     "arguments": '{"city":"Kyoto"}',
     "status": "completed",
 }
-THOUGHT = {"type": "reasoning", "id": "rs_1", "summary": []}
+REASONING = {"type": "reasoning", "id": "rs_1", "summary": []}
 
 
 def words(text: str, id: str = "msg_1") -> dict[str, Any]:
@@ -35,7 +35,7 @@ def words(text: str, id: str = "msg_1") -> dict[str, Any]:
 
 
 def response(output: list[dict[str, Any]], status: str = "completed") -> Any:
-    """A whole response, checked by the openai package."""
+    """Return a whole response, validated by the openai package."""
     return openai.Response.model_validate(
         {
             "id": "resp_1",
@@ -52,7 +52,7 @@ def response(output: list[dict[str, Any]], status: str = "completed") -> Any:
 
 
 def events(output: list[dict[str, Any]], end: str = "completed", *, output_at_end: bool = True) -> list[dict[str, Any]]:
-    """The same as the events of a stream, checked by the openai package."""
+    """Return the events of a stream with the same output, validated by the openai package."""
     found: list[dict[str, Any]] = [
         {"type": "response.created", "response": response([], "in_progress").model_dump(mode="json")}
     ]
@@ -61,8 +61,8 @@ def events(output: list[dict[str, Any]], end: str = "completed", *, output_at_en
         if item["type"] == "message":
             begun = item | {"content": [], "status": "in_progress"}
             deltas = [
-                at | {"type": "response.output_text.delta", "content_index": place, "delta": text, "logprobs": []}
-                for place, part in enumerate(item["content"])
+                at | {"type": "response.output_text.delta", "content_index": index, "delta": text, "logprobs": []}
+                for index, part in enumerate(item["content"])
                 for text in (part["text"][:2], part["text"][2:])
             ]
         elif item["type"] == "function_call":
@@ -85,7 +85,7 @@ def events(output: list[dict[str, Any]], end: str = "completed", *, output_at_en
     return found
 
 
-def test_what_a_conversation_says() -> None:
+def test_request_is_parsed() -> None:
     request = RESPONSES.read(
         body(
             model="m",
@@ -102,7 +102,7 @@ def test_what_a_conversation_says() -> None:
                         {"type": "input_image", "image_url": "data:,"},
                     ],
                 },
-                THOUGHT,
+                REASONING,
                 words("I look."),
                 CALL,
                 {"type": "function_call_output", "call_id": "call_1", "output": "rain"},
@@ -119,8 +119,8 @@ def test_what_a_conversation_says() -> None:
             ],
         )
     )
-    assert (request.model, request.user, request.stream, request.previous) == ("m", "ana", False, "resp_0")
-    assert [(said.role, [piece.text for piece in said.pieces]) for said in request.messages] == [
+    assert (request.model, request.user, request.stream, request.previous_response_id) == ("m", "ana", False, "resp_0")
+    assert [(one.role, [part.text for part in one.parts]) for one in request.messages] == [
         ("system", []),
         ("user", ["Rain?"]),
         ("assistant", ["I look.", 'weather({"city": "Kyoto"})']),
@@ -134,23 +134,23 @@ def test_what_a_conversation_says() -> None:
     assert sent["input"][11]["content"] == "two Thanks."
 
 
-def test_an_input_that_is_text() -> None:
+def test_input_that_is_a_string() -> None:
     whole = b'{"input" : "Will it \\"rain\\"?", "model": "m"}'
     request = RESPONSES.read(whole)
-    assert request.messages[0].pieces == (MessagePart("user", 'Will it "rain"?'),)
+    assert request.messages[0].parts == (MessagePart("user", 'Will it "rain"?'),)
     assert RESPONSES.with_notes(request, {0: "notes\n"}) == whole.replace(b'"Will', b'"notes\\nWill')
     listed = RESPONSES.read(body(input=[{"role": "user", "content": 'Will it "rain"?'}]))
-    assert listed.messages[0].key == request.messages[0].key
+    assert listed.messages[0].canonical == request.messages[0].canonical
 
 
-def test_a_request_without_input() -> None:
+def test_request_without_input_has_no_messages() -> None:
     assert RESPONSES.read(body(prompt={"id": "pmpt_1"})).messages == ()
-    with pytest.raises(ValueError, match="not one that notes could go into"):
+    with pytest.raises(ValueError, match="cannot hold a note"):
         RESPONSES.with_notes(RESPONSES.read(body(input=[CALL])), {0: "notes"})
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "error_text"),
     [
         ({}, "input is missing; it must be a string or a list of items"),
         ({"input": 5}, "input is a number"),
@@ -160,49 +160,49 @@ def test_a_request_without_input() -> None:
         ({"input": [{"role": "user", "content": False}]}, "input[0].content is a boolean"),
     ],
 )
-def test_a_request_that_cannot_be_understood(fields: dict[str, Any], said: str) -> None:
+def test_invalid_request_names_the_field(fields: dict[str, Any], error_text: str) -> None:
     with pytest.raises(ServeError) as caught:
         RESPONSES.read(body(**fields))
-    assert caught.value.message.startswith(said)
+    assert caught.value.message.startswith(error_text)
     assert json.loads(RESPONSES.error(caught.value))["error"]["message"] == caught.value.message
 
 
 ITEM = (
     st.builds(words, TEXT)
     | st.builds(lambda given: CALL | {"arguments": json.dumps(given)}, OBJECTS)
-    | st.just(THOUGHT)
+    | st.just(REASONING)
 )
 
 
 @given(output=st.lists(ITEM, max_size=4), named=st.booleans(), output_at_end=st.booleans())
-def test_a_reply_is_known_again_when_it_is_sent_back(output: list[Any], named: bool, output_at_end: bool) -> None:
+def test_reply_sent_back_has_the_same_canonical_form(output: list[Any], named: bool, output_at_end: bool) -> None:
     whole = response(output)
     [streamed] = collected(RESPONSES, [stream(events(output, output_at_end=output_at_end), named=named)])
     [plain] = collected(RESPONSES, [whole.model_dump_json().encode()], JSON)
     assert streamed == plain
     assert streamed.complete
-    given_back = [item.model_dump(mode="json", exclude_none=True) for item in whole.output]
-    request = RESPONSES.read(body(input=[{"role": "user", "content": "x"}, *given_back]))
+    sent_back = [item.model_dump(mode="json", exclude_none=True) for item in whole.output]
+    request = RESPONSES.read(body(input=[{"role": "user", "content": "x"}, *sent_back]))
     if any(item["type"] != "reasoning" for item in output):
-        assert request.messages[1].key == streamed.said.key
-        assert request.messages[1].pieces == streamed.said.pieces
+        assert request.messages[1].canonical == streamed.message.canonical
+        assert request.messages[1].parts == streamed.message.parts
 
 
 @pytest.mark.parametrize(("end", "complete"), [("completed", True), ("incomplete", True), ("failed", False)])
-def test_how_it_ended(end: str, complete: bool) -> None:
+def test_reply_is_complete_unless_the_response_failed(end: str, complete: bool) -> None:
     [reply] = collected(RESPONSES, [stream(events([words("Hello")], end))])
-    assert (reply.complete, reply.said.text) == (complete, "Hello")
+    assert (reply.complete, reply.message.text) == (complete, "Hello")
     [reply] = collected(RESPONSES, [response([words("Hello")], end).model_dump_json().encode()], JSON)
-    assert (reply.complete, reply.said.text) == (complete, "Hello")
+    assert (reply.complete, reply.message.text) == (complete, "Hello")
 
 
-def test_a_reply_that_broke_off() -> None:
+def test_incomplete_stream_gives_an_incomplete_reply() -> None:
     whole = events([words("Hello"), CALL])
     texts = []
     for length in range(len(whole)):
         replies = collected(RESPONSES, [stream(whole[:length], named=True)])
         assert not any(reply.complete for reply in replies)
-        texts.append([piece.text for reply in replies for piece in reply.said.pieces])
+        texts.append([piece.text for reply in replies for piece in reply.message.parts])
     done = ["Hello", 'weather({"city": "Kyoto"})']
     assert texts == [
         [],
@@ -218,18 +218,18 @@ def test_a_reply_that_broke_off() -> None:
     ]
 
 
-def test_a_refusal_is_said() -> None:
+def test_refusal_is_text() -> None:
     deltas = [
         {"type": "response.refusal.delta", "output_index": 0, "content_index": 0, "delta": d} for d in ("I ", "won't.")
     ]
     [reply] = collected(RESPONSES, [stream(deltas)])
-    assert reply.said.text == "I won't."
+    assert reply.message.text == "I won't."
     sent = {"role": "assistant", "type": "message", "content": [{"type": "refusal", "refusal": "I won't."}]}
-    assert RESPONSES.read(body(input=[sent])).messages[0].key == reply.said.key
+    assert RESPONSES.read(body(input=[sent])).messages[0].canonical == reply.message.canonical
 
 
 @pytest.mark.parametrize("content_type", [STREAM, JSON])
-def test_the_id_of_a_response(content_type: str) -> None:
+def test_response_id_is_collected(content_type: str) -> None:
     collector = RESPONSES.collector(content_type)
     output = [words("Hello")]
     collector.feed(stream(events(output)) if content_type == STREAM else response(output).model_dump_json().encode())

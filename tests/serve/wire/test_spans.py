@@ -1,4 +1,4 @@
-"""Bodies are read as the json module reads them, and notes change nothing but the content that they go into."""
+"""Bodies are parsed as the json module parses them, and notes change only the content that they are inserted into."""
 
 from __future__ import annotations
 
@@ -10,11 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engram.serve.http.errors import ServeError
-from engram.serve.wire.anthropic_messages import MESSAGES
-from engram.serve.wire.base import Wire
-from engram.serve.wire.openai_chat import CHAT
-from engram.serve.wire.openai_responses import RESPONSES
 from engram.serve.wire.spans import Items, read_body
+from engram.serve.wire.table import CHAT, MESSAGES, RESPONSES, Wire
 
 from .forms import OBJECTS, TEXT, VALUES, body
 
@@ -36,29 +33,31 @@ WRITTEN = st.fixed_dictionaries(
 
 
 def noted(content: Any, note: str, part: str = "text") -> Any:
-    """A content with a note in it, made the plain way."""
+    """Return a content with a note inserted, computed on parsed values."""
     if not isinstance(content, list):
         return note + (content or "")
-    texts = [place for place, one in enumerate(content) if one["type"] == part]
+    texts = [index for index, one in enumerate(content) if one["type"] == part]
     at = texts[0] if texts else 0
     return [*content[:at], {"type": part, "text": note}, *content[at:]]
 
 
 @given(request=REQUEST, written=WRITTEN, note=TEXT, data=st.data())
-def test_notes_change_nothing_else(request: dict[str, Any], written: dict[str, Any], note: str, data: Any) -> None:
+def test_notes_change_only_their_message(
+    request: dict[str, Any], written: dict[str, Any], note: str, data: Any
+) -> None:
     whole = json.dumps(request, **written).encode()
     read = CHAT.read(whole)
-    place = data.draw(st.integers(0, len(request["messages"]) - 1))
-    given_content = request["messages"][place]["content"]
-    request["messages"][place]["content"] = noted(given_content, note)
-    sent = CHAT.with_notes(read, {place: note})
+    index = data.draw(st.integers(0, len(request["messages"]) - 1))
+    given_content = request["messages"][index]["content"]
+    request["messages"][index]["content"] = noted(given_content, note)
+    sent = CHAT.with_notes(read, {index: note})
 
     assert json.loads(sent) == request
-    # One place holds something new; what is around it is the same, byte for byte.
+    # Only one range of bytes changes.
     if given_content is not None:
         begin = next((i for i, (a, b) in enumerate(zip(sent, whole, strict=False)) if a != b), len(whole))
         assert sent.endswith(whole[begin:])
-    assert CHAT.with_notes(read, {place: note}) == sent
+    assert CHAT.with_notes(read, {index: note}) == sent
     assert CHAT.with_notes(read, {}) == whole
 
 
@@ -66,11 +65,11 @@ def test_notes_change_nothing_else(request: dict[str, Any], written: dict[str, A
     value=VALUES,
     written=WRITTEN,
     cut=st.integers(0, 200),
-    put_in=st.sampled_from(["", "]", "}", ",", " ", '"', "1", "\\"]),
+    inserted=st.sampled_from(["", "]", "}", ",", " ", '"', "1", "\\"]),
 )
-def test_what_is_no_json_is_refused(value: Any, written: dict[str, Any], cut: int, put_in: str) -> None:
+def test_invalid_json_is_refused(value: Any, written: dict[str, Any], cut: int, inserted: str) -> None:
     text = json.dumps({"messages": [value, {"content": value}], "x": value}, **written)
-    text = text[:cut] + put_in + text[cut + 1 :]
+    text = text[:cut] + inserted + text[cut + 1 :]
     try:
         expected = json.loads(text)
     except ValueError:
@@ -84,7 +83,7 @@ def test_what_is_no_json_is_refused(value: Any, written: dict[str, Any], cut: in
 
 
 @pytest.mark.parametrize(
-    ("given_body", "said"),
+    ("whole", "error_text"),
     [
         (b"", "the body is not JSON"),
         (b"{", "the body is not JSON"),
@@ -101,22 +100,22 @@ def test_what_is_no_json_is_refused(value: Any, written: dict[str, Any], cut: in
     ],
 )
 @pytest.mark.parametrize("wire", [CHAT, MESSAGES, RESPONSES], ids=lambda wire: wire.name)
-def test_a_body_that_cannot_be_read(wire: Wire, given_body: bytes, said: str) -> None:
+def test_invalid_body_is_refused_with_the_reason(wire: Wire, whole: bytes, error_text: str) -> None:
     with pytest.raises(ServeError) as caught:
-        wire.read(given_body)
+        wire.read(whole)
     assert caught.value.status == 400
-    if b"messages" not in given_body or b"[" * 1000 not in given_body:
-        assert said in caught.value.message
+    if b"messages" not in whole or b"[" * 1000 not in whole:
+        assert error_text in caught.value.message
 
 
-def test_the_last_of_two_fields_counts() -> None:
+def test_last_value_of_a_repeated_field_counts() -> None:
     whole = b'{"messages": 1, "messages": [{"content": "no", "role": "x", "role": "user", "content": "yes"}]}'
     read = CHAT.read(whole)
-    assert [said.text for said in read.messages] == ["yes"]
+    assert [one.text for one in read.messages] == ["yes"]
     assert CHAT.with_notes(read, {0: "N "}) == whole.replace(b'"yes"', b'"N yes"')
 
 
-def test_what_json_can_say_in_several_ways_stays_as_it_was() -> None:
+def test_unusual_json_forms_are_preserved() -> None:
     whole = (
         b'{"n":1.50e+3,"big":' + b"9" * 5000 + b',"huge":1e999,"s":"\\ud83d\\u00e9\\/","messages":'
         b'[ {"role":"user","content":"\\ud800 \\u0041"} ] }\n'
@@ -125,10 +124,10 @@ def test_what_json_can_say_in_several_ways_stays_as_it_was() -> None:
     assert CHAT.with_notes(read, {0: 'a "é"\n'}) == whole.replace(
         b'"\\ud800', 'a \\"é\\"\\n\\ud800'.encode().join([b'"', b""])
     )
-    assert read.messages[0].pieces[0].text == "\ufffd A"
+    assert read.messages[0].parts[0].text == "\ufffd A"
 
 
-def test_a_note_goes_in_front_of_the_first_text() -> None:
+def test_note_is_inserted_in_front_of_the_first_text_part() -> None:
     image = {"type": "image_url", "image_url": {"url": "data:,"}}
     whole = body(messages=[{"role": "user", "content": [image, "plain"]}, {"role": "user", "content": []}])
     sent = json.loads(CHAT.with_notes(CHAT.read(whole), {1: "two", 0: "one"}))
@@ -136,12 +135,12 @@ def test_a_note_goes_in_front_of_the_first_text() -> None:
     assert sent["messages"][1]["content"] == [{"type": "text", "text": "two"}]
 
 
-def test_a_message_without_content_takes_no_note() -> None:
+def test_message_without_content_refuses_a_note() -> None:
     with pytest.raises(ValueError, match="no content"):
         CHAT.with_notes(CHAT.read(body(messages=[{"role": "assistant"}])), {0: "note"})
 
 
-def test_ten_thousand_messages() -> None:
+def test_body_of_ten_thousand_messages() -> None:
     turns = [{"role": ("user", "assistant")[i % 2], "content": f"turn {i}"} for i in range(10_000)]
     read = CHAT.read(body(messages=turns))
     assert read.messages[9_999].text == "turn 9999"

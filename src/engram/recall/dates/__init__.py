@@ -1,1 +1,1 @@
-"""Times that a query means."""
+"""The times that a query means, and how near moments are to them."""

@@ -1,4 +1,4 @@
-"""Period: a stretch of time that a query means.
+"""Period: the time that a part of a query means.
 
 Owns its fields and the bounds of an open one. Knows no text and no score.
 """
@@ -16,22 +16,22 @@ DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """A stretch of time that a query means."""
+    """A period that a query means."""
 
     start: datetime
-    """Aware, in UTC, within the period; `FIRST` if it has no beginning."""
+    """First moment, aware, in UTC; `FIRST` if the period has no beginning."""
     end: datetime
-    """Aware, in UTC, the first moment after it; `LAST` if it has no end."""
+    """First moment after the period, aware, in UTC; `LAST` if it has no end."""
     text: str
-    """The words that say it."""
+    """The words of the query that name it."""
     yearly: bool = False
-    """No year is said ("on 3 March"): the same days of any year are meant; these are the latest begun by now."""
+    """The query names no year ("on 3 March") and means these days of any year. `start` is the latest up to now."""
     weight: float = 1.0
-    """How sure it is that a time is meant, 0 to 1."""
+    """How sure it is that the words mean a time, 0 to 1."""
     ahead: timedelta = timedelta(0)
-    """How far the asker's clock is ahead of UTC; yearly periods recur by that clock."""
+    """Offset of the asker's clock from UTC; yearly periods recur by that clock."""
 
 
 def midnight(moment: datetime) -> datetime:
-    """The beginning of its day."""
+    """Return the start of the moment's day."""
     return moment.replace(hour=0, minute=0, second=0, microsecond=0)

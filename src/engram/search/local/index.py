@@ -238,11 +238,12 @@ class LocalIndex:
     def _wait(self, target: str, timeout: float | None) -> bool:
         """Wait until an accepted build has read the log up to the cursor `target`."""
         indexer, folder, begun = self._indexer, self._folder, time.monotonic()
-        failures, moved, last_seen = indexer.failures, begun, folder.snapshot()
+        # An attempt under way may fail for a reason that no longer holds, such as a full disk: only later ones count.
+        attempts, moved, last_seen = indexer.attempts, begun, folder.snapshot()
         while not self._has_reached(target):
             if self._store.read_only or indexer.closing:
                 return False
-            if indexer.failures > failures:
+            if indexer.failed_attempt > attempts:
                 raise EngramError(f"the index cannot be written: {indexer.trouble}")
             now = time.monotonic()
             if timeout is not None and now > begun + timeout:

@@ -88,8 +88,10 @@ class Indexer:
         self.closing = False
         self.trouble: str | None = None
         """Why the last attempt to write the index failed; None if it did not."""
-        self.failures = 0
-        """Number of failed attempts."""
+        self.attempts = 0
+        """Number of attempts begun."""
+        self.failed_attempt = 0
+        """Number of the last attempt that failed; 0 if none did."""
 
     # Called by other threads.
 
@@ -181,6 +183,7 @@ class Indexer:
 
     def _try(self) -> float:
         """Index one batch. Returns the seconds until the next attempt; 0 if this one succeeded."""
+        self.attempts += 1
         try:
             if self._folder.is_lost():
                 self._folder.abandon()
@@ -223,7 +226,7 @@ class Indexer:
             # The published build may be the cause. It is shown until a new one is complete.
             self.demand(rejected=self._folder.published.name)
         self.trouble = reason
-        self.failures += 1
+        self.failed_attempt = self.attempts
         first_damage = isinstance(error, IndexDamaged) and self._failures_in_succession == 1
         return 0.05 if first_damage else min(LONGEST_RETRY, 0.25 * 2**self._failures_in_succession)
 

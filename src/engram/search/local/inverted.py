@@ -28,7 +28,7 @@ WRITER_HEAP = 64 << 20
 """Bytes that Tantivy collects before it writes a segment."""
 
 MERGES, MERGE_NICENESS = "merge_thread", 10
-"""Prefix of the names of Tantivy's merging threads, and their niceness."""
+"""Prefix of the names of the threads in which Tantivy merges segments, and by how much nicer they are than ours."""
 
 KEYS_AT_ONCE = 10_000
 """Keys in one query."""
@@ -173,11 +173,13 @@ def let_merges_wait() -> None:
     A merge can take a second of processor time while recalls run, and nothing waits for it.
     """
     tasks = Path("/proc/self/task")
+    # Relative to the calling thread, so that merging yields in a nice process too; the system's limit is 19.
+    niceness = os.getpriority(os.PRIO_PROCESS, 0) + MERGE_NICENESS
     for task in tasks.iterdir() if tasks.is_dir() else ():
         # A thread can end at any time.
         with suppress(OSError):
             if (task / "comm").read_text().startswith(MERGES):
-                os.setpriority(os.PRIO_PROCESS, int(task.name), MERGE_NICENESS)
+                os.setpriority(os.PRIO_PROCESS, int(task.name), niceness)
 
 
 class InvertedReader:

@@ -1,1 +1,1 @@
-"""The memory's own API: REST and MCP."""
+"""The API of the memory: REST and MCP."""

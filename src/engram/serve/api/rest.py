@@ -1,146 +1,92 @@
-"""REST under /memory: the verbs of a memory over HTTP, and a namespace to list, read, export and erase.
+"""REST under /memory: the verbs of a memory over HTTP, and the contents of a namespace.
 
-Owns the paths, what each of them needs of a key, and the form of every error. What is asked for and what comes back is
-`rest_models`; who may do what, `access`. The memory is called in threads only, and its answers are written there, too.
+Owns the paths, and the right that each path needs. The forms are in `schemas`, errors in `rest_errors`, and who may do
+what in `access`. The memory is called in threads only, and responses are serialised in the same threads.
 """
 
 from __future__ import annotations
 
 import json
-import logging
-import re
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import asdict
 from datetime import datetime
 from inspect import cleandoc
 from itertools import islice
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Query, Request, Response, Security
+from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request, Response, Security
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import StreamingResponse
 from fastapi.routing import APIRoute
 from fastapi.security import APIKeyHeader, HTTPBearer
-from pydantic.json_schema import SkipJsonSchema
+from pydantic import Field
 from starlette.exceptions import HTTPException as StarletteHTTPException
-from starlette.routing import Match
 
 from engram.engram import Engram, draft
-from engram.errors import EngramError, InvalidEngram, NotFound
+from engram.errors import EngramError, InvalidEngram
 from engram.formats.results import explanation_record, hit_record
 from engram.records import to_json, to_record
-from engram.serve.api import schemas as forms
-from engram.serve.auth.access import Access, Right, asked_namespace
+from engram.serve.api import schemas
+from engram.serve.api.caller import Caller
+from engram.serve.api.rest_errors import ALWAYS, ERRORS, WITH_BODY, check_json, error_for
+from engram.serve.auth.access import Right
+from engram.serve.auth.headers import requested_namespace
 from engram.serve.http.errors import ServeError
 from engram.serve.services import Services
-from engram.serve.wire.openai_chat import CHAT
-
-logger = logging.getLogger("engram.serve")
 
 LARGE_BODY = 256 << 10
-"""Bytes from which on a body is parsed in a thread: the event loop must not wait for it."""
+"""Bytes from which a body is parsed in a thread, so that the event loop does not wait for it."""
 
 PAGE_CHARACTERS = 4 << 20
-"""Characters of text after which a page of a listing ends, however few engrams it holds."""
+"""Characters of text after which a page of a listing ends, whatever its number of engrams."""
 
-PIECE_BYTES = 256 << 10
-"""Bytes of an export that are read at a time, about."""
+EXPORT_CHUNK_BYTES = 256 << 10
+"""Approximate bytes of an export that are read at a time."""
 
 JSON_LINES = "application/x-ndjson"
-
-ERRORS: dict[int, str] = {
-    400: "The request cannot be read, or names no namespace where it must",
-    401: "No key was sent, or it is not valid",
-    403: "The key is not for this namespace, or lacks the right",
-    404: "It is not there, or not in this namespace",
-    408: "The body did not come in time",
-    409: "The request names two namespaces, or erasing one is not confirmed",
-    413: "The body is too large",
-    415: "The body is not said to be JSON",
-    421: "The server is not called by this name",
-    422: "A field is outside its limits",
-    500: "The memory is damaged, or this is a bug",
-    503: "The memory cannot be read or written just now",
-    507: "The disk is full",
-}
-STATUS_CODES: dict[int, tuple[str, str]] = {
-    404: ("not_found", "there is nothing at this path; /docs shows what there is"),
-    405: ("method_not_allowed", "this path does not answer to this method"),
-}
-ALWAYS = (400, 401, 403, 409, 421, 422, 500, 503)
-WITH_BODY = (408, 413, 415)
-
-OWN_HEADERS: Mapping[int, Mapping[str, str]] = {
-    401: {"WWW-Authenticate": 'Bearer realm="engram"'},
-    503: {"Retry-After": "1"},
-}
-
-METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 
 KEYS = (
     Security(
         APIKeyHeader(
             name="X-Engram-Key",
             scheme_name="EngramKey",
-            description="Made by `engram keys create`. Not needed where no keys are set up.",
+            description="Created by `engram keys create`. Not needed if no keys are set up.",
             auto_error=False,
         )
     ),
-    Security(HTTPBearer(scheme_name="EngramBearer", description="The same, as a bearer token.", auto_error=False)),
+    Security(HTTPBearer(scheme_name="EngramBearer", description="The same key, as a bearer token.", auto_error=False)),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who sent a request, and whose memory it is about."""
-
-    access: Access
-    asked: str | None
-    """The namespace by its header."""
-
-    def may(self, right: Right, field: str | None) -> str:
-        """The namespace to use. Raises `ServeError` unless the key covers it and has the right."""
-        self.access.need(right)
-        if self.asked is not None and field is not None and self.asked != field:
-            raise ServeError(
-                409,
-                "the header X-Engram-Namespace and the request name two namespaces; name one",
-                "namespace_conflict",
-                "namespace",
-            )
-        return self.access.namespace(field if self.asked is None else self.asked)
 
 
 async def caller_of(
     request: Request,
     x_engram_namespace: Annotated[
-        str | SkipJsonSchema[None],
+        schemas.LeftOut[str],
         Header(
-            description="Whose memory. Default: the key's.",
+            description="The namespace. Default: the namespace of the key.",
             min_length=1,
             max_length=512,
             examples=["ana"],
-            json_schema_extra={"pattern": forms.NAMESPACE_PATTERN},
+            json_schema_extra={"pattern": schemas.NAMESPACE_PATTERN},
         ),
     ] = None,
 ) -> Caller:
-    """Who sent a request. The parameter is for the document; its text is read as UTF-8 where it is."""
-    access: Access = request.state.access
-    return Caller(access, asked_namespace(request.headers))
+    """Return the caller. The parameter is for the OpenAPI document; the header itself is read as UTF-8."""
+    return Caller(request.state.access, requested_namespace(request.headers))
 
 
-ByCaller = Annotated[Caller, Depends(caller_of)]
-Id = Annotated[UUID, forms.Field(examples=[forms.ID_EXAMPLE])]
+CallerOf = Annotated[Caller, Depends(caller_of)]
+Id = Annotated[UUID, Field(examples=[schemas.ID_EXAMPLE])]
 
 
 def router(services: Services) -> APIRouter:
-    """The routes of REST over the parts of a server."""
+    """Return the routes of REST over the services of a server."""
     rest = Rest(services)
     routes = APIRouter(prefix="/memory", tags=["memory"], route_class=route_class(services), dependencies=list(KEYS))
 
-    def add(method: str, path: str, handler: Callable[..., Any], gives: Any, *more: int, status: int = 200) -> None:
+    def add(method: str, path: str, handler: Callable[..., Any], model: Any, *more: int, status: int = 200) -> None:
         errors = sorted({*ALWAYS, *more, *(WITH_BODY if method == "POST" else ())})
         summary, _, description = cleandoc(handler.__doc__ or "").partition("\n")
         routes.add_api_route(
@@ -148,121 +94,118 @@ def router(services: Services) -> APIRouter:
             handler,
             methods=[method],
             status_code=status,
-            response_model=gives,
-            response_class=StreamingResponse if gives is None else Response,
+            response_model=model,
+            response_class=StreamingResponse if model is None else Response,
             operation_id=handler.__name__,
             summary=summary.removesuffix("."),
             description=description.strip() or summary,
-            responses={code: {"model": forms.Failure, "description": ERRORS[code]} for code in errors}
-            | ({status: EXPORTED} if gives is None else {status: {"content": {"application/json": {}}}}),
-            # No key at all is enough where none are set up.
+            responses={code: {"model": schemas.Failure, "description": ERRORS[code]} for code in errors}
+            | ({status: EXPORTED} if model is None else {status: {"content": {"application/json": {}}}}),
+            # A request without a key is allowed if no keys are set up.
             openapi_extra={"security": [{}]},
         )
 
-    add("POST", "/remember", rest.remember, forms.Remembered, 507, status=201)
-    add("POST", "/recall", rest.recall, forms.Recalled)
-    add("POST", "/why", rest.why, forms.Reasons, 404)
-    add("POST", "/forget", rest.forget, forms.Forgotten, 404, 507)
-    add("GET", "/engrams", rest.list_engrams, forms.Page, 404)
-    add("GET", "/engrams/{id}", rest.get_engram, forms.EngramForm, 404)
-    add("DELETE", "/engrams/{id}", rest.forget_engram, forms.Forgotten, 404, 507)
-    add("GET", "/sessions", rest.list_sessions, forms.Sessions)
-    add("GET", "/namespaces", rest.list_namespaces, forms.Namespaces)
+    add("POST", "/remember", rest.remember, schemas.Remembered, 507, status=201)
+    add("POST", "/recall", rest.recall, schemas.Recalled)
+    add("POST", "/why", rest.why, schemas.Reasons, 404)
+    add("POST", "/forget", rest.forget, schemas.Forgotten, 404, 507)
+    add("GET", "/engrams", rest.list_engrams, schemas.Page, 404)
+    add("GET", "/engrams/{id}", rest.get_engram, schemas.EngramForm, 404)
+    add("DELETE", "/engrams/{id}", rest.forget_engram, schemas.Forgotten, 404, 507)
+    add("GET", "/sessions", rest.list_sessions, schemas.Sessions)
+    add("GET", "/namespaces", rest.list_namespaces, schemas.Namespaces)
     add("GET", "/export", rest.export, None)
-    add("DELETE", "", rest.erase, forms.Forgotten, 507)
-    add("GET", "/receipts/{id}", rest.get_receipt, forms.ReceiptForm, 404)
-    add("GET", "/stats", rest.stats, forms.MemoryStats | forms.NamespaceStats)
+    add("DELETE", "", rest.erase, schemas.Forgotten, 507)
+    add("GET", "/receipts/{id}", rest.get_receipt, schemas.ReceiptForm, 404)
+    add("GET", "/stats", rest.stats, schemas.MemoryStats | schemas.NamespaceStats)
     return routes
 
 
 EXPORTED: dict[str, Any] = {
-    "description": "One engram a line, as `engram export` writes it",
+    "description": "One engram per line, as `engram export` writes them",
     "content": {JSON_LINES: {"schema": {"type": "string"}}},
 }
 
 
 class Rest:
-    """What answers each path."""
+    """The handlers of the paths."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
         self._memory = services.memory
 
-    async def remember(self, said: forms.Remember, caller: ByCaller) -> Response:
+    async def remember(self, body: schemas.Remember, caller: CallerOf) -> Response:
         """Remember one turn, or many.
 
-        Either the fields of one turn, or `items`: many, all of them in one commit or none. What is answered with 201
-        is durable, and the next recall can find it.
+        Send either the fields of one turn, or `items`: many turns, all of them in one commit or none. After the status
+        201 the turns are durable, and the next recall can find them.
         """
-        namespace = caller.may("write", said.namespace)
-        turns = said.items if isinstance(said, forms.RememberMany) else [said]
-        place = "items[{}]." if isinstance(said, forms.RememberMany) else ""
+        namespace = namespace_of(caller, "write", body.namespace)
+        many = isinstance(body, schemas.RememberMany)
+        turns = body.items if isinstance(body, schemas.RememberMany) else [body]
 
-        def kept() -> object:
-            engrams = [drafted(turn, namespace, place.format(number)) for number, turn in enumerate(turns)]
+        def add() -> object:
+            engrams = [
+                draft_turn(turn, namespace, f"items[{index}]." if many else "") for index, turn in enumerate(turns)
+            ]
             self._memory.add(engrams)
             return {"engrams": list(map(to_record, engrams))}
 
-        return await self._answer(kept, 201)
+        return await self._respond(add, 201)
 
-    async def recall(self, asked: forms.Recall, caller: ByCaller) -> Response:
-        """Find what answers a question.
+    async def recall(self, body: schemas.RecallQuery, caller: CallerOf) -> Response:
+        """Find the engrams that answer a question.
 
-        Best first; nothing where nothing fits. With `budget`, also as notes for a prompt.
+        Best first; an empty list if nothing fits. With `budget`, also as notes for a prompt.
         """
-        namespace = caller.may("read", asked.namespace)
+        namespace = namespace_of(caller, "read", body.namespace)
 
-        def found() -> object:
-            hits = self._memory.recall(
-                asked.query,
-                namespace=namespace,
-                limit=asked.limit,
-                session=asked.session,
-                before=asked.before,
-                after=asked.after,
-                kinds=asked.kinds,
-            )
+        def recall() -> object:
+            hits = self._memory.recall(body.query, namespace=namespace, limit=body.limit, **body.filters())
             return {
-                "query": asked.query,
+                "query": body.query,
                 "namespace": namespace,
                 "hits": list(map(hit_record, hits)),
                 "unsearched": hits.unsearched,
-                "context": None if asked.budget is None else hits.context(asked.budget),
+                "context": None if body.budget is None else hits.context(body.budget),
             }
 
-        return await self._answer(found)
+        return await self._respond(recall)
 
-    async def why(self, asked: forms.Why, caller: ByCaller) -> Response:
-        """Tell why an engram comes for a question, or does not."""
-        namespace = caller.may("read", asked.namespace)
-        return await self._answer(
-            lambda: explanation_record(self._memory.explain(asked.query, asked.id, namespace=namespace))
+    async def why(self, body: schemas.Why, caller: CallerOf) -> Response:
+        """Explain the rank of an engram for a question."""
+        namespace = namespace_of(caller, "read", body.namespace)
+        return await self._respond(
+            lambda: explanation_record(self._memory.explain(body.query, body.id, namespace=namespace))
         )
 
-    async def forget(self, meant: forms.Forget, caller: ByCaller) -> Response:
-        """Forget an engram, a session, or what was said before a time.
+    async def forget(self, body: schemas.Forget, caller: CallerOf) -> Response:
+        """Forget an engram, a session, or all engrams before a time.
 
-        What all the given conditions mean, at once, for every recall. 404 if an id or a session means nothing.
+        Forgets the engrams that meet all given conditions; no later recall returns them. 404 if the id or the session
+        does not exist.
         """
-        namespace = caller.may("erase", meant.namespace)
-        param = "id" if meant.id is not None else "session" if meant.session is not None else None
-        return await self._forget(namespace, meant.id, meant.session, meant.before, param)
+        namespace = namespace_of(caller, "erase", body.namespace)
+        param = "id" if body.id is not None else "session" if body.session is not None else None
+        return await self._forget(namespace, body.id, body.session, body.before, param)
 
-    async def list_engrams(self, asked: Annotated[forms.Listing, Query()], caller: ByCaller) -> Response:
+    async def list_engrams(self, params: Annotated[schemas.ListParameters, Query()], caller: CallerOf) -> Response:
         """List engrams, in the order in which they were remembered.
 
-        A page at a time: `next` is the `after_id` of the following one. A page of long texts may hold fewer than
-        `limit`.
+        One page at a time: `next` is the `after_id` of the following page. A page of long texts may contain fewer than
+        `limit` engrams.
         """
-        namespace = caller.may("read", asked.namespace)
+        namespace = namespace_of(caller, "read", params.namespace)
 
         def page() -> object:
-            if asked.after_id is not None:
-                # An id of another namespace must be as good as none.
-                self._memory.get(asked.after_id, namespace=namespace)
-            engrams = self._chosen(namespace, asked, asked.limit + 1, asked.after_id)
+            if params.after_id is not None:
+                # An id of another namespace must look like one that does not exist.
+                self._memory.get(params.after_id, namespace=namespace)
+            engrams = self._memory.engrams(
+                namespace=namespace, limit=params.limit + 1, after_id=params.after_id, **params.filters()
+            )
             listed, size = [], 0
-            for engram in islice(engrams, asked.limit):
+            for engram in islice(engrams, params.limit):
                 listed.append(to_record(engram))
                 size += len(engram.text)
                 if size >= PAGE_CHARACTERS:
@@ -270,78 +213,84 @@ class Rest:
             more = next(engrams, None) is not None
             return {"engrams": listed, "next": listed[-1]["id"] if more else None}
 
-        return await self._answer(page)
+        return await self._respond(page)
 
-    async def get_engram(self, id: Id, caller: ByCaller, asked: Annotated[forms.Query, Query()]) -> Response:
-        """Read one engram."""
-        namespace = caller.may("read", asked.namespace)
-        return await self._answer(lambda: to_record(self._memory.get(str(id), namespace=namespace)))
+    async def get_engram(
+        self, id: Id, caller: CallerOf, params: Annotated[schemas.NamespaceParameter, Query()]
+    ) -> Response:
+        """Return one engram."""
+        namespace = namespace_of(caller, "read", params.namespace)
+        return await self._respond(lambda: to_record(self._memory.get(str(id), namespace=namespace)))
 
-    async def forget_engram(self, id: Id, caller: ByCaller, asked: Annotated[forms.Query, Query()]) -> Response:
+    async def forget_engram(
+        self, id: Id, caller: CallerOf, params: Annotated[schemas.NamespaceParameter, Query()]
+    ) -> Response:
         """Forget one engram."""
-        return await self._forget(caller.may("erase", asked.namespace), str(id), None, None, "id")
+        namespace = namespace_of(caller, "erase", params.namespace)
+        return await self._forget(namespace, str(id), None, None, "id")
 
-    async def list_sessions(self, caller: ByCaller, asked: Annotated[forms.Query, Query()]) -> Response:
-        """List the conversations of a namespace.
+    async def list_sessions(self, caller: CallerOf, params: Annotated[schemas.NamespaceParameter, Query()]) -> Response:
+        """List the sessions of a namespace.
 
         With the number of engrams of each, in the order in which they began.
         """
-        namespace = caller.may("read", asked.namespace)
+        namespace = namespace_of(caller, "read", params.namespace)
 
         def sessions() -> object:
             counted = self._memory.sessions(namespace)
             return {"namespace": namespace, "sessions": [{"session": name, "engrams": n} for name, n in counted]}
 
-        return await self._answer(sessions)
+        return await self._respond(sessions)
 
-    async def list_namespaces(self, caller: ByCaller) -> Response:
+    async def list_namespaces(self, caller: CallerOf) -> Response:
         """List the namespaces that the key covers.
 
-        Those that hold something, with the number of engrams of each, by name.
+        Those that are not empty, with the number of engrams of each, by name.
         """
         access = caller.access
         access.need("read")
-        if caller.asked is not None:
-            access.namespace(caller.asked)
+        if caller.header_namespace is not None:
+            access.namespace(caller.header_namespace)
 
         def namespaces() -> object:
             if access.admin or access.prefix is not None:
                 counted = [(name, n) for name, n in self._memory.namespaces(access.prefix or "") if access.allows(name)]
             else:
-                # Of the others not even the time that counting them takes may be felt.
-                own = sum(n for _, n in self._memory.sessions(access.default))
-                counted = [(access.default, own)] if own else []
+                # Not counted by namespace: even the time that takes would tell something about other namespaces.
+                count = sum(n for _, n in self._memory.sessions(access.default))
+                counted = [(access.default, count)] if count else []
             return {"namespaces": [{"namespace": name, "engrams": n} for name, n in counted]}
 
-        return await self._answer(namespaces)
+        return await self._respond(namespaces)
 
-    async def export(self, asked: Annotated[forms.Choice, Query()], caller: ByCaller) -> Response:
+    async def export(self, params: Annotated[schemas.FilterParameters, Query()], caller: CallerOf) -> Response:
         """Export a namespace as JSON Lines.
 
-        One engram a line, in the order in which they were remembered: `engram import` reads it back without loss.
+        One engram per line, in the order in which they were remembered: `engram import` reads them without loss.
         """
-        namespace = caller.may("read", asked.namespace)
+        namespace = namespace_of(caller, "read", params.namespace)
         run = self._services.run
-        pieces = json_lines(await run(self._chosen, namespace, asked))
-        # The first piece before the head: what goes wrong at once is answered with its status.
-        first = await run(next, pieces, b"")
+        engrams = await run(lambda: self._memory.engrams(namespace=namespace, **params.filters()))
+        chunks = json_lines(engrams)
+        # Read before the response starts, so that an early error gets its own status.
+        first = await run(next, chunks, b"")
 
-        async def following() -> Any:
-            piece = first
-            while piece:
-                yield piece
-                piece = await run(next, pieces, b"")
+        async def stream() -> Any:
+            chunk = first
+            while chunk:
+                yield chunk
+                chunk = await run(next, chunks, b"")
 
         headers = {"Content-Disposition": 'attachment; filename="engram.jsonl"'}
-        return StreamingResponse(following(), media_type=JSON_LINES, headers=headers)
+        return StreamingResponse(stream(), media_type=JSON_LINES, headers=headers)
 
-    async def erase(self, asked: Annotated[forms.Erase, Query()], caller: ByCaller) -> Response:
+    async def erase(self, params: Annotated[schemas.EraseParameters, Query()], caller: CallerOf) -> Response:
         """Erase a whole namespace.
 
-        `confirm` must be its name. What stands in the memory's files is taken out by `engram compact`.
+        `confirm` must be its name. `engram compact` then removes the erased text from the memory's files.
         """
-        namespace = caller.may("erase", asked.namespace)
-        if asked.confirm != namespace:
+        namespace = namespace_of(caller, "erase", params.namespace)
+        if params.confirm != namespace:
             raise ServeError(
                 409,
                 "confirm is not the name of the namespace that would be erased; nothing was erased",
@@ -350,36 +299,38 @@ class Rest:
             )
         return await self._forget(namespace, None, None, None, None)
 
-    async def get_receipt(self, id: Id, caller: ByCaller, asked: Annotated[forms.Query, Query()]) -> Response:
-        """Tell what has become of what a request to a model said.
+    async def get_receipt(
+        self, id: Id, caller: CallerOf, params: Annotated[schemas.NamespaceParameter, Query()]
+    ) -> Response:
+        """Return the state of the messages of a request to a model.
 
-        The id is the one in the header X-Engram-Receipt of its answer.
+        The id is the value of the header X-Engram-Receipt in the response to that request.
         """
         access = caller.access
         if not access.write:
             access.need("read")
-        named = asked.namespace is not None or caller.asked is not None
-        only = caller.may("write" if access.write else "read", asked.namespace) if named else None
+        named = params.namespace is not None or caller.header_namespace is not None
+        only = namespace_of(caller, "write" if access.write else "read", params.namespace) if named else None
         allowed = access.allows if only is None else lambda name: name == only
 
         def receipt() -> object:
-            found = self._services.ledger.receipt(str(id), allowed)
-            if found is None:
+            stored = self._services.conversations.receipts.find(str(id), allowed, self._memory.is_indexed)
+            if stored is None:
                 raise ServeError(404, "no receipt has this id", "not_found", "id")
             return {
                 name: value.isoformat() if isinstance(value, datetime) else value
-                for name, value in asdict(found).items()
+                for name, value in asdict(stored).items()
             }
 
-        return await self._answer(receipt)
+        return await self._respond(receipt)
 
-    async def stats(self, caller: ByCaller, asked: Annotated[forms.Query, Query()]) -> Response:
-        """Show the memory in numbers.
+    async def stats(self, caller: CallerOf, params: Annotated[schemas.NamespaceParameter, Query()]) -> Response:
+        """Return figures of the memory.
 
-        The whole memory to an admin who names no namespace; else one namespace.
+        Of the whole memory for an admin who names no namespace; otherwise of one namespace.
         """
-        whole = caller.access.admin and asked.namespace is None and caller.asked is None
-        namespace = caller.may("read", asked.namespace)
+        whole = caller.access.admin and params.namespace is None and caller.header_namespace is None
+        namespace = namespace_of(caller, "read", params.namespace)
 
         def numbers() -> object:
             if whole:
@@ -387,89 +338,75 @@ class Rest:
             counted = self._memory.sessions(namespace)
             return {"namespace": namespace, "engrams": sum(n for _, n in counted), "sessions": len(counted)}
 
-        return await self._answer(numbers)
-
-    def _chosen(
-        self, namespace: str, asked: forms.Choice, limit: int | None = None, after_id: str | None = None
-    ) -> Iterator[Engram]:
-        return self._memory.engrams(
-            namespace=namespace,
-            session=asked.session,
-            before=asked.before,
-            after=asked.after,
-            kinds=asked.kinds,
-            limit=limit,
-            after_id=after_id,
-        )
+        return await self._respond(numbers)
 
     async def _forget(
         self, namespace: str, id: str | None, session: str | None, before: datetime | None, param: str | None
     ) -> Response:
-        """Forget, and say how many; 404 where `param` names something that must be there."""
+        """Forget engrams and return their number; 404 if nothing matched and `param` names a condition."""
 
-        def forgotten() -> object:
+        def forget() -> object:
             self._services.settle()
             count = self._memory.forget(id=id, namespace=namespace, session=session, before=before)
             if not count and param is not None:
-                raise ServeError(404, f"this namespace holds nothing with this {param}", "not_found", param)
+                raise ServeError(404, f"nothing in this namespace has this {param}", "not_found", param)
             return {"forgotten": count}
 
-        return await self._answer(forgotten)
+        return await self._respond(forget)
 
-    async def _answer(self, value: Callable[[], object], status: int = 200) -> Response:
-        """What `value` gives as an answer, called and written in a thread."""
+    async def _respond(self, value: Callable[[], object], status: int = 200) -> Response:
+        """Return the result of `value` as a response; `value` is called and serialised in a thread."""
         body = await self._services.run(lambda: to_json(value()).encode())
         return Response(body, status, media_type="application/json")
 
 
-def drafted(turn: forms.Turn, namespace: str, place: str) -> Engram:
-    """The engram of a turn; its id is new, because whether one is taken is nobody's business."""
+def namespace_of(caller: Caller, right: Right, field: str | None) -> str:
+    """Return the namespace of a request; `field`: the one that the request itself names. Raises as `Caller.need`."""
+    return caller.need(right, field, refuse_conflict=True)
+
+
+def draft_turn(turn: schemas.Turn, namespace: str, path: str) -> Engram:
+    """Return the engram of a turn. Raises `ServeError` 422 with `path` before the name of the wrong field.
+
+    The id is always new: callers must not learn whether an id exists in another namespace.
+    """
+    fields: dict[str, Any] = dict(turn) | {"namespace": namespace}
     try:
-        return draft(
-            turn.text,
-            namespace=namespace,
-            session=turn.session,
-            role=turn.role,
-            speaker=turn.speaker,
-            at=turn.at,
-            kind=turn.kind,
-            source=turn.source,
-            metadata=turn.metadata,
-        )
+        return draft(**fields)
     except InvalidEngram as error:
-        raise ServeError(422, f"{place}{error}", "invalid_field", f"{place}{str(error).partition(' ')[0]}") from None
+        raise ServeError(422, f"{path}{error}", "invalid_field", f"{path}{str(error).partition(' ')[0]}") from None
 
 
 def json_lines(engrams: Iterator[Engram]) -> Iterator[bytes]:
-    """Engrams as lines of an export, some at a time."""
-    waiting = bytearray()
+    """Yield engrams as lines of an export, in chunks of about `EXPORT_CHUNK_BYTES`."""
+    chunk = bytearray()
     for engram in engrams:
-        waiting += to_json(to_record(engram)).encode() + b"\n"
-        if len(waiting) >= PIECE_BYTES:
-            yield bytes(waiting)
-            waiting.clear()
-    if waiting:
-        yield bytes(waiting)
+        chunk += to_json(to_record(engram)).encode() + b"\n"
+        if len(chunk) >= EXPORT_CHUNK_BYTES:
+            yield bytes(chunk)
+            chunk.clear()
+    if chunk:
+        yield bytes(chunk)
 
 
-# The way of a request, and its errors.
+# The class of the routes.
 
 
 def route_class(services: Services) -> type[APIRoute]:
-    """The routes' way of a request: first who calls, then what is in the body."""
+    """Return the class of the routes: it checks the key first, then the body, and counts the request."""
 
-    class Asked(Request):
+    class ThreadedRequest(Request):
         async def json(self) -> Any:
-            """The body, parsed in a thread if it is large."""
+            """Return the parsed body; a large one is parsed in a thread."""
             body = await self.body()
             try:
                 return await services.run(json.loads, body) if len(body) > LARGE_BODY else json.loads(body)
             except (ValueError, RecursionError) as error:
                 raise HTTPException(400, f"the body is not JSON: {str(error)[:200]}") from None
 
-    class Guarded(APIRoute):
+    class KeyedRoute(APIRoute):
         def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-            """What is called with a request."""
+            """Return the handler of a request."""
             inner = super().get_route_handler()
 
             async def handle(request: Request) -> Response:
@@ -478,87 +415,16 @@ def route_class(services: Services) -> type[APIRoute]:
                     request.state.access = services.gate.access(request.headers)
                     if request.method == "POST":
                         check_json(request)
-                    response = await inner(Asked(request.scope, request.receive))
+                    response = await inner(ThreadedRequest(request.scope, request.receive))
                     status = response.status_code
                 except (EngramError, StarletteHTTPException, RequestValidationError) as error:
-                    refusal = refusal_of(error, services.memory.path)
-                    status = refusal.status
-                    raise refusal from error
+                    answer = error_for(error, services.memory.path)
+                    status = answer.status
+                    raise answer from error
                 finally:
                     services.answered("memory", status, begun)
                 return response
 
             return handle
 
-    return Guarded
-
-
-def check_json(request: Request) -> None:
-    """Raise `ServeError` 415 unless the body is said to be JSON: a web page can send anything else without asking."""
-    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if re.fullmatch(r"application/(\S+\+)?json", given) is None:
-        raise ServeError(
-            415, "send the body as Content-Type: application/json", "unsupported_media_type", "Content-Type"
-        )
-
-
-def refusal_of(error: Exception, path: str | None = None) -> ServeError:
-    """An error as the one that is answered with. `path`: of the memory's file, which is not told to callers."""
-    if isinstance(error, ServeError):
-        return error
-    if isinstance(error, NotFound):
-        # Not the library's words: these name the file.
-        return ServeError(404, "this namespace holds nothing with this id", "not_found", "id")
-    if isinstance(error, EngramError):
-        said = str(error) if path is None else str(error).replace(path, "the memory")
-        return ServeError(error.http_status, said, snake(type(error).__name__))
-    if isinstance(error, RequestValidationError):
-        return invalid(error)
-    if isinstance(error, StarletteHTTPException):
-        code, said = STATUS_CODES.get(error.status_code, ("invalid_request", str(error.detail)))
-        return ServeError(error.status_code, said, code)
-    return ServeError(500, "internal error; the server's log says more", "internal_error")
-
-
-def invalid(error: RequestValidationError) -> ServeError:
-    """What is wrong with the first wrong field."""
-    first, *others = error.errors()
-    where = [part for part in first["loc"][1:] if part not in (forms.ONE, forms.MANY)]
-    field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in where).lstrip(".")
-    said = first["msg"].removeprefix("Value error, ")
-    more = f" (and {len(others)} more)" if others else ""
-    name = field or first["loc"][0]
-    return ServeError(422, f"{name}: {said}{more}", "invalid_field", str(name))
-
-
-def snake(name: str) -> str:
-    """MemoryLocked as memory_locked."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
-
-
-def forbidden(message: str) -> ServeError:
-    """The refusal of something that a key has no right to."""
-    return ServeError(403, message, "right_missing")
-
-
-def allowed_methods(request: Request) -> list[str]:
-    """The methods that the path of a request answers to."""
-    return [
-        method
-        for method in METHODS
-        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in request.app.routes)
-    ]
-
-
-def add_error_handlers(app: FastAPI) -> None:
-    """Have every error of an application answered in the one form."""
-
-    async def answer(request: Request, error: Exception) -> Response:
-        refusal = refusal_of(error)
-        headers = dict(OWN_HEADERS.get(refusal.status, {}))
-        if refusal.status == 405:
-            headers["Allow"] = ", ".join(allowed_methods(request))
-        return Response(CHAT.error(refusal), refusal.status, headers, media_type="application/json")
-
-    for kind in (EngramError, StarletteHTTPException, RequestValidationError, Exception):
-        app.add_exception_handler(kind, answer)
+    return KeyedRoute

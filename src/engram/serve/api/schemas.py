@@ -1,12 +1,14 @@
-"""What REST takes and gives: the fields, their limits and their words in the OpenAPI document.
+"""Requests and responses of REST and of the MCP tools: fields, limits, and their descriptions for clients.
 
-Owns the forms only. Knows nothing of memory, nor of who may do what.
+Owns the pydantic models for both. The descriptions in the MCP models are read by language models: each one contains
+everything that a model needs to fill in the field. Does not know the memory, nor who may do what.
 """
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -15,50 +17,89 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    GetJsonSchemaHandler,
     Tag,
+    ValidationInfo,
     WithJsonSchema,
     model_validator,
 )
-from pydantic.json_schema import SkipJsonSchema
 
-from engram.engram import MAX_NAME_BYTES, MAX_TEXT_BYTES, byte_length, canonical_id
+from engram.engram import DEFAULT_SESSION, MAX_NAME_BYTES, MAX_TEXT_BYTES, byte_length, canonical_id
 from engram.times import as_utc, parse_time
 
-MOST_ITEMS = 1_000
-"""Turns that one request may remember: they are one commit."""
+MAX_ITEMS = 1_000
+"""Turns in one request to remember; they are one commit."""
 
-MOST_HITS = 200
-MOST_LISTED = 1_000
-MOST_KINDS = 100
-MOST_BUDGET = 100_000
-MOST_QUERY = 32_768
+MAX_HITS = 200
+MAX_LISTED = 1_000
+MAX_KINDS = 100
+MAX_BUDGET = 100_000
+"""Tokens of a context."""
+MAX_QUERY = 32_768
 """Characters of a query."""
 
 ID_EXAMPLE = "019c2f7e-5c1a-7d70-8a3b-0f5d7e9a1c22"
 NAMESPACE_PATTERN = r"^[^\x00-\x1f\x7f-\x9f]+$"
 
 
-def optional_time(value: object) -> datetime | None:
-    """A time in UTC from ISO 8601 text."""
-    return None if value is None else as_utc("the time", parse_time("the time", value))
+# Fields.
+
+T = TypeVar("T")
 
 
-def whole(value: object) -> object:
-    """A number without a fraction as an integer: JSON tells 10 and 10.0 not apart."""
+class NullHidden:
+    """Removes null from the JSON schema of an optional field: clients leave the field out instead."""
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Return the schema of the one variant that is not null."""
+        described = handler(schema)
+        (variant,) = (variant for variant in described.pop("anyOf") if variant != {"type": "null"})
+        result: dict[str, Any] = variant | described
+        return result
+
+
+LeftOut = Annotated[T | None, NullHidden()]
+"""An optional field. null is accepted, but not part of the JSON schema."""
+
+
+def time_in_utc(value: object) -> datetime:
+    """Return the time in ISO 8601 text, in UTC. Errors name "the time": REST adds the name of the field."""
+    return as_utc("the time", parse_time("the time", value))
+
+
+def named_time_in_utc(value: object, info: ValidationInfo) -> datetime:
+    """Return the time in ISO 8601 text, in UTC. Errors name the field."""
+    name = str(info.field_name)
+    return as_utc(name, parse_time(name, value))
+
+
+def without_fraction(value: object) -> object:
+    """Return a whole float as int: JSON does not distinguish 10 and 10.0."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def checked_name(value: str) -> str:
-    """A name, its length in bytes checked."""
+    """Return a name. Raises ValueError if it is longer than 512 bytes."""
     size = byte_length("the name", value)
     if size > MAX_NAME_BYTES:
         raise ValueError(f"it is {size:,} bytes of UTF-8; the limit is {MAX_NAME_BYTES}")
     return value
 
 
+def as_list(value: object) -> object:
+    """Return the list that a model wrote as JSON text, or a list of a single id; other values unchanged."""
+    if not isinstance(value, str):
+        return value
+    try:
+        parsed = json.loads(value)
+    except (ValueError, RecursionError):
+        return [value]
+    return parsed if isinstance(parsed, list) else [value]
+
+
 Time = Annotated[
     datetime,
-    BeforeValidator(optional_time),
+    BeforeValidator(time_in_utc),
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-03-02T14:05:00Z"]}),
 ]
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_BYTES), AfterValidator(checked_name)]
@@ -67,12 +108,12 @@ Id = Annotated[
     AfterValidator(canonical_id),
     WithJsonSchema({"type": "string", "format": "uuid", "examples": [ID_EXAMPLE]}),
 ]
-Namespace = Annotated[
+NamespaceName = Annotated[
     str,
     Field(
         min_length=1,
         max_length=MAX_NAME_BYTES,
-        description="Whose memory; the header X-Engram-Namespace says the same. Default: the key's.",
+        description="The namespace; the header X-Engram-Namespace sets it too. Default: the namespace of the key.",
         examples=["ana"],
         json_schema_extra={"pattern": NAMESPACE_PATTERN},
     ),
@@ -82,85 +123,87 @@ QueryText = Annotated[
     str,
     Field(
         min_length=1,
-        max_length=MOST_QUERY,
-        description="What is asked, in any words.",
+        max_length=MAX_QUERY,
+        description="The question, in any words.",
         examples=["What is my dog called?"],
     ),
 ]
-Session = Annotated[Name, Field(description="Only this conversation.", examples=["2026-03-02"])]
-Before = Annotated[Time, Field(description="Only what was said before this time (ISO 8601; without a zone: UTC).")]
-After = Annotated[Time, Field(description="Only what was said at this time or after it.")]
+Session = Annotated[Name, Field(description="Only this session.", examples=["2026-03-02"])]
+Before = Annotated[Time, Field(description="Only turns before this time (ISO 8601; without a zone: UTC).")]
+After = Annotated[Time, Field(description="Only turns at this time or later.")]
 Kinds = Annotated[
     list[Name],
-    Field(max_length=MOST_KINDS, description="Only these kinds: turn, fact, summary, ...", examples=[["turn"]]),
+    Field(max_length=MAX_KINDS, description="Only these kinds: turn, fact, summary, ...", examples=[["turn"]]),
 ]
-
-
 Budget = Annotated[
     int,
-    Field(ge=1, le=MOST_BUDGET, description="Also pack the hits as notes for a prompt, within so many tokens."),
-    BeforeValidator(whole),
+    Field(ge=1, le=MAX_BUDGET, description="Also return the hits as notes for a prompt, within this many tokens."),
+    BeforeValidator(without_fraction),
 ]
 
 
-# What comes.
-
-
-class Body(BaseModel):
-    """A request's JSON: nothing is converted, and no field is dropped in silence."""
-
-    model_config = ConfigDict(strict=True, extra="forbid")
-
-
-class Query(BaseModel):
-    """A request's parameters: a misspelt one is an error, not a wider answer."""
+class Form(BaseModel):
+    """A request. An unknown field is an error: a misspelt filter must not widen the result."""
 
     model_config = ConfigDict(extra="forbid")
 
-    namespace: Namespace | SkipJsonSchema[None] = None
+    def filters(self) -> dict[str, Any]:
+        """Return those filter arguments of `Memory.recall` and `Memory.engrams` that this kind of request has."""
+        names = ("session", "before", "after", "kinds")
+        return {name: getattr(self, name) for name in names if name in type(self).model_fields}
 
 
-class Turn(Body):
-    """Something that was said."""
+# REST: request bodies.
+
+
+class RequestBody(Form):
+    """The JSON body of a request; no value is converted to another type."""
+
+    model_config = ConfigDict(strict=True)
+
+
+class Turn(RequestBody):
+    """One turn of a conversation."""
 
     text: Annotated[
         str,
         Field(
             min_length=1,
             max_length=MAX_TEXT_BYTES,
-            description="What was said, verbatim; up to 1 MiB of UTF-8.",
+            description="The text, stored verbatim; up to 1 MiB of UTF-8.",
             examples=["My dog is called Biscuit."],
         ),
     ]
-    session: Annotated[Name, Field(description="The conversation.", examples=["2026-03-02"])] = "default"
-    role: Annotated[Role, Field(description="Who spoke, as chat models put it.")] = "user"
+    session: Annotated[Name, Field(description="The session.", examples=["2026-03-02"])] = DEFAULT_SESSION
+    role: Annotated[Role, Field(description="The role of the speaker, as in chat models.")] = "user"
     speaker: Annotated[Name | None, Field(description="The speaker's name.", examples=["Ana"])] = None
-    at: Annotated[Time | None, Field(description="When it was said. Default: now.")] = None
+    at: Annotated[Time | None, Field(description="The time of the turn. Default: now.")] = None
     kind: Annotated[Name, Field(description="turn, fact, summary, ...: an open set.")] = "turn"
-    source: Annotated[Name | None, Field(description="Where it came from.", examples=["notes"])] = None
+    source: Annotated[Name | None, Field(description="The origin of the turn.", examples=["notes"])] = None
     metadata: Annotated[
-        dict[str, Any] | None, Field(description="A JSON object to keep with it, up to 64 KiB.", examples=[{"page": 3}])
+        dict[str, Any] | None,
+        Field(description="A JSON object to store with it, up to 64 KiB.", examples=[{"page": 3}]),
     ] = None
 
 
 class RememberOne(Turn):
     """One turn to remember."""
 
-    namespace: Namespace | None = None
+    namespace: NamespaceName | None = None
 
 
-class RememberMany(Body):
-    """Turns to remember: all of them, in one commit, or none."""
+class RememberMany(RequestBody):
+    """Turns to remember: all of them in one commit, or none."""
 
-    items: Annotated[list[Turn], Field(min_length=1, max_length=MOST_ITEMS, description="In the order of saying.")]
-    namespace: Namespace | None = None
+    items: Annotated[list[Turn], Field(min_length=1, max_length=MAX_ITEMS, description="In chronological order.")]
+    namespace: NamespaceName | None = None
 
 
 ONE, MANY = "one turn", "many turns"
 
 
 def one_or_many(value: object) -> str:
-    """Which of the two forms of a request a value is meant to have."""
+    """Return which of the two forms a request has."""
     return MANY if isinstance(value, dict) and "items" in value else ONE
 
 
@@ -170,12 +213,14 @@ Remember = Annotated[
 ]
 
 
-class Recall(Body):
+class RecallQuery(RequestBody):
     """A question to the memory."""
 
     query: QueryText
-    namespace: Namespace | None = None
-    limit: Annotated[int, Field(ge=1, le=MOST_HITS, description="How many hits at most."), BeforeValidator(whole)] = 10
+    namespace: NamespaceName | None = None
+    limit: Annotated[
+        int, Field(ge=1, le=MAX_HITS, description="Maximum number of hits."), BeforeValidator(without_fraction)
+    ] = 10
     session: Session | None = None
     before: Before | None = None
     after: After | None = None
@@ -183,16 +228,16 @@ class Recall(Body):
     budget: Budget | None = None
 
 
-class Why(Body):
-    """A question to the memory, and an engram that did or did not come for it."""
+class Why(RequestBody):
+    """A question to the memory, and the engram whose rank is explained."""
 
     query: QueryText
     id: Annotated[Id, Field(description="The engram.")]
-    namespace: Namespace | None = None
+    namespace: NamespaceName | None = None
 
 
-class Forget(Body):
-    """What to forget: what all the given conditions mean. At least one of id, session and before."""
+class Forget(RequestBody):
+    """The engrams to forget: those that meet all given conditions. At least one of id, session and before."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -205,54 +250,66 @@ class Forget(Body):
     id: Annotated[Id | None, Field(description="This engram.")] = None
     session: Session | None = None
     before: Before | None = None
-    namespace: Namespace | None = None
+    namespace: NamespaceName | None = None
 
     @model_validator(mode="after")
-    def _names_something(self) -> Forget:
+    def _has_a_condition(self) -> Forget:
         if self.id is None and self.session is None and self.before is None:
             raise ValueError("name what to forget: id, session or before (DELETE /memory erases a whole namespace)")
         return self
 
 
-class Choice(Query):
-    """Which engrams of a namespace are meant."""
-
-    session: Session | SkipJsonSchema[None] = None
-    before: Before | SkipJsonSchema[None] = None
-    after: After | SkipJsonSchema[None] = None
-    kinds: Kinds | SkipJsonSchema[None] = None
+# REST: query parameters.
 
 
-class Listing(Choice):
-    """Which page of them."""
+class NamespaceParameter(Form):
+    """The parameter of all requests without a body."""
 
-    limit: Annotated[int, Field(ge=1, le=MOST_LISTED, description="How many at most.")] = 100
+    namespace: LeftOut[NamespaceName] = None
+
+
+class FilterParameters(NamespaceParameter):
+    """Filters on the engrams of a namespace."""
+
+    session: LeftOut[Session] = None
+    before: LeftOut[Before] = None
+    after: LeftOut[After] = None
+    kinds: LeftOut[Kinds] = None
+
+
+class ListParameters(FilterParameters):
+    """One page of the engrams of a namespace."""
+
+    limit: Annotated[int, Field(ge=1, le=MAX_LISTED, description="Maximum number of engrams.")] = 100
     after_id: Annotated[
-        Id | SkipJsonSchema[None], Field(description="Only those remembered after this one: `next` of the page before.")
+        LeftOut[Id], Field(description="Only engrams remembered after this one: `next` of the previous page.")
     ] = None
 
 
-class Erase(Query):
-    """The namespace that is erased, twice."""
+class EraseParameters(NamespaceParameter):
+    """The namespace to erase, and its name as a confirmation."""
 
-    confirm: Annotated[Namespace, Field(description="The name of the namespace, once more.", examples=["ana"])]
+    confirm: Annotated[NamespaceName, Field(description="The name of the namespace, repeated.", examples=["ana"])]
 
 
-# What goes.
+# REST: responses.
 
 
 class EngramForm(BaseModel):
-    """One memory."""
+    """One engram."""
 
     id: Annotated[str, Field(json_schema_extra={"format": "uuid"}, description="A UUIDv7.", examples=[ID_EXAMPLE])]
     namespace: Annotated[str, Field(examples=["ana"])]
-    session: Annotated[str, Field(description="The conversation.", examples=["2026-03-02"])]
+    session: Annotated[str, Field(description="The session.", examples=["2026-03-02"])]
     role: Role
     speaker: Annotated[str | None, Field(examples=["Ana"])]
     text: Annotated[str, Field(examples=["My dog is called Biscuit."])]
-    at: Annotated[datetime, Field(description="When it was said.", examples=[datetime(2026, 3, 2, 14, 5, tzinfo=UTC)])]
+    at: Annotated[
+        datetime, Field(description="The time of the turn.", examples=[datetime(2026, 3, 2, 14, 5, tzinfo=UTC)])
+    ]
     recorded_at: Annotated[
-        datetime, Field(description="When it was remembered.", examples=[datetime(2026, 3, 2, 14, 5, 1, tzinfo=UTC)])
+        datetime,
+        Field(description="The time when it was remembered.", examples=[datetime(2026, 3, 2, 14, 5, 1, tzinfo=UTC)]),
     ]
     kind: Annotated[str, Field(examples=["turn"])]
     source: Annotated[str | None, Field(examples=["notes"])]
@@ -260,52 +317,50 @@ class EngramForm(BaseModel):
 
 
 class Remembered(BaseModel):
-    """What was remembered; it is durable, and the next recall can find it."""
+    """The engrams that were remembered; they are durable, and the next recall can find them."""
 
     engrams: list[EngramForm]
 
 
 class HitForm(BaseModel):
-    """One engram that was found."""
+    """One engram that recall found."""
 
-    score: Annotated[float, Field(description="How sure it is that this answers the query, 0 to 1.", examples=[0.93])]
-    why: Annotated[
-        dict[str, float], Field(description="The parts of what hits are ranked by.", examples=[{"words": 4.2}])
-    ]
+    score: Annotated[float, Field(description="Confidence that the engram answers the query, 0 to 1.", examples=[0.93])]
+    why: Annotated[dict[str, float], Field(description="The parts of the rank value.", examples=[{"words": 4.2}])]
     engram: EngramForm
 
 
 class Recalled(BaseModel):
-    """What answers a query, best first; empty where nothing fits."""
+    """The hits of a query, best first; empty if nothing fits."""
 
     query: str
     namespace: str
     hits: list[HitForm]
     unsearched: Annotated[int, Field(description="Engrams that could not be searched yet; usually 0.")]
     context: Annotated[
-        str | None, Field(description="The hits as notes for a prompt; only where a budget was given.")
+        str | None, Field(description="The hits as notes for a prompt; only if the request has a budget.")
     ] = None
 
 
 class Reasons(BaseModel):
-    """Where an engram comes for a query, and what kept it down."""
+    """The rank of an engram for a query, and what lowered it."""
 
     query: str
     engram: EngramForm
-    place: Annotated[int | None, Field(description="From 1; null if it was no candidate.")]
-    scored: Annotated[int, Field(description="How many turns were scored.")]
+    place: Annotated[int | None, Field(description="The rank, from 1; null if the engram was no candidate.")]
+    scored: Annotated[int, Field(description="Number of turns that were scored.")]
     score: float
     why: dict[str, float]
     winner: Annotated[HitForm | None, Field(description="The best hit.")]
     words: Annotated[
         dict[str, tuple[float, float]],
-        Field(description="For each word of the query how much it counts, and how well the engram matches it."),
+        Field(description="For each word of the query: its weight, and how well the engram matches it."),
     ]
     reason: str
 
 
 class Forgotten(BaseModel):
-    """How many engrams were forgotten."""
+    """The number of engrams that were forgotten."""
 
     forgotten: Annotated[int, Field(ge=0, examples=[1])]
 
@@ -314,18 +369,18 @@ class Page(BaseModel):
     """Engrams in the order in which they were remembered."""
 
     engrams: list[EngramForm]
-    next: Annotated[str | None, Field(description="The after_id of the next page; null if this is the last.")]
+    next: Annotated[str | None, Field(description="The after_id of the next page; null on the last page.")]
 
 
 class SessionCount(BaseModel):
-    """One conversation."""
+    """One session."""
 
     session: Annotated[str, Field(examples=["2026-03-02"])]
     engrams: Annotated[int, Field(examples=[12])]
 
 
 class Sessions(BaseModel):
-    """The conversations of a namespace, in the order in which they began."""
+    """The sessions of a namespace, in the order in which they began."""
 
     namespace: str
     sessions: list[SessionCount]
@@ -339,13 +394,13 @@ class NamespaceCount(BaseModel):
 
 
 class Namespaces(BaseModel):
-    """The namespaces that hold something, by name: those that the key covers."""
+    """The namespaces that are not empty and that the key covers, by name."""
 
     namespaces: list[NamespaceCount]
 
 
 class NamespaceStats(BaseModel):
-    """A namespace in numbers."""
+    """Figures of a namespace."""
 
     namespace: Annotated[str, Field(examples=["ana"])]
     engrams: int
@@ -353,45 +408,41 @@ class NamespaceStats(BaseModel):
 
 
 class MemoryStats(BaseModel):
-    """The whole memory in numbers."""
+    """Figures of the whole memory."""
 
     path: str
     engrams: int
     namespaces: int
     sessions: int
-    indexed_through: Annotated[
-        int, Field(description="The place in the order of remembering up to which it is indexed.")
-    ]
-    unindexed: Annotated[
-        int, Field(description="Engrams that are not in the index yet; recall finds them all the same.")
-    ]
+    indexed_through: Annotated[int, Field(description="Sequence number up to which the index is complete.")]
+    unindexed: Annotated[int, Field(description="Engrams that are not in the index yet; recall finds them too.")]
     store_bytes: int
     index_bytes: int
-    index_trouble: Annotated[str | None, Field(description="Why the index cannot be used, if so.")]
+    index_trouble: Annotated[str | None, Field(description="Why the index cannot be used, if it cannot.")]
 
 
 class ReceiptForm(BaseModel):
-    """What has become of what a request to a model said."""
+    """The state of the messages of a proxied request."""
 
     id: Annotated[str, Field(json_schema_extra={"format": "uuid"}, examples=[ID_EXAMPLE])]
     namespace: Annotated[str, Field(examples=["ana"])]
     session: Annotated[str, Field(examples=["2026-03-02"])]
     state: Annotated[
         Literal["accepted", "stored", "indexed", "refused"],
-        Field(description="accepted: on its way. stored: durable. indexed: in the index, too. refused: see reason."),
+        Field(description="accepted: queued. stored: durable. indexed: also in the index. refused: see reason."),
     ]
-    reason: Annotated[str | None, Field(description="Why it, or a part of it, was refused.")]
+    reason: Annotated[str | None, Field(description="Why the request, or a part of it, was refused.")]
     engrams: Annotated[list[str], Field(description="The ids of its engrams.", examples=[[ID_EXAMPLE]])]
     accepted_at: datetime
     stored_at: datetime | None
 
 
 class Trouble(BaseModel):
-    """What is wrong with a request."""
+    """An error in a request."""
 
     message: Annotated[str, Field(examples=["text: String should have at least 1 character"])]
     type: Annotated[str, Field(examples=["invalid_request_error"])]
-    param: Annotated[str | None, Field(description="The field, where it is about one.", examples=["text"])]
+    param: Annotated[str | None, Field(description="The field, if the error is about one.", examples=["text"])]
     code: Annotated[str, Field(description="For programs.", examples=["invalid_field"])]
 
 
@@ -399,3 +450,141 @@ class Failure(BaseModel):
     """Every error has this form."""
 
     error: Trouble
+
+
+# MCP: arguments of the tools.
+
+ToolTime = Annotated[datetime, BeforeValidator(named_time_in_utc), WithJsonSchema({"type": "string"})]
+ToolId = Annotated[str, AfterValidator(canonical_id), WithJsonSchema({"type": "string"})]
+ToolIds = Annotated[list[ToolId], BeforeValidator(as_list), Field(min_length=1, max_length=100)]
+OneSession = Annotated[
+    LeftOut[str], Field(description="Only what belongs to this conversation: a session as in the results.")
+]
+SinceTime = Annotated[
+    LeftOut[ToolTime],
+    Field(
+        description="Only what was said at this time or later. ISO 8601, such as 2026-03-02 or 2026-03-02T14:05:00Z."
+    ),
+]
+UntilTime = Annotated[
+    LeftOut[ToolTime], Field(description="Only what was said before this time. ISO 8601; UTC without a zone.")
+]
+
+
+class ToolArguments(Form):
+    """The argument of every tool."""
+
+    namespace: Annotated[
+        LeftOut[str], Field(description="Whose memory. Leave out, unless you were told a name to give here.")
+    ] = None
+
+
+class RememberArguments(ToolArguments):
+    """The arguments of `remember`."""
+
+    text: Annotated[str, Field(description="What to keep, word for word. It must be understandable on its own.")]
+    speaker: Annotated[LeftOut[str], Field(description="Name of the person who said it, if known, such as Ana.")] = None
+    role: Annotated[
+        Literal["user", "assistant"],
+        Field(description="user: the user said it or wants it kept. assistant: it is your own conclusion."),
+    ] = "user"
+    at: Annotated[
+        LeftOut[ToolTime], Field(description="When it was said, if not now. ISO 8601; UTC without a zone.")
+    ] = None
+    session: Annotated[
+        LeftOut[str], Field(description="Name of the conversation it belongs to. If left out, one for each day.")
+    ] = None
+
+
+class RecallArguments(ToolArguments):
+    """The arguments of `recall`."""
+
+    query: Annotated[
+        str,
+        Field(description="What you want to know, as a question or in key words, such as: What is Ana's dog called?"),
+    ]
+    limit: Annotated[int, Field(ge=1, le=50, description="How many memories at most.")] = 10
+    session: OneSession = None
+    after: SinceTime = None
+    before: UntilTime = None
+
+
+class ForgetArguments(ToolArguments):
+    """The arguments of `forget`."""
+
+    ids: Annotated[
+        LeftOut[ToolIds], Field(description="The ids of the memories to forget, as recall and list give them.")
+    ] = None
+    session: Annotated[
+        LeftOut[str],
+        Field(description="Instead of ids: forget a whole conversation, by its session as in the results."),
+    ] = None
+
+
+class ListArguments(ToolArguments):
+    """The arguments of `list`."""
+
+    ids: Annotated[LeftOut[ToolIds], Field(description="Only the memories with these ids, with their whole text.")] = (
+        None
+    )
+    session: OneSession = None
+    after: SinceTime = None
+    before: UntilTime = None
+    limit: Annotated[int, Field(ge=1, le=100, description="How many memories at most.")] = 20
+    after_id: Annotated[
+        LeftOut[ToolId], Field(description="Go on behind the memory with this id: next of the answer before.")
+    ] = None
+
+
+# MCP: results of the tools.
+
+
+class ShownMemory(BaseModel):
+    """One memory, as a model sees it."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: Annotated[str, Field(description="Its id, a UUID: what forget and list take.")]
+    text: Annotated[str, Field(description="What was said.")]
+    at: Annotated[str, Field(description="When it was said, ISO 8601.")]
+    speaker: Annotated[str | None, Field(description="Who said it, where a name is known.")]
+    role: Annotated[str, Field(description="user, assistant, system or tool.")]
+    session: Annotated[str, Field(description="The conversation it belongs to.")]
+    cut: Annotated[bool, Field(description="Whether text is only a part; list with its id gives the whole.")]
+
+
+class ScoredMemory(ShownMemory):
+    """One memory that answers a query."""
+
+    score: Annotated[float, Field(description="How sure it is that this answers the query, 0 to 1.")]
+
+
+class RememberResult(BaseModel):
+    """The result of `remember`."""
+
+    id: Annotated[str, Field(description="The new memory's id.")]
+    at: Annotated[str, Field(description="When it was said, ISO 8601.")]
+    namespace: str
+    session: str
+
+
+class RecallResult(BaseModel):
+    """The result of `recall`."""
+
+    about: Annotated[str, Field(description="How to read the passages.")]
+    passages: Annotated[list[ScoredMemory], Field(description="Best first; empty if nothing fits.")]
+
+
+class ForgetResult(BaseModel):
+    """The result of `forget`."""
+
+    forgotten: Annotated[int, Field(description="How many memories were forgotten.")]
+    not_found: Annotated[list[str], Field(description="Those of the ids that no memory has.")]
+
+
+class ListResult(BaseModel):
+    """The result of `list`."""
+
+    about: Annotated[str, Field(description="How to read the memories.")]
+    memories: Annotated[list[ShownMemory], Field(description="In the order in which they were remembered.")]
+    next: Annotated[str | None, Field(description="after_id for the rest; null if this is all.")]

@@ -1,1 +1,1 @@
-"""API keys and what they allow."""
+"""Access to the server: keys, the headers that carry them, and the rights of each key."""

@@ -1,46 +1,30 @@
-"""Who may do what: keys, and the namespaces and rights that each of them opens.
+"""Access decisions: which namespaces and which rights the key of a request opens.
 
-Owns the form of a key, how it is made and how it is known again. A caller is judged by the key alone: nothing of the
-memory is looked at, so an answer tells nothing of what is there. Knows nothing of HTTP beyond the names of headers.
+A decision depends on the key alone. The memory is not read, so an answer reveals nothing about its content. Keys are
+stored by `keys`; the headers that carry them are read by `headers`.
 """
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import re
-import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from engram.engram import DEFAULT_NAMESPACE, check_name
-from engram.errors import EngramError, InvalidEngram, NotFound
+from engram.engram import DEFAULT_NAMESPACE
+from engram.errors import EngramError, InvalidEngram
+from engram.serve.auth.headers import engram_key
+from engram.serve.auth.keys import KeyRow, KeyStore, check_namespace, key_digest
 from engram.serve.http.errors import ServeError, bad_request
-
-if TYPE_CHECKING:
-    from engram.serve.conversations.log import KeyRow, ServerDatabase
 
 logger = logging.getLogger("engram.serve")
 
-MARK = "engram_"
-"""How every key begins: "engram_<id>_<secret>"."""
+CACHE_SECONDS = 1.0
+"""How long a lookup of a key is cached: a revoked key stops working within this time."""
 
-KEY_HEADER = "x-engram-key"
-NAMESPACE_HEADER = "x-engram-namespace"
-SESSION_HEADER = "x-engram-session"
-
-KNOWN_SECONDS = 1.0
-"""How long what the ledger said of a key is believed: a revoked key works no longer than that."""
-
-KNOWN_KEYS = 10_000
-"""Keys, right or wrong, that are kept in mind."""
-
-CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f]")
-
-PLACEHOLDER = re.compile(r"\{\{\s*\w+\s*\}\}")
-"""What Open WebUI, and others, put the user's or the chat's id in the place of."""
+MAX_CACHED_KEYS = 10_000
+"""Lookups cached, of valid and of invalid keys."""
 
 Right = Literal["read", "write", "erase"]
 
@@ -50,42 +34,43 @@ class Access:
     """What a caller may do, and in which namespaces."""
 
     key_id: str | None
-    """The key; None where no keys are set up, or none are needed."""
+    """The id of the key; None where no key is needed."""
     default: str
-    """The namespace where none is asked for; the only one, for a key that is neither of an admin nor of a prefix."""
+    """The namespace used if the request names none. The only one, unless the key covers a prefix or all namespaces."""
     read: bool
     write: bool
     erase: bool
     admin: bool
-    """Whether every namespace is covered."""
+    """Whether all namespaces are covered."""
     prefix: str | None = None
-    """Every namespace that begins so is covered."""
+    """The namespaces that begin with this are covered."""
 
     def allows(self, namespace: str) -> bool:
-        """Whether the caller may use a namespace."""
+        """Return whether the caller may use a namespace."""
         if self.admin:
             return True
         return namespace == self.default if self.prefix is None else namespace.startswith(self.prefix)
 
-    def namespace(self, asked: str | None) -> str:
-        """The namespace to use. Raises `ServeError`: 400 if `asked` cannot be one or is missing, 403 if not allowed.
+    def namespace(self, requested: str | None) -> str:
+        """Return the namespace to use: the requested one, else the default.
 
-        Decided from the key alone: what is stored is not looked at.
+        Raises `ServeError`: 400 if the namespace is invalid, or is missing and the key has no default; 403 if the key
+        does not cover it.
         """
-        if asked is None and self.prefix is not None and not self.admin:
+        if requested is None and self.prefix is not None and not self.admin:
             raise bad_request(
-                f"this key is for the namespaces that begin with {self.prefix!r}; say which one, with the header"
+                f"this key covers the namespaces that begin with {self.prefix!r}; name one in the header"
                 " X-Engram-Namespace",
                 "namespace",
                 "namespace_missing",
             )
-        name = self.default if asked is None else asked
+        name = self.default if requested is None else requested
         try:
             check_namespace(name)
         except InvalidEngram as error:
             raise bad_request(str(error), "namespace", "invalid_namespace") from None
         if not self.allows(name):
-            raise ServeError(403, "this key is not for that namespace", "namespace_forbidden", "namespace")
+            raise ServeError(403, "this key does not cover that namespace", "namespace_forbidden", "namespace")
         return name
 
     def need(self, right: Right) -> None:
@@ -94,77 +79,73 @@ class Access:
             raise ServeError(403, f"this key has no right to {right}", "right_missing")
 
 
-def check_namespace(name: str) -> None:
-    """Raise `InvalidEngram` unless callers may use `name` for a namespace: 1 to 512 bytes, no control characters."""
-    check_name("namespace", name)
-    if found := CONTROLS.search(name):
-        raise InvalidEngram(f"namespace holds the control character {found[0]!r} at character {found.start()}")
-
-
 class Gate:
-    """Tells who a caller is. Safe to call from threads; quick enough for the event loop.
+    """Resolves the headers of a request to an `Access`. Safe to call from threads; fast enough for the event loop.
 
-    Where no key was ever made, every caller may do all. A key that is revoked still counts as one: revoking the last
-    key opens nothing.
+    If no key was ever created, every caller may do everything. Revoked keys still count as created, so revoking the
+    last key does not open the server.
     """
 
-    def __init__(self, ledger: ServerDatabase, default: str = DEFAULT_NAMESPACE) -> None:
+    def __init__(self, keys: KeyStore, default: str = DEFAULT_NAMESPACE) -> None:
         """`default`: the namespace of callers whose key names none."""
-        self._ledger = ledger
+        self._keys = keys
         self._open = Access(None, default, read=True, write=True, erase=True, admin=True)
-        self._known: dict[bytes, tuple[float, Access | None]] = {}
-        self._needed = False
-        self._needed_asked = float("-inf")
+        self._cache: dict[bytes, tuple[float, Access | None]] = {}
+        """By digest: when a key was looked up, and what it allows; None if it is invalid."""
+        self._key_needed = False
+        self._checked_at = float("-inf")
 
     def access(self, headers: Mapping[str, str]) -> Access:
-        """What the caller who sent `headers` (names in lower case) may do.
+        """Return what the caller who sent `headers` (names in lower case) may do.
 
-        Raises `ServeError` 401 if there are keys and none that is valid was sent.
+        Raises `ServeError` 401 if keys exist and the request carries no valid one.
         """
         now = time.monotonic()
-        if not self._keys_needed(now):
+        if not self._is_key_needed(now):
             return self._open
         key = engram_key(headers)
         if key is None:
             raise ServeError(
                 401,
-                "no key was sent; send one as X-Engram-Key or Authorization: Bearer (engram keys create makes one)",
+                "the request has no key; send one as X-Engram-Key or Authorization: Bearer (create one with"
+                " engram keys create)",
                 "key_missing",
             )
-        digest = digest_of(key)
-        asked, access = self._known.get(digest, (float("-inf"), None))
-        if now - asked >= KNOWN_SECONDS:
+        digest = key_digest(key)
+        looked_up, access = self._cache.get(digest, (float("-inf"), None))
+        if now - looked_up >= CACHE_SECONDS:
             access = self._look_up(digest, access)
-            if len(self._known) >= KNOWN_KEYS:
-                self._known = {}
-            self._known[digest] = (now, access)
+            if len(self._cache) >= MAX_CACHED_KEYS:
+                self._cache = {}
+            self._cache[digest] = (now, access)
         if access is None:
             raise ServeError(401, "this key is not valid", "key_invalid")
         return access
 
-    def _keys_needed(self, now: float) -> bool:
-        if not self._needed and now - self._needed_asked >= KNOWN_SECONDS:
+    def _is_key_needed(self, now: float) -> bool:
+        """Return whether a key was ever created; once true, it stays true."""
+        if not self._key_needed and now - self._checked_at >= CACHE_SECONDS:
             try:
-                # The revoked ones count, too: once there is a key, there always is.
-                self._needed = self._ledger.has_keys()
+                self._key_needed = self._keys.any_created()
             except EngramError as error:
-                if self._needed_asked == float("-inf"):
+                if self._checked_at == float("-inf"):
                     raise ServeError(503, "the keys cannot be read", "keys_unavailable") from error
                 logger.error("the keys could not be read: %s", error)
-            self._needed_asked = now
-        return self._needed
+            self._checked_at = now
+        return self._key_needed
 
-    def _look_up(self, digest: bytes, known: Access | None) -> Access | None:
+    def _look_up(self, digest: bytes, cached: Access | None) -> Access | None:
+        """Return what the key with this digest allows; `cached` if the keys cannot be read."""
         try:
-            # Found by its digest: the time that this takes tells of the digest only, and that tells nothing of the key.
-            row = self._ledger.find_key(digest)
+            # The time of this lookup depends on the digest only, and the digest reveals nothing about the key.
+            row = self._keys.find(digest)
         except EngramError as error:
-            # A ledger that cannot be read takes nobody's key away, and gives nobody one.
+            # If the keys cannot be read, valid keys stay valid and invalid keys stay invalid.
             logger.error("the keys could not be read: %s", error)
-            return known
-        return None if row is None or row.revoked is not None else self._access(row)
+            return cached
+        return None if row is None or row.revoked is not None else self._access_of(row)
 
-    def _access(self, row: KeyRow) -> Access:
+    def _access_of(self, row: KeyRow) -> Access:
         return Access(
             key_id=row.key_id,
             default=self._open.default if row.namespace is None else row.namespace,
@@ -174,105 +155,3 @@ class Gate:
             admin=row.admin,
             prefix=row.prefix,
         )
-
-
-def engram_key(headers: Mapping[str, str]) -> str | None:
-    """The key for Engram among `headers` (names in lower case); None if there is none.
-
-    X-Engram-Key, else Authorization: Bearer, else x-api-key; the last two only if the value has a key's form, because
-    they usually hold the key for upstream.
-    """
-    if (own := headers.get(KEY_HEADER)) is not None:
-        return own.strip()
-    scheme, _, token = headers.get("authorization", "").strip().partition(" ")
-    if scheme.lower() == "bearer" and token.strip().startswith(MARK):
-        return token.strip()
-    value = headers.get("x-api-key", "").strip()
-    return value if value.startswith(MARK) else None
-
-
-def is_engram_key(name: str, value: str) -> bool:
-    """Whether a header (`name` in lower case) carries a key for Engram: such a header never goes upstream."""
-    if name in ("authorization", "x-api-key"):
-        # Also where the scheme is missing or another one: a key of ours is nobody else's business.
-        return any(part.startswith(MARK) for part in re.split(r"[\s,]+", value))
-    return name == KEY_HEADER
-
-
-def asked_namespace(headers: Mapping[str, str]) -> str | None:
-    """The namespace that `headers` (names in lower case) ask for; None if they do not."""
-    return text_of(headers, NAMESPACE_HEADER)
-
-
-def text_of(headers: Mapping[str, str], name: str) -> str | None:
-    """The value of a header whose text may be any; None if it is not there.
-
-    Servers hand headers over as Latin-1; what is UTF-8 is read as UTF-8. Raises `ServeError` 400 for a placeholder that
-    the client has not filled in: all its users would share what bears that name.
-    """
-    value = headers.get(name)
-    if value is not None and PLACEHOLDER.search(value):
-        raise bad_request(
-            f"{name} is {value[:80]!r}: the client did not fill that in; let it send a value, or leave the header out",
-            name,
-            "placeholder",
-        )
-    if value is None or value.isascii():
-        return value
-    try:
-        return value.encode("latin-1").decode("utf-8")
-    except UnicodeError:
-        return value
-
-
-def digest_of(key: str) -> bytes:
-    """What is kept of a key. It holds 256 random bits, so one round of SHA-256 is enough."""
-    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
-
-
-class Keys:
-    """Makes, lists and revokes keys."""
-
-    def __init__(self, ledger: ServerDatabase) -> None:
-        self._ledger = ledger
-
-    def create(
-        self,
-        *,
-        name: str | None = None,
-        namespace: str | None = None,
-        prefix: str | None = None,
-        admin: bool = False,
-        read: bool = True,
-        write: bool = True,
-        erase: bool = False,
-    ) -> tuple[str, str]:
-        """Make a key for one namespace, for those that begin with `prefix`, or (`admin`) for all.
-
-        Returns its id and the key itself, which is kept nowhere. Raises `InvalidEngram` if not exactly one of the
-        three is given, a name is outside its limits, or the key could do nothing.
-        """
-        if [namespace is not None, prefix is not None, admin].count(True) != 1:
-            raise InvalidEngram(
-                "a key is for one namespace, for a prefix of namespaces or for an admin: name one of them"
-            )
-        if not (read or write or erase):
-            raise InvalidEngram("a key without read, write and erase could do nothing; give it one of them")
-        for value in (namespace, prefix):
-            if value is not None:
-                check_namespace(value)
-        if name is not None:
-            check_name("name", name)
-        key_id = secrets.token_hex(6)
-        key = f"{MARK}{key_id}_{secrets.token_urlsafe(32)}"
-        self._ledger.add_key(key_id, digest_of(key), name, namespace, prefix, admin, read, write, erase)
-        return key_id, key
-
-    def list(self) -> Sequence[KeyRow]:
-        """All keys, the revoked ones too; the oldest first."""
-        return self._ledger.keys()
-
-    def revoke(self, key_id: str) -> None:
-        """Let a key be valid no longer. Raises `NotFound` if none has this id, or it is revoked already."""
-        if not self._ledger.revoke_key(key_id):
-            raise NotFound(f"no valid key has the id {key_id}; engram keys list shows them")

@@ -1,374 +1,292 @@
-"""Which conversation a request goes on with, and what of it is new.
+"""Matches a request to a stored conversation, and lists which of its messages are new.
 
-Owns how a message is known again: by a keyed hash of it and of all that was said before it, or of the three (or two)
-messages up to it where a client has cut off the beginning. Nothing is written here. Knows nothing of the form of a
-request (`wire`), nor of when its messages are kept (`recorder`).
+Owns the rules. A message is recognised by the chain hash of it and all messages before it; where a client has cut off
+the beginning, by the hash of it and the two messages (or the one message) before. Writes nothing. Knows nothing of the
+format of a request (`wire`) nor of when its messages are written (`recorder`).
 """
 
 from __future__ import annotations
 
-import hmac
 import itertools
-import re
-import secrets
-import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from hashlib import blake2b
 
-from engram.engram import MAX_NAME_BYTES
 from engram.ids import uuid7
-from engram.serve.conversations.log import ACCEPTED, Kind, Node, ServerDatabase, new_id
-from engram.serve.http.errors import ServeError, bad_request
+from engram.serve.conversations.hashes import Fingerprint, Hashes, check_session, new_session
+from engram.serve.conversations.log import ConversationStore, new_node_id
+from engram.serve.conversations.pending import Kind, Node
 from engram.serve.wire.base import ChatMessage
 
-HEADER = "X-Engram-Session"
+FIRST_LOOKUP, LARGEST_LOOKUP = 8, 500
+"""Digests looked up in one query: few at first, because most requests add only one or two messages."""
 
-LONG = 20
-"""Characters that one of two successive messages must be longer than for the two to be known again."""
-
-GENERATED = re.compile(r"(s-[0-9]{8}-[0-9]{6}-[0-9a-f]{4})-([0-9a-f]{8})")
-"""The form of the names that sessions get here; the last part says whose it is."""
-
-FIRST_LOOK, WIDEST_LOOK = 8, 500
-"""Messages looked up at once: few at first, because most requests only add one or two."""
-
-LOOK_BACK = 1_000
-"""Messages before a response that count as being in the model's sight when a request goes on from it."""
-
-_numbers = itertools.count(secrets.randbits(16))
-
-
-@dataclass(frozen=True, slots=True)
-class Fingerprint:
-    """A message as it is compared with others."""
-
-    digest: bytes
-    long: bool
+RESPONSE_CONTEXT = 1_000
+"""Messages before a response that the model is assumed to see if a request continues from the response."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConversationMatch:
-    """A request's place in a conversation."""
+    """The position of a request in a conversation. Indexes are those of the request's messages."""
 
     namespace: str
     session: str
-    new: tuple[int, ...]
-    """The places of the messages that have not been remembered, in order."""
+    new_indexes: tuple[int, ...]
+    """The indexes of the messages that are not stored yet, in order."""
     notes: Mapping[int, tuple[str, ...]]
-    """By the place of a user message: the ids of the notes that were put into it, where that was recorded."""
-    held: frozenset[str]
-    """The ids of the engrams that the request's messages are."""
-    nodes: tuple[Node, ...]
-    """Beside `new`: the node of each."""
-    tip: Node | None
-    """The node of the last message, which the reply follows."""
-    asked: bytes | None
-    """The id of the last user message's node."""
-    opening: bool
-    """Whether it is the first message of a conversation."""
-    named: bool
+    """By the index of a user message: the ids of the notes that were put into it, if that was recorded."""
+    known_engrams: frozenset[str]
+    """The ids of the engrams that the messages of the request, and of the response it continues, were stored as."""
+    new_nodes: tuple[Node, ...]
+    """The node of each message in `new_indexes`."""
+    last_node: Node | None
+    """The node of the last message; the reply follows it."""
+    user_node_id: bytes | None
+    """The id of the node of the last user message."""
+    is_opening: bool
+    """Whether the request is the first message of a conversation."""
+    session_named: bool
     """Whether the caller named the session."""
-    marks: tuple[Fingerprint, ...]
-    """The last two messages."""
+    last_fingerprints: tuple[Fingerprint, ...]
+    """The fingerprints of the last two messages."""
 
 
-class Hashes:
-    """The keyed hashes of one namespace: without the ledger's secret they tell nothing, and match nothing elsewhere."""
-
-    def __init__(self, secret: bytes, namespace: str) -> None:
-        self._key = blake2b(namespace.encode(), key=secret, digest_size=32).digest()
-
-    def _digest(self, kind: bytes, value: bytes) -> bytes:
-        """`kind`: a letter for each sort of thing that is hashed, so that no two sorts have hashes in common."""
-        # hmac lets go of the interpreter's lock each time, which a busy event loop takes milliseconds to give back;
-        # this does so for long texts alone.
-        return blake2b(kind + value, key=self._key, digest_size=16).digest()
-
-    def mark(self, said: ChatMessage) -> Fingerprint:
-        """A message, wherever it stands."""
-        digest = self._digest(b"m", f"{said.role}\n{said.key}".encode("utf-8", "surrogatepass"))
-        return Fingerprint(digest, any(len(piece.text) > LONG for piece in said.pieces))
-
-    def chain(self, before: bytes, mark: Fingerprint) -> bytes:
-        """A message and all that was said before it."""
-        return self._digest(b"c", before + mark.digest)
-
-    def pair(self, marks: Sequence[Fingerprint]) -> bytes | None:
-        """The last two of `marks`, if they say enough to be known by."""
-        if len(marks) < 2 or not (marks[-1].long or marks[-2].long):
-            return None
-        return self._digest(b"2", marks[-2].digest + marks[-1].digest)
-
-    def triple(self, marks: Sequence[Fingerprint]) -> bytes | None:
-        """The last three of `marks`."""
-        if len(marks) < 3:
-            return None
-        return self._digest(b"3", marks[-3].digest + marks[-2].digest + marks[-1].digest)
-
-    def place(self, session: str) -> int:
-        """The number that stands for a session."""
-        return int.from_bytes(self._digest(b"s", session.encode())[:8], signed=True)
-
-    def response(self, id: str) -> bytes:
-        """A response's id."""
-        return self._digest(b"r", id.encode("utf-8", "surrogatepass"))
-
-    def tag(self, name: str) -> str:
-        """What the name of a generated session ends in."""
-        return self._digest(b"t", name.encode())[:4].hex()
-
-
-def find(
-    ledger: ServerDatabase, namespace: str, messages: Sequence[ChatMessage], session: str | None, previous: str | None
+def match_conversation(
+    store: ConversationStore,
+    namespace: str,
+    messages: Sequence[ChatMessage],
+    session: str | None,
+    previous_response_id: str | None,
 ) -> ConversationMatch:
-    """The thread that a request's `messages` belong to, and which of them are new.
+    """Return the conversation that a request's `messages` belong to, and which of them are new.
 
-    session: the one that the caller names, or None. previous: the id of the response that the request goes on from.
-    Raises `ServeError` 400 for a session that cannot be one, or was made for another namespace.
+    session: the name that the caller gives, or None. previous_response_id: the response that the request continues
+    from. Raises `ServeError` 400 for an invalid session name, or a name generated for another namespace.
     """
-    hashes = Hashes(ledger.secret, namespace)
+    hashes = Hashes(store.secret, namespace)
     if session is not None:
         check_session(hashes, session)
-    return Search(ledger, hashes, namespace, messages, session).thread(previous)
+    return Search(store, hashes, namespace, messages, session).match(previous_response_id)
 
 
-def check_session(hashes: Hashes, session: str) -> None:
-    """Raise `ServeError` unless a caller of this namespace may name `session`. Asks nothing of any file."""
-    try:
-        size = len(session.encode())
-    except UnicodeEncodeError:
-        raise bad_request("the session's name holds a lone surrogate; it must be valid Unicode", HEADER) from None
-    if not 1 <= size <= MAX_NAME_BYTES:
-        raise bad_request(f"the session's name is {size:,} bytes of UTF-8; it must be 1 to {MAX_NAME_BYTES}", HEADER)
-    if any(unicodedata.category(character) == "Cc" for character in session):
-        raise bad_request("the session's name holds a control character", HEADER)
-    generated = GENERATED.fullmatch(session)
-    if generated and not hmac.compare_digest(generated[2], hashes.tag(generated[1])):
-        raise ServeError(400, f"there is no session {session} in this namespace", "session_not_found", HEADER)
-
-
-def new_session(hashes: Hashes, at: datetime) -> str:
-    """A name for a new session."""
-    # Counted from a random start: 65,536 in a second are all different.
-    name = f"s-{at:%Y%m%d-%H%M%S}-{next(_numbers) & 0xFFFF:04x}"
-    return f"{name}-{hashes.tag(name)}"
-
-
-def last_user(messages: Sequence[ChatMessage]) -> int | None:
-    """The place of the last message in the user's own words; None if there is none."""
-    places = reversed(range(len(messages)))
-    return next((place for place in places if messages[place].role == "user" and messages[place].text), None)
+def last_user_index(messages: Sequence[ChatMessage]) -> int | None:
+    """Return the index of the last message in the user's words; None if there is none."""
+    indexes = reversed(range(len(messages)))
+    return next((index for index in indexes if messages[index].role == "user" and messages[index].text), None)
 
 
 def next_node(
-    hashes: Hashes, said: ChatMessage, before: Node | None, marks: Sequence[Fingerprint], session: str, place: int
+    hashes: Hashes,
+    message: ChatMessage,
+    parent: Node | None,
+    fingerprints: Sequence[Fingerprint],
+    session: str,
+    session_key: int,
 ) -> Node:
-    """A node for `said`, which follows `before`; `marks`: of it and the two messages before, as far as there are."""
+    """Return a new node for `message`. `fingerprints`: of the message and at most two messages before it."""
     return Node(
-        id=new_id(),
-        parent=None if before is None else before.id,
-        place=place,
+        id=new_node_id(),
+        parent=None if parent is None else parent.id,
+        session_key=session_key,
         session=session,
-        chain=hashes.chain(b"" if before is None else before.chain, marks[-1]),
-        pair=hashes.pair(marks),
-        triple=hashes.triple(marks),
-        engrams=tuple(uuid7() for _ in said.pieces),
+        chain=hashes.chain(b"" if parent is None else parent.chain, fingerprints[-1]),
+        pair=hashes.pair(fingerprints),
+        triple=hashes.triple(fingerprints),
+        engrams=tuple(uuid7() for _ in message.parts),
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The stored part of a request. Turn numbers count the messages without system messages, from 0."""
+
+    last: Node | None = None
+    """The node that the first new message follows; None if nothing is stored."""
+    turns: Mapping[int, Node] | None = None
+    """The nodes of stored turns, by turn number; None for none."""
+    context: Sequence[Node] = ()
+    """Nodes before the request that the model sees, too: those of the response that the request continues."""
+
+
 class Search:
-    """One request, looked for among what was said before."""
+    """The search for one request among the stored conversations of its namespace."""
 
     def __init__(
         self,
-        ledger: ServerDatabase,
+        store: ConversationStore,
         hashes: Hashes,
         namespace: str,
         messages: Sequence[ChatMessage],
         session: str | None,
     ) -> None:
-        self._ledger = ledger
+        self._store = store
         self._hashes = hashes
         self._namespace = namespace
         self._messages = messages
         self._session = session
-        self._named = session is not None
-        self._place = None if session is None else hashes.place(session)
-        # What the system says is no part of a conversation: clients change it from request to request.
-        self._turns = [place for place, said in enumerate(messages) if said.role != "system"]
-        self._marks = [hashes.mark(messages[place]) for place in self._turns]
-        # Read before the file is: what comes into the file meanwhile is then seen in one of them.
-        with ledger.waiting.lock:
-            self._put_in = dict(ledger.waiting.notes)
+        self._session_named = session is not None
+        self._session_key = None if session is None else hashes.session_key(session)
+        # System messages are no part of a conversation: clients change them from request to request.
+        self._turns = [index for index, message in enumerate(messages) if message.role != "system"]
+        self._fingerprints = [hashes.fingerprint(messages[index]) for index in self._turns]
+        # Copied before the file is read: notes that move into the file in between are seen in one of the two.
+        self._pending_notes = store.pending_notes()
 
-    def thread(self, previous: str | None) -> ConversationMatch:
-        """Where the request belongs."""
-        anchor = None if previous is None else self._response(previous)
-        if anchor is not None:
-            self._place, self._session = anchor.place, anchor.session
-        chains = self._chains(b"" if anchor is None else anchor.chain)
-        opening = anchor is None and len(self._turns) == 1 and self._messages[self._turns[0]].role == "user"
-        if opening:
-            node = self._choose(chains[0], opening=True)
-            return self._thread(node, {} if node is None else {0: node}, (), opening=True)
-        at = self._deepest("chain", chains)
-        if anchor is None and (at is None or at < len(self._turns) - 3):
-            found = self._by_windows(-1 if at is None else at)
+    def match(self, previous_response_id: str | None) -> ConversationMatch:
+        """Return the match."""
+        response = None if previous_response_id is None else self._response(previous_response_id)
+        if response is not None:
+            self._session_key, self._session = response.session_key, response.session
+            return self._result(self._after_response(response), is_opening=False)
+        if len(self._turns) == 1 and self._messages[self._turns[0]].role == "user":
+            return self._result(self._opening(), is_opening=True)
+        return self._result(self._continuation(), is_opening=False)
+
+    # The three cases.
+
+    def _opening(self) -> Found:
+        """Find a request of one user message.
+
+        It matches an equal opening only if that has no reply and none is streaming: else it opens a new conversation.
+        """
+        node = self._store.latest_leaf(self._chains(b"")[0], self._session_key, skip_in_flight=True)
+        return Found() if node is None else Found(node, {0: node})
+
+    def _after_response(self, response: Node) -> Found:
+        """Find a request that continues from a response."""
+        chains = self._chains(response.chain)
+        turn = self._deepest("chain", chains)
+        node = response if turn is None else self._node_with_chain(chains[turn]) or response
+        return self._found_at(node, turn, RESPONSE_CONTEXT)
+
+    def _continuation(self) -> Found:
+        """Find a request that repeats a conversation from its beginning, or from somewhere in it."""
+        chains = self._chains(b"")
+        turn = self._deepest("chain", chains)
+        # A request usually adds one or two turns: windows are searched only if more turns are unknown.
+        if turn is None or turn < len(self._turns) - 3:
+            found = self._by_windows(turn)
             if found is not None:
-                return self._thread(*found, (), opening=False)
-        node = anchor if at is None else self._choose(chains[at], opening=False) or anchor
-        seen_before = 0 if anchor is None else LOOK_BACK
-        path = [] if node is None else self._path(node, (-1 if at is None else at) + 1 + seen_before)
-        aligned = {} if at is None else {at - back: one for back, one in enumerate(path[: at + 1])}
-        # What a response goes on from is in the model's sight, too.
-        return self._thread(node, aligned, path[len(aligned) :], opening=False)
+                return found
+        node = None if turn is None else self._node_with_chain(chains[turn])
+        return Found() if node is None else self._found_at(node, turn, 0)
 
-    def _response(self, previous: str) -> Node | None:
-        """The reply that the request goes on from, unless that belongs to another session than the one named."""
-        id = self._hashes.response(previous)
-        with self._ledger.waiting.lock:
-            node = self._ledger.waiting.responses.get(id)
-        if node is None:
-            node = self._ledger.response(id)
-        return node if node is not None and self._place in (None, node.place) else None
+    def _found_at(self, node: Node, turn: int | None, context: int) -> Found:
+        """Return the stored part up to `node`, the node of `turn`; None for a node before the first turn.
+
+        context: how many nodes before the first turn the model sees, too.
+        """
+        count = 0 if turn is None else turn + 1
+        path = self._store.path_to(node, count + context) if count + context else []
+        return Found(node, {count - 1 - back: one for back, one in enumerate(path[:count])}, path[count:])
+
+    # Lookups.
+
+    def _response(self, previous_response_id: str) -> Node | None:
+        """Return the node of a response; None if it is unknown, or belongs to another session than the named one."""
+        node = self._store.by_response(self._hashes.response(previous_response_id))
+        return node if node is not None and self._session_key in (None, node.session_key) else None
 
     def _chains(self, start: bytes) -> list[bytes]:
-        chains = []
-        for mark in self._marks:
-            start = self._hashes.chain(start, mark)
-            chains.append(start)
-        return chains
+        """Return the chain hash of each turn. `start`: the chain of the messages before the first."""
+        return list(itertools.accumulate(self._fingerprints, self._hashes.chain, initial=start))[1:]
 
     def _deepest(self, kind: Kind, digests: Sequence[bytes | None]) -> int | None:
-        """The last of `digests` that a node has."""
-        waiting, end, size = self._ledger.waiting, len(digests), FIRST_LOOK
+        """Return the largest index into `digests` whose digest a node has as its `kind`."""
+        end, size = len(digests), FIRST_LOOKUP
         while end > 0:
             start = max(0, end - size)
-            asked = {digest for digest in digests[start:end] if digest is not None}
-            # First what waits, then the file: what goes from one to the other meanwhile is seen in one of them.
-            with waiting.lock:
-                known = {digest for digest in asked if waiting.has(digest, self._place)}
-            known |= self._ledger.present(kind, asked - known, self._place)
-            for at in range(end - 1, start - 1, -1):
-                if digests[at] in known:
-                    return at
-            end, size = start, min(size * 4, WIDEST_LOOK)
+            wanted = {digest for digest in digests[start:end] if digest is not None}
+            known = self._store.known_digests(kind, wanted, self._session_key)
+            for index in range(end - 1, start - 1, -1):
+                if digests[index] in known:
+                    return index
+            end, size = start, min(size * 4, LARGEST_LOOKUP)
         return None
 
-    def _choose(self, chain: bytes, *, opening: bool) -> Node | None:
-        """Of the nodes with a chain: the newest that nothing follows, else the newest.
+    def _node_with_chain(self, chain: bytes) -> Node | None:
+        """Return the newest node with a chain that no node follows, else the newest."""
+        leaf = self._store.latest_leaf(chain, self._session_key, skip_in_flight=False)
+        return leaf if leaf is not None else self._store.latest("chain", chain, self._session_key)
 
-        An opening only goes on with one that has no reply, and gets none at this moment.
+    def _by_windows(self, chain_turn: int | None) -> Found | None:
+        """Find a request whose beginning was cut off, by the last three (or two) turns that are stored.
+
+        chain_turn: the last turn found by its chain; None for none. A window that lies further back is ignored. If a
+        chain was found, a window counts only if the turns that agree with it reach back to the first turn.
         """
-        waiting = self._ledger.waiting
-        with waiting.lock:
-            here = waiting.having(chain, self._place)
-            taken = set(waiting.children)
-            if opening:
-                taken |= set(waiting.in_flight.keys())
-        leaf = next((node for node in here if node.id not in taken), None)
-        kept = self._ledger.newest_leaf(chain, self._place, lambda id: id not in taken)
-        found = newer(leaf, kept)
-        if found is not None or opening:
-            return found
-        return self._newest("chain", chain)
-
-    def _by_windows(self, known: int) -> tuple[Node, dict[int, Node]] | None:
-        """The node of the last message that is known by what stands around it, and those of the messages before it.
-
-        `known`: the last message that is known by all before it, -1 for none. A stretch that begins elsewhere only
-        counts against that if it reaches back to the request's first message.
-        """
-        kinds: tuple[tuple[Kind, int], ...] = (("triple", 3), ("pair", 2))
-        for kind, size in kinds:
-            windows = [
-                self._window(kind, self._marks[max(0, at + 1 - size) : at + 1]) for at in range(len(self._marks))
-            ]
-            at = self._deepest(kind, windows)
-            if at is None or at <= known:
+        kinds: tuple[tuple[Kind, int, Callable[[Sequence[Fingerprint]], bytes | None]], ...] = (
+            ("triple", 3, self._hashes.triple),
+            ("pair", 2, self._hashes.pair),
+        )
+        for kind, size, digest in kinds:
+            windows = [digest(self._fingerprints[max(0, end - size) : end]) for end in range(1, len(self._turns) + 1)]
+            turn = self._deepest(kind, windows)
+            if turn is None or (chain_turn is not None and turn <= chain_turn):
                 continue
-            node = self._newest(kind, windows[at])
+            window = windows[turn]
+            node = None if window is None else self._store.latest(kind, window, self._session_key)
             if node is None:
                 continue
-            path = self._path(node, at + 1)
-            # Each window that agrees shows that all messages in it do.
-            pairs = zip(range(at, -1, -1), path, strict=False)
-            agree = (windows[place] is not None and windows[place] == getattr(one, kind) for place, one in pairs)
-            count = sum(1 for _ in itertools.takewhile(bool, agree)) + size - 1
-            aligned = {at - back: one for back, one in enumerate(path[:count])}
-            if known < 0 or 0 in aligned:
-                return node, aligned
+            path = self._store.path_to(node, turn + 1)
+            count = agreeing(windows[turn::-1], (getattr(one, kind) for one in path)) + size - 1
+            turns = {turn - back: one for back, one in enumerate(path[:count])}
+            if chain_turn is None or 0 in turns:
+                return Found(node, turns)
         return None
 
-    def _window(self, kind: Kind, marks: Sequence[Fingerprint]) -> bytes | None:
-        return self._hashes.triple(marks) if kind == "triple" else self._hashes.pair(marks)
+    # The result.
 
-    def _newest(self, kind: Kind, digest: bytes | None) -> Node | None:
-        if digest is None:
-            return None
-        with self._ledger.waiting.lock:
-            here = self._ledger.waiting.having(digest, self._place)
-        return newer(here[0] if here else None, self._ledger.newest(kind, digest, self._place))
-
-    def _path(self, node: Node, most: int) -> list[Node]:
-        """A node and those before it, the last one first; `most` at most."""
-        waiting = self._ledger.waiting
-        with waiting.lock:
-            path, rest = waiting.path_to(node.id, most)
-        if rest is not None and len(path) < most:
-            path += self._ledger.path_to(rest, most - len(path))
-        return path
-
-    def _thread(
-        self, node: Node | None, aligned: Mapping[int, Node], before: Sequence[Node], *, opening: bool
-    ) -> ConversationMatch:
-        """The thread that goes on from `node`; `aligned`: the nodes of turns; `before`: others that the model sees."""
-        session = node.session if node is not None else self._session
+    def _result(self, found: Found, *, is_opening: bool) -> ConversationMatch:
+        """Return the match, with a new node for each turn after the stored ones."""
+        session = found.last.session if found.last is not None else self._session
         if session is None:
             session = new_session(self._hashes, datetime.now(UTC))
-        place = self._hashes.place(session)
-        nodes = dict(aligned)
-        new = [at for at in sorted(aligned) if self._is_unfinished(aligned[at])]
-        last = node
-        for at in range(max(aligned, default=-1) + 1, len(self._turns)):
-            said, marks = self._messages[self._turns[at]], self._marks[max(0, at - 2) : at + 1]
-            last = nodes[at] = next_node(self._hashes, said, last, marks, session, place)
-            new.append(at)
-        asked = last_user(self._messages)
-        by_message = {self._turns[at]: one for at, one in nodes.items()}
+        stored = found.turns or {}
+        nodes = dict(stored)
+        new = [turn for turn in sorted(stored) if self._store.was_interrupted(stored[turn])]
+        last = found.last
+        for turn, node in self._new_nodes(last, max(stored, default=-1) + 1, session):
+            last = nodes[turn] = node
+            new.append(turn)
+        user_index = last_user_index(self._messages)
+        by_index = {self._turns[turn]: node for turn, node in nodes.items()}
         return ConversationMatch(
             namespace=self._namespace,
             session=session,
-            new=tuple(self._turns[at] for at in new),
-            notes=self._notes(by_message),
-            held=frozenset(id for one in (*aligned.values(), *before) for id in one.engrams),
-            nodes=tuple(nodes[at] for at in new),
-            tip=last,
-            asked=by_message[asked].id if asked in by_message else None,
-            opening=opening,
-            named=self._named,
-            marks=tuple(self._marks[-2:]),
+            new_indexes=tuple(self._turns[turn] for turn in new),
+            notes=self._notes(by_index),
+            known_engrams=frozenset(id for node in (*stored.values(), *found.context) for id in node.engrams),
+            new_nodes=tuple(nodes[turn] for turn in new),
+            last_node=last,
+            user_node_id=by_index[user_index].id if user_index in by_index else None,
+            is_opening=is_opening,
+            session_named=self._session_named,
+            last_fingerprints=tuple(self._fingerprints[-2:]),
         )
 
-    def _is_unfinished(self, node: Node) -> bool:
-        """Whether a node was accepted, but its engrams were not written: the server was stopped in between."""
-        return node.kept and node.state == ACCEPTED and node.id not in self._ledger.waiting.nodes
+    def _new_nodes(self, parent: Node | None, first: int, session: str) -> Iterator[tuple[int, Node]]:
+        """Yield the turns from `first` on with a new node for each."""
+        session_key = self._hashes.session_key(session)
+        for turn in range(first, len(self._turns)):
+            fingerprints = self._fingerprints[max(0, turn - 2) : turn + 1]
+            message = self._messages[self._turns[turn]]
+            parent = next_node(self._hashes, message, parent, fingerprints, session, session_key)
+            yield turn, parent
 
     def _notes(self, nodes: Mapping[int, Node]) -> dict[int, tuple[str, ...]]:
+        """Return the recorded notes of user messages, by index."""
         notes: dict[int, tuple[str, ...]] = {}
-        for place, node in nodes.items():
-            if self._messages[place].role != "user":
+        for index, node in nodes.items():
+            if self._messages[index].role != "user":
                 continue
-            put_in = self._put_in.get(node.id) if node.notes is None else node.notes
-            if put_in is not None:
-                notes[place] = put_in
+            recorded = self._pending_notes.get(node.id) if node.notes is None else node.notes
+            if recorded is not None:
+                notes[index] = recorded
         return notes
 
 
-def newer(one: Node | None, other: Node | None) -> Node | None:
-    """The later of two nodes."""
-    if one is None or other is None:
-        return other if one is None else one
-    return one if one.id >= other.id else other
+def agreeing(windows: Sequence[bytes | None], stored: Iterator[bytes | None]) -> int:
+    """Return how many leading windows equal the stored ones; None agrees with nothing."""
+    pairs = zip(windows, stored, strict=False)
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] is not None and pair[0] == pair[1], pairs))

@@ -1,6 +1,6 @@
-"""What the server refuses, and how it says so.
+"""The error that becomes an HTTP response.
 
-Owns the one error that becomes an answer. Each API has a form of its own for it: `wire` and `rest` know those.
+Owns its status, code and message. Each API formats it in its own way: see `wire` and `rest`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from engram.errors import EngramError
 
 
 class ServeError(EngramError):
-    """A request that is answered with an error: `status` by HTTP, `code` for programs, the message for people."""
+    """Ends a request with an error response: `status` for HTTP, `code` for programs, `message` for people."""
 
     def __init__(self, status: int, message: str, code: str, param: str | None = None) -> None:
         super().__init__(message)
@@ -20,5 +20,5 @@ class ServeError(EngramError):
 
 
 def bad_request(message: str, param: str | None = None, code: str = "invalid_request") -> ServeError:
-    """A request that cannot be understood: 400."""
+    """Return the error for a request that cannot be understood: 400."""
     return ServeError(400, message, code, param)

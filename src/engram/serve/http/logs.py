@@ -1,6 +1,6 @@
 """The server's log: one JSON object a line, on stderr.
 
-Owns the form. What was said is never in it unless `Settings.log_text` asks for it: callers put text in `text` only.
+Owns the format. Text of messages appears only if `Settings.log_text` is on; callers pass such text as `text` only.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ TEXT = "text"
 
 
 class JsonLines(logging.Formatter):
-    """A record as a line of JSON: time, level, logger, message, and the fields of `log`."""
+    """Formats a record as a line of JSON: time, level, logger, message, and the fields given to `log`."""
 
     def __init__(self, *, with_text: bool) -> None:
         super().__init__()
         self._with_text = with_text
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line."""
+        """Return one line."""
         line: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -39,22 +39,22 @@ class JsonLines(logging.Formatter):
 
 
 def log(logger: logging.Logger, level: int, message: str, **fields: object) -> None:
-    """Log `message` with fields of its own; `text` is what was said, and left out unless the server may log it."""
+    """Log `message` with `fields`. The field `text` holds message text and is dropped unless text may be logged."""
     logger.log(level, message, extra={FIELDS: fields})
 
 
 def set_up(*, with_text: bool, stream: TextIO | None = None) -> None:
-    """Send everything that is logged in this process to `stream` (stderr) as lines of JSON."""
+    """Send all log records of this process to `stream` (default: stderr) as lines of JSON."""
     handler = logging.StreamHandler(sys.stderr if stream is None else stream)
     handler.setFormatter(JsonLines(with_text=with_text))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
-    # One line a request is this server's own to write, and so are its beginning and its end.
+    # The server itself logs one line a request, and its start and end.
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "aiohttp", "mcp"):
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
         logger.setLevel(logging.WARNING)
-    # What clients send that is no HTTP is answered; uvicorn would also tell each time what to install for websockets.
+    # Malformed HTTP gets a response, so it needs no log line; uvicorn would also advise to install a websocket package.
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)

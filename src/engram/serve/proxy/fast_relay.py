@@ -1,7 +1,9 @@
-"""The body of an event stream as it comes off its connection: handed on at once, with no task to wake for each piece.
+"""The fast way to read an event stream from upstream: bytes go from the socket to a sink, with no task to wake.
 
-aiohttp connects, sends, and reads the head of every answer. Of a stream that comes in chunks it gets no more than that
-and, when it has ended, its end; of any other answer it gets everything. Knows nothing of what bodies say.
+Replaces aiohttp's protocol on the socket while a chunked SSE body arrives, and forwards the body directly. aiohttp
+still connects, sends, and parses the head of every response; of a stream it sees only the head and, at the end, an
+empty body. aiohttp receives every other response unchanged. Knows nothing of what bodies contain. Uses internals of
+aiohttp; `engram.serve.relay` checks them at start.
 """
 
 from __future__ import annotations
@@ -10,62 +12,41 @@ import asyncio
 import math
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import httptools
 
+from engram.serve.http.outlet import Sink
+
 if TYPE_CHECKING:
     from aiohttp.client_proto import ResponseHandler
 
-MOST_HEAD = 64 << 10
-"""Bytes of a head after which aiohttp is left alone with it: it refuses what is too large."""
+MAX_HEAD = 64 << 10
+"""Bytes of a head beyond which the interceptor gives up; aiohttp then refuses the head as too large."""
 
 _END = re.compile(rb"\n\r?\n")
 _INFORMATIONAL = re.compile(rb"HTTP/\d\.\d 1(?!01)\d\d")
 _STREAM = re.compile(rb"^content-type:[ \t]*text/event-stream", re.IGNORECASE | re.MULTILINE)
 _CHUNKED = re.compile(rb"^transfer-encoding:[ \t]*chunked[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
-_PACKED = re.compile(rb"^content-encoding:[ \t]*(?!identity)\S", re.IGNORECASE | re.MULTILINE)
+_ENCODED = re.compile(rb"^content-encoding:[ \t]*(?!identity)\S", re.IGNORECASE | re.MULTILINE)
 
 CHUNKED_HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n"
-"""For a parser that is to read what follows such a head, and nothing behind that."""
-NO_CHUNKS = b"0\r\n\r\n"
-"""For aiohttp in the place of a body that was taken: its connection can be used again."""
+"""Prepares a parser to read a chunked body and nothing after it."""
+EMPTY_BODY = b"0\r\n\r\n"
+"""Replaces the body for aiohttp, so that aiohttp returns the connection to its pool."""
 
 
 def is_stream(head: bytes | bytearray) -> bool:
-    """Whether what follows a head can be taken: events, in chunks, not packed."""
-    return bool(_STREAM.search(head) and _CHUNKED.search(head) and not _PACKED.search(head))
+    """Return whether the body after `head` can be intercepted: server-sent events, chunked, not compressed."""
+    return bool(_STREAM.search(head) and _CHUNKED.search(head) and not _ENCODED.search(head))
 
 
-class Flow(Protocol):
-    """What comes, and can be made to wait."""
-
-    def pause(self) -> None:
-        """Let nothing come."""
-
-    def go_on(self) -> None:
-        """Let it come again."""
-
-
-class Sink(Protocol):
-    """Where the pieces of an answer go."""
-
-    def put(self, piece: bytes) -> None:
-        """Take a piece."""
-
-    async def room(self) -> None:
-        """Wait until there is room for more."""
-
-    def attach(self, flow: Flow | None) -> None:
-        """Tell `flow` whenever there is no room, and when there is again; None: nobody any more."""
-
-
-class Connector(aiohttp.TCPConnector):
-    """A connector whose connections have a tap."""
+class InterceptingConnector(aiohttp.TCPConnector):
+    """Installs a `StreamInterceptor` on every connection that it hands out."""
 
     async def connect(self, *args: Any, **options: Any) -> aiohttp.connector.Connection:
-        """A connection, from the pool or new, on which nothing has been asked yet."""
+        """Return a pooled or new connection that waits for its next request."""
         connection = await super().connect(*args, **options)
         handler, transport = connection.protocol, connection.transport
         if handler is not None and transport is not None:
@@ -74,51 +55,51 @@ class Connector(aiohttp.TCPConnector):
 
 
 class ForwardingProtocol(asyncio.Protocol):
-    """Stands between a connection and aiohttp, which learns all but what comes."""
+    """Stands between a transport and aiohttp's protocol; forwards every event except received data."""
 
     def __init__(self, handler: ResponseHandler, transport: asyncio.Transport) -> None:
         self._handler = handler
         self._transport = transport
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It is not there any more."""
+        """Forward the loss of the connection."""
         self._handler.connection_lost(exc)
 
     def eof_received(self) -> None:
-        """Nothing more will come."""
+        """Forward the end of input."""
         self._handler.eof_received()
 
     def pause_writing(self) -> None:
-        """What is asked goes out more slowly than it is written."""
+        """Forward back-pressure on the request."""
         self._handler.pause_writing()
 
     def resume_writing(self) -> None:
-        """It has gone out."""
+        """Forward the end of back-pressure."""
         self._handler.resume_writing()
 
-    def step_aside(self) -> None:
-        """Let aiohttp have the connection to itself."""
+    def restore(self) -> None:
+        """Give the transport back to aiohttp's protocol."""
         self._transport.set_protocol(self._handler)
 
 
 class StreamInterceptor(ForwardingProtocol):
-    """Lets the head of an answer through, and what follows it unless that is a stream."""
+    """Forwards the head of a response to aiohttp, and holds the body if it is a stream."""
 
     def __init__(self, handler: ResponseHandler, transport: asyncio.Transport) -> None:
         super().__init__(handler, transport)
         self._head = bytearray()
         self._held: bytearray | None = None
-        """What has come of a stream's body."""
+        """What arrived of a stream's body; None while no stream was recognised."""
 
     @staticmethod
-    def of(response: aiohttp.ClientResponse) -> StreamInterceptor | None:
-        """The tap that holds the body of an answer; None if aiohttp has it."""
+    def holding(response: aiohttp.ClientResponse) -> StreamInterceptor | None:
+        """Return the interceptor that holds the body of `response`; None if aiohttp has the body."""
         transport = None if response.connection is None else response.connection.transport
-        tap = None if transport is None else transport.get_protocol()
-        return tap if isinstance(tap, StreamInterceptor) and tap._held is not None else None
+        protocol = None if transport is None else transport.get_protocol()
+        return protocol if isinstance(protocol, StreamInterceptor) and protocol._held is not None else None
 
     def data_received(self, data: bytes) -> None:
-        """A piece of the head, or of what is held."""
+        """Forward a part of the head, or hold a part of the body."""
         if self._held is not None:
             self._held += data
             return
@@ -126,8 +107,8 @@ class StreamInterceptor(ForwardingProtocol):
         self._head += data
         end = _END.search(self._head, max(0, before - 2))
         if end is None:
-            if len(self._head) > MOST_HEAD:
-                self.step_aside()
+            if len(self._head) > MAX_HEAD:
+                self.restore()
             self._handler.data_received(data)
             return
         head, rest = data[: end.end() - before], data[end.end() - before :]
@@ -141,128 +122,128 @@ class StreamInterceptor(ForwardingProtocol):
             self._held = bytearray(rest)
             self._handler.data_received(head)
         else:
-            self.step_aside()
+            self.restore()
             self._handler.data_received(data)
 
-    async def pour(self, sink: Sink, watch: IdleTimer) -> None:
-        """Give all of the body to `sink` as it comes; `watch` sees whether it does. Raises ConnectionError if not."""
+    async def stream_to(self, sink: Sink, timer: IdleTimer) -> None:
+        """Write the whole body to `sink` as it arrives. Raises `ConnectionError` if it breaks off."""
         held, self._held = self._held, None
-        body = ChunkedBodyReader(self._handler, self._transport, sink, watch)
-        self._transport.set_protocol(body)
-        sink.attach(body)
+        reader = ChunkedBodyReader(self._handler, self._transport, sink, timer)
+        self._transport.set_protocol(reader)
+        sink.attach(reader)
         try:
             if held:
-                body.data_received(bytes(held))
-            if self._transport.is_closing() and not body.done.done():
+                reader.data_received(bytes(held))
+            if self._transport.is_closing() and not reader.done.done():
                 raise ConnectionError("the connection was closed before its end")
-            await body.done
+            await reader.done
         finally:
             sink.attach(None)
 
 
 class ChunkedBodyReader(ForwardingProtocol):
-    """The body of a stream, taken out of its chunks as it comes."""
+    """Parses a chunked body and writes its content to a sink. A `Source`: the sink may pause it."""
 
-    def __init__(self, handler: ResponseHandler, transport: asyncio.Transport, sink: Sink, watch: IdleTimer) -> None:
+    def __init__(self, handler: ResponseHandler, transport: asyncio.Transport, sink: Sink, timer: IdleTimer) -> None:
         super().__init__(handler, transport)
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._watch = watch
-        self.on_body = sink.put
+        self._timer = timer
+        self.on_body = sink.write
         """Called by the parser."""
         self._paused = False
-        self._over = False
+        self._complete = False
         self._parser = httptools.HttpResponseParser(self)
-        # As much as aiohttp bears with.
+        # As lenient as aiohttp's own parser.
         self._parser.set_dangerous_leniencies(
             lenient_headers=True, lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
         )
         self._parser.feed_data(CHUNKED_HEAD)
 
     def pause(self) -> None:
-        """Let nothing come."""
-        if not self._paused and not self._over and not self._transport.is_closing():
+        """Stop reading from the socket."""
+        if not self._paused and not self._complete and not self._transport.is_closing():
             self._paused = True
             self._transport.pause_reading()
-            self._watch.pause()
+            self._timer.pause()
 
-    def go_on(self) -> None:
-        """Let it come again."""
+    def resume(self) -> None:
+        """Continue reading from the socket."""
         if self._paused and not self._transport.is_closing():
             self._paused = False
             self._transport.resume_reading()
-            self._watch.go_on()
+            self._timer.restart()
 
     def on_message_complete(self) -> None:
         """Called by the parser."""
-        self._over = True
+        self._complete = True
 
     def data_received(self, data: bytes) -> None:
-        """A piece, or several."""
+        """Parse one or more chunks, or parts of a chunk."""
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserCallbackError:
-            # A fault of ours: the event loop logs it and closes the connection.
+            # A bug on our side: the event loop logs it and closes the connection.
             raise
         except httptools.HttpParserError as error:
-            if not self._over:
+            if not self._complete:
                 self._fail(f"its chunks cannot be read: {error}")
-            # What nobody has asked for would pass for the answer to what is asked next.
+            # Data after the body would be taken for the response to the next request.
             self._transport.close()
-        if self._over:
-            self._end()
+        if self._complete:
+            self._finish()
         elif not self._paused:
-            self._watch.go_on()
+            self._timer.restart()
 
-    def _end(self) -> None:
-        # It knows this object, too: the two would stay until the collector comes.
+    def _finish(self) -> None:
+        # The parser refers back to this object; break the cycle instead of waiting for the garbage collector.
         del self._parser
-        self.go_on()
+        self.resume()
         if not self._transport.is_closing():
-            self.step_aside()
-            self._handler.data_received(NO_CHUNKS)
+            self.restore()
+            self._handler.data_received(EMPTY_BODY)
         if not self.done.done():
             self.done.set_result(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It breaks off."""
+        """Forward the loss of the connection, and fail unless the body is complete."""
         super().connection_lost(exc)
         self._fail(str(exc or "the connection was closed before its end"))
 
-    def _fail(self, why: str) -> None:
+    def _fail(self, reason: str) -> None:
         if not self.done.done():
-            self.done.set_exception(ConnectionError(why))
+            self.done.set_exception(ConnectionError(reason))
 
 
 class IdleTimer:
-    """Sees to it that nobody waits for longer than so many seconds; one timer for many waits."""
+    """Calls back once if nothing restarts or pauses it for a number of seconds; one event-loop timer for many waits."""
 
-    def __init__(self, seconds: float, too_late: Callable[[], None]) -> None:
-        """Begin to wait. `too_late` is called once, if it comes to that."""
+    def __init__(self, seconds: float, on_expired: Callable[[], None]) -> None:
+        """Start waiting."""
         loop = asyncio.get_running_loop()
         self.now = loop.time
         self.since = self.now()
-        """Since when somebody waits, by `now`; infinite while nobody does."""
-        self.over = False
+        """When the current wait began, by `now`; infinite while paused."""
+        self.expired = False
         self._seconds = seconds
-        self._too_late = too_late
-        self._timer = loop.call_later(seconds, self._look)
+        self._on_expired = on_expired
+        self._timer = loop.call_later(seconds, self._check)
 
     def pause(self) -> None:
-        """Nobody waits for a while."""
+        """Stop waiting until `restart`."""
         self.since = math.inf
 
-    def go_on(self) -> None:
-        """Somebody waits, from now on."""
+    def restart(self) -> None:
+        """Start a new wait now."""
         self.since = self.now()
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         left = self.since + self._seconds - self.now()
         if left > 0:
-            self._timer = asyncio.get_running_loop().call_later(min(left, self._seconds), self._look)
+            self._timer = asyncio.get_running_loop().call_later(min(left, self._seconds), self._check)
         else:
-            self.over = True
-            self._too_late()
+            self.expired = True
+            self._on_expired()
 
-    def end(self) -> None:
-        """Nobody will wait any more."""
+    def close(self) -> None:
+        """Cancel the timer."""
         self._timer.cancel()

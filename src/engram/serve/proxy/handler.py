@@ -1,7 +1,8 @@
-"""The way of one request to a model: recall on the way in, remember on the way out, and nothing in between changed.
+"""The proxy: recall on the way to the model, remember on the way back, and forward everything else unchanged.
 
-Owns the order of the steps and what happens when memory fails: the request goes on without it. Knows nothing of how
-each API's bodies look (`wire`), nor of how notes are found (`recaller`) or kept (`recorder`).
+Owns the order of the steps of one request, and the rule that the request proceeds without memory if memory fails. Knows
+nothing of the format of bodies (`wire`), of how notes are chosen (`recall_request`) or stored (`recorder`), nor of how
+chunks reach the client (`reply`).
 """
 
 from __future__ import annotations
@@ -10,68 +11,73 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
+from urllib.parse import quote
 
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from engram.errors import EngramError
 from engram.notes.injection import without_notes
 from engram.notes.wording import SMALL
-from engram.serve.auth.access import PLACEHOLDER, SESSION_HEADER, Access, asked_namespace, text_of
+from engram.serve.auth.access import Access
+from engram.serve.auth.headers import PLACEHOLDER, SESSION_HEADER, header_text, requested_namespace
 from engram.serve.conversations import matching
+from engram.serve.conversations.jobs import WriteTicket
 from engram.serve.conversations.matching import ConversationMatch
-from engram.serve.conversations.recorder import WriteTicket
 from engram.serve.http.errors import ServeError, bad_request
-from engram.serve.http.limits import OUTLET, Outlet, form_of
+from engram.serve.http.limits import local_path
 from engram.serve.http.logs import log
-from engram.serve.proxy.recall_request import NO_NOTES, Notes, asked
+from engram.serve.proxy.recall_request import NO_NOTES, Notes, build_recall_request
 from engram.serve.proxy.recall_worker import RecallProcess
-from engram.serve.proxy.upstream import Answer, Upstream
+from engram.serve.proxy.reply import (
+    ClientDisconnected,
+    HoldEndUntilStored,
+    RequestBody,
+    ResponseSender,
+    outlet_of,
+    relay,
+    unless_disconnected,
+)
+from engram.serve.proxy.upstream import Upstream, UpstreamResponse
 from engram.serve.services import Services
-from engram.serve.wire.anthropic_messages import MESSAGES
-from engram.serve.wire.base import ChatMessage, Collector, Request, Wire
-from engram.serve.wire.openai_chat import CHAT
-from engram.serve.wire.openai_responses import RESPONSES
-from engram.serve.wire.sse import EVENT_STREAM
+from engram.serve.wire.base import ChatMessage, Collector, Request
+from engram.serve.wire.collector import EVENT_STREAM
+from engram.serve.wire.table import CHAT, Wire, error_wire, wire_at
 from engram.text.markup import one_line
 
 logger = logging.getLogger("engram.serve")
 
 T = TypeVar("T")
 
-WIRES: dict[str, Wire] = {
-    "/v1/chat/completions": CHAT,
-    "/v1/messages": MESSAGES,
-    "/v1/responses": RESPONSES,
-}
 MODES = {"": (True, True), "off": (False, False), "read": (True, False), "write": (False, True)}
-"""What `X-Engram` allows: to read, to write."""
+"""Values of `X-Engram`: whether the request may read memory, and whether it may write."""
 
 TASK_HEADER = "x-engram-task"
-"""Names what a front end asks in the background, as for a title: that is no conversation. Empty where it is one."""
+"""Names a front end's background request, such as one for a title. Empty or missing for a conversation."""
 
 SOURCE = "serve"
-"""What remembered turns of a conversation name as their source."""
+"""The `source` of engrams that come from conversations."""
 
 LARGE_BODY = 64 << 10
-"""Bytes from which on a body, or an answer, is read in a thread: the event loop must not wait for it."""
+"""Bodies of more bytes are parsed in a thread, so that the event loop stays responsive."""
 
 TOO_MANY_MESSAGES = 10_000
-"""A request with so many is refused: no model reads them, and each would be looked up."""
+"""Requests with this many messages are refused: no model reads them, and each message would be looked up."""
 
-SLOW, CAREFUL = 0.025, 5.0
-"""Where finding a thread took this long, it is done in another for so many seconds: the event loop must not wait."""
+SLOW_MATCH, THREAD_SECONDS = 0.025, 5.0
+"""If matching a conversation took longer than the first, matching runs in a thread for the next so many seconds."""
 
-RETRIES = 8
-"""How often the thread of a request is looked for again, in the background, when the ledger could not be asked."""
+MATCH_RETRIES = 8
+"""Number of background attempts to match a conversation when the server database could not be read."""
 
 
 @dataclass(slots=True)
 class ProxyRequest:
-    """One request, and what memory does for it."""
+    """One request with memory: what it asked for, and what memory did for it so far."""
 
     wire: Wire
     request: Request
@@ -79,32 +85,32 @@ class ProxyRequest:
     session: str | None
     reads: bool
     writes: bool
-    at: datetime = field(default_factory=lambda: datetime.now(UTC))
-    thread: ConversationMatch | None = None
+    received_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    conversation: ConversationMatch | None = None
     notes: Notes = NO_NOTES
-    looked_up: bool = False
-    """Whether notes were looked for in time, found or not."""
-    milliseconds: float = 0.0
-    """What memory took before the request went on."""
+    recall_finished: bool = False
+    """Whether recall finished in time, with or without notes."""
+    memory_ms: float = 0.0
+    """Milliseconds that memory took before the request was forwarded."""
     error: str | None = None
-    """What went wrong with memory."""
-    writing: WriteTicket | None = None
-    later: asyncio.Task[WriteTicket | None] | None = None
-    """Where the thread was not found in time: the task that goes on with that."""
+    """Why memory failed."""
+    ticket: WriteTicket | None = None
+    late_ticket: asyncio.Task[WriteTicket | None] | None = None
+    """Set instead of `ticket` if the conversation was not matched in time: the task that continues."""
 
     def headers(self) -> list[tuple[str, str]]:
-        """What memory did, as the headers of the answer."""
-        found = [("x-engram-ms", f"{self.milliseconds:.1f}")]
+        """Return the response headers that say what memory did."""
+        headers = [("x-engram-ms", f"{self.memory_ms:.1f}")]
         if self.reads:
-            found.append(("x-engram-recalled", ",".join(self.notes.recalled)))
-        if self.thread is not None:
-            # In UTF-8, as it came.
-            found.append(("x-engram-session", self.thread.session.encode().decode("latin-1")))
-        if self.writing is not None:
-            found.append(("x-engram-receipt", self.writing.receipt))
+            headers.append(("x-engram-recalled", ",".join(self.notes.recalled)))
+        if self.conversation is not None:
+            # Sent as UTF-8, as the client sent it.
+            headers.append(("x-engram-session", self.conversation.session.encode().decode("latin-1")))
+        if self.ticket is not None:
+            headers.append(("x-engram-receipt", self.ticket.receipt_id))
         if self.error is not None:
-            found.append(("x-engram-error", self.error))
-        return found
+            headers.append(("x-engram-error", self.error))
+        return headers
 
 
 class Proxy:
@@ -115,474 +121,382 @@ class Proxy:
         self._upstream = upstream
         self._recalls = recalls
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._careful_until = 0.0
+        self._match_in_thread_until = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        begun = time.perf_counter()
-        wire = WIRES.get(scope["path"]) if scope["method"] == "POST" else None
-        sender = ResponseSender(send, scope["extensions"][OUTLET]["self"])
+        begun, path = time.perf_counter(), local_path(scope)
+        wire = wire_at(path) if scope["method"] == "POST" else None
+        body = RequestBody(receive)
+        outlet = outlet_of(scope, body, send)
+        sender = ResponseSender(send, outlet)
         try:
             headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
             access = self._services.gate.access(dict(headers))
             if wire is None:
-                await self._pass(scope, headers, receive, sender)
+                await self._pass_through(scope, headers, body, sender)
             else:
-                await self._remember(wire, scope, headers, access, receive, sender)
+                await self._proxy(wire, scope, headers, access, body, sender)
         except ServeError as error:
             if error.code.startswith("upstream"):
                 self._services.metrics.failures.labels(error.code).inc()
             if not sender.started:
-                body = form_of(scope["path"]).error(error)
-                await sender.whole(error.status, [("content-type", "application/json")], body)
+                # Some servers raise if the client has disconnected.
+                with suppress(OSError):
+                    content = error_wire(path).error(error)
+                    await sender.send_whole(error.status, [("content-type", "application/json")], content)
         finally:
+            outlet.close()
             face = wire.name if wire is not None else "passed"
-            said = {} if sender.asked is None else {"text": sender.asked}
-            self._services.answered(face, sender.status, begun, broken=not sender.ended, **said)
+            text = {} if sender.log_text is None else {"text": sender.log_text}
+            self._services.answered(face, sender.status, begun, broken=not sender.ended, **text)
 
     async def drain(self) -> None:
-        """Wait for what still goes on in the background."""
+        """Wait for the background tasks."""
         while self._tasks:
             await asyncio.wait(set(self._tasks))
 
-    def _begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Do `work` in the background: it goes on if its request ends."""
+    def _start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Run `work` in the background; it continues after its request ends."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
-    # What is no conversation.
+    # Requests that are not conversations.
 
-    async def _pass(
-        self, scope: Scope, headers: list[tuple[str, str]], receive: Receive, sender: ResponseSender
+    async def _pass_through(
+        self, scope: Scope, headers: list[tuple[str, str]], body: RequestBody, sender: ResponseSender
     ) -> None:
-        """Hand a request through as it is, and the answer."""
-        body = pieces_of(receive) if has_body(headers) else b""
+        """Forward a request and its response unchanged."""
+        content: RequestBody | bytes = body if has_body(headers) else b""
+        if content is not body:
+            body.skip()
+        method, target = scope["method"], target_of(scope)
 
-        async def hand_through() -> None:
-            async with self._upstream.asked(scope["method"], *target_of(scope), headers, body) as answer:
-                await relay(answer, sender)
+        async def forward() -> None:
+            async with self._upstream.request(method, *target, headers, content) as response:
+                await relay(response, sender)
 
-        await unless_gone(hand_through(), sender.outlet)
+        try:
+            await unless_disconnected(forward(), sender)
+        except ServeError:
+            if body.disconnected:
+                # The upstream client reports an incomplete request body as an error of upstream.
+                raise ClientDisconnected from None
+            raise
 
-    # What is one.
+    # Conversations.
 
-    async def _remember(
+    async def _proxy(
         self,
         wire: Wire,
         scope: Scope,
         headers: list[tuple[str, str]],
         access: Access,
-        receive: Receive,
+        body: RequestBody,
         sender: ResponseSender,
     ) -> None:
-        given = dict(headers)
-        reads, writes = mode_of(given, access)
-        body = b"".join([piece async for piece in pieces_of(receive)])
-        visit = None
-        if (reads or writes) and (packing := given.get("content-encoding", "identity")) != "identity":
+        """Forward a conversation with notes, and store its new messages and the reply."""
+        by_name = dict(headers)
+        reads, writes = mode_of(by_name, access)
+        content = await body.read()
+        state = None
+        if (reads or writes) and (encoding := by_name.get("content-encoding", "identity")) != "identity":
             reads = writes = False
-            sender.own = [("x-engram-error", shown(f"the request is packed ({packing}), which memory does not read"))]
+            error = f"the request is packed ({encoding}), which memory does not read"
+            sender.extra_headers = [("x-engram-error", as_header(error))]
         if reads or writes:
-            request = await self._read(wire, body)
-            last = matching.last_user(request.messages)
-            sender.asked = None if last is None else request.messages[last].text
-            namespace = namespace_of(access, asked_namespace(given), request.user)
-            visit = ProxyRequest(wire, request, namespace, text_of(given, SESSION_HEADER), reads, writes)
-            await self._prepare(visit)
-            if visit.notes.texts:
-                body = wire.with_notes(request, visit.notes.texts)
-            if self._services.settings.upstream is None:
-                body = with_manner(wire, request, body)
-            sender.own = visit.headers()
+            request = await self._parse(wire, content)
+            last = matching.last_user_index(request.messages)
+            sender.log_text = None if last is None else request.messages[last].text
+            namespace = namespace_of(access, requested_namespace(by_name), request.user)
+            state = ProxyRequest(wire, request, namespace, header_text(by_name, SESSION_HEADER), reads, writes)
+            await self._apply_memory(state)
+            content = self._with_additions(state, content)
+            sender.extra_headers = state.headers()
 
-        async def hand_through() -> None:
-            async with self._upstream.asked("POST", *target_of(scope), headers, body) as answer:
-                if visit is None or not visit.writes or not 200 <= answer.status < 300:
-                    self._failed(visit)
-                    await relay(answer, sender)
+        async def forward() -> None:
+            async with self._upstream.request("POST", *target_of(scope), headers, content) as response:
+                if state is None or not state.writes or not 200 <= response.status < 300:
+                    self._no_reply(state)
+                    await relay(response, sender)
                 else:
-                    await self._keep(visit, answer, sender)
+                    await self._relay_and_store(state, response, sender)
 
         try:
-            await unless_gone(hand_through(), sender.outlet)
+            await unless_disconnected(forward(), sender)
         except ServeError:
-            self._failed(visit)
+            self._no_reply(state)
             raise
 
-    async def _read(self, wire: Wire, body: bytes) -> Request:
-        """The request in a body, its messages without the notes that were put in earlier."""
+    async def _parse(self, wire: Wire, body: bytes) -> Request:
+        """Return the request in a body, its messages without notes that were inserted earlier."""
         if len(body) > LARGE_BODY:
-            # Not in a thread of the memory's: if all of them wait for it, this must go on.
+            # Not in the pool that reads the memory: its threads may all be waiting for the memory.
             return await asyncio.to_thread(read_request, wire, body)
         return read_request(wire, body)
 
-    async def _prepare(self, visit: ProxyRequest) -> None:
-        """Find the thread and the notes, within the deadline; begin to write."""
+    def _with_additions(self, state: ProxyRequest, body: bytes) -> bytes:
+        """Return the body with notes, and with the system message that the embedded model needs."""
+        if state.notes.texts:
+            body = state.wire.with_notes(state.request, state.notes.texts)
+        if self._services.settings.upstream is None:
+            body = with_system_message(state.wire, state.request, body)
+        return body
+
+    async def _apply_memory(self, state: ProxyRequest) -> None:
+        """Match the conversation and recall notes within the deadline; start to store the new messages."""
         services, begun = self._services, time.perf_counter()
         try:
-            # What waits for a thread of the pool then does not begin; what runs goes on, and tells where the turn
-            # belongs.
+            # On timeout, work that waits for a thread never starts. Work that runs continues, and sets `conversation`.
             async with asyncio.timeout(services.settings.deadline) as limit:
-                await self._look_up(visit)
+                await self._match_and_recall(state)
         except ServeError:
             raise
-        except Exception as error:  # memory's edge: whatever it is, the request must go on
+        except Exception as error:  # the edge of memory: whatever failed, the request must proceed
             services.metrics.failures.labels("recall_deadline" if limit.expired() else "recall_error").inc()
-            if limit.expired():
-                visit.error = f"memory took over {services.settings.deadline * 1000:.0f} ms"
-                log(logger, logging.WARNING, "memory was too slow", namespace=visit.namespace)
-            elif isinstance(error, EngramError | OSError):
-                # Where it lies is for the log alone.
-                visit.error = shown(str(error).replace(services.memory.path, "the memory"))
-                log(logger, logging.ERROR, "memory failed", error=str(error), namespace=visit.namespace)
-            else:
-                visit.error = f"memory failed: {type(error).__name__}"
+            state.error = self._reason(state, error, timed_out=limit.expired())
+            if state.error is None:
                 logger.exception("memory failed")
-        visit.milliseconds = (time.perf_counter() - begun) * 1000
-        if visit.reads and visit.error is None:
-            services.metrics.note_tokens.inc(visit.notes.tokens)
-        if not visit.writes:
+                state.error = f"memory failed: {type(error).__name__}"
+        state.memory_ms = (time.perf_counter() - begun) * 1000
+        if state.reads and state.error is None:
+            services.metrics.note_tokens.inc(state.notes.tokens)
+        if not state.writes:
             return
-        if visit.thread is not None:
-            visit.writing = self._accept(visit)
+        if state.conversation is not None:
+            state.ticket = self._accept(state, state.conversation)
         else:
-            visit.later = self._begin(self._accept_later(visit))
+            state.late_ticket = self._start(self._accept_late(state))
 
-    async def _look_up(self, visit: ProxyRequest) -> None:
-        """Find the thread, then the notes if they are wanted."""
+    def _reason(self, state: ProxyRequest, error: Exception, *, timed_out: bool) -> str | None:
+        """Log and return why memory failed, without the path of the memory; None if the error is unexpected."""
+        if timed_out:
+            log(logger, logging.WARNING, "memory was too slow", namespace=state.namespace)
+            return f"memory took over {self._services.settings.deadline * 1000:.0f} ms"
+        if isinstance(error, EngramError | OSError):
+            log(logger, logging.ERROR, "memory failed", error=str(error), namespace=state.namespace)
+            return as_header(str(error).replace(self._services.memory.path, "the memory"))
+        return None
+
+    async def _match_and_recall(self, state: ProxyRequest) -> None:
+        """Match the conversation, then recall notes if the request reads memory."""
         services, begun = self._services, time.monotonic()
-        if begun < self._careful_until or len(visit.request.text) > LARGE_BODY:
-            thread = await services.run(self._find, visit)
+        if begun < self._match_in_thread_until or len(state.request.text) > LARGE_BODY:
+            conversation = await services.run(self._match, state)
         else:
-            # A few look-ups by a key: to have a thread do them, and wait for it, takes longer than they do.
-            thread = self._find(visit)
-            if time.monotonic() > begun + SLOW:
-                self._careful_until = time.monotonic() + CAREFUL
-        if not visit.reads:
+            # Matching is a few look-ups by key: faster on the event loop than a thread switch.
+            conversation = self._match(state)
+            if time.monotonic() > begun + SLOW_MATCH:
+                self._match_in_thread_until = time.monotonic() + THREAD_SECONDS
+        if not state.reads:
             return
-        wanted = asked(thread, visit.request.messages, sticky=services.settings.sticky)
+        wanted = build_recall_request(conversation, state.request.messages, sticky=services.settings.sticky)
         if wanted is not None:
             until = begun + services.settings.deadline
             with services.metrics.recall_seconds.time():
                 for part in wanted.parts():
-                    # What earlier messages get back stays if what is new comes too late.
-                    visit.notes = visit.notes.joined(await self._recalls.notes(part, until))
-        visit.looked_up = True
+                    # Notes of earlier messages come first, and stay if the new ones are too late.
+                    state.notes = state.notes.joined(await self._recalls.notes(part, until))
+        state.recall_finished = True
 
-    def _find(self, visit: ProxyRequest) -> ConversationMatch:
-        """Find the thread: on the event loop, or in one of the pool's threads."""
-        request, ledger = visit.request, self._services.ledger
-        visit.thread = matching.find(ledger, visit.namespace, request.messages, visit.session, request.previous)
-        return visit.thread
+    def _match(self, state: ProxyRequest) -> ConversationMatch:
+        """Match the conversation. Runs on the event loop or in a thread."""
+        request, store = state.request, self._services.conversations
+        state.conversation = matching.match_conversation(
+            store, state.namespace, request.messages, state.session, request.previous_response_id
+        )
+        return state.conversation
 
-    def _accept(self, visit: ProxyRequest) -> WriteTicket:
-        assert visit.thread is not None
-        recalled = visit.notes.recalled if visit.looked_up else None
-        messages = visit.request.messages
-        return self._services.recorder.accept(visit.thread, messages, visit.at, recalled, SOURCE)
+    def _accept(self, state: ProxyRequest, conversation: ConversationMatch) -> WriteTicket:
+        """Enqueue the new messages."""
+        recalled = state.notes.recalled if state.recall_finished else None
+        messages = state.request.messages
+        return self._services.recorder.accept(conversation, messages, state.received_at, recalled, SOURCE)
 
-    async def _accept_later(self, visit: ProxyRequest) -> WriteTicket | None:
-        """Begin to write as soon as the thread can be found."""
+    async def _accept_late(self, state: ProxyRequest) -> WriteTicket | None:
+        """Match the conversation with retries, then enqueue the new messages. None if that failed."""
         services, pause = self._services, 0.2
-        for _ in range(RETRIES):
+        for _ in range(MATCH_RETRIES):
             try:
-                if visit.thread is None:
-                    await services.run(self._find, visit)
-                return self._accept(visit)
+                conversation = state.conversation
+                if conversation is None:
+                    conversation = await services.run(self._match, state)
+                return self._accept(state, conversation)
             except ServeError as error:
                 log(logger, logging.ERROR, "a turn was not remembered", error=error.message)
                 return None
             except (EngramError, OSError):
                 await asyncio.sleep(pause)
                 pause *= 2
-            except Exception:  # a worker's edge: whatever it is, the reply must go on
+            except Exception:  # the edge of a background task: the reply must go on
                 logger.exception("a turn was not remembered")
                 break
         services.metrics.failures.labels("record_error").inc()
-        log(logger, logging.ERROR, "a turn was not remembered: its thread could not be found")
+        log(logger, logging.ERROR, "a turn was not remembered: its conversation could not be found")
         return None
 
-    def _failed(self, visit: ProxyRequest | None) -> None:
-        """Upstream gave no reply: the turn stays, and a retry is not a new one."""
-        if visit is None:
+    def _no_reply(self, state: ProxyRequest | None) -> None:
+        """Record that upstream gave no reply: the turn stays, and sending it again is a retry."""
+        if state is None:
             return
-        if visit.writing is not None:
-            self._services.recorder.failed(visit.writing)
-        elif visit.later is not None:
-            visit.later.add_done_callback(self._failed_later)
+        if state.ticket is not None:
+            self._services.recorder.reply_failed(state.ticket)
+        elif state.late_ticket is not None:
+            state.late_ticket.add_done_callback(self._no_late_reply)
 
-    def _failed_later(self, task: asyncio.Task[WriteTicket | None]) -> None:
-        if not task.cancelled() and task.exception() is None and (writing := task.result()) is not None:
-            self._services.recorder.failed(writing)
+    def _no_late_reply(self, task: asyncio.Task[WriteTicket | None]) -> None:
+        if not task.cancelled() and task.exception() is None and (ticket := task.result()) is not None:
+            self._services.recorder.reply_failed(ticket)
 
     # The reply.
 
-    async def _keep(self, visit: ProxyRequest, answer: Answer, sender: ResponseSender) -> None:
-        """Hand a reply through, and keep it: before its end is sent if memory is quick enough for that."""
-        collector = visit.wire.collector(answer.content_type)
-        kept: asyncio.Task[None] | None = None
+    async def _relay_and_store(self, state: ProxyRequest, response: UpstreamResponse, sender: ResponseSender) -> None:
+        """Forward a reply and store it, before its end is sent if memory is fast enough."""
+        collector = state.wire.collector(response.content_type)
+        storing: asyncio.Task[None] | None = None
 
-        def keep() -> asyncio.Task[None]:
-            nonlocal kept
-            if kept is None:
-                # Once begun it goes on, though the client goes away at this moment, or memory is slow.
-                kept = self._begin(self._keep_reply(visit, collector))
-            return kept
+        def store() -> asyncio.Task[None]:
+            nonlocal storing
+            if storing is None:
+                # In the background: storing continues if the client disconnects or memory is slow.
+                storing = self._start(self._store_reply(state, collector))
+            return storing
 
         try:
-            if EVENT_STREAM not in answer.content_type.lower():
-                body = await answer.whole()
+            if EVENT_STREAM not in response.content_type.lower():
+                body = await response.read()
                 collector.feed(body)
-                await asyncio.wait({keep()})
-                await sender.whole(answer.status, answer.headers, body)
+                await asyncio.wait({store()})
+                await sender.send_whole(response.status, response.headers, body)
                 return
-            await sender.start(answer.status, answer.headers)
-            until_kept = HoldEndUntilStored(sender, collector, visit.wire, keep)
-            await answer.pour(until_kept)
-            await asyncio.wait({keep()})
-            until_kept.let_go()
+            await sender.start(response.status, response.headers)
+            sink = HoldEndUntilStored(sender, collector, state.wire, store)
+            await response.stream_to(sink)
+            await asyncio.wait({store()})
+            sink.release()
             await sender.end()
         finally:
-            # Where it broke off, on either side, what came is kept, though nobody waits for it.
-            keep()
+            # If upstream or the client broke off, store what arrived. Nobody waits for that.
+            store()
 
-    async def _keep_reply(self, visit: ProxyRequest, collector: Collector) -> None:
-        """Hand the reply to the recorder, and wait until it is durable: a deadline long, the rest comes about later."""
-        if visit.later is not None and not visit.later.done():
-            self._begin(self._keep_late(visit.later, collector))
+    async def _store_reply(self, state: ProxyRequest, collector: Collector) -> None:
+        """Enqueue the reply, and wait until it is durable, at most for the deadline."""
+        if state.late_ticket is not None and not state.late_ticket.done():
+            self._start(self._store_late(state.late_ticket, collector))
             return
-        writing = visit.writing if visit.later is None else visit.later.result()
-        if writing is None:
+        ticket = state.ticket if state.late_ticket is None else state.late_ticket.result()
+        if ticket is None:
             return
         deadline = self._services.settings.deadline
-        recording = self._begin(self._record(writing, collector)) if collector.size > LARGE_BODY else None
-        if recording is None:
-            self._hand_over(writing, collector)
-        elif (await asyncio.wait({recording}, timeout=deadline))[1]:
+        parsing = self._start(self._enqueue_in_thread(ticket, collector)) if collector.size > LARGE_BODY else None
+        if parsing is None:
+            self._enqueue(ticket, collector)
+        elif (await asyncio.wait({parsing}, timeout=deadline))[1]:
             return
-        # They are written in order.
-        for last in writing.futures()[-1:]:
+        # The recorder writes in order, so the last future is enough.
+        for last in ticket.futures()[-1:]:
             _, late = await asyncio.wait({asyncio.wrap_future(last)}, timeout=deadline)
             if late:
                 self._services.metrics.failures.labels("record_deadline").inc()
             else:
                 self._recalls.written()
 
-    async def _keep_late(self, later: asyncio.Task[WriteTicket | None], collector: Collector) -> None:
-        if (writing := await later) is not None:
-            await self._record(writing, collector)
+    async def _store_late(self, late_ticket: asyncio.Task[WriteTicket | None], collector: Collector) -> None:
+        if (ticket := await late_ticket) is not None:
+            await self._enqueue_in_thread(ticket, collector)
 
-    async def _record(self, writing: WriteTicket, collector: Collector) -> None:
-        """Hand a large reply to the recorder: not in a thread of the memory's, which may all wait for it."""
-        await asyncio.to_thread(self._hand_over, writing, collector)
+    async def _enqueue_in_thread(self, ticket: WriteTicket, collector: Collector) -> None:
+        """Parse and enqueue a large reply. Not in the pool that reads the memory, whose threads may all be busy."""
+        await asyncio.to_thread(self._enqueue, ticket, collector)
 
-    def _hand_over(self, writing: WriteTicket, collector: Collector) -> None:
+    def _enqueue(self, ticket: WriteTicket, collector: Collector) -> None:
+        """Parse the reply and give it to the recorder."""
         try:
-            replies = [replace(reply, said=cleaned(reply.said)) for reply in collector.replies()]
+            replies = [replace(reply, message=without_our_notes(reply.message)) for reply in collector.replies()]
             if replies:
-                self._services.recorder.reply(writing, replies, collector.response_id)
+                self._services.recorder.reply(ticket, replies, collector.response_id)
             else:
-                self._services.recorder.failed(writing)
-        except Exception:  # a worker's edge: whatever it is, the reply must go on
+                self._services.recorder.reply_failed(ticket)
+        except Exception:  # the edge of a background task: the reply must go on
             self._services.metrics.failures.labels("record_error").inc()
             logger.exception("a reply was not remembered")
 
 
-class HoldEndUntilStored:
-    """A sink for a reply's stream, which gathers it, and holds its end back until that is kept."""
-
-    def __init__(
-        self, sender: ResponseSender, collector: Collector, wire: Wire, keep: Callable[[], asyncio.Task[None]]
-    ) -> None:
-        self.room = sender.room
-        self.attach = sender.attach
-        self._put = sender.put
-        self._feed = collector.feed
-        self._ends: Callable[[bytes], bool] = wire.ends
-        self._keep = keep
-        self._tail = b""
-        """The last bytes: the mark of the end may be cut into pieces anyhow."""
-        self._held: list[bytes] | None = None
-
-    def put(self, piece: bytes) -> None:
-        """Take a piece."""
-        self._feed(piece)
-        if self._held is not None:
-            self._held.append(piece)
-            return
-        with_tail = self._tail + piece
-        if self._ends(with_tail):
-            self._held = [piece]
-            self._keep().add_done_callback(self.let_go)
-        else:
-            self._tail = with_tail[-32:]
-            self._put(piece)
-
-    def let_go(self, _: object = None) -> None:
-        """Send on what was held back, and whatever comes from now on."""
-        held, self._held = self._held or (), None
-        self._ends = never
-        for piece in held:
-            self._put(piece)
-
-
-def never(_: bytes) -> bool:
-    """False."""
-    return False
-
-
-class ResponseSender:
-    """The answer to one request, on its way to the client."""
-
-    def __init__(self, send: Send, outlet: Outlet) -> None:
-        """`outlet`: where the pieces of its body go, once its head is gone."""
-        self._send = send
-        self.outlet = outlet
-        self.put = outlet.put
-        self.room = outlet.room
-        self.attach = outlet.attach
-        self.own: list[tuple[str, str]] = []
-        """Headers that it has whatever it is: what memory did."""
-        self.asked: str | None = None
-        """The user's words that it answers, for the log."""
-        self.status = 0
-        self.ended = False
-
-    @property
-    def started(self) -> bool:
-        """Whether the head of the answer is gone."""
-        return self.status > 0
-
-    async def start(self, status: int, headers: Sequence[tuple[str, str]]) -> None:
-        """Send the head."""
-        self.status = status
-        raw = [(name.encode("latin-1"), header_value(value)) for name, value in (*headers, *self.own)]
-        await self._send({"type": "http.response.start", "status": status, "headers": raw})
-
-    async def end(self, body: bytes = b"") -> None:
-        """Send the last piece."""
-        await self._send({"type": "http.response.body", "body": body, "more_body": False})
-        self.ended = True
-
-    async def whole(self, status: int, headers: Sequence[tuple[str, str]], body: bytes) -> None:
-        """Send all of it."""
-        await self.start(status, [*headers, ("content-length", str(len(body)))])
-        await self.end(body)
-
-
-class ClientGone(ServeError):
-    """Nobody is there to read the answer."""
-
-
-async def pieces_of(receive: Receive) -> AsyncIterator[bytes]:
-    """The body of a request as it comes. Raises `ClientGone` if it does not come to an end."""
-    while True:
-        message: Message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGone(499, "the client went away", "client_gone")
-        if body := message.get("body", b""):
-            yield body
-        if not message.get("more_body", False):
-            return
-
-
-async def relay(answer: Answer, sender: ResponseSender) -> None:
-    """Hand an answer through that nothing is kept of."""
-    await sender.start(answer.status, answer.headers)
-    await answer.pour(sender)
-    await sender.end()
-
-
-async def unless_gone(work: Coroutine[Any, Any, None], outlet: Outlet) -> None:
-    """Do `work` to its end, unless the client goes away first: then stop it and raise `ClientGone`."""
-    task, gone = asyncio.ensure_future(work), False
-
-    def stop() -> None:
-        nonlocal gone
-        gone = True
-        task.cancel()
-
-    outlet.on_gone(stop)
-    try:
-        await task
-    except asyncio.CancelledError:
-        if gone:
-            raise ClientGone(499, "the client went away", "client_gone") from None
-        raise
-    finally:
-        outlet.forget(stop)
-
-
 def target_of(scope: Scope) -> tuple[str, str]:
-    """The path and the query of a request as they came: nothing in them is unquoted, and so nothing quoted anew.
+    """Return the path below the mount point and the query, both percent-encoded as they arrived.
 
-    Raises `ServeError` (400) for a path that climbs: whatever upstream makes of it, it need not lead to its API.
+    Raises `ServeError` (400) for a path with . or .. segments: upstream might resolve it to a path outside its API.
     """
-    if not {".", ".."}.isdisjoint(scope["path"].split("/")):
+    path = local_path(scope)
+    if not {".", ".."}.isdisjoint(path.split("/")):
         raise bad_request("the path holds . or .. as a segment; leave that out")
-    return scope["raw_path"].decode("latin-1"), scope["query_string"].decode("latin-1")
+    raw = scope.get("raw_path") or quote(scope["path"]).encode()
+    if path != scope["path"]:
+        raw = raw[len(quote(scope["root_path"])) :]
+    return raw.decode("latin-1"), scope.get("query_string", b"").decode("latin-1")
 
 
 def has_body(headers: Sequence[tuple[str, str]]) -> bool:
-    """Whether a request has one, by its headers."""
+    """Return whether a request has a body, according to its headers."""
     return any(
         name == "transfer-encoding" or (name == "content-length" and value.strip() != "0") for name, value in headers
     )
 
 
-def with_manner(wire: Wire, request: Request, body: bytes) -> bytes:
-    """A request for the embedded model with the system message that it does best with, if it has none of its own."""
+def with_system_message(wire: Wire, request: Request, body: bytes) -> bytes:
+    """Return a request for the embedded model with the system message that suits it, unless the request has one."""
     first = request.messages[0] if request.messages else None
     if wire is not CHAT or first is None or first.span is None or first.role == "system":
         return body
-    # Notes stand in messages: where the first begins, the body is as it came.
+    # Notes are inside messages, so the body before the first message is unchanged.
     head = request.text[: first.span[0]].encode()
     system = json.dumps({"role": "system", "content": SMALL.system}) + ", "
     return head + system.encode() + body[len(head) :]
 
 
 def read_request(wire: Wire, body: bytes) -> Request:
-    """The request in a body, its messages without the notes that Engram had put in."""
+    """Return the request in a body, its messages without notes that Engram had inserted.
+
+    Raises `ServeError` (400) for a malformed body and for too many messages.
+    """
     request = wire.read(body)
     if (count := len(request.messages)) >= TOO_MANY_MESSAGES:
         raise bad_request(f"the request has {count:,} messages; it must have fewer than {TOO_MANY_MESSAGES:,}")
-    return replace(request, messages=tuple(map(cleaned, request.messages)))
+    return replace(request, messages=tuple(map(without_our_notes, request.messages)))
 
 
-def cleaned(said: ChatMessage) -> ChatMessage:
-    """A message without the notes that Engram had put in, where it holds some."""
-    pieces = tuple(replace(piece, text=text) for piece in said.pieces if (text := without_notes(piece.text)))
-    if pieces == said.pieces:
-        return said
-    return replace(said, pieces=pieces, text=without_notes(said.text), key=without_notes(said.key))
+def without_our_notes(message: ChatMessage) -> ChatMessage:
+    """Return a message without notes that Engram had inserted."""
+    parts = tuple(replace(part, text=text) for part in message.parts if (text := without_notes(part.text)))
+    if parts == message.parts:
+        return message
+    return replace(message, parts=parts, text=without_notes(message.text), canonical=without_notes(message.canonical))
 
 
 def mode_of(headers: dict[str, str], access: Access) -> tuple[bool, bool]:
-    """Whether a request reads memory and whether it writes, by its headers and the rights of its key."""
+    """Return whether a request reads memory and whether it writes, by its headers and the rights of its key.
+
+    Raises `ServeError` (400) for an unknown value of `X-Engram`.
+    """
     task = headers.get(TASK_HEADER, "").strip()
     if task and not PLACEHOLDER.search(task):
         return False, False
-    asked = headers.get("x-engram", "").strip().lower()
-    if asked not in MODES:
-        raise bad_request(f"X-Engram is {asked[:40]!r}; it can be off, read or write", "X-Engram")
-    reads, writes = MODES[asked]
+    mode = headers.get("x-engram", "").strip().lower()
+    if mode not in MODES:
+        raise bad_request(f"X-Engram is {mode[:40]!r}; it can be off, read or write", "X-Engram")
+    reads, writes = MODES[mode]
     return reads and access.read, writes and access.write
 
 
-def namespace_of(access: Access, asked: str | None, user: str | None) -> str:
-    """Whose memory it is: by the header, else by the request's `user`, else by the key."""
-    if asked is None and user is not None and access.allows(user):
-        asked = user
-    return access.namespace(asked)
+def namespace_of(access: Access, requested: str | None, user: str | None) -> str:
+    """Return the namespace: from the header, else from the request's `user`, else from the key."""
+    if requested is None and user is not None and access.allows(user):
+        requested = user
+    return access.namespace(requested)
 
 
-def shown(text: str) -> str:
-    """`text` as it can stand in a header."""
+def as_header(text: str) -> str:
+    """Return `text` as a header's value: one line of at most 300 characters."""
     return one_line(text)[:300]
-
-
-def header_value(value: str) -> bytes:
-    """A header's value; what is not Latin-1 is written as its escape."""
-    return value.encode("latin-1", "backslashreplace")

@@ -1,7 +1,7 @@
-"""What a request gets from memory: the notes that go into it.
+"""The notes for a proxied request.
 
-Owns the cue and the choice of messages that get notes. What a request asks (`asked`) is plain data, so that it can be
-answered (`Recaller`) in another process. Knows nothing of where that is.
+Owns the query for memory and the choice of messages that get notes. A `RecallRequest` is plain data, so that a
+`Recaller` in another process can answer it. Does not know where the recaller runs.
 """
 
 from __future__ import annotations
@@ -13,82 +13,87 @@ from engram.engram import Engram
 from engram.memory import Memory
 from engram.notes.injection import Wording
 from engram.recall.context import estimated_tokens
-from engram.serve.conversations.matching import ConversationMatch, last_user
+from engram.serve.conversations.matching import ConversationMatch, last_user_index
 from engram.serve.wire.base import ChatMessage
-from engram.text.markup import as_said
+from engram.text.markup import comparable
 from engram.text.tokenizer import words
 
-SHORT = 6
-"""Words up to which a message may mean what came before it: "and when was that?"."""
+SHORT_MESSAGE = 6
+"""Words up to which a message may refer to the message before it: "and when was that?"."""
 
-BEFORE = 240
-"""Characters of the message before that are looked up with a short one: its end, where it asks or names something."""
+PREVIOUS_CHARACTERS = 240
+"""Characters from the end of the previous message that are added to the query for a short message."""
 
 
 class RecallRequest(NamedTuple):
-    """What a request wants of memory."""
+    """What a request needs from memory. Messages are named by their index in the request."""
 
     namespace: str
     last: int
-    """The place of the last message in the user's own words."""
-    cue: str | None
-    """What is looked up for it; None where it has had its notes already."""
-    wanted: Mapping[int, tuple[str, ...]]
-    """By the place of a message: the ids of the notes that it had, and gets again."""
-    own: Mapping[int, str]
-    """By place: the words of each message that may get notes."""
-    held: frozenset[str]
-    """The ids of the engrams that the request holds already."""
-    said: Sequence[str]
-    """The texts that it holds."""
+    """Index of the last message of the user."""
+    query: str | None
+    """Recall query for the last message; None if the message has its notes already."""
+    earlier_notes: Mapping[int, tuple[str, ...]]
+    """By message index: ids of the notes that the message had in an earlier request and gets again."""
+    texts: Mapping[int, str]
+    """By message index: the text of each message that may get notes."""
+    held_ids: frozenset[str]
+    """Ids of the engrams that the request contains already."""
+    held_texts: Sequence[str]
+    """Texts of the messages in the request."""
 
     def parts(self) -> list[RecallRequest]:
-        """The same in turn: what earlier messages get back, which is quick, and what is new."""
-        if self.cue is None or not self.wanted:
+        """Return the request in two parts: first the notes of earlier messages, which is fast, then the new notes.
+
+        One part is returned if the request has only one of the two.
+        """
+        if self.query is None or not self.earlier_notes:
             return [self]
-        return [self._replace(cue=None, said=[]), self._replace(wanted={})]
+        return [self._replace(query=None, held_texts=[]), self._replace(earlier_notes={})]
 
 
 class Notes(NamedTuple):
     """The notes for one request."""
 
     texts: Mapping[int, str]
-    """By the place of the message that they go into."""
+    """By message index: the notes for the message, as text."""
     recalled: tuple[str, ...]
-    """The ids of the engrams that went into the last user message, best first."""
+    """Ids of the engrams in the notes of the last user message, best first."""
     tokens: int
-    """What all of them take: an estimate."""
+    """Estimated tokens of all notes."""
 
     def joined(self, more: Notes) -> Notes:
-        """These and `more`, for other messages."""
+        """Return these notes together with `more`, which are for other messages."""
         return Notes({**self.texts, **more.texts}, self.recalled + more.recalled, self.tokens + more.tokens)
 
 
 NO_NOTES = Notes({}, (), 0)
 
 
-def asked(thread: ConversationMatch, messages: Sequence[ChatMessage], *, sticky: bool) -> RecallRequest | None:
-    """What a request's messages, which belong to `thread`, want of memory; None for nothing.
+def build_recall_request(
+    match: ConversationMatch, messages: Sequence[ChatMessage], *, sticky: bool
+) -> RecallRequest | None:
+    """Return what the messages of a request need from memory; None if they need nothing.
 
-    sticky: whether earlier messages get back the notes that they had.
+    match: the stored conversation that the messages belong to. sticky: whether earlier messages get their notes again.
     """
-    last = last_user(messages)
+    last = last_user_index(messages)
     if last is None:
         return None
-    wanted = {place: ids for place, ids in thread.notes.items() if ids and (sticky or place == last)}
-    # A message keeps the notes that it was given: while tools are called for it, and when it is asked again.
-    new = last not in thread.notes
-    if not new and not wanted:
+    earlier = {index: ids for index, ids in match.notes.items() if ids and (sticky or index == last)}
+    # A message keeps its notes while tools are called for it, and when it is sent again.
+    new = last not in match.notes
+    if not new and not earlier:
         return None
     return RecallRequest(
-        namespace=thread.namespace,
+        namespace=match.namespace,
         last=last,
-        cue=cue(messages, last) if new else None,
-        wanted=wanted,
-        own={place: messages[place].text for place in (*wanted, last)},
-        # What earlier messages get back is in the request, too.
-        held=thread.held.union(*wanted.values()),
-        said=[piece.text for said in messages for piece in said.pieces] if new else [],
+        query=recall_query(messages, last) if new else None,
+        earlier_notes=earlier,
+        texts={index: messages[index].text for index in (*earlier, last)},
+        # The request will also contain the notes of earlier messages.
+        held_ids=match.known_engrams.union(*earlier.values()),
+        held_texts=[part.text for message in messages for part in message.parts] if new else [],
     )
 
 
@@ -99,49 +104,54 @@ class Recaller:
         self._memory = memory
         self._wording = wording
 
-    def notes(self, asked: RecallRequest) -> Notes:
-        """What is asked for. Raises as `Memory.recall`."""
-        found: dict[str, Engram] = {}
-        wanted = dict(asked.wanted)
-        if asked.cue is not None:
-            found = self._recalled(asked.cue, asked)
-            wanted[asked.last] = tuple(found)
-        texts, recalled = self._worded(asked, wanted, found)
-        return Notes(texts, recalled.get(asked.last, ()), sum(map(estimated_tokens, texts.values())))
+    def notes(self, request: RecallRequest) -> Notes:
+        """Return the notes for a request. Raises as `Memory.recall`."""
+        recalled: dict[str, Engram] = {}
+        ids_by_message = dict(request.earlier_notes)
+        if request.query is not None:
+            recalled = self._recall(request.query, request)
+            ids_by_message[request.last] = tuple(recalled)
+        texts, used = self._render(request, ids_by_message, recalled)
+        return Notes(texts, used.get(request.last, ()), sum(map(estimated_tokens, texts.values())))
 
-    def _recalled(self, cue: str, asked: RecallRequest) -> dict[str, Engram]:
-        """What becomes a note for the last user message, by id, best first."""
-        limit = self._wording.looked_at(len(asked.held))
-        hits = self._memory.recall(cue, namespace=asked.namespace, limit=limit)
-        chosen = self._wording.chosen(hits, asked.held, set(map(as_said, asked.said)))
+    def _recall(self, query: str, request: RecallRequest) -> dict[str, Engram]:
+        """Return the engrams that become notes of the last user message, by id, best first."""
+        limit = self._wording.recall_limit(len(request.held_ids))
+        hits = self._memory.recall(query, namespace=request.namespace, limit=limit)
+        chosen = self._wording.choose(hits, request.held_ids, set(map(comparable, request.held_texts)))
         return {engram.id: engram for engram in chosen}
 
-    def _worded(
-        self, asked: RecallRequest, wanted: Mapping[int, tuple[str, ...]], there: Mapping[str, Engram]
+    def _render(
+        self, request: RecallRequest, ids_by_message: Mapping[int, tuple[str, ...]], engrams: Mapping[str, Engram]
     ) -> tuple[dict[int, str], dict[int, tuple[str, ...]]]:
-        """The notes of each message as text, and the ids of those that are still there and fit.
+        """Return the notes of each message as text, and the ids of the engrams that still exist and fit.
 
-        there: engrams that need not be looked for.
+        engrams: engrams that need not be read from the memory.
         """
-        missing = [id for ids in wanted.values() for id in ids if id not in there]
+        missing = [id for ids in ids_by_message.values() for id in ids if id not in engrams]
         if missing:
-            there = {**there, **self._memory.get_many(missing, namespace=asked.namespace)}
+            engrams = {**engrams, **self._memory.get_many(missing, namespace=request.namespace)}
         texts: dict[int, str] = {}
-        kept: dict[int, tuple[str, ...]] = {}
-        for place, ids in wanted.items():
-            engrams = [there[id] for id in ids if id in there]
-            text, ids_in_it = self._wording.put(engrams, asked.own[place])
+        used: dict[int, tuple[str, ...]] = {}
+        for index, ids in ids_by_message.items():
+            existing = [engrams[id] for id in ids if id in engrams]
+            text, ids_in_text = self._wording.render(existing, request.texts[index])
             if text:
-                texts[place], kept[place] = text, ids_in_it
-        return texts, kept
+                texts[index], used[index] = text, ids_in_text
+        return texts, used
 
 
-def cue(messages: Sequence[ChatMessage], last: int) -> str:
-    """What is looked up: the user's words, and where these are few the end of what was said right before them."""
-    own = messages[last].text
-    if len(words(own)) > SHORT:
-        return own
-    before = next(
-        (said.text for said in reversed(messages[:last]) if said.role in ("user", "assistant") and said.text), ""
+def recall_query(messages: Sequence[ChatMessage], last: int) -> str:
+    """Return the query for a user message: its text, after the end of the previous message if the text is short."""
+    text = messages[last].text
+    if len(words(text)) > SHORT_MESSAGE:
+        return text
+    previous = next(
+        (
+            message.text
+            for message in reversed(messages[:last])
+            if message.role in ("user", "assistant") and message.text
+        ),
+        "",
     )
-    return f"{before[-BEFORE:]}\n{own}" if before else own
+    return f"{previous[-PREVIOUS_CHARACTERS:]}\n{text}" if previous else text

@@ -1,14 +1,15 @@
-"""The model's API that stands behind this server, over HTTP.
+"""The client of the model's API.
 
-Owns the connections to it, where a path leads, and which headers pass, either way. Knows nothing of what bodies say.
-HTTP is aiohttp's: the same streams cost httpx two to three times the processor (docs/LOG.md). What comes of a stream is
-taken off its connection (`tap`).
+Owns the connections to upstream, the mapping of paths to URLs, and which headers pass in either direction. Knows
+nothing of what bodies contain. Uses aiohttp: httpx needs two to three times the CPU for the same streams (docs/LOG.md).
+Streams are read by `fast_relay` where the fast relay is on, else by aiohttp.
 """
 
 from __future__ import annotations
 
+import io
 import os
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -18,10 +19,12 @@ from yarl import URL
 
 from engram.errors import EngramError
 from engram.models.local import LocalModel
-from engram.serve.auth.access import is_engram_key
+from engram.serve.auth.headers import is_engram_key
 from engram.serve.http.errors import ServeError
-from engram.serve.proxy.fast_relay import Connector, Flow, IdleTimer, Sink, StreamInterceptor
+from engram.serve.http.outlet import Sink, Source
+from engram.serve.proxy.fast_relay import IdleTimer, InterceptingConnector, StreamInterceptor
 from engram.serve.settings import Settings
+from engram.serve.wire.table import KEY_HEADERS, key_for_upstream
 
 PREFIX = "/v1"
 
@@ -30,9 +33,9 @@ HOP_BY_HOP = frozenset(
     connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer transfer-encoding upgrade
     """.split()
 )
-"""Headers that are one connection's own (RFC 9110, 7.6.1)."""
+"""Headers that apply to one connection only (RFC 9110, 7.6.1)."""
 
-NOT_SENT = HOP_BY_HOP | {
+NOT_FORWARDED = HOP_BY_HOP | {
     "host",
     "content-length",
     "accept-encoding",
@@ -43,100 +46,109 @@ NOT_SENT = HOP_BY_HOP | {
     "referer",
 }
 NOT_RETURNED = HOP_BY_HOP | {"content-length", "content-encoding", "server", "date", "set-cookie", "alt-svc"}
-MOST_HEADER = 64 << 10
-"""Bytes of one header of an answer."""
-OWN = "x-engram"
-"""How the headers begin that are between the client and Engram."""
+MAX_HEADER = 64 << 10
+"""Largest header of a response, in bytes."""
+ENGRAM = "x-engram"
+"""Prefix of the headers between the client and Engram; they are never forwarded."""
+LARGE_BODY = 1 << 20
+"""Bodies of more bytes are sent in parts."""
 CORS = "access-control-"
-"""How those begin that say which pages may call: of this server, not of upstream."""
+"""Prefix of the headers that say which pages may call; this server sets them, not upstream."""
 
 Headers = list[tuple[str, str]]
 
 
 class UpstreamBroken(ServeError):
-    """Upstream broke off in the middle of its answer."""
+    """Upstream broke off in the middle of its response."""
 
 
 class Upstream:
-    """One API. To be used on one event loop."""
+    """The client of one API. Use it on one event loop."""
 
-    def __init__(self, base: str, *, key: str | None = None, seconds: float = 600.0, use_proxy: bool = True) -> None:
-        """`base`: its URL, with or without the version. `key`: sent in the place of the caller's own."""
+    def __init__(
+        self, base: str, *, key: str | None = None, seconds: float = 600.0, use_proxy: bool = True, fast: bool = True
+    ) -> None:
+        """Connect to nothing yet. Raises `EngramError` if `base` is not a URL.
+
+        base: the API's URL, with or without the version. key: sent instead of the caller's key. seconds: the longest
+        silence. fast: whether `fast_relay` reads the streams, not aiohttp.
+        """
         try:
             parts = urlsplit(base)
-            whole = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+            valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
         except ValueError:
-            whole = False
-        if not whole:
+            valid = False
+        if not valid:
             raise EngramError(f"{base!r} is no URL of a model's API; give one like https://api.openai.com/v1")
         self.base = base.rstrip("/")
         if not parts.path.strip("/"):
             self.base += PREFIX
-        self.shown = self.base.replace(parts.netloc, parts.netloc.rpartition("@")[2])
-        """The same without a password that stands in it."""
+        self.display_url = self.base.replace(parts.netloc, parts.netloc.rpartition("@")[2])
+        """`base` without a user name and password."""
         self._key = key
         self._seconds = seconds
         self._use_proxy = use_proxy
+        self._connector = InterceptingConnector if fast else aiohttp.TCPConnector
         self._session: aiohttp.ClientSession | None = None
 
     def _client(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=Connector(limit=0, keepalive_timeout=30),
+                connector=self._connector(limit=0, keepalive_timeout=30),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=self._seconds),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                # Everything that is sent comes from the caller: nothing of this client's own is added.
+                # Every header comes from the caller; aiohttp must add none.
                 skip_auto_headers=("accept", "accept-encoding", "content-type", "user-agent"),
-                max_line_size=MOST_HEADER,
-                max_field_size=MOST_HEADER,
-                # Not aiohttp's own look at the environment: it takes two threads' time for each request, and would add
-                # a password of ~/.netrc to requests that are the caller's.
+                max_line_size=MAX_HEADER,
+                max_field_size=MAX_HEADER,
+                # aiohttp's `trust_env` is off: it costs two thread switches a request, and would add a password of
+                # ~/.netrc to the caller's request.
                 proxy=proxy_for(self.base) if self._use_proxy else None,
             )
         return self._session
 
     def url(self, path: str, query: str) -> URL:
-        """Where a path of this server, beginning in /v1 and as it came (not unquoted), leads."""
+        """Return the upstream URL for a path of this server. `path` begins with /v1 and is still percent-encoded."""
         return URL(self.base + path.removeprefix(PREFIX) + (f"?{query}" if query else ""), encoded=True)
 
-    def headers(self, given: Iterable[tuple[str, str]]) -> Headers:
-        """The headers of a caller as they go to upstream: Engram's own, and a key for Engram, stay here."""
-        sent = [
+    def headers(self, received: Iterable[tuple[str, str]]) -> Headers:
+        """Return the headers to forward. Headers for Engram and keys of Engram are left out."""
+        forwarded = [
             (name, value)
-            for name, value in given
-            if name not in NOT_SENT and not name.startswith(OWN) and not is_engram_key(name, value)
+            for name, value in received
+            if name not in NOT_FORWARDED and not name.startswith(ENGRAM) and not is_engram_key(name, value)
         ]
         if self._key is not None:
-            anthropic = any(name == "anthropic-version" for name, _ in sent)
-            sent = [(name, value) for name, value in sent if name not in ("authorization", "x-api-key")]
-            sent.append(("x-api-key", self._key) if anthropic else ("authorization", f"Bearer {self._key}"))
-        # What comes packed would have to be unpacked to be remembered.
-        sent.append(("accept-encoding", "identity"))
-        return sent
+            key_header = key_for_upstream(self._key, [name for name, _ in forwarded])
+            forwarded = [(name, value) for name, value in forwarded if name not in KEY_HEADERS]
+            forwarded.append(key_header)
+        # A compressed response would have to be decompressed to be remembered.
+        forwarded.append(("accept-encoding", "identity"))
+        return forwarded
 
     @asynccontextmanager
-    async def asked(
-        self, method: str, path: str, query: str, headers: Iterable[tuple[str, str]], body: bytes | AsyncIterator[bytes]
-    ) -> AsyncIterator[Answer]:
-        """What upstream answers to a request. Raises `ServeError` (502, 504) if it cannot be reached."""
-        given = list(headers)
-        sent = self.headers(given)
+    async def request(
+        self, method: str, path: str, query: str, headers: Iterable[tuple[str, str]], body: bytes | AsyncIterable[bytes]
+    ) -> AsyncIterator[UpstreamResponse]:
+        """Send a request; yield the response, its body still unread. Raises `ServeError` (502, 504) on failure."""
+        received = list(headers)
+        forwarded = self.headers(received)
         if not isinstance(body, bytes):
-            # It goes on piece by piece, as long as it was said to be.
-            sent += [(name, value) for name, value in given if name == "content-length"]
+            # The body is forwarded as it arrives, with the length that the caller declared.
+            forwarded += [(name, value) for name, value in received if name == "content-length"]
         try:
             response = await self._client().request(
-                method, self.url(path, query), headers=sent, data=body or None, allow_redirects=False
+                method, self.url(path, query), headers=forwarded, data=payload(body), allow_redirects=False
             )
         except TimeoutError:
-            raise ServeError(504, f"{self.shown} did not answer in time", "upstream_timeout") from None
+            raise ServeError(504, f"{self.display_url} did not answer in time", "upstream_timeout") from None
         except (aiohttp.ClientError, ValueError) as error:
-            said = str(error) or type(error).__name__
-            raise ServeError(502, f"{self.shown} cannot be reached: {said}", "upstream_unreachable") from None
+            reason = str(error) or type(error).__name__
+            raise ServeError(502, f"{self.display_url} cannot be reached: {reason}", "upstream_unreachable") from None
         try:
-            yield Answer(response, self.shown, self._seconds)
+            yield UpstreamResponse(response, self.display_url, self._seconds)
         finally:
-            # Read to its end, the connection goes back to the others; else it is closed, and upstream stops.
+            # After a complete body the connection returns to the pool. Otherwise close it, so that upstream stops.
             response.close() if not response.content.at_eof() else response.release()
 
     async def close(self) -> None:
@@ -145,94 +157,111 @@ class Upstream:
             await self._session.close()
 
 
-class Answer:
-    """What upstream answers, its body still to come."""
+class UpstreamResponse:
+    """A response of upstream, its body still unread."""
 
     def __init__(self, response: aiohttp.ClientResponse, upstream: str, seconds: float) -> None:
-        """upstream: how errors call it. seconds: how long it may be silent."""
+        """upstream: the name for errors. seconds: the longest silence."""
         self.status = response.status
         self.headers = [
             (name, value)
             for name, value in ((n.decode("latin-1").lower(), v.decode("latin-1")) for n, v in response.raw_headers)
-            if name not in NOT_RETURNED and not name.startswith((CORS, OWN))
+            if name not in NOT_RETURNED and not name.startswith((CORS, ENGRAM))
         ]
-        """Those that pass on to the client."""
+        """The headers to forward to the client."""
         self.content_type = response.headers.get("content-type", "")
         self._response = response
-        self._tap = StreamInterceptor.of(response)
+        self._interceptor = StreamInterceptor.holding(response)
         self._upstream = upstream
         self._seconds = seconds
 
-    async def pour(self, sink: Sink) -> None:
-        """Give all of the body to `sink` as it comes, unpacked. Raises `UpstreamBroken` where it breaks off."""
-        watch, why = IdleTimer(self._seconds, self._response.close), None
+    @property
+    def is_intercepted(self) -> bool:
+        """Whether `fast_relay` reads the body."""
+        return self._interceptor is not None
+
+    async def stream_to(self, sink: Sink) -> None:
+        """Write the body to `sink` as it arrives, decompressed. Raises `UpstreamBroken` if it breaks off."""
+        try:
+            if self._interceptor is None:
+                async for chunk in self._response.content.iter_any():
+                    sink.write(chunk)
+                    await sink.drain()
+            else:
+                await self._intercept(self._interceptor, sink)
+        except TimeoutError:
+            raise self._broken(f"nothing came for {self._seconds:g} s") from None
+        except (aiohttp.ClientError, ConnectionError) as error:
+            raise self._broken(str(error) or type(error).__name__) from error
+
+    async def _intercept(self, interceptor: StreamInterceptor, sink: Sink) -> None:
+        timer = IdleTimer(self._seconds, self._response.close)
         if (connection := self._response.connection) is not None and connection.protocol is not None:
-            # aiohttp would set a timer of its own, anew for each piece.
+            # aiohttp sees no data of an intercepted body, so its own read timer would expire.
             connection.protocol.read_timeout = None
             connection.protocol.start_timeout()
         try:
-            if self._tap is not None:
-                await self._tap.pour(sink, watch)
-            else:
-                await self._read(sink, watch)
-        except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:
-            why = str(error) or type(error).__name__
+            await interceptor.stream_to(sink, timer)
+        except ConnectionError:
+            if timer.expired:
+                raise TimeoutError from None
+            raise
         finally:
-            watch.end()
-        if watch.over:
-            why = f"nothing came for {self._seconds:g} s"
-        if why is not None:
-            raise UpstreamBroken(502, f"{self._upstream} broke off its answer: {why}", "upstream_broken")
+            timer.close()
 
-    async def _read(self, sink: Sink, watch: IdleTimer) -> None:
-        async for piece in self._response.content.iter_any():
-            # While the piece goes on to the client, nobody waits for upstream.
-            watch.pause()
-            sink.put(piece)
-            await sink.room()
-            watch.go_on()
+    def _broken(self, reason: str) -> UpstreamBroken:
+        return UpstreamBroken(502, f"{self._upstream} broke off its answer: {reason}", "upstream_broken")
 
-    async def whole(self) -> bytes:
-        """All of the body. Raises `UpstreamBroken` as `pour` does."""
-        heap = Heap()
-        await self.pour(heap)
-        return b"".join(heap.pieces)
+    async def read(self) -> bytes:
+        """Return the whole body. Raises `UpstreamBroken` as `stream_to` does."""
+        sink = BufferSink()
+        await self.stream_to(sink)
+        return b"".join(sink.chunks)
 
 
-class Heap:
-    """A sink that has room for everything."""
+class BufferSink:
+    """A sink that keeps all chunks in memory."""
 
     def __init__(self) -> None:
-        self.pieces: list[bytes] = []
+        self.chunks: list[bytes] = []
 
-    def put(self, piece: bytes) -> None:
-        """Take a piece."""
-        self.pieces.append(piece)
+    def write(self, chunk: bytes) -> None:
+        """Keep a chunk."""
+        self.chunks.append(chunk)
 
-    async def room(self) -> None:
-        """There always is."""
+    async def drain(self) -> None:
+        """Return at once."""
 
-    def attach(self, flow: Flow | None) -> None:
-        """It never has to wait."""
+    def attach(self, source: Source | None) -> None:
+        """Do nothing: the sink is never full."""
+
+
+def payload(body: bytes | AsyncIterable[bytes]) -> bytes | io.BytesIO | AsyncIterable[bytes] | None:
+    """Return a body as aiohttp should send it: a large one in parts, so that the event loop stays responsive."""
+    return io.BytesIO(body) if isinstance(body, bytes) and len(body) > LARGE_BODY else body or None
 
 
 def proxy_for(url: str) -> str | None:
-    """The proxy that the environment (HTTP_PROXY, HTTPS_PROXY, NO_PROXY) names for a URL, None for none."""
+    """Return the HTTP proxy that the environment (HTTP_PROXY, HTTPS_PROXY, NO_PROXY) names for a URL, or None."""
     parts = urlsplit(url)
     return None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
 
 
-def open_upstream(settings: Settings, model: LocalModel | None) -> Upstream:
-    """The upstream of `settings`, or `model` where it names none."""
+def open_upstream(settings: Settings, model: LocalModel | None, *, fast: bool = True) -> Upstream:
+    """Return the client of `settings.upstream`, or of `model` if that is None. fast: as for `Upstream`.
+
+    Raises `EngramError` if the URL, the variable with the key, or the model is missing or wrong.
+    """
     if settings.upstream is None:
         if model is None:
             raise EngramError("there is neither an upstream nor a local model to serve")
-        return Upstream(model.url, key=model.key, seconds=settings.upstream_seconds, use_proxy=False)
-    return Upstream(settings.upstream, key=upstream_key(settings, os.environ), seconds=settings.upstream_seconds)
+        return Upstream(model.url, key=model.key, seconds=settings.upstream_seconds, use_proxy=False, fast=fast)
+    key = upstream_key(settings, os.environ)
+    return Upstream(settings.upstream, key=key, seconds=settings.upstream_seconds, fast=fast)
 
 
 def upstream_key(settings: Settings, environment: Mapping[str, str]) -> str | None:
-    """The key for upstream that the server was given, or None if callers bring their own."""
+    """Return the server's key for upstream, or None if callers send theirs. Raises `EngramError` if it is not set."""
     if settings.upstream_key_env is None:
         return None
     key = environment.get(settings.upstream_key_env, "").strip()

@@ -1,25 +1,22 @@
-"""What a request and a reply are, whichever API they come by, and what each API's wire does.
+"""The parts of requests and replies that memory needs, in a form that all APIs share.
 
-Data and interfaces only. Knows nothing of JSON.
+Data and one interface. Knows nothing of JSON.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
-
-from engram.serve.http.errors import ServeError
 
 
 @dataclass(frozen=True, slots=True)
 class MessagePart:
-    """Something that is remembered: one engram."""
+    """A part of a message that is remembered: one engram."""
 
     role: str
     """user, assistant or tool."""
     text: str
-    """Never empty, never with a lone surrogate."""
+    """Not empty, and without lone surrogates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,93 +24,66 @@ class ChatMessage:
     """One message of a request, or a reply."""
 
     role: str
-    """user, assistant, system (developer, too) or tool."""
-    pieces: tuple[MessagePart, ...]
-    """What of it is remembered; () for nothing: an image alone, a system message."""
-    key: str
-    """Its content in a canonical form, by which it is known again when it is resent.
+    """user, assistant, system (also for developer) or tool."""
+    parts: tuple[MessagePart, ...]
+    """The parts that are remembered; () for none, as for an image alone or a system message."""
+    canonical: str
+    """Its content in a canonical form: the same message sent again has the same.
 
-    A reply as it was collected has the key of the message that a client sends back for it. The first line is its words
-    with white space collapsed; a line for each tool call, tool result and part of another kind follows.
+    A collected reply has the canonical form of the message that a client later sends back for it. The first line is
+    the text with white space collapsed; one line for each tool call, tool result and other part follows.
     """
     text: str
-    """The user's or assistant's own words, "" if there are none."""
+    """The user's or the assistant's words; "" if there are none."""
     span: tuple[int, int] | None
-    """Where it stands in `Request.text`, in characters: an object, or a string. None for a reply."""
+    """Start and end of the object or string in `Request.text`, in characters. None for a reply."""
     speaker: str | None = None
-    """Its author's name, where the request gives one that a speaker can have."""
+    """The name of the author, if the request gives one that is valid as a speaker."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a request to a model says, as far as memory needs it."""
+    """The parts of a request to a model that memory needs."""
 
     text: str
-    """Its body."""
+    """The body."""
     messages: tuple[ChatMessage, ...]
-    """In order, system messages among them."""
+    """In order, with system messages."""
     user: str | None
-    """Whom the caller names as its end user."""
+    """The end user whom the caller names."""
     stream: bool
     model: str | None
-    previous: str | None
-    """The id of the response that it goes on from (Responses API)."""
+    previous_response_id: str | None
+    """The id of the response that the request continues from (Responses API)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a model answered."""
+    """A model's reply."""
 
-    said: ChatMessage
+    message: ChatMessage
     complete: bool
-    """Whether it ended as the API says that a reply ends."""
+    """Whether it ended the way the API ends a reply."""
     index: int
-    """Which choice it is, from 0."""
+    """The index of the choice, from 0."""
 
 
 class Collector(Protocol):
-    """Gathers the body of one answer. To be used by one thread at a time."""
+    """Collects the body of one response. Use it from one thread at a time."""
 
     @property
     def size(self) -> int:
-        """Bytes that have come."""
+        """Bytes collected."""
 
     def feed(self, chunk: bytes) -> None:
-        """Take the next bytes of the body, cut anywhere. Cheap: they are kept, and understood later."""
+        """Add the next bytes of the body, cut anywhere. Cheap: the bytes are parsed later."""
 
     def replies(self) -> list[Reply]:
-        """What has come so far, by choice; [] if nothing has, or nothing that can be understood. Never raises."""
+        """Return the replies collected so far, by choice.
+
+        [] if there are none, or they cannot be parsed. Never raises.
+        """
 
     @property
     def response_id(self) -> str | None:
-        """The id by which a later request can go on from this reply (Responses API)."""
-
-
-class Wire(Protocol):
-    """One API's form."""
-
-    @property
-    def name(self) -> str:
-        """chat, messages or responses."""
-
-    def read(self, body: bytes) -> Request:
-        """The request in a body. Raises `ServeError` (400) that names what is wrong, and where."""
-
-    def with_notes(self, request: Request, notes: Mapping[int, str]) -> bytes:
-        """The request's body with each of `notes` in front of the own words of the message at that place.
-
-        All else is the same, byte for byte. Raises `ValueError` for a message without content.
-        """
-
-    def collector(self, content_type: str) -> Collector:
-        """A collector for an answer of this type: an event stream, or JSON."""
-
-    def ends(self, data: bytes) -> bool:
-        """Whether these bytes of an event stream hold the mark with which it ends.
-
-        The mark is a line of its own, so that a model's words never pass for one. A caller with the bytes piece by
-        piece puts the last 32 before each in front of it.
-        """
-
-    def error(self, error: ServeError) -> bytes:
-        """The body of an answer that says what is wrong."""
+        """The id by which a later request can continue from this reply (Responses API); set once `replies` is read."""

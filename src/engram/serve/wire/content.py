@@ -1,7 +1,7 @@
-"""What a message says: its words, tool calls and results as they are remembered, and the key it is known again by.
+"""Builds a `ChatMessage`: its text, its tool calls and results as they are remembered, and its canonical form.
 
-One `Content` is filled from a message of a request and from a reply alike, so that both come out the same. Knows
-nothing of where in which API's form each thing stands.
+The same builder is used for messages of requests and for replies, so that both come out equal. Knows nothing of where
+an API's format keeps each part.
 """
 
 from __future__ import annotations
@@ -14,62 +14,62 @@ from dataclasses import dataclass, field
 from engram.serve.wire.base import ChatMessage, MessagePart
 from engram.serve.wire.spans import Span, loads, text_of
 
-NOT_SAID = ("cache_control", "id", "status")
-"""Fields of a part that say nothing, and may differ where it is sent again."""
+IGNORED_FIELDS = ("cache_control", "id", "status")
+"""Fields of a part that carry no content, and may change when the part is sent again."""
 
 
 @dataclass(slots=True)
-class Content:
-    """The content of one message, as it is put together."""
+class MessageBuilder:
+    """The content of one message, while it is built."""
 
-    words: list[str] = field(default_factory=list)
-    marks: list[str] = field(default_factory=list)
-    """What is not words, a line each."""
-    pieces: list[MessagePart] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    canonical_lines: list[str] = field(default_factory=list)
+    """One line for each part that is not text."""
+    parts: list[MessagePart] = field(default_factory=list)
 
-    def say(self, role: str, texts: Iterable[str]) -> None:
-        """Add words, in one piece."""
+    def add_text(self, role: str, texts: Iterable[str]) -> None:
+        """Add texts, joined into one part."""
         text = plain("\n".join(filter(None, texts)))
         if text.strip():
-            self.words.append(text)
-            self.pieces.append(MessagePart(role, text))
+            self.texts.append(text)
+            self.parts.append(MessagePart(role, text))
 
-    def call(self, name: object, arguments: object) -> None:
-        """Add a tool call; its arguments are an object, or the JSON of one."""
+    def add_tool_call(self, name: object, arguments: object) -> None:
+        """Add a tool call. `arguments`: an object, or the JSON text of one."""
         name = plain(name) if isinstance(name, str) else ""
         shown, canonical = call_forms(arguments)
-        self.pieces.append(MessagePart("tool", f"{name}({shown})"))
-        self.marks.append(f"call {collapsed(name)} {canonical}")
+        self.parts.append(MessagePart("tool", f"{name}({shown})"))
+        self.canonical_lines.append(f"call {collapsed(name)} {canonical}")
 
-    def result(self, content: object) -> None:
-        """Add what a tool gave: text, or a list of parts."""
-        texts, others = parted(content)
+    def add_tool_result(self, content: object) -> None:
+        """Add the result of a tool: text, or a list of parts."""
+        texts, others = split_parts(content)
         text = plain("\n".join(texts))
         if text.strip():
-            self.pieces.append(MessagePart("tool", text))
-        self.marks.append(f"result {collapsed(text)}")
-        self.other(others)
+            self.parts.append(MessagePart("tool", text))
+        self.canonical_lines.append(f"result {collapsed(text)}")
+        self.add_other_parts(others)
 
-    def other(self, parts: Iterable[object]) -> None:
-        """Add parts that are not remembered, by which the message is known all the same: images, files."""
-        self.marks += (f"part {digest(part)}" for part in parts)
+    def add_other_parts(self, parts: Iterable[object]) -> None:
+        """Add parts that are not remembered but identify the message: images, files."""
+        self.canonical_lines += (f"part {digest(part)}" for part in parts)
 
-    def named(self, name: str | None) -> None:
-        """Say who it is that speaks, among several in one role."""
+    def add_name(self, name: str | None) -> None:
+        """Add the name of the author, where several share one role."""
         if name is not None:
-            self.marks.append(f"name {collapsed(name)}")
+            self.canonical_lines.append(f"name {collapsed(name)}")
 
-    def said(self, role: str, span: Span | None = None, speaker: str | None = None) -> ChatMessage:
-        """The message."""
-        text = "\n".join(self.words)
-        key = "\n".join([collapsed(text), *self.marks])
+    def message(self, role: str, span: Span | None = None, speaker: str | None = None) -> ChatMessage:
+        """Return the message."""
+        text = "\n".join(self.texts)
+        canonical = "\n".join([collapsed(text), *self.canonical_lines])
         if role == "system":
-            return ChatMessage(role, (), key, "", span, speaker)
-        return ChatMessage(role, tuple(self.pieces), key, text, span, speaker)
+            return ChatMessage(role, (), canonical, "", span, speaker)
+        return ChatMessage(role, tuple(self.parts), canonical, text, span, speaker)
 
 
 def plain(text: str) -> str:
-    """`text` with a U+FFFD for each lone surrogate; a pair that came apart is put together."""
+    """Return `text` with surrogate pairs joined, and U+FFFD for each lone surrogate."""
     if text.isascii():
         return text
     try:
@@ -80,12 +80,12 @@ def plain(text: str) -> str:
 
 
 def collapsed(text: str) -> str:
-    """`text` on one line, white space at its ends gone and each other run of it one blank."""
+    """Return `text` on one line: stripped, and each run of white space as one space."""
     return " ".join(text.split())
 
 
-def parted(content: object) -> tuple[list[str], list[object]]:
-    """The texts of a content, and its other parts."""
+def split_parts(content: object) -> tuple[list[str], list[object]]:
+    """Return the texts of a content, and its other parts."""
     if isinstance(content, str):
         return [content], []
     texts: list[str] = []
@@ -100,20 +100,20 @@ def parted(content: object) -> tuple[list[str], list[object]]:
 
 
 def call_forms(arguments: object) -> tuple[str, str]:
-    """The arguments of a tool call as they are remembered, and in their canonical form."""
+    """Return the arguments of a tool call as they are remembered, and in canonical form."""
     if isinstance(arguments, str):
         try:
             arguments = loads(arguments) if arguments.strip() else {}
         except (ValueError, RecursionError):
-            # It broke off, or is no JSON by intent: a custom tool's input.
-            given = plain(str(arguments))
-            return given, collapsed(given)
+            # Cut off, or no JSON by design: the input of a custom tool.
+            text = plain(str(arguments))
+            return text, collapsed(text)
     shown = plain(json.dumps(arguments, ensure_ascii=False))
     return shown, json.dumps(arguments, sort_keys=True, separators=(",", ":"))
 
 
 def digest(part: object) -> str:
-    """What tells a part from others, whatever the order of its fields."""
+    """Return a hash of a part that does not depend on the order of its fields."""
     if isinstance(part, dict):
-        part = {name: value for name, value in part.items() if name not in NOT_SAID}
+        part = {name: value for name, value in part.items() if name not in IGNORED_FIELDS}
     return hashlib.sha256(json.dumps(part, sort_keys=True).encode()).hexdigest()[:32]

@@ -1,6 +1,6 @@
-"""What stands in a request's fields, and what is said of it where it cannot be understood.
+"""Checks the fields of a request, and words the errors.
 
-Every refusal names the place and what was found there. Knows nothing of what a message means.
+Every error names the field and the kind of value it holds. Knows nothing of what a message means.
 """
 
 from __future__ import annotations
@@ -9,16 +9,16 @@ from collections.abc import Callable, Mapping
 
 from engram.engram import check_name
 from engram.errors import InvalidEngram
-from engram.serve.http.errors import ServeError, bad_request
-from engram.serve.wire.base import ChatMessage, Request
+from engram.serve.http.errors import bad_request
+from engram.serve.wire.base import ChatMessage
 from engram.serve.wire.content import plain
-from engram.serve.wire.spans import Items, Span, kind
+from engram.serve.wire.spans import Items, JsonBody, Span, kind
 
 
-def string(fields: Mapping[str, object], name: str, where: str = "") -> str | None:
-    """The text of a field that callers are told apart by, None where it has none.
+def identifier(fields: Mapping[str, object], name: str, where: str = "") -> str | None:
+    """Return the text of a field that identifies something; None if it has none.
 
-    Raises `ServeError` (400) for a lone surrogate: no name could be told from another that has one.
+    Raises `ServeError` 400 for a lone surrogate: two such names could not be distinguished.
     """
     value = fields.get(name)
     if not isinstance(value, str) or not value:
@@ -29,7 +29,7 @@ def string(fields: Mapping[str, object], name: str, where: str = "") -> str | No
 
 
 def speaker_of(name: object) -> str | None:
-    """`name` where it can be a speaker's."""
+    """Return `name` if it is valid as a speaker, else None."""
     if not isinstance(name, str) or not name.isprintable():
         return None
     try:
@@ -40,7 +40,7 @@ def speaker_of(name: object) -> str | None:
 
 
 def role_of(message: Mapping[str, object], roles: Mapping[str, str], where: str) -> str:
-    """The role of a message: what `roles` makes of the one that it gives. Raises `ServeError` (400)."""
+    """Return the role of a message, mapped by `roles`. Raises `ServeError` 400 if it is not in `roles`."""
     role = message.get("role")
     if isinstance(role, str) and role in roles:
         return roles[role]
@@ -49,57 +49,42 @@ def role_of(message: Mapping[str, object], roles: Mapping[str, str], where: str)
 
 
 def fields_of(value: object, where: str) -> dict[str, object]:
-    """A message's fields. Raises `ServeError` (400) if it has none."""
+    """Return the fields of a message. Raises `ServeError` 400 if it is no object."""
     if not isinstance(value, dict):
         raise bad_request(f"{where} is {kind(value)}; it must be an object", where)
     return value
 
 
 def check_content(content: object, where: str) -> None:
-    """Raise `ServeError` (400) unless it is text, a list of parts, or nothing."""
+    """Raise `ServeError` 400 unless `content` is text, a list of parts, or null."""
     if content is None or isinstance(content, str):
         return
     if not isinstance(content, list):
         raise bad_request(
             f"{where}.content is {kind(content)}; it must be a string or a list of parts", f"{where}.content"
         )
-    for place, part in enumerate(content):
-        # Some servers take plain strings as parts.
+    for index, part in enumerate(content):
+        # Some servers accept plain strings as parts.
         if not isinstance(part, dict | str):
-            at = f"{where}.content[{place}]"
-            raise bad_request(f"{at} is {kind(part)}; it must be an object", at)
+            part_name = f"{where}.content[{index}]"
+            raise bad_request(f"{part_name} is {kind(part)}; it must be an object", part_name)
 
 
 def found_kind(fields: Mapping[str, object], name: str) -> str:
-    """What kind of value a field has, or that it is missing."""
+    """Return the kind of a field's value, or "missing"."""
     return kind(fields[name]) if name in fields else "missing"
 
 
-def messages_of(
-    fields: Mapping[str, object], said: Callable[[dict[str, object], Span, str], ChatMessage]
-) -> tuple[ChatMessage, ...]:
-    """The messages of a request: what `said` makes of each. Raises `ServeError` (400)."""
-    items = fields.get("messages")
+def messages_of(body: JsonBody, parse: Callable[[dict[str, object], Span, str], ChatMessage]) -> list[ChatMessage]:
+    """Return the messages in the field "messages", each parsed by `parse(fields, span, where)`.
+
+    Raises `ServeError` 400 if the field is no list, or one of the messages is no object.
+    """
+    items = body.fields.get("messages")
     if not isinstance(items, Items):
-        raise bad_request(f"messages is {found_kind(fields, 'messages')}; it must be a list", "messages")
+        raise bad_request(f"messages is {found_kind(body.fields, 'messages')}; it must be a list", "messages")
     messages = []
-    for place, (value, span) in enumerate(zip(items.values, items.spans, strict=True)):
-        where = f"messages[{place}]"
-        messages.append(said(fields_of(value, where), span, where))
-    return tuple(messages)
-
-
-def too_deep() -> ServeError:
-    """The refusal of a body that is nested deeper than Python goes."""
-    return bad_request("the body is nested too deeply")
-
-
-def places_of(request: Request, notes: Mapping[int, str]) -> list[tuple[Span, str]]:
-    """The notes with the spans of the messages that they go into. Raises `ValueError` for one that has none."""
-    found = []
-    for place, note in notes.items():
-        span = request.messages[place].span
-        if span is None:
-            raise ValueError(f"message {place} is not one that notes could go into")
-        found.append((span, plain(note)))
-    return found
+    for index, (value, span) in enumerate(zip(items.values, items.spans, strict=True)):
+        where = f"messages[{index}]"
+        messages.append(parse(fields_of(value, where), span, where))
+    return messages

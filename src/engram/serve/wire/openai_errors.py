@@ -1,4 +1,4 @@
-"""How OpenAI's APIs say what is wrong."""
+"""The form of an error in OpenAI's APIs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_
 
 
 def openai_error(error: ServeError) -> bytes:
-    """The body of an answer that says what is wrong."""
-    of = TYPES.get(error.status, "invalid_request_error" if error.status < 500 else "server_error")
-    said = {"message": error.message, "type": of, "param": error.param, "code": error.code}
-    return json.dumps({"error": said}).encode()
+    """Return the body of an error response."""
+    kind = TYPES.get(error.status, "invalid_request_error" if error.status < 500 else "server_error")
+    fields = {"message": error.message, "type": kind, "param": error.param, "code": error.code}
+    return json.dumps({"error": fields}).encode()

@@ -1,7 +1,7 @@
-"""JSON whose text is kept: where in a body a message stands, and text put in there with all else left as it is.
+"""JSON with positions: parses a body, returns the span of each message, and inserts text without changing other bytes.
 
-Values are parsed by the json module; only the braces around messages are walked here. Knows of an API's form only that
-a list of messages stands in an object, and that a message has a content.
+The json module parses values; this module walks only the brackets around messages. Of an API's format it knows that an
+object holds a list of messages, that a message has a content, and which content parts are text.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ Span = tuple[int, int]
 Scan = Callable[[str, int], tuple[object, int]]
 
 LONGEST_INT = 4000
-"""Digits up to which Python makes an int of a number."""
+"""Digits. Python refuses to parse longer integers; they become floats."""
 
 TEXT_FIELDS = {"text": "text", "input_text": "text", "output_text": "text", "refusal": "refusal"}
-"""The parts of a content that are text, and the field that holds it."""
+"""The types of content parts that are text, and the field that holds the text."""
 
 
 def _whole(digits: str) -> int | float:
@@ -28,7 +28,7 @@ def _whole(digits: str) -> int | float:
 
 
 def _number(digits: str) -> int | float:
-    # JavaScript sends 1.0 back as 1: they are one number here.
+    # JavaScript sends 1.0 back as 1: both become the same number.
     number = float(digits)
     return int(number) if number.is_integer() and abs(number) < 2**53 else number
 
@@ -36,7 +36,7 @@ def _number(digits: str) -> int | float:
 _DECODER = json.JSONDecoder(parse_int=_whole, parse_float=_number)
 _scan: Scan = _DECODER.raw_decode
 
-# What stands between values, with the white space around it.
+# Separators between values, with the white space around them.
 _SPACE = r"[ \t\n\r]*"
 _space = re.compile(_SPACE).match
 _colon = re.compile(f"{_SPACE}:{_SPACE}").match
@@ -45,13 +45,13 @@ _ends = re.compile(rf"{_SPACE}\Z").match
 
 
 def loads(text: str) -> object:
-    """The value of a JSON text. Raises `ValueError`, or `RecursionError` where it is nested too deeply."""
+    """Return the value of a JSON text. Raises `ValueError`, or `RecursionError` if it is nested too deeply."""
     value: object = _DECODER.decode(text)
     return value
 
 
 def kind(value: object) -> str:
-    """What a value is, as JSON calls it."""
+    """Return the kind of a value in JSON's terms, with its article."""
     names: tuple[tuple[type | tuple[type, ...], str], ...] = (
         (bool, "a boolean"),
         (str, "a string"),
@@ -63,22 +63,14 @@ def kind(value: object) -> str:
 
 
 def text_of(part: object) -> str | None:
-    """The text of a part of a content, None if it is of another kind."""
+    """Return the text of a content part; None if the part is no text."""
     if isinstance(part, dict):
         part_type = part.get("type")
         part = part.get(TEXT_FIELDS.get(part_type, "")) if isinstance(part_type, str) else None
     return part if isinstance(part, str) else None
 
 
-_ASIDE = re.compile(r"\s*<system-reminder>.*</system-reminder>\s*", re.DOTALL)
-
-
-def is_aside(text: str) -> bool:
-    """Whether a part of a user's message is not the user's: Claude Code puts what it reminds the model of in such."""
-    return _ASIDE.fullmatch(text) is not None
-
-
-# Reading.
+# Parsing.
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,41 +79,41 @@ class Items:
 
     values: list[object]
     spans: list[Span]
-    """Where each stands."""
+    """Start and end of each in the text."""
 
 
 @dataclass(frozen=True, slots=True)
-class Body:
-    """A request's body."""
+class JsonBody:
+    """The body of a request."""
 
     text: str
     fields: dict[str, object]
-    """Its values by their names; that of the messages is `Items` if it is a list."""
+    """Its values by name; the value of the messages field is `Items` if it is a list."""
     span: Span | None
-    """Where the value of its messages stands."""
+    """Start and end of the value of the messages field."""
 
 
-def read_body(body: bytes, messages: str) -> Body:
-    """The object in a body, and where each element stands of the list under the name `messages`.
+def read_body(body: bytes, messages_field: str) -> JsonBody:
+    """Return the object in a body, with the positions of the elements of the list in `messages_field`.
 
-    Where a name comes twice the last one counts. Raises `ServeError` (400).
+    If a name occurs twice, the last value counts. Raises `ServeError` 400 if the body is no JSON object in UTF-8.
     """
     try:
         text = body.decode()
     except UnicodeDecodeError as error:
-        raise bad_request(f"the body is not UTF-8: byte {error.start} cannot stand there") from None
+        raise bad_request(f"the body is not UTF-8: byte {error.start} is invalid") from None
     try:
         begin = _past_space(text, 0)
         if text[begin : begin + 1] != "{":
             raise bad_request(f"the body is {kind(loads(text))}; it must be an object")
-        fields, span, end = _object(text, begin, messages, _items)
+        fields, span, end = _object(text, begin, messages_field, _items)
         if not _ends(text, end):
             raise json.JSONDecodeError("Extra data", text, end)
     except json.JSONDecodeError as error:
         raise bad_request(f"the body is not JSON: {error}") from None
     except RecursionError:
         raise bad_request("the body is nested too deeply") from None
-    return Body(text, fields, span)
+    return JsonBody(text, fields, span)
 
 
 def _past_space(text: str, at: int) -> int:
@@ -130,7 +122,7 @@ def _past_space(text: str, at: int) -> int:
 
 
 def _object(text: str, at: int, name: str, scan: Scan) -> tuple[dict[str, object], Span | None, int]:
-    """The object at `at`, where the value of `name` stands in it, and where it ends; that value is read by `scan`."""
+    """Return the object at `at`, the span of its value of `name`, and its end. `scan` reads that value."""
     fields: dict[str, object] = {}
     span = None
     at = _past_space(text, at + 1)
@@ -159,12 +151,12 @@ def _object(text: str, at: int, name: str, scan: Scan) -> tuple[dict[str, object
 
 
 def _items(text: str, at: int) -> tuple[object, int]:
-    """The value at `at`, as `Items` if it is a list, and where it ends."""
+    """Return the value at `at`, as `Items` if it is a list, and its end."""
     return _list(text, at) if text[at : at + 1] == "[" else _scan(text, at)
 
 
 def _list(text: str, at: int) -> tuple[Items, int]:
-    """The list at `at`, and where it ends."""
+    """Return the list at `at`, and its end."""
     values: list[object] = []
     spans: list[Span] = []
     at = _past_space(text, at + 1)
@@ -182,47 +174,53 @@ def _list(text: str, at: int) -> tuple[Items, int]:
         at = follows.end()
 
 
-# Putting in.
+# Inserting.
 
 
-def spliced(text: str, notes: Iterable[tuple[Span, str]], part_type: str) -> bytes:
-    """`text` with each note in front of the words of the message at its span; all else as it is, in UTF-8.
+def splice(text: str, notes: Iterable[tuple[Span, str]], part_type: str, skip: Callable[[str], bool]) -> bytes:
+    """Return `text` in UTF-8 with each note in front of the text of the message at its span.
 
-    A message is an object with a content, or a string. `part_type` is the type of the part that is put into a list of
-    parts. Raises `ValueError` for a message without content.
+    A message is an object with a content, or a string. Into a list of parts a note goes as a part of the type
+    `part_type`, in front of the first text part that `skip` does not skip. Raises `ValueError` for a message without
+    content.
     """
     done: list[str] = []
-    at = 0
+    copied = 0
     for span, note in sorted(notes):
         begin, end = _content(text, span)
         quoted = json.dumps(note, ensure_ascii=False)
         if text[begin] == '"':
-            place, inserted, rest = begin + 1, quoted[1:-1], begin + 1
+            position, inserted, resume = begin + 1, quoted[1:-1], begin + 1
         elif text[begin] == "[":
-            place, follows = _first_text(text, begin)
-            inserted, rest = f'{{"type":"{part_type}","text":{quoted}}}{"," if follows else ""}', place
+            position, has_parts = _first_text(text, begin, skip)
+            inserted = f'{{"type":"{part_type}","text":{quoted}}}{"," if has_parts else ""}'
+            resume = position
         else:
-            place, inserted, rest = begin, quoted, end
-        done += text[at:place], inserted
-        at = rest
-    done.append(text[at:])
+            position, inserted, resume = begin, quoted, end
+        done += text[copied:position], inserted
+        copied = resume
+    done.append(text[copied:])
     return "".join(done).encode()
 
 
 def _content(text: str, message: Span) -> Span:
+    """Return the span of the content of a message."""
     if text[message[0]] == '"':
         return message
     _, span, _ = _object(text, message[0], "content", _scan)
     if span is None:
-        raise ValueError("the message has no content that notes could go into")
+        raise ValueError("the message has no content that can hold a note")
     return span
 
 
-def _first_text(text: str, at: int) -> tuple[int, bool]:
-    """Where the first part in somebody's words begins in the list at `at`, else the first; and whether there is one."""
+def _first_text(text: str, at: int, skip: Callable[[str], bool]) -> tuple[int, bool]:
+    """Return where the first text part that is not skipped begins in the list at `at`, and whether the list has parts.
+
+    Without such a part, return where the first part begins; in an empty list, where it ends.
+    """
     parts, end = _list(text, at)
     if not parts.values:
         return end - 1, False
-    texts = ((place, text_of(part)) for place, part in enumerate(parts.values))
-    first = next((place for place, text in texts if text is not None and not is_aside(text)), 0)
+    texts = ((index, text_of(part)) for index, part in enumerate(parts.values))
+    first = next((index for index, words in texts if words is not None and not skip(words)), 0)
     return parts.spans[first][0], True

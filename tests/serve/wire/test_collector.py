@@ -1,4 +1,4 @@
-"""Server-sent events, by the standard, however they are cut."""
+"""Collected responses: streams and JSON of all wire formats, however they are cut."""
 
 from __future__ import annotations
 
@@ -9,11 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engram.serve.wire.anthropic_messages import MESSAGES
-from engram.serve.wire.base import Wire
-from engram.serve.wire.openai_chat import CHAT
-from engram.serve.wire.openai_responses import RESPONSES
-from engram.serve.wire.sse import events, parsed, quickly_parsed
+from engram.serve.wire.collector import parse_object, parse_object_fast
+from engram.serve.wire.table import CHAT, MESSAGES, RESPONSES, Wire
 
 from .forms import JSON, STREAM, VALUES, collected, end_seen_at, pieces, stream
 
@@ -39,50 +36,31 @@ STREAMS = [(CHAT, CHAT_STREAM), (MESSAGES, MESSAGES_STREAM), (RESPONSES, RESPONS
 
 
 @pytest.mark.parametrize(
-    ("whole", "expected"),
-    [
-        (b"data: a\n\ndata:b\n\n", [("", b"a"), ("", b"b")]),
-        (b"data: a\r\n\r\ndata: b\r\rdata: c\n\n", [("", b"a"), ("", b"b"), ("", b"c")]),
-        (b"event: x\ndata: 1\ndata:  2\n\n", [("x", b"1\n 2")]),
-        (b": comment\nid: 3\nretry: 5\ndata: a\n\n: more\n\n", [("", b"a")]),
-        (b"\xef\xbb\xbfdata: a\n\n", [("", b"a")]),
-        (b"data\n\n", [("", b"")]),
-        (b"data: whole\n\ndata: la", [("", b"whole"), ("", b"la")]),
-        ("data: a\u2028b\x85c\x0bd\n\n".encode(), [("", "a\u2028b\x85c\x0bd".encode())]),
-        (b"event: \xc3\ndata: \xc3", [("\ufffd", b"\xc3")]),
-        (b"", []),
-    ],
-)
-def test_events(whole: bytes, expected: list[tuple[str, bytes]]) -> None:
-    assert list(events(whole)) == expected
-
-
-@pytest.mark.parametrize(
     "data",
     [b'{"choices": [{"index": 0}]}', b'{"a": "\xc3"}', b'{"a": "\\ud83d"}', b"[" * 5000, b"[1]", b"", b"{"],
 )
-def test_read_quickly_is_read_alike(data: bytes) -> None:
-    assert quickly_parsed(data) == parsed(data)
+def test_fast_parser_agrees_with_the_exact_one(data: bytes) -> None:
+    assert parse_object_fast(data) == parse_object(data)
 
 
 @pytest.mark.parametrize(("wire", "whole"), STREAMS, ids=["chat", "messages", "responses"])
 @pytest.mark.parametrize("line_end", [b"\n", b"\r\n", b"\r"], ids=["lf", "crlf", "cr"])
 @given(borders=st.lists(st.integers(0, 10_000), max_size=30))
-def test_however_a_stream_is_cut_it_says_the_same(
+def test_reply_and_end_do_not_depend_on_where_the_stream_is_cut(
     wire: Wire, whole: bytes, line_end: bytes, borders: list[int]
 ) -> None:
     whole = whole.replace(b"\n", line_end)
     chunks = pieces(whole, borders)
     [reply] = collected(wire, chunks)
-    assert reply.said.text == "".join(WORDS)
-    # The end is seen in the piece in which it begins to be one, or the next; never in a model's words.
+    assert reply.message.text == "".join(WORDS)
+    # The end is detected in the chunk that completes the mark, never in a model's words.
     seen = end_seen_at(wire, chunks)
     assert seen is not None
     assert b"".join(chunks[: seen + 1]).startswith(whole[: whole.index(b'"response.completed\\"')])
 
 
 @pytest.mark.parametrize(("wire", "whole"), STREAMS, ids=["chat", "messages", "responses"])
-def test_byte_by_byte(wire: Wire, whole: bytes) -> None:
+def test_stream_of_single_bytes(wire: Wire, whole: bytes) -> None:
     chunks = [bytes([byte]) for byte in whole]
     assert collected(wire, chunks) == collected(wire, [whole])
     assert end_seen_at(wire, chunks) is not None
@@ -91,28 +69,28 @@ def test_byte_by_byte(wire: Wire, whole: bytes) -> None:
 
 @pytest.mark.parametrize(("wire", "whole"), STREAMS[1:], ids=["messages", "responses"])
 @given(borders=st.lists(st.integers(0, 10_000), max_size=30))
-def test_a_reply_is_complete_once_its_end_is_seen(wire: Wire, whole: bytes, borders: list[int]) -> None:
+def test_reply_is_complete_once_its_end_is_detected(wire: Wire, whole: bytes, borders: list[int]) -> None:
     chunks = pieces(whole, borders)
     seen = end_seen_at(wire, chunks)
     assert seen is not None
     [reply] = collected(wire, chunks[: seen + 1])
     assert reply.complete
-    assert reply.said.text == "".join(WORDS)
+    assert reply.message.text == "".join(WORDS)
 
 
 @pytest.mark.parametrize("wire", [CHAT, MESSAGES, RESPONSES], ids=lambda wire: wire.name)
 @given(cut=st.integers(0, 1000), broken=st.binary(max_size=30))
-def test_a_stream_that_breaks_off_says_what_came(wire: Wire, cut: int, broken: bytes) -> None:
+def test_broken_stream_gives_the_text_so_far(wire: Wire, cut: int, broken: bytes) -> None:
     whole = {of.name: whole for of, whole in STREAMS}[wire.name]
     for reply in collected(wire, [whole[:cut], broken]):
-        assert reply.said.text
-        assert "".join(WORDS).startswith(reply.said.text)
+        assert reply.message.text
+        assert "".join(WORDS).startswith(reply.message.text)
 
 
 @pytest.mark.parametrize("wire", [CHAT, MESSAGES, RESPONSES], ids=lambda wire: wire.name)
 @pytest.mark.parametrize("content_type", [STREAM, JSON])
 @given(whole=st.binary(max_size=200))
-def test_bytes_that_mean_nothing(wire: Wire, content_type: str, whole: bytes) -> None:
+def test_arbitrary_bytes_never_raise(wire: Wire, content_type: str, whole: bytes) -> None:
     collected(wire, [whole], content_type)
 
 
@@ -140,7 +118,7 @@ def test_replies_of_any_shape_never_raise(wire: Wire, odd: list[Any]) -> None:
 
 
 @pytest.mark.parametrize("wire", [CHAT, MESSAGES, RESPONSES], ids=lambda wire: wire.name)
-def test_a_reply_nested_too_deeply_is_not_understood(wire: Wire) -> None:
+def test_deeply_nested_response_gives_no_reply(wire: Wire) -> None:
     deep = b'{"output":' + b"[" * 100_000
     assert collected(wire, [deep], JSON) == []
     assert collected(wire, [b"data: " + deep + b"\n\n"]) == []
@@ -148,6 +126,6 @@ def test_a_reply_nested_too_deeply_is_not_understood(wire: Wire) -> None:
 
 @pytest.mark.parametrize("wire", [CHAT, MESSAGES, RESPONSES], ids=lambda wire: wire.name)
 @pytest.mark.parametrize("content_type", [STREAM, JSON, ""])
-def test_nothing_came(wire: Wire, content_type: str) -> None:
+def test_empty_body_gives_no_reply(wire: Wire, content_type: str) -> None:
     assert collected(wire, [], content_type) == []
     assert wire.collector(content_type).response_id is None

@@ -1,0 +1,79 @@
+"""Memories as a numbered list for a model that asked for them, as the MCP tools answer.
+
+Owns how an engram is shown and cut, and the text of the list. Does not know the protocol or the tools.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from engram.engram import Engram
+from engram.notes.injection import CLOSE, OPEN, harmless
+from engram.recall.context import HEADING, estimated_tokens, shortened
+from engram.text.markup import one_line
+
+LIST_TOKENS = 16_000
+"""Approximate maximum tokens of one list; in a long list each memory is cut to its share."""
+
+NOTE_TOKENS = 1_000
+"""Maximum tokens of one memory that was not requested by its id."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShownNote:
+    """An engram as a model sees it: harmless text, possibly cut."""
+
+    id: str
+    text: str
+    at: str
+    """ISO 8601."""
+    speaker: str | None
+    role: str
+    session: str
+    cut: bool
+    """Whether `text` is only a part of the engram's text."""
+    score: float | None = None
+    """Confidence that the engram answers the query, 0..1; None without a query."""
+
+
+def share_of(count: int) -> int:
+    """Return the maximum tokens of each memory in a list of `count`."""
+    return min(NOTE_TOKENS, LIST_TOKENS // max(1, count))
+
+
+def shown_note(
+    engram: Engram, max_tokens: int | None = None, *, query: str | None = None, score: float | None = None
+) -> ShownNote:
+    """Return `engram` as it is shown, its text cut to `max_tokens`: to the best part for `query`, if one is given."""
+    text, cut = engram.text, False
+    if max_tokens is not None:
+        text, cut = shortened(text, query, max_tokens, estimated_tokens, max_characters=8 * max_tokens)
+    return ShownNote(
+        id=engram.id,
+        text=harmless(text),
+        at=engram.at.isoformat(),
+        speaker=None if engram.speaker is None else shown_name(engram.speaker),
+        role=engram.role,
+        session=shown_name(engram.session),
+        cut=cut,
+        score=score,
+    )
+
+
+def shown_name(name: str) -> str:
+    """Return a namespace, session or speaker, which any caller may have chosen, on one line and harmless."""
+    return one_line(harmless(name))
+
+
+def numbered(notes: Sequence[ShownNote]) -> str:
+    """Return notes as numbered, dated text between the marks by which Engram recognises its notes."""
+    lines = [OPEN, HEADING]
+    for number, note in enumerate(notes, start=1):
+        score = "" if note.score is None else f", score {note.score:.2f}"
+        part = ", a part of it" if note.cut else ""
+        who = note.speaker or note.role
+        lines.append(f"{number}. {note.at} {who} (id {note.id}, session {note.session}{score}{part}):")
+        # Indented, so that a line of a memory's text never looks like the first line of another memory.
+        lines += [f"   {line}" for line in note.text.splitlines() or [""]]
+    return "\n".join([*lines, CLOSE])

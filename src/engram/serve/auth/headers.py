@@ -1,0 +1,72 @@
+"""The request headers by which a caller names its key, its namespace and its session.
+
+Owns the names of these headers and how their values are read. Header mappings have lower-case names. Knows nothing of
+which keys exist (`keys`) nor of their rights (`access`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from engram.serve.auth.keys import KEY_PREFIX
+from engram.serve.http.errors import bad_request
+
+KEY_HEADER = "x-engram-key"
+NAMESPACE_HEADER = "x-engram-namespace"
+SESSION_HEADER = "x-engram-session"
+UPSTREAM_KEY_HEADERS = ("authorization", "x-api-key")
+"""The headers that carry the key for upstream. A caller may send its key for Engram in one of them instead."""
+
+PLACEHOLDER = re.compile(r"\{\{\s*\w+\s*\}\}")
+"""A template variable that Open WebUI and other front ends replace by the id of the user or the chat."""
+
+
+def engram_key(headers: Mapping[str, str]) -> str | None:
+    """Return the key for Engram; None if there is none.
+
+    X-Engram-Key, else Authorization: Bearer, else x-api-key. The last two count only if the value has the form of a
+    key for Engram, because they usually hold the key for upstream.
+    """
+    if (value := headers.get(KEY_HEADER)) is not None:
+        return value.strip()
+    scheme, _, token = headers.get("authorization", "").strip().partition(" ")
+    if scheme.lower() == "bearer" and token.strip().startswith(KEY_PREFIX):
+        return token.strip()
+    value = headers.get("x-api-key", "").strip()
+    return value if value.startswith(KEY_PREFIX) else None
+
+
+def is_engram_key(name: str, value: str) -> bool:
+    """Return whether a header (`name` in lower case) carries a key for Engram: such a header never goes upstream."""
+    if name in UPSTREAM_KEY_HEADERS:
+        # Also without a scheme, or with an unexpected one: no key for Engram may leave this server.
+        return any(part.startswith(KEY_PREFIX) for part in re.split(r"[\s,]+", value))
+    return name == KEY_HEADER
+
+
+def requested_namespace(headers: Mapping[str, str]) -> str | None:
+    """Return the namespace that the headers name; None if they name none."""
+    return header_text(headers, NAMESPACE_HEADER)
+
+
+def header_text(headers: Mapping[str, str], name: str) -> str | None:
+    """Return the value of a header that may hold any text; None if the header is missing.
+
+    Servers decode headers as Latin-1; a value that is valid UTF-8 is decoded again as UTF-8. Raises `ServeError` 400
+    for a placeholder that the client did not fill in: all users of that client would share one namespace or session.
+    """
+    value = headers.get(name)
+    if value is not None and PLACEHOLDER.search(value):
+        raise bad_request(
+            f"{name} is {value[:80]!r}: the client did not fill in this placeholder; configure the client to send a"
+            " value, or to leave the header out",
+            name,
+            "placeholder",
+        )
+    if value is None or value.isascii():
+        return value
+    try:
+        return value.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return value

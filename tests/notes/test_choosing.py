@@ -1,0 +1,54 @@
+"""Which hits become notes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from engram.engram import draft
+from engram.notes.choosing import choose
+from engram.notes.wording import LARGE, SMALL
+from engram.recall.result import Hit
+
+
+def hit(text: str, score: float = 0.9, words: float = 1.0, role: str = "user") -> Hit:
+    return Hit(draft(text, role=role), score, {"words": words}, 1)
+
+
+def texts(hits: list[Hit]) -> list[str]:
+    return [one.engram.text for one in hits]
+
+
+def test_questions_and_repeated_texts_are_skipped() -> None:
+    hits = [hit("What is my dog called?"), hit("My dog is Biscuit."), hit("my  dog is biscuit."), hit("It is four.")]
+    assert texts(choose(hits, LARGE, held_ids=())) == ["My dog is Biscuit.", "It is four."]
+
+
+def test_replies_need_a_profile_that_includes_them() -> None:
+    hits = [hit("Your dog is Max.", role="assistant"), hit("My dog is Biscuit.")]
+    assert texts(choose(hits, SMALL, held_ids=())) == ["My dog is Biscuit."]
+    assert texts(choose(hits, LARGE, held_ids=())) == ["Your dog is Max.", "My dog is Biscuit."]
+
+
+def test_hits_that_match_few_words_need_a_profile_without_a_word_share() -> None:
+    hits = [hit("My dog is Biscuit.", words=1.0), hit("He is four.", words=0.4), hit("He barks.", words=0.5)]
+    assert texts(choose(hits, SMALL, held_ids=())) == ["My dog is Biscuit.", "He barks."]
+    assert len(choose(hits, LARGE, held_ids=())) == 3
+
+
+def test_held_engrams_and_texts_are_skipped() -> None:
+    hits = [hit("My dog is Biscuit."), hit("He is four."), hit("He barks.")]
+    chosen = choose(hits, LARGE, held_ids={hits[0].engram.id}, held_texts={"he is four."})
+    assert texts(chosen) == ["He barks."]
+
+
+def test_the_best_hit_needs_the_least_score_and_the_others_half_of_it() -> None:
+    hits = [hit("One.", 0.5), hit("Two.", 0.25), hit("Three.", 0.24)]
+    assert texts(choose(hits, LARGE, held_ids=(), least_score=0.5)) == ["One.", "Two."]
+    assert choose(hits, LARGE, held_ids=(), least_score=0.51) == []
+    assert choose([], LARGE, held_ids=()) == []
+
+
+def test_at_most_max_notes_are_chosen() -> None:
+    hits = [hit(f"Fact {number}.") for number in range(5)]
+    assert len(choose(hits, replace(LARGE, max_notes=2), held_ids=())) == 2
+    assert choose(hits, replace(LARGE, max_notes=0), held_ids=()) == []

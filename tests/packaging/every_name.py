@@ -1,0 +1,138 @@
+"""Uses every public name of Engram once. `test_types.py` has mypy check this program, and runs it.
+
+Each public class has one variable of its name in lower case: the test looks up `memory.recall`, `hit.score` and so on.
+"""
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import assert_type
+
+from engram import Engram, Explanation, Hit, Memory, Recall, Stats, __version__
+
+
+def use_engram(engram: Engram) -> None:
+    assert_type(engram.id, str)
+    assert_type(engram.namespace, str)
+    assert_type(engram.session, str)
+    assert_type(engram.role, str)
+    assert_type(engram.speaker, str | None)
+    assert_type(engram.text, str)
+    assert_type(engram.at, datetime)
+    assert_type(engram.recorded_at, datetime)
+    assert_type(engram.kind, str)
+    assert_type(engram.source, str | None)
+    assert_type(engram.metadata, Mapping[str, object])
+
+
+def use_recall(recall: Recall) -> None:
+    assert_type(recall.query, str)
+    assert_type(recall.namespace, str)
+    assert_type(recall.unsearched, int)
+    assert_type(recall.hits, tuple[Hit, ...])
+    assert_type(iter(recall), Iterator[Hit])
+    assert_type(len(recall), int)
+    assert_type(recall[0], Hit)
+    assert_type(recall[:2], Sequence[Hit])
+    assert_type(recall.count(recall[0]), int)
+    assert_type(recall.index(recall[0]), int)
+    assert_type(recall.context(budget=100), str)
+    assert_type(recall.context(100, count=len), str)
+    for hit in recall:
+        use_hit(hit)
+
+
+def use_hit(hit: Hit) -> None:
+    use_engram(hit.engram)
+    assert_type(hit.score, float)
+    assert_type(hit.why, Mapping[str, float])
+    assert_type(hit.seq, int)
+
+
+def use_explanation(explanation: Explanation) -> None:
+    assert_type(explanation.query, str)
+    assert_type(explanation.engram, Engram)
+    assert_type(explanation.place, int | None)
+    assert_type(explanation.scored, int)
+    assert_type(explanation.score, float)
+    assert_type(explanation.why, Mapping[str, float])
+    assert_type(explanation.winner, Hit | None)
+    assert_type(explanation.words, Mapping[str, tuple[float, float]])
+    assert_type(explanation.reason, str)
+
+
+def use_stats(stats: Stats) -> None:
+    assert_type(stats.path, str)
+    assert_type(stats.engrams, int)
+    assert_type(stats.namespaces, int)
+    assert_type(stats.sessions, int)
+    assert_type(stats.indexed_through, int)
+    assert_type(stats.unindexed, int)
+    assert_type(stats.store_bytes, int)
+    assert_type(stats.index_bytes, int)
+    assert_type(stats.index_trouble, str | None)
+
+
+def write(memory: Memory) -> Engram:
+    now = datetime.now(UTC)
+    first = memory.remember(
+        "My dog is called Biscuit.",
+        namespace="ana",
+        session="monday",
+        role="user",
+        speaker="Ana",
+        at=now,
+        kind="turn",
+        source="chat",
+        metadata={"page": 3},
+        id=None,
+    )
+    assert_type(first, Engram)
+    assert_type(memory.remember_many([first, {"text": "I like tea.", "namespace": "ana"}], batch=10), list[Engram])
+    assert_type(memory.remember_many({"text": f"number {n}", "metadata": {"n": n}} for n in range(3)), list[Engram])
+    assert_type(memory.add([first]), list[bool])
+    return first
+
+
+def read(memory: Memory, first: Engram) -> None:
+    now = datetime.now(UTC)
+    assert_type(memory.path, str)
+    assert_type(memory.flush(timeout=60.0), bool)
+    memory.catch_up()
+    recall = memory.recall(
+        "What is my dog called?", namespace="ana", limit=5, session="monday", kinds=["turn"], now=now
+    )
+    assert_type(recall, Recall)
+    assert recall[0].engram == first
+    use_recall(recall)
+    assert_type(memory.recall("tea", before=now, after=first.at), Recall)
+    use_explanation(memory.explain("What is my dog called?", first.id, namespace="ana"))
+    assert_type(memory.get(first.id, namespace="ana"), Engram)
+    assert_type(memory.get_many([first.id], namespace="ana"), dict[str, Engram])
+    assert_type(memory.is_indexed([first.id]), bool)
+    assert_type(memory.engrams(namespace="ana", limit=5, after_id=first.id, newest=True), Iterator[Engram])
+    assert_type(memory.namespaces(prefix="a"), list[tuple[str, int]])
+    assert_type(memory.sessions("ana"), list[tuple[str, int]])
+    use_stats(memory.stats())
+
+
+def delete(memory: Memory, first: Engram) -> None:
+    assert_type(memory.forget(id=first.id), int)
+    assert_type(memory.forget(namespace="ana", session="monday", before=datetime.now(UTC)), int)
+    memory.compact()
+    assert_type(memory.reindex(timeout=60.0), bool)
+    memory.close()
+
+
+def main(path: Path) -> None:
+    assert_type(__version__, str)
+    with Memory(path, read_only=False, wait=10.0) as memory:
+        assert_type(memory, Memory)
+        first = write(memory)
+        read(memory, first)
+        delete(memory, first)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

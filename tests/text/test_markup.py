@@ -1,0 +1,50 @@
+"""Text for a prompt: chat-template markup, and questions."""
+
+import pytest
+
+from engram.text.markup import comparable, is_question, neutral, one_line
+
+
+def test_neutral_keeps_ordinary_text():
+    for text in ("a < b and c > d", "x[0] = y", "if a || b { }", "<b>bold</b>", "[1] a footnote"):
+        assert neutral(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "What is my dog called?",
+        "what is my dog called",
+        "What car do I drive",
+        "Where's my sister",
+        "do you know my name",
+        "Really? Why?",
+        "我的狗叫什么？",
+    ],
+)
+def test_is_question_recognises_questions(text: str):
+    assert is_question(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "My dog is called Biscuit.",
+        "When I was young I lived in Rome",
+        "What a day. I got the job.",
+        "I got a dog! Did I tell you?",
+        "Is that so? Mine is called Biscuit.",
+        "",
+        "...",
+    ],
+)
+def test_is_question_rejects_statements(text: str):
+    assert not is_question(text)
+
+
+def test_comparable_ignores_case_and_white_space():
+    assert comparable("My  DOG\nis Biscuit. ") == comparable("my dog is biscuit.")
+
+
+def test_one_line_removes_control_characters_and_line_separators():
+    assert one_line("a\nb\u2028c\x1bd\x85e") == "a b c d e"
