@@ -188,7 +188,7 @@ class Memory:
         """
         if limit < 1:
             raise ValueError(f"limit is {limit}; it must be at least 1")
-        where = filter_of(namespace, session, before, after, kinds)
+        where = Filter(namespace, session, before, after, None if kinds is None else tuple(kinds))
         reader, ranking = self._ranked(query, where, limit, as_utc("now", now or datetime.now(UTC)))
         hits = () if ranking is None else tuple(self._hits(ranking, ranking.order(where), where, limit))
         return Recall(query, namespace, hits, reader.unsearched)
@@ -289,7 +289,7 @@ class Memory:
         """
         if limit is not None and limit < 0:
             raise ValueError(f"limit is {limit}; it must not be negative")
-        where = filter_of(namespace, session, before, after, kinds)
+        where = Filter(namespace, session, before, after, None if kinds is None else tuple(kinds))
         return self._store.engrams(where, limit, after_id, newest=newest)
 
     def namespaces(self, prefix: str = "") -> list[tuple[str, int]]:
@@ -331,7 +331,7 @@ class Memory:
         """
         if id is None and namespace is None and session is None and before is None:
             raise ValueError("forget needs an id, a namespace, a session or a time; nothing was forgotten")
-        where = filter_of(namespace, session, before, None, None)
+        where = Filter(namespace, session, before)
         count = self._store.forget(where, None if id is None else canonical_id(id))
         if count:
             self._search.deleted()
@@ -378,20 +378,3 @@ class Memory:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def filter_of(
-    namespace: str | None,
-    session: str | None,
-    before: datetime | None,
-    after: datetime | None,
-    kinds: Iterable[str] | None,
-) -> Filter:
-    """Return the filter for the conditions of a call; a naive time is taken as UTC."""
-    return Filter(
-        namespace,
-        session,
-        None if before is None else as_utc("before", before),
-        None if after is None else as_utc("after", after),
-        None if kinds is None else tuple(kinds),
-    )
