@@ -4,7 +4,7 @@ Owns the counting of modules and lines (of .py files, as `wc -l` counts them). K
 
 - *Reach*: the modules that `engram.memory` leads to by imports, imports inside functions included. A package's
   `__init__.py` counts if it holds more than a docstring. `engram/opening.py` counts, but its imports are not followed:
-  they are the implementations that a path or URL picks.
+  they are the implementations that it picks: store, index, analyzer and kernel.
 - *Ranking*: the files that a change of ranking makes necessary to read.
 - *Rooms of serve*: every folder below `serve/`, and the files directly in it as a room of their own.
 """
