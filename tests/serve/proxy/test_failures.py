@@ -340,7 +340,7 @@ def test_clients_that_do_not_wait_for_the_end_of_a_stream(relayed: Caller) -> No
 @pytest.mark.parametrize("path", [CHAT, "/v1/completions"])
 def test_a_client_that_goes_away_before_there_is_an_answer(relayed: Caller, path: str) -> None:
     with pytest.raises(httpx.ReadTimeout):
-        relayed.server.http.post(path, json=asking(DOG, "late=600", path=path), headers=relayed.headers, timeout=1.0)
+        relayed.server.http.post(path, json=asking(DOG, "late=600", path=path), headers=relayed.headers, timeout=0.3)
     asked = relayed.last
     assert asked.ended.wait(PATIENCE)
     assert asked.outcome == "gone"
