@@ -161,7 +161,7 @@ def test_streamed(relayed: Caller, script: str) -> None:
 
 
 def test_the_users_turn_is_durable_while_the_reply_still_comes(relayed: Caller) -> None:
-    stream = relayed.openai().chat.completions.create(model="tokens=200+rate=100", messages=[user(DOG)], stream=True)
+    stream = relayed.openai().chat.completions.create(model="tokens=230+rate=160", messages=[user(DOG)], stream=True)
     with stream:
         next(iter(stream))
         assert relayed.settle()["state"] in ("stored", "indexed")

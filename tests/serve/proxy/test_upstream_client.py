@@ -89,13 +89,13 @@ def test_a_stream_that_falls_silent_is_given_up(head: bytes) -> None:
 
 
 def test_one_that_is_slow_is_not() -> None:
-    steps = [(0.0, CHUNKED), *((0.2, b"2\r\nhi\r\n") for _ in range(6)), (0.2, b"0\r\n\r\n")]
-    assert asyncio.run(from_one_who(steps, 0.6)) == b"hi" * 6
+    steps = [(0.0, CHUNKED), *((0.12, b"2\r\nhi\r\n") for _ in range(6)), (0.12, b"0\r\n\r\n")]
+    assert asyncio.run(from_one_who(steps, 0.5)) == b"hi" * 6
 
 
 def test_nor_is_one_that_does_not_come_in_chunks() -> None:
-    steps = [(0.0, HEAD + b"content-length: 12\r\n\r\n"), *((0.2, b"hi") for _ in range(6))]
-    assert asyncio.run(from_one_who(steps, 0.6)) == b"hi" * 6
+    steps = [(0.0, HEAD + b"content-length: 12\r\n\r\n"), *((0.12, b"hi") for _ in range(6))]
+    assert asyncio.run(from_one_who(steps, 0.5)) == b"hi" * 6
 
 
 def test_nor_one_whose_pieces_take_long_to_go_on() -> None:
