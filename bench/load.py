@@ -145,13 +145,13 @@ class Client:
         self._messages: list[Json] = []
 
     async def chat(self, text: str, model: str, *, stream: bool = True) -> Answer:
-        """Send a message in the previous conversation or in a new one; raises `LoadFailed`, and as `Connection.send`."""
+        """Send a message in the previous conversation or in a new one. Raises as `continue_chat`."""
         if len(self._messages) >= MAX_MESSAGES or self._random.random() >= CONTINUED_SHARE:
             self._messages = []
         return await self.continue_chat(text, model, stream=stream)
 
     async def continue_chat(self, text: str, model: str, *, stream: bool = True) -> Answer:
-        """Send a message in the previous conversation."""
+        """Send a message in the previous conversation. Raises `LoadFailed` on an error, and as `Connection.send`."""
         messages = [*self._messages, {"role": "user", "content": text}]
         # The messages come last, so that the bytes before them are the same in every request.
         answer = await self._post({"model": model, "stream": stream, "messages": messages})
