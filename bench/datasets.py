@@ -1,7 +1,7 @@
 """Conversations with questions about them, read from their published files.
 
-Owns two formats: LoCoMo's JSON (not ours to ship: the user passes its path) and our chats in `data/`.
-Does not know how questions are answered or judged.
+Owns two formats: LoCoMo's JSON (its licence does not let Engram ship it: the user passes its path) and our chats in
+`data/`. Does not know how questions are answered or evaluated.
 """
 
 from __future__ import annotations
@@ -65,18 +65,19 @@ class Conversation:
         return tuple(dict.fromkeys(turn.speaker for turn in self.turns))
 
 
-def locomo_path(given: Path | None) -> Path | None:
+def locomo_path(path: Path | None) -> Path | None:
     """The path of LoCoMo's JSON: the argument, else the environment variable, else None."""
-    if given is not None:
-        return given
+    if path is not None:
+        return path
     value = os.environ.get(LOCOMO_VARIABLE)
     return Path(value) if value else None
 
 
 def read_locomo(path: Path) -> list[Conversation]:
-    """LoCoMo's conversations. Questions without a valid evidence id are left out, as are invalid ids of others.
+    """Read LoCoMo's conversations. Invalid evidence ids are left out, and so are questions without a valid one.
 
-    A turn's text is its `text`, with ` [shared <caption>]` behind it where it came with an image.
+    A turn's text is its `text`, followed by ` [shared <caption>]` if the turn has an image. Raises `DatasetError` if
+    the file cannot be read or has another form.
     """
     samples = read_json(path)
     if not isinstance(samples, list):
@@ -97,12 +98,12 @@ def locomo_conversation(sample: Mapping[str, Any], file: str) -> Conversation:
             e = item.engram
             turns.append(Turn(str(e.metadata["dia_id"]), e.session, e.speaker or "", e.role, e.text, e.at))
     known = {turn.key for turn in turns}
-    asked = []
+    questions = []
     for question in sample["qa"]:
-        found = (key for entry in question["evidence"] for key in EVIDENCE.findall(entry))
+        evidence = (key for entry in question["evidence"] for key in EVIDENCE.findall(entry))
         kind = LOCOMO_CATEGORIES.get(question["category"], str(question["category"]))
-        asked.append(Question(question["question"], valid(found, known), kind))
-    return Conversation(str(sample["sample_id"]), tuple(turns), tuple(q for q in asked if q.evidence))
+        questions.append(Question(question["question"], valid(evidence, known), kind))
+    return Conversation(str(sample["sample_id"]), tuple(turns), tuple(q for q in questions if q.evidence))
 
 
 def chats_path() -> Path | None:
@@ -112,7 +113,10 @@ def chats_path() -> Path | None:
 
 
 def read_chats(path: Path) -> list[Conversation]:
-    """The conversations in a file of our chats: users, each with sessions of turns and questions (docs/bench.md)."""
+    """Read the conversations in a file of our chats: users, each with sessions of turns, and questions (docs/bench.md).
+
+    Raises `DatasetError` if the file cannot be read or has another form.
+    """
     try:
         return [chats_conversation(user) for user in read_json(path)["users"]]
     except (KeyError, TypeError, AttributeError) as error:
@@ -125,16 +129,16 @@ def chats_conversation(user: Mapping[str, Any]) -> Conversation:
     for number, session in enumerate(user["sessions"], 1):
         at = datetime.fromisoformat(session["at"])
         at = at if at.tzinfo else at.replace(tzinfo=UTC)
-        for place, text in enumerate(session["turns"]):
-            speaker, role = ("Assistant", "assistant") if place % 2 else (user["name"], "user")
-            turns.append(Turn(f"{number}:{place + 1}", f"session_{number}", speaker, role, text, at))
+        for index, text in enumerate(session["turns"]):
+            speaker, role = ("Assistant", "assistant") if index % 2 else (user["name"], "user")
+            turns.append(Turn(f"{number}:{index + 1}", f"session_{number}", speaker, role, text, at))
     known = {turn.key for turn in turns}
-    asked = [Question(q["question"], valid(q["evidence"], known), q["kind"]) for q in user["questions"]]
-    return Conversation(user["name"], tuple(turns), tuple(q for q in asked if q.evidence))
+    questions = [Question(q["question"], valid(q["evidence"], known), q["kind"]) for q in user["questions"]]
+    return Conversation(user["name"], tuple(turns), tuple(q for q in questions if q.evidence))
 
 
 def valid(keys: Iterable[str], known: set[str]) -> tuple[str, ...]:
-    """Those of `keys` that name a turn, each once."""
+    """The `keys` that are in `known`, without duplicates."""
     return tuple(dict.fromkeys(key for key in keys if key in known))
 
 

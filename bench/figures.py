@@ -12,15 +12,15 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """The value that a figure must reach, and its goal."""
+    """The value that a figure must reach, and the value that is its goal."""
 
     bar: float
-    reach: float
+    goal: float
     higher_is_better: bool = False
 
-    def verdict(self, value: float, mark: float) -> str:
-        """Whether a value meets one of the two marks, in words."""
-        return "met" if (value >= mark if self.higher_is_better else value <= mark) else "short of"
+    def verdict(self, value: float, threshold: float) -> str:
+        """Whether a value meets a threshold, which is `bar` or `goal`: "met" or "short of"."""
+        return "met" if (value >= threshold if self.higher_is_better else value <= threshold) else "short of"
 
 
 BARS = {
@@ -111,7 +111,7 @@ class Table:
 
 @dataclass(slots=True)
 class Part:
-    """Results of one part of the benchmark; `notes` name what was not measured, and why."""
+    """Results of one part of the benchmark; `notes` state what was not measured, and why."""
 
     name: str
     figures: list[Figure] = field(default_factory=list)
@@ -119,9 +119,9 @@ class Part:
     notes: list[str] = field(default_factory=list)
 
 
-Tell = Callable[[str], None]
-"""A callback that receives the current progress as text."""
+Progress = Callable[[str], None]
+"""A callback that receives the current step as text."""
 
 
 def silent(_: str) -> None:
-    """A `Tell` that discards the progress."""
+    """A `Progress` that discards its texts."""

@@ -1,8 +1,8 @@
 """Chats generated from a seed: any number of turns whose word frequencies are those of real speech.
 
-Owns the distributions: words (Zipf-Mandelbrot over the package's English stems, plus invented names and numbers without
-end, so that the vocabulary keeps growing), lengths, sessions with topics, dates, and questions about a known turn.
-The first n turns of a longer run equal a run of n. Does not know memories.
+Owns the distributions: words (Zipf-Mandelbrot over the package's English stems, plus an unlimited number of invented
+names and numbers, so that the vocabulary keeps growing), lengths, sessions with topics, dates, and questions about a
+known turn. The first n turns of a longer run equal a run of n. Does not know `Memory`.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ ZIPF_EXPONENT = 1.1
 ZIPF_SHIFT = 2.7
 DRAWS = 1 << 20
 COMMON = 150
-"""Words before this rank belong to no topic and are no content words of a question."""
+"""Words before this rank belong to no topic and are not content words of a question."""
 
 MEAN_LENGTH = 30
 LENGTH_SHAPE = 2.2
-"""Of the gamma distribution that lengths in words follow: many short turns, a few long ones."""
+"""Shape of the gamma distribution of lengths in words: many short turns, a few long ones."""
 SHORTEST, LONGEST = 3, 200
 SENTENCE = 11
 """Words in a sentence, on average."""
@@ -124,37 +124,37 @@ class Vocabulary:
     words: Strings
     rank: dict[str, int]
     draw: Ints
-    """Ranks, each as often as its word occurs: shape (DRAWS,)."""
+    """Ranks, each with the frequency of its word: shape (DRAWS,)."""
     near: Ints
-    """Ranks of words near each in meaning, none of them common: shape (words, TOPIC_NEAR)."""
+    """For each word, ranks of words that are near in meaning and not common: shape (words, TOPIC_NEAR)."""
 
 
 @cache
 def vocabulary() -> Vocabulary:
     """The words of speech, then the table's stems by frequency."""
     table = default_table()
-    place = {stem: number for number, stem in enumerate(table.stems)}
+    index_of = {stem: index for index, stem in enumerate(table.stems)}
     order = np.argsort(-table.probability, kind="stable")
     words = list(dict.fromkeys([*SPOKEN, *(table.stems[i] for i in order if len(table.stems[i]) > 1)]))
     rank = {word: number for number, word in enumerate(words)}
     near = np.empty((len(words), TOPIC_NEAR), dtype=np.int64)
     for number, word in enumerate(words):
-        found = (rank.get(table.stems[n], 0) for n in table.near[place[word]]) if word in place else ()
-        ranks = [r for r in found if r >= COMMON][:TOPIC_NEAR]
+        neighbours = table.near[index_of[word]] if word in index_of else ()
+        ranks = [r for r in (rank.get(table.stems[n], 0) for n in neighbours) if r >= COMMON][:TOPIC_NEAR]
         near[number] = ranks + [number] * (TOPIC_NEAR - len(ranks))
     share = (np.arange(len(words)) + 1 + ZIPF_SHIFT) ** -ZIPF_EXPONENT
-    # A look-up is faster than a search in the sums for each word; even the rarest word is in the list a few times.
+    # A list of ranks is faster than a search in the sums for each word; even the rarest word is in it a few times.
     draw = np.searchsorted(np.cumsum(share) / share.sum(), (np.arange(DRAWS) + 0.5) / DRAWS)
     return Vocabulary(np.array(words, dtype=object), rank, np.minimum(draw, len(words) - 1), near)
 
 
 def turns(count: int, seed: int = 0, namespaces: int = 1) -> Iterator[Turn]:
     """The first `count` turns; the n-th session belongs to the namespace n modulo `namespaces`."""
-    left, chunk = count, 0
-    while left > 0:
-        made = chunk_of_turns(seed, chunk, namespaces)
-        yield from made[:left]
-        left -= len(made)
+    remaining, chunk = count, 0
+    while remaining > 0:
+        generated = chunk_of_turns(seed, chunk, namespaces)
+        yield from generated[:remaining]
+        remaining -= len(generated)
         chunk += 1
 
 
@@ -167,55 +167,55 @@ def chunk_of_turns(seed: int, chunk: int, namespaces: int) -> list[Turn]:
     drawn_lengths = SHORTEST + 0.5 + rng.gamma(LENGTH_SHAPE, mean, int(turns_in.sum()))
     lengths = np.minimum(drawn_lengths, LONGEST).astype(np.int64)
     session_of = np.repeat(np.repeat(np.arange(CHUNK), turns_in), lengths)
-    words = vocabulary().words[drawn(rng, session_of)]
-    with_invented(rng, words, session_of)
-    texts = written(rng, words, np.cumsum(lengths))
+    words = vocabulary().words[draw_ranks(rng, session_of)]
+    replace_with_invented(rng, words, session_of)
+    texts = join_sentences(rng, words, np.cumsum(lengths))
     heads = headers(rng, chunk, turns_in, namespaces)
     return [Turn(text, *head) for text, head in zip(texts, heads, strict=True)]
 
 
-def drawn(rng: np.random.Generator, session_of: Ints) -> Ints:
+def draw_ranks(rng: np.random.Generator, session_of: Ints) -> Ints:
     """A rank for each word, some of them of its session's topic: shape as `session_of`, the session of each word."""
-    talk, size = vocabulary(), len(session_of)
-    ranks = talk.draw[rng.integers(0, DRAWS, size)]
-    # Topics are of words of every rarity alike, so their ranks are spread evenly over the logarithm.
-    seeds = np.exp(rng.uniform(np.log(COMMON), np.log(len(talk.words) - 1), (CHUNK, TOPIC_SEEDS))).astype(np.int64)
-    topics = np.concatenate([seeds[:, :, None], talk.near[seeds]], axis=2).reshape(CHUNK, -1)
-    place = (topics.shape[1] * rng.random(size) ** 2).astype(np.int64)
+    known, size = vocabulary(), len(session_of)
+    ranks = known.draw[rng.integers(0, DRAWS, size)]
+    # Topics have words of every rarity, so their ranks are uniform on a logarithmic scale.
+    seeds = np.exp(rng.uniform(np.log(COMMON), np.log(len(known.words) - 1), (CHUNK, TOPIC_SEEDS))).astype(np.int64)
+    topics = np.concatenate([seeds[:, :, None], known.near[seeds]], axis=2).reshape(CHUNK, -1)
+    index = (topics.shape[1] * rng.random(size) ** 2).astype(np.int64)
     of_topic = (ranks >= COMMON) & (rng.random(size) < TOPIC_SHARE)
-    return np.asarray(np.where(of_topic, topics[session_of, place], ranks))
+    return np.asarray(np.where(of_topic, topics[session_of, index], ranks))
 
 
-def with_invented(rng: np.random.Generator, words: Strings, session_of: Ints) -> None:
-    """Replace some of the words by invented ones; half of them are the repeated ones of their session."""
-    places = np.flatnonzero(rng.random(len(words)) < INVENTED_SHARE)
-    own = invented_numbers(rng, (CHUNK, SESSION_INVENTED))
-    numbers = invented_numbers(rng, (len(places),))
-    again = rng.random(len(places)) < 0.5
-    chosen = own[session_of[places], rng.integers(0, SESSION_INVENTED, len(places))]
-    distinct, which = np.unique(np.where(again, chosen, numbers), return_inverse=True)
-    words[places] = np.array([invented(int(number)) for number in distinct], dtype=object)[which]
+def replace_with_invented(rng: np.random.Generator, words: Strings, session_of: Ints) -> None:
+    """Replace some of the words by invented ones; half of these are the repeated ones of their session."""
+    replaced = np.flatnonzero(rng.random(len(words)) < INVENTED_SHARE)
+    session_numbers = invented_numbers(rng, (CHUNK, SESSION_INVENTED))
+    numbers = invented_numbers(rng, (len(replaced),))
+    repeated = rng.random(len(replaced)) < 0.5
+    chosen = session_numbers[session_of[replaced], rng.integers(0, SESSION_INVENTED, len(replaced))]
+    distinct, inverse = np.unique(np.where(repeated, chosen, numbers), return_inverse=True)
+    words[replaced] = np.array([invented(int(number)) for number in distinct], dtype=object)[inverse]
 
 
 def invented_numbers(rng: np.random.Generator, shape: tuple[int, ...]) -> Ints:
-    """Numbers of invented words."""
+    """Random numbers of invented words: an array of the given shape."""
     return np.minimum((1 - rng.random(shape)) ** (-1 / INVENTED_EXPONENT), INVENTED).astype(np.int64)
 
 
 def invented(number: int) -> str:
-    """The invented word of this number: a name or a place, or a number."""
+    """The invented word with this number: a name, or digits."""
     if number % NUMBERS == 0:
         return str(number // NUMBERS % 10_000)
-    syllables, left = [], number + len(CONSONANTS) * len(VOWELS)
-    while left:
-        left, vowel = divmod(left, len(VOWELS))
-        left, consonant = divmod(left, len(CONSONANTS))
+    syllables, rest = [], number + len(CONSONANTS) * len(VOWELS)
+    while rest:
+        rest, vowel = divmod(rest, len(VOWELS))
+        rest, consonant = divmod(rest, len(CONSONANTS))
         syllables.append(CONSONANTS[consonant] + VOWELS[vowel])
     return "".join(syllables).capitalize()
 
 
-def written(rng: np.random.Generator, words: Strings, ends: Ints) -> list[str]:
-    """The texts of turns, each of which ends before the word at its place in `ends`, as sentences."""
+def join_sentences(rng: np.random.Generator, words: Strings, ends: Ints) -> list[str]:
+    """The texts of turns as sentences; turn i ends before the word with index `ends[i]`."""
     starts = np.concatenate([[0], ends[:-1]])
     last = rng.random(len(words)) < 1 / SENTENCE
     last[ends - 1] = False
@@ -236,46 +236,46 @@ def headers(
     days = np.sort(rng.integers(0, DAYS, CHUNK)).tolist()
     minutes, friends = rng.integers(0, 840, CHUNK).tolist(), rng.integers(1, FRIENDS + 1, CHUNK).tolist()
     gaps = rng.integers(5, 120, (CHUNK, MOST_TURNS)).tolist()
-    for place, count in enumerate(turns_in.tolist()):
-        number = chunk * CHUNK + place
+    for index, count in enumerate(turns_in.tolist()):
+        number = chunk * CHUNK + index
         owner = number % namespaces
-        speakers = (NAMES[owner % len(NAMES)], NAMES[(owner + friends[place]) % len(NAMES)])
-        at = FIRST_DAY + timedelta(days=days[place], minutes=minutes[place])
+        speakers = (NAMES[owner % len(NAMES)], NAMES[(owner + friends[index]) % len(NAMES)])
+        at = FIRST_DAY + timedelta(days=days[index], minutes=minutes[index])
         for turn in range(count):
-            at += timedelta(seconds=gaps[place][turn])
+            at += timedelta(seconds=gaps[index][turn])
             role = "assistant" if turn % 2 else "user"
             yield f"user-{owner}", f"session-{number}", speakers[turn % 2], role, at
 
 
-def questions(asked_about: Sequence[Turn], count: int, seed: int = 0) -> list[GeneratedQuestion]:
-    """Questions of 6 to 12 words, each made of words of one of the turns and of common ones; fewer if those run out."""
+def questions(turns: Sequence[Turn], count: int, seed: int = 0) -> list[GeneratedQuestion]:
+    """Questions of 6 to 12 words, made of words of one turn and of common words; at most one question per turn."""
     rng = np.random.default_rng([seed, 1 << 32])
-    made: list[GeneratedQuestion] = []
-    for number in rng.permutation(len(asked_about)):
-        if len(made) == count:
+    generated: list[GeneratedQuestion] = []
+    for number in rng.permutation(len(turns)):
+        if len(generated) == count:
             break
-        turn = asked_about[int(number)]
+        turn = turns[int(number)]
         words = content(turn.text)
         if len(words) >= LEAST_CONTENT:
-            made.append(GeneratedQuestion(question(rng, turn.speaker, words), turn.namespace, turn.text))
-    return made
+            generated.append(GeneratedQuestion(question(rng, turn.speaker, words), turn.namespace, turn.text))
+    return generated
 
 
 def content(text: str) -> list[str]:
     """The distinct words of a text that are not common, in lower case."""
     rank = vocabulary().rank
-    found = dict.fromkeys(word.strip(".?").lower() for word in text.split())
-    return [word for word in found if rank.get(word, COMMON) >= COMMON]
+    distinct = dict.fromkeys(word.strip(".?").lower() for word in text.split())
+    return [word for word in distinct if rank.get(word, COMMON) >= COMMON]
 
 
 def question(rng: np.random.Generator, speaker: str, words: Sequence[str]) -> str:
     """A question with two to four of `words`, some of them replaced by a word that is near in meaning."""
-    talk = vocabulary()
+    known = vocabulary()
     chosen = [words[i] for i in rng.permutation(len(words))[: rng.integers(LEAST_CONTENT, MOST_CONTENT + 1)]]
-    for place in range(1, len(chosen)):
-        rank = talk.rank.get(chosen[place])
+    for index in range(1, len(chosen)):
+        rank = known.rank.get(chosen[index])
         if rank is not None and rng.random() < OTHER_WORD:
-            chosen[place] = talk.words[talk.near[rank, 0]]
+            chosen[index] = known.words[known.near[rank, 0]]
     parts = OPENERS[rng.integers(len(OPENERS))].format(name=speaker).split()
     for word in chosen:
         parts += [word, FILLERS[rng.integers(len(FILLERS))]]

@@ -1,7 +1,7 @@
 """Concurrent clients of a chat API in a separate process: `python -m bench.load TASK ARGUMENTS`.
 
-Owns what is asked and what is timed: connections are read by hand, because a client package would take more of the
-processor than what is measured. The same client asks upstream straight and through Engram. Prints one JSON object, as
+Owns the requests and their timing. It parses HTTP itself, because an HTTP client package would use more CPU time than
+the server under test. The same client sends requests directly upstream and through Engram. Prints one JSON object, as
 `bench.worker` does.
 """
 
@@ -21,23 +21,24 @@ from urllib.parse import urlsplit
 
 from pydantic_core import from_json
 
-from bench.upstream import END, pace
-from bench.worker import Result, tell
+from bench.upstream import END, RECORDED_PATH, pace
+from bench.worker import Result, report_progress
 from engram.text.sse import read_events
 
 Json = dict[str, Any]
 
-STRAIGHT, THROUGH = "straight", "through"
+DIRECT, PROXIED = "direct", "proxied"
+"""The routes of a request: directly upstream, and through Engram."""
 PATH = "/v1/chat/completions"
-GOES_ON = 0.25
+CONTINUED_SHARE = 0.25
 """The share of requests that continue the previous conversation."""
-LONGEST = 12
+MAX_MESSAGES = 12
 """Messages after which a conversation is not continued."""
 UNDER_LOAD = "under load"
 """What `until_killed` reports when the first reply has ended."""
-PATIENCE = 60.0
+TIMEOUT = 60.0
 """Timeout of one request, in seconds."""
-REUSED = 50
+REQUESTS_PER_CONNECTION = 50
 """Requests per connection in the task `many`."""
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
@@ -46,7 +47,7 @@ _EVENT = b"data: "
 
 
 class LoadFailed(Exception):
-    """An answer that no measurement can be made of."""
+    """The server sent an answer that cannot be measured, or survived its kill."""
 
 
 class Answer(NamedTuple):
@@ -54,7 +55,7 @@ class Answer(NamedTuple):
 
     status: int
     memory: Mapping[str, str]
-    """The `x-engram-` headers, their names without that."""
+    """The `x-engram-` headers; their names without the prefix."""
     text: str
     tokens: int
     sent: float
@@ -63,14 +64,14 @@ class Answer(NamedTuple):
     ended: float
 
 
-class Line(asyncio.Protocol):
-    """A connection on which one request at a time is made."""
+class Connection(asyncio.Protocol):
+    """An HTTP connection that serves one request at a time."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport
-        self._got = bytearray()
-        self._head = -1
+        self._received = bytearray()
+        self._head_size = -1
         self._length: int | None = None
         self._first = 0.0
         self._done: asyncio.Future[float] | None = None
@@ -88,41 +89,44 @@ class Line(asyncio.Protocol):
             self._done.set_exception(ConnectionError(str(exc or "closed")))
 
     def data_received(self, data: bytes) -> None:
-        """A piece of the answer."""
-        got = self._got
-        got += data
-        if self._head < 0:
-            self._head = got.find(b"\r\n\r\n")
-            if self._head < 0:
+        """Append data to the answer; complete the request at the end of the answer."""
+        received = self._received
+        received += data
+        if self._head_size < 0:
+            self._head_size = received.find(b"\r\n\r\n")
+            if self._head_size < 0:
                 return
-            length = _LENGTH.search(got, 0, self._head)
+            length = _LENGTH.search(received, 0, self._head_size)
             self._length = int(length[1]) if length else None
-        if not self._first and got.find(_EVENT, self._head) >= 0:
+        if not self._first and received.find(_EVENT, self._head_size) >= 0:
             self._first = self._loop.time()
-        whole = len(got) >= self._head + 4 + self._length if self._length is not None else got.endswith(END)
-        if whole and self._done is not None and not self._done.done():
+        if self._length is not None:
+            complete = len(received) >= self._head_size + 4 + self._length
+        else:
+            complete = received.endswith(END)
+        if complete and self._done is not None and not self._done.done():
             self._done.set_result(self._loop.time())
 
-    async def ask(self, request: bytes) -> tuple[bytes, bytes, float, float, float]:
-        """Head and body of the answer to a request, and when it was sent, began to come, and had come.
+    async def send(self, request: bytes) -> tuple[bytes, bytes, float, float, float]:
+        """Send a request; returns head and body of the answer, and the times of request, first event and end.
 
-        Raises ConnectionError where it breaks off, TimeoutError where it does not come.
+        Raises `ConnectionError` if the connection breaks, `TimeoutError` if the answer takes longer than `TIMEOUT`.
         """
-        self._got.clear()
-        self._head, self._length, self._first = -1, None, 0.0
+        self._received.clear()
+        self._head_size, self._length, self._first = -1, None, 0.0
         self._done = self._loop.create_future()
         sent = self._loop.time()
         if self.lost:
             raise ConnectionError("closed")
         self._transport.write(request)
-        ended = await asyncio.wait_for(self._done, PATIENCE)
-        body = bytes(self._got[self._head + 4 :])
+        ended = await asyncio.wait_for(self._done, TIMEOUT)
+        body = bytes(self._received[self._head_size + 4 :])
         return self.head, body if self._length is not None else unchunked(body), sent, self._first or ended, ended
 
     @property
     def head(self) -> bytes:
-        """The head of the answer, empty before it is there."""
-        return bytes(self._got[: self._head]) if self._head > 0 else b""
+        """The head of the answer; empty before it is complete."""
+        return bytes(self._received[: self._head_size]) if self._head_size > 0 else b""
 
     def close(self) -> None:
         """Close the connection."""
@@ -137,19 +141,19 @@ class Client:
         self._host, self._port = parts.hostname or "127.0.0.1", parts.port or 80
         self._namespace = namespace
         self._random = random.Random(f"{seed}")  # noqa: S311
-        self._line: Line | None = None
+        self._connection: Connection | None = None
         self._messages: list[Json] = []
 
-    async def say(self, text: str, model: str, *, stream: bool = True) -> Answer:
-        """Send a message in the previous conversation or in a new one. Raises as `Line.ask`, and `LoadFailed`."""
-        if len(self._messages) >= LONGEST or self._random.random() >= GOES_ON:
+    async def chat(self, text: str, model: str, *, stream: bool = True) -> Answer:
+        """Send a message in the previous conversation or in a new one. Raises as `continue_chat`."""
+        if len(self._messages) >= MAX_MESSAGES or self._random.random() >= CONTINUED_SHARE:
             self._messages = []
-        return await self.go_on(text, model, stream=stream)
+        return await self.continue_chat(text, model, stream=stream)
 
-    async def go_on(self, text: str, model: str, *, stream: bool = True) -> Answer:
-        """Send a message in the previous conversation."""
+    async def continue_chat(self, text: str, model: str, *, stream: bool = True) -> Answer:
+        """Send a message in the previous conversation. Raises `LoadFailed` on an error, and as `Connection.send`."""
         messages = [*self._messages, {"role": "user", "content": text}]
-        # The messages come last: what is before them is the same in every request.
+        # The messages come last, so that the bytes before them are the same in every request.
         answer = await self._post({"model": model, "stream": stream, "messages": messages})
         if answer.status != 200:
             raise LoadFailed(f"status {answer.status}: {answer.text[:300]}")
@@ -157,23 +161,23 @@ class Client:
         return answer
 
     async def get(self, path: str) -> tuple[int, bytes]:
-        """Status and body of what stands at a path."""
-        head, body, *_ = await (await self._connected()).ask(self._request("GET", path, b""))
+        """Status and body of the answer to a GET request."""
+        head, body, *_ = await (await self._connect()).send(self._request("GET", path, b""))
         return status_of(head), body
 
     async def _post(self, body: Json) -> Answer:
         request = self._request("POST", PATH, json.dumps(body).encode())
-        kept = self._line is not None
+        reused = self._connection is not None
         try:
-            head, got, sent, first, ended = await (await self._connected()).ask(request)
+            head, data, sent, first, ended = await (await self._connect()).send(request)
         except ConnectionError:
-            # One that was kept open may be closed at the very moment at which it is used again.
-            if not kept or self._line is None or self._line.head:
+            # The server may close an idle connection at the moment at which the client uses it again.
+            if not reused or self._connection is None or self._connection.head:
                 raise
-            self.hang_up()
-            head, got, sent, first, ended = await (await self._connected()).ask(request)
+            self.disconnect()
+            head, data, sent, first, ended = await (await self._connect()).send(request)
         status = status_of(head)
-        texts = texts_of(got, stream=bool(body["stream"])) if status == 200 else [got.decode("latin-1")]
+        texts = texts_of(data, stream=bool(body["stream"])) if status == 200 else [data.decode("latin-1")]
         return Answer(status, memory_headers(head), "".join(texts), len(texts), sent, first, ended)
 
     def _request(self, method: str, path: str, body: bytes) -> bytes:
@@ -187,34 +191,34 @@ class Client:
         ]
         return "\r\n".join([*lines, "", ""]).encode() + body
 
-    async def _connected(self) -> Line:
-        if self._line is None or self._line.lost:
-            _, self._line = await asyncio.get_running_loop().create_connection(Line, self._host, self._port)
-        return self._line
+    async def _connect(self) -> Connection:
+        if self._connection is None or self._connection.lost:
+            _, self._connection = await asyncio.get_running_loop().create_connection(Connection, self._host, self._port)
+        return self._connection
 
     @property
     def receipt(self) -> str:
-        """That of the request being answered, empty before it is known."""
-        return memory_headers(self._line.head).get("receipt", "") if self._line is not None else ""
+        """The receipt of the request in progress; empty before the head of its answer arrived."""
+        return memory_headers(self._connection.head).get("receipt", "") if self._connection is not None else ""
 
-    def hang_up(self) -> None:
-        """Close the connection; the next request makes a new one."""
-        if self._line is not None:
-            self._line.close()
-            self._line = None
+    def disconnect(self) -> None:
+        """Close the connection; the next request opens a new one."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
 
 def unchunked(body: bytes) -> bytes:
-    """What a body that came in chunks holds."""
-    pieces, at = [], 0
-    while (line := body.find(b"\r\n", at)) >= 0 and (size := int(body[at:line], 16)):
-        pieces.append(body[line + 2 : line + 2 + size])
-        at = line + 4 + size
+    """The content of a body in chunked transfer encoding."""
+    pieces, start = [], 0
+    while (line_end := body.find(b"\r\n", start)) >= 0 and (size := int(body[start:line_end], 16)):
+        pieces.append(body[line_end + 2 : line_end + 2 + size])
+        start = line_end + 4 + size
     return b"".join(pieces)
 
 
 def texts_of(body: bytes, *, stream: bool) -> list[str]:
-    """Return the texts of a reply: one for each event of a stream that holds one, else the whole."""
+    """The texts of a reply: of a stream, one for each event with text; otherwise the whole text."""
     if not stream:
         return [choice["message"]["content"] for choice in from_json(body)["choices"]]
     events = (from_json(event.data) for event in read_events([body]) if event.data != b"[DONE]")
@@ -223,7 +227,7 @@ def texts_of(body: bytes, *, stream: bool) -> list[str]:
 
 
 def memory_headers(head: bytes) -> dict[str, str]:
-    """What an answer's head says of memory: the `x-engram-` headers, their names without that."""
+    """The `x-engram-` headers of an answer; their names without the prefix."""
     return {name[9:].decode().lower(): value.decode("latin-1") for name, value in _HEADER.findall(head)}
 
 
@@ -236,14 +240,14 @@ class Load(NamedTuple):
     """The inputs of every task."""
 
     urls: Mapping[str, str]
-    """Of upstream (`STRAIGHT`) and Engram (`THROUGH`)."""
+    """The URLs of upstream (`DIRECT`) and of Engram (`PROXIED`)."""
     namespace: str
     questions: Sequence[str]
     seed: int
 
-    def client(self, way: str, number: int = 0) -> Client:
-        """One of the clients; those of one number say the same, whichever way."""
-        return Client(self.urls[way], self.namespace, (self.seed, number))
+    def client(self, route: str, number: int = 0) -> Client:
+        """A client; clients with the same number send the same messages on both routes."""
+        return Client(self.urls[route], self.namespace, (self.seed, number))
 
     def question(self, number: int) -> str:
         """The question with this number, modulo their count."""
@@ -251,7 +255,7 @@ class Load(NamedTuple):
 
 
 class Tally:
-    """Totals over the replies of one way."""
+    """Totals over the replies of one route."""
 
     def __init__(self) -> None:
         self.first: list[float] = []
@@ -275,142 +279,146 @@ class Tally:
 
 
 async def alone(load: Load, count: int, warm: int, tokens: int, per_second: float, delay: float) -> Result:
-    """One client at a time: each question straight and through; each way goes first half of the time."""
-    tallies = {STRAIGHT: Tally(), THROUGH: Tally()}
-    clients = {way: load.client(way) for way in tallies}
+    """Send each question on both routes, one at a time; each route is first for half of the questions."""
+    tallies = {DIRECT: Tally(), PROXIED: Tally()}
+    clients = {route: load.client(route) for route in tallies}
     model = pace(tokens, per_second, delay)
     for number in range(warm + count):
         if number % 50 == 0:
-            tell(f"one stream, {number} of {warm + count}")
-        ways = [STRAIGHT, THROUGH] if number % 2 else [THROUGH, STRAIGHT]
-        for way in ways:
-            answer = await clients[way].say(load.question(number), model)
+            report_progress(f"one stream, {number} of {warm + count}")
+        routes = [DIRECT, PROXIED] if number % 2 else [PROXIED, DIRECT]
+        for route in routes:
+            answer = await clients[route].chat(load.question(number), model)
             if number >= warm:
-                tallies[way].add(answer)
-    return {way: tally.result() for way, tally in tallies.items()}
+                tallies[route].add(answer)
+    return {route: tally.result() for route, tally in tallies.items()}
 
 
 async def together(
     load: Load, streams: int, rounds: int, replies: int, tokens: int, per_second: float, delay: float
 ) -> Result:
-    """`streams` concurrent clients, each of which sends a request when it has its reply; the ways alternate.
+    """Run `streams` concurrent clients, each of which sends a request after its previous reply; the routes alternate.
 
-    Tokens a second are those of each round, and the times in the order of the rounds.
+    Returns tokens per second for each round, and the times in the order of the rounds.
     """
-    tallies = {STRAIGHT: Tally(), THROUGH: Tally()}
-    rates: dict[str, list[float]] = {STRAIGHT: [], THROUGH: []}
-    clients = {way: [load.client(way, number) for number in range(streams)] for way in tallies}
+    tallies = {DIRECT: Tally(), PROXIED: Tally()}
+    rates: dict[str, list[float]] = {DIRECT: [], PROXIED: []}
+    clients = {route: [load.client(route, number) for number in range(streams)] for route in tallies}
     model, spread = pace(tokens, per_second, delay), tokens / per_second
 
-    async def one(way: str, number: int, begin: int) -> list[Answer]:
+    async def run_client(route: str, number: int, begin: int) -> list[Answer]:
         # Starts are spread over the duration of a reply.
         await asyncio.sleep(spread * number / streams)
-        client = clients[way][number]
-        questions = [load.question(begin + number * replies + place) for place in range(replies)]
-        return [await client.say(question, model) for question in questions]
+        client = clients[route][number]
+        questions = [load.question(begin + number * replies + reply) for reply in range(replies)]
+        return [await client.chat(question, model) for question in questions]
 
     for round in range(-1, rounds):
-        ways = [STRAIGHT, THROUGH] if round % 2 else [THROUGH, STRAIGHT]
-        for way in ways:
-            tell(f"{streams} streams, {way}, round {round + 1} of {rounds}" if round >= 0 else f"warming up, {way}")
+        routes = [DIRECT, PROXIED] if round % 2 else [PROXIED, DIRECT]
+        for route in routes:
+            report_progress(
+                f"{streams} streams, {route}, round {round + 1} of {rounds}" if round >= 0 else f"warming up, {route}"
+            )
             begin = (round + 1) * streams * replies
-            answered = await asyncio.gather(*(one(way, number, begin) for number in range(streams)))
+            answers_of = await asyncio.gather(*(run_client(route, number, begin) for number in range(streams)))
             if round < 0:
                 continue
-            took = [answers[-1].ended - answers[0].sent for answers in answered]
-            tokens_of = [sum(answer.tokens for answer in answers) for answers in answered]
-            rates[way].append(sum(count / seconds for count, seconds in zip(tokens_of, took, strict=True)))
-            for answer in itertools.chain.from_iterable(answered):
-                tallies[way].add(answer)
-    return {way: tally.result() | {"tokens_per_second": rates[way]} for way, tally in tallies.items()}
+            seconds = [answers[-1].ended - answers[0].sent for answers in answers_of]
+            tokens_of = [sum(answer.tokens for answer in answers) for answers in answers_of]
+            rates[route].append(sum(count / taken for count, taken in zip(tokens_of, seconds, strict=True)))
+            for answer in itertools.chain.from_iterable(answers_of):
+                tallies[route].add(answer)
+    return {route: tally.result() | {"tokens_per_second": rates[route]} for route, tally in tallies.items()}
 
 
 async def until_killed(
     load: Load, streams: int, tokens: int, per_second: float, delay: float, mark: str, limit: float
 ) -> Result:
-    """`streams` concurrent clients until the server is killed; what the server acknowledged until then.
+    """Run `streams` concurrent clients until the server is killed; returns what the server acknowledged.
 
-    Every question has `mark` and a number of its own. `limit`: seconds after which the server is taken to live on.
+    Every question ends with `mark` and a unique number. Raises `LoadFailed` if the server lives longer than `limit`
+    seconds.
     """
     finished: list[str] = []
-    without: list[str] = []
+    without_receipt: list[str] = []
     receipts: list[str] = []
     stored: dict[tuple[str, bool], list[str]] = {}
-    clients = [load.client(THROUGH, number) for number in range(streams)]
+    clients = [load.client(PROXIED, number) for number in range(streams)]
     model, spread, begun = pace(tokens, per_second, delay), tokens / per_second, asyncio.get_running_loop().time()
 
-    async def one(number: int) -> None:
+    async def run_client(number: int) -> None:
         await asyncio.sleep(spread * number / streams)
-        for place in range(1_000_000):
-            text = f"{load.question(number * 1000 + place)} [{mark}.{number}.{place}]"
-            answer = await clients[number].say(text, model)
+        for message in range(1_000_000):
+            text = f"{load.question(number * 1000 + message)} [{mark}.{number}.{message}]"
+            answer = await clients[number].chat(text, model)
             if asyncio.get_running_loop().time() - begun > limit:
-                raise LoadFailed(f"the server is still there after {limit:.0f} s")
-            if not (finished or without):
-                tell(UNDER_LOAD)
+                raise LoadFailed(f"the server still answers after {limit:.0f} s")
+            if not (finished or without_receipt):
+                report_progress(UNDER_LOAD)
             # Without a receipt the server has acknowledged nothing.
             receipt = answer.memory.get("receipt")
             if receipt is None:
-                without.append(text)
+                without_receipt.append(text)
             else:
                 finished.append(text)
                 receipts.append(receipt)
 
     tasks = [
-        asyncio.create_task(work) for work in (ask_receipts(load, clients, receipts, stored), *map(one, range(streams)))
+        asyncio.create_task(work)
+        for work in (poll_receipts(load, clients, receipts, stored), *map(run_client, range(streams)))
     ]
     await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
     # The other clients may still receive data that was sent before the kill.
     await asyncio.wait(tasks, timeout=2)
     for task in tasks:
-        # Only the kill may end a client; anything else is a failure.
+        # Only the kill may end a client; any other end is a failure.
         if not task.done():
             task.cancel()
-        elif not isinstance(ended := task.exception(), ConnectionError):
-            raise LoadFailed(f"a client ended otherwise than by the kill: {ended!r}")
-    return {"finished": finished, "without": len(without), "stored": list(stored.values())}
+        elif not isinstance(error := task.exception(), ConnectionError):
+            raise LoadFailed(f"a client did not end by the kill of the server: {error!r}")
+    return {"finished": finished, "without_receipt": len(without_receipt), "stored": list(stored.values())}
 
 
-async def ask_receipts(
+async def poll_receipts(
     load: Load, clients: Sequence[Client], receipts: Sequence[str], stored: dict[tuple[str, bool], list[str]]
 ) -> None:
-    """Query the receipts of turns during and after their replies; the ids of stored engrams go into `stored`."""
-    client = load.client(THROUGH)
+    """Query the receipts of turns during and after their replies; put the ids of stored engrams into `stored`."""
+    client = load.client(PROXIED)
     while True:
         running = [(client.receipt, False) for client in clients if client.receipt]
         for receipt, ended in [*running, *((receipt, True) for receipt in receipts[-2 * len(clients) :])]:
             if (receipt, ended) not in stored:
                 status, body = await client.get(f"/memory/receipts/{receipt}")
-                if status == 200 and (found := json.loads(body))["state"] in ("stored", "indexed"):
-                    stored[receipt, ended] = found["engrams"]
+                if status == 200 and (fields := json.loads(body))["state"] in ("stored", "indexed"):
+                    stored[receipt, ended] = fields["engrams"]
         await asyncio.sleep(0.05)
 
 
 async def many(load: Load, count: int, streams: int, begin: int, tokens: int) -> Result:
-    """`count` short replies, on new connections every `REUSED` requests."""
+    """Request `count` short replies, on a new connection after every `REQUESTS_PER_CONNECTION` requests."""
     tally, model, numbers = Tally(), pace(tokens), iter(range(begin, begin + count))
 
-    async def one(number: int) -> None:
-        client = load.client(THROUGH, begin + number)
-        for place, question in enumerate(numbers):
-            if place % REUSED == 0:
-                client.hang_up()
-            tally.add(await client.say(load.question(question), model))
-        client.hang_up()
+    async def run_client(number: int) -> None:
+        client = load.client(PROXIED, begin + number)
+        for sent, question in enumerate(numbers):
+            if sent % REQUESTS_PER_CONNECTION == 0:
+                client.disconnect()
+            tally.add(await client.chat(load.question(question), model))
+        client.disconnect()
 
     began = asyncio.get_running_loop().time()
-    await asyncio.gather(*(one(number) for number in range(streams)))
+    await asyncio.gather(*(run_client(number) for number in range(streams)))
     return tally.result() | {"seconds": asyncio.get_running_loop().time() - began}
 
 
 async def conversation(load: Load, turns: int, begin: int, tokens: int) -> Result:
-    """One conversation of `turns` questions; the request bodies that upstream received."""
-    client, upstream = load.client(THROUGH), load.client(STRAIGHT)
+    """Hold one conversation of `turns` questions; returns the request bodies that upstream received."""
+    client, upstream = load.client(PROXIED), load.client(DIRECT)
     recalled = 0
     for number in range(turns):
-        answer = await client.go_on(load.question(begin + number), pace(tokens, kept=True), stream=False)
+        answer = await client.continue_chat(load.question(begin + number), pace(tokens, recorded=True), stream=False)
         recalled += bool(answer.memory.get("recalled"))
-    _, body = await upstream.get("/kept")
+    _, body = await upstream.get(RECORDED_PATH)
     return {"bodies": json.loads(body), "recalled": recalled}
 
 
@@ -424,7 +432,7 @@ TASKS: Mapping[str, Callable[..., Coroutine[Any, Any, Result]]] = {
 
 
 def main(task: str, arguments: str) -> None:
-    """Do one task and print its result."""
+    """Run one task and print its result."""
     values = json.loads(arguments)
     questions = json.loads(Path(values.pop("questions")).read_text())
     load = Load(values.pop("urls"), values.pop("namespace"), questions, values.pop("seed"))

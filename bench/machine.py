@@ -51,15 +51,15 @@ def memory_bytes() -> int:
 
 
 def file_system(folder: Path) -> str:
-    """The file system type of a folder: on one in RAM nothing is durable and writes cost nothing."""
+    """The file system type of a folder: in a file system in RAM nothing is durable and writes cost nothing."""
     mounts = Path("/proc/self/mounts")
     if not mounts.exists():
         return "unknown"
     best = ("", "unknown")
-    where = str(folder.resolve()) + "/"
+    path = str(folder.resolve()) + "/"
     for line in mounts.read_text().splitlines():
         _, mounted, kind, *_ = line.split()
-        if where.startswith(mounted.rstrip("/") + "/") and len(mounted) >= len(best[0]):
+        if path.startswith(mounted.rstrip("/") + "/") and len(mounted) >= len(best[0]):
             best = (mounted, kind)
     return best[1]
 
@@ -68,11 +68,11 @@ def commit() -> str:
     """The commit of this copy of Engram, with "-dirty" if it has changes; "unknown" outside of git."""
     here = Path(__file__).parent
     try:
-        done = subprocess.run(
+        description = subprocess.run(
             ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
             capture_output=True, text=True, check=True,
         )  # fmt: skip
         tracked = subprocess.run(["git", "-C", str(here), "ls-files", "__init__.py"], capture_output=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return done.stdout.strip() if tracked.stdout else "unknown"
+    return description.stdout.strip() if tracked.stdout else "unknown"

@@ -1,4 +1,4 @@
-"""The command: `python -m bench`. Owns its options and what it prints; `run` does the work."""
+"""The command `python -m bench`. Owns its options and its output; `run` runs the measurements."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ import typer
 from bench import report as reports
 from bench import serving
 from bench.machine import describe
-from bench.progress import progress
+from bench.progress import show_progress
 from bench.run import measure
 from bench.speed import PLANS
 
-# The names of the plans and of `run.PARTS`, so that the help lists them and a wrong one is refused.
+# The names of the plans and of `run.PARTS`, so that the help lists them and other names are refused.
 Scale = Literal["small", "full"]
 
 
@@ -42,13 +42,13 @@ def bench(
         Path | None, typer.Option(help="LoCoMo's JSON.", envvar="ENGRAM_LOCOMO", exists=True, dir_okay=False)
     ] = None,
     scale: Annotated[Scale, typer.Option(help="small: 10 thousand engrams. full: up to a million.")] = "small",
-    only: Annotated[list[PartName] | None, typer.Option(help="Only this part; can be given again.")] = None,
+    only: Annotated[list[PartName] | None, typer.Option(help="Measure only this part; repeatable.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write a Markdown report here.")] = None,
     folder: Annotated[
-        Path | None, typer.Option(help="Make the databases in this folder, on the disk that is to be measured.")
+        Path | None, typer.Option(help="Create the databases in this folder, which selects the disk that is measured.")
     ] = None,
     json_path: Annotated[Path | None, typer.Option("--json", help="Write the figures here as JSON.")] = None,
-    seed: Annotated[int, typer.Option(help="Another seed gives another text.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the generated text.", min=0)] = 0,
 ) -> None:
     """Measure quality and speed of Engram on this machine, and of references in the same run.
 
@@ -57,17 +57,17 @@ def bench(
     when, started = datetime.now(UTC), time.perf_counter()
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="engram-bench-", dir=folder) as made, progress() as tell:
-        machine = describe(Path(made))
+    with tempfile.TemporaryDirectory(prefix="engram-bench-", dir=folder) as temporary, show_progress() as progress:
+        machine = describe(Path(temporary))
         plans = PLANS[scale], serving.PLANS[scale]
-        parts = measure(*plans, Path(made), tell, given=locomo, only=only or (), seed=seed)
+        parts = measure(*plans, Path(temporary), progress, locomo=locomo, only=only or (), seed=seed)
     seconds = time.perf_counter() - started
     typer.echo(reports.summary(parts))
     for note in (note for part in parts for note in part.notes):
         typer.echo(f"left out: {note}", err=True)
     if report is not None:
-        again = command(scale, only or (), locomo, seed, report)
-        report.write_text(reports.markdown(parts, machine, when, again, seconds), encoding="utf-8")
+        rerun = command(scale, only or (), locomo, seed, report)
+        report.write_text(reports.markdown(parts, machine, when, rerun, seconds), encoding="utf-8")
         typer.echo(f"report: {report}", err=True)
     if json_path is not None:
         json_path.write_text(json.dumps(reports.as_json(parts, machine, when), indent=1) + "\n", encoding="utf-8")
@@ -75,7 +75,7 @@ def bench(
 
 
 def command(scale: str, only: Sequence[str], locomo: Path | None, seed: int, report: Path) -> str:
-    """The command that makes the same report. Files appear without their folders, which differ between machines."""
+    """The command that creates the same report. Paths are without their folders, which differ between machines."""
     words = ["python", "-m", "bench", "--scale", scale]
     for name in only:
         words += ["--only", str(name)]

@@ -11,9 +11,9 @@ import numpy as np
 
 
 def share_found(ranked: Sequence[str], relevant: Collection[str], k: int) -> float:
-    """The share of `relevant` among the first `k` of `ranked` (recall at k). `relevant` holds at least one."""
-    wanted = set(relevant)
-    return len(wanted.intersection(ranked[:k])) / len(wanted)
+    """The share of `relevant` that is among the first `k` of `ranked` (recall at k). `relevant` is not empty."""
+    distinct_relevant = set(relevant)
+    return len(distinct_relevant.intersection(ranked[:k])) / len(distinct_relevant)
 
 
 def any_found(ranked: Sequence[str], relevant: Collection[str], k: int) -> float:
@@ -28,8 +28,8 @@ def all_found(ranked: Sequence[str], relevant: Collection[str], k: int) -> float
 
 def reciprocal_rank(ranked: Sequence[str], relevant: Collection[str]) -> float:
     """1 / the rank (from 1) of the first of `relevant` in `ranked`; 0.0 if `ranked` holds none of them."""
-    wanted = set(relevant)
-    return next((1 / place for place, key in enumerate(ranked, 1) if key in wanted), 0.0)
+    keys = set(relevant)
+    return next((1 / rank for rank, key in enumerate(ranked, 1) if key in keys), 0.0)
 
 
 def distinct(keys: Sequence[str]) -> list[str]:
@@ -40,7 +40,7 @@ def distinct(keys: Sequence[str]) -> list[str]:
 def area_under_curve(positive: Sequence[float], negative: Sequence[float]) -> float:
     """The probability that one of `positive` scores higher than one of `negative`; equal scores count half.
 
-    This is the area under the ROC curve (Mann and Whitney's U). NaN where either is empty.
+    This is the area under the ROC curve (Mann and Whitney's U). NaN if either is empty.
     """
     if not positive or not negative:
         return float("nan")

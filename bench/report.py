@@ -1,6 +1,6 @@
 """The report: figures with their bars and references, as Markdown that is readable on a terminal too.
 
-Owns the layout. Every value in it comes from the run; its verdicts are computed from the values and the bars.
+Owns the layout. Every value comes from the run; verdicts are computed from the values and the bars.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ def summary(parts: Iterable[Part]) -> str:
 
 
 def figure_row(figure: Figure) -> list[str]:
-    """Lines for one figure: its value, the verdicts, and its references."""
-    marks = [f"{mark}: {verdict}" for mark, verdict in verdicts(figure)] or ["", ""]
-    beside = "; ".join(reference.show() for reference in figure.references)
-    return [figure.name, figure.unit.show(figure.value), *marks, beside]
+    """The cells of one figure: name, value, the two verdicts, and references."""
+    cells = [f"{threshold}: {verdict}" for threshold, verdict in verdicts(figure)] or ["", ""]
+    references = "; ".join(reference.show() for reference in figure.references)
+    return [figure.name, figure.unit.show(figure.value), *cells, references]
 
 
 def verdicts(figure: Figure) -> list[tuple[str, str]]:
-    """The bar and the goal, each with the verdict on the value; empty if there is no bar."""
+    """The bar and the goal, each with the verdict on the value; empty if the figure has no bar or no value."""
     bar = figure.bar
     if bar is None or math.isnan(figure.value):
         return []
-    return [(plain(mark), bar.verdict(figure.value, mark)) for mark in (bar.bar, bar.reach)]
+    return [(plain(threshold), bar.verdict(figure.value, threshold)) for threshold in (bar.bar, bar.goal)]
 
 
 def plain(value: float) -> str:
@@ -42,15 +42,15 @@ def plain(value: float) -> str:
 
 
 def markdown(
-    parts: Sequence[Part], machine: Sequence[tuple[str, str]], when: datetime, again: str, seconds: float
+    parts: Sequence[Part], machine: Sequence[tuple[str, str]], when: datetime, command: str, seconds: float
 ) -> str:
-    """The whole report. `again`: the command that makes it again. `seconds`: the duration of this run."""
+    """The whole report. `command`: the command that creates it. `seconds`: the duration of this run."""
     lines = [
         "# Benchmark",
         "",
         f"Measured on {when:%Y-%m-%d} ({when:%H:%M} {when:%Z}) in {seconds / 60:.1f} minutes; made again by:",
         "",
-        f"    {again}",
+        f"    {command}",
         "",
         *(f"- {name}: {value}" for name, value in machine),
         "",
@@ -98,7 +98,7 @@ def figure_json(figure: Figure) -> dict[str, Any]:
         "value": number(figure.value),
         "unit": figure.unit.sign.strip(),
         "bar": None if bar is None else bar.bar,
-        "reach_for": None if bar is None else bar.reach,
+        "reach_for": None if bar is None else bar.goal,
         "verdicts": [verdict for _, verdict in verdicts(figure)],
         "references": [
             {"name": r.name, "value": number(r.value), "unit": r.unit.sign.strip()} for r in figure.references

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from bench import quality, serving, speed
 from bench.datasets import LOCOMO_VARIABLE, Conversation, chats_path, locomo_path, read_chats, read_locomo
-from bench.figures import Part, Tell
+from bench.figures import Part, Progress
 
 LOCOMO_MISSING = f"LoCoMo: no path was given; pass --locomo PATH or set {LOCOMO_VARIABLE} (see docs/bench.md)"
-CHATS_MISSING = "own chats: this copy of Engram does not carry them"
+CHATS_MISSING = "own chats: this copy of Engram does not contain them"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,55 +28,55 @@ class Run:
     locomo: Path | None
     chats: Path | None
     seed: int
-    tell: Tell
+    progress: Progress
 
 
 def locomo(run: Run) -> Part:
     """Quality on LoCoMo."""
     if run.locomo is None:
         return Part("locomo", notes=[LOCOMO_MISSING])
-    return judged(run, "locomo", "LoCoMo", read_locomo(run.locomo))
+    return measure_quality(run, "locomo", "LoCoMo", read_locomo(run.locomo))
 
 
 def chats(run: Run) -> Part:
-    """Quality on the chats that the package carries."""
+    """Quality on the chats in `bench/data`."""
     if run.chats is None:
         return Part("chats", notes=[CHATS_MISSING])
-    return judged(run, "chats", "Own chats", read_chats(run.chats))
+    return measure_quality(run, "chats", "Own chats", read_chats(run.chats))
 
 
-def judged(run: Run, name: str, title: str, conversations: Sequence[Conversation]) -> Part:
-    """Quality on some conversations, in a subfolder called `name`."""
+def measure_quality(run: Run, name: str, title: str, conversations: Sequence[Conversation]) -> Part:
+    """Quality on some conversations, with a database in a subfolder called `name`."""
     folder = run.folder / name
     folder.mkdir()
-    return quality.measure(name, title, conversations, folder, run.tell)
+    return quality.measure(name, title, conversations, folder, run.progress)
 
 
 PARTS: dict[str, Callable[[Run], Part]] = {
     "locomo": locomo,
     "chats": chats,
-    "import": lambda run: speed.measure_import(run.plan, run.tell),
-    "remember": lambda run: speed.measure_remember(run.plan, run.folder, run.seed, run.tell),
-    "recall": lambda run: speed.measure_recall(run.plan, run.folder, run.seed, run.tell),
-    "spread": lambda run: speed.measure_spread(run.plan, run.folder, run.seed, run.tell),
-    "serve": lambda run: serving.measure(run.serving, run.folder, run.seed, run.tell),
+    "import": lambda run: speed.measure_import(run.plan, run.progress),
+    "remember": lambda run: speed.measure_remember(run.plan, run.folder, run.seed, run.progress),
+    "recall": lambda run: speed.measure_recall(run.plan, run.folder, run.seed, run.progress),
+    "spread": lambda run: speed.measure_spread(run.plan, run.folder, run.seed, run.progress),
+    "serve": lambda run: serving.measure(run.serving, run.folder, run.seed, run.progress),
 }
 
 
 def measure(
     plan: speed.Plan,
-    served: serving.Plan,
+    serving_plan: serving.Plan,
     folder: Path,
-    tell: Tell,
+    progress: Progress,
     *,
-    given: Path | None = None,
+    locomo: Path | None = None,
     only: Sequence[str] = (),
     seed: int = 0,
 ) -> list[Part]:
-    """The results of the parts in `only`, or of all, in order. `given`: LoCoMo's path.
+    """Measure the parts in `only`, or all parts, in the order of `PARTS`. `locomo`: LoCoMo's path.
 
-    Raises `KeyError` for a name in `only` that is no part.
+    Raises `KeyError` if a name in `only` is not that of a part.
     """
-    wanted = {name: PARTS[name] for name in only} if only else PARTS
-    run = Run(plan, served, folder, locomo_path(given), chats_path(), seed, tell)
-    return [part(run) for name, part in PARTS.items() if name in wanted]
+    selected = {name: PARTS[name] for name in only} if only else PARTS
+    run = Run(plan, serving_plan, folder, locomo_path(locomo), chats_path(), seed, progress)
+    return [part(run) for name, part in PARTS.items() if name in selected]

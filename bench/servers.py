@@ -1,6 +1,6 @@
-"""Engram's server and the model behind it as processes, for measuring them.
+"""Processes of Engram's server and of its upstream model, for measurements.
 
-Owns their start, their end and their resource usage. Does not know which requests they serve.
+Owns their start, end and resource usage. Does not know which requests they serve.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from bench.processes import WorkerFailed, environment
 
-PATIENCE = 60.0
+TIMEOUT = 60.0
 """Seconds that a server may take to start or to stop."""
 LISTENING = "listening"
 """The log message that holds the server's URL."""
@@ -29,9 +29,9 @@ class Usage:
 
     resident: int
     """Bytes in RAM, including pages of mapped files, which the system can reclaim."""
-    own: int
-    """Bytes of that in anonymous memory."""
-    processor: float
+    anonymous: int
+    """Bytes of the resident memory that belong to no file."""
+    cpu_seconds: float
     """CPU seconds since its start."""
 
 
@@ -41,7 +41,7 @@ class Server:
     def __init__(self, memory: Path, upstream: str, log: Path, options: Sequence[str] = ()) -> None:
         """Start the server, and wait until it listens. Raises `WorkerFailed` with the end of its log if it does not."""
         command = [sys.executable, "-m", "engram", "serve", "--memory", str(memory), "--port", "0"]
-        kept = {name: value for name, value in environment().items() if not name.startswith("ENGRAM_")}
+        variables = {name: value for name, value in environment().items() if not name.startswith("ENGRAM_")}
         self._log = log
         with log.open("wb") as file:
             self._process = subprocess.Popen(
@@ -49,12 +49,12 @@ class Server:
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=file,
-                env=kept,
+                env=variables,
             )
-        self.url = self._listening()
+        self.url = self._wait_for_url()
 
-    def _listening(self) -> str:
-        deadline = time.monotonic() + PATIENCE
+    def _wait_for_url(self) -> str:
+        deadline = time.monotonic() + TIMEOUT
         while time.monotonic() < deadline and self._process.poll() is None:
             for line in self._log.read_text(errors="replace").splitlines():
                 if f'"{LISTENING}"' in line:
@@ -66,8 +66,8 @@ class Server:
 
     def usage(self) -> Usage:
         """The resources of the server and its child processes."""
-        own = self._process.pid
-        return total([usage(process) for process in (own, *children(own))])
+        pid = self._process.pid
+        return total([usage(process) for process in (pid, *children(pid))])
 
     def kill(self) -> None:
         """Kill the server with SIGKILL."""
@@ -78,16 +78,16 @@ class Server:
         """Stop the server with SIGTERM. Raises `WorkerFailed` if it does not end, or ends with an error."""
         self._process.terminate()
         try:
-            code = self._process.wait(PATIENCE)
+            code = self._process.wait(TIMEOUT)
         except subprocess.TimeoutExpired:
             self.kill()
-            raise WorkerFailed(f"the server did not end in {PATIENCE:.0f} s after SIGTERM") from None
+            raise WorkerFailed(f"the server did not end in {TIMEOUT:.0f} s after SIGTERM") from None
         if code:
             raise WorkerFailed(f"the server ended with exit code {code}: {self._log.read_text()[-2000:]}")
 
 
 @contextmanager
-def serving(memory: Path, upstream: str, log: Path, options: Sequence[str] = ()) -> Iterator[Server]:
+def running_server(memory: Path, upstream: str, log: Path, options: Sequence[str] = ()) -> Iterator[Server]:
     """A running server, stopped at the end of the block."""
     server = Server(memory, upstream, log, options)
     try:
@@ -98,7 +98,7 @@ def serving(memory: Path, upstream: str, log: Path, options: Sequence[str] = ())
 
 
 @contextmanager
-def scripted(seed: int) -> Iterator[str]:
+def scripted_model(seed: int) -> Iterator[str]:
     """The URL of a scripted model (`bench.upstream`), which runs until the end of the block."""
     command = [sys.executable, "-m", "bench.upstream", str(seed)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
@@ -110,20 +110,20 @@ def scripted(seed: int) -> Iterator[str]:
         process.stdin.close()
 
 
-class Host:
-    """CPU time that the host took from this virtual machine since the object was made."""
+class StolenTime:
+    """CPU time that the host took from this virtual machine since the object was created."""
 
     def __init__(self) -> None:
-        self._before = processor_ticks()
+        self._before = cpu_ticks()
 
     @property
     def share(self) -> float:
-        """Share of the CPU time that was not idle, 0 to 1; NaN if the system does not report it."""
-        stolen, busy = (now - before for now, before in zip(processor_ticks(), self._before, strict=True))
+        """Stolen time as a share of the CPU time that was not idle, 0 to 1; NaN if the system does not report it."""
+        stolen, busy = (now - before for now, before in zip(cpu_ticks(), self._before, strict=True))
         return stolen / busy if busy else float("nan")
 
 
-def processor_ticks() -> tuple[int, int]:
+def cpu_ticks() -> tuple[int, int]:
     """Ticks stolen by the host, and all ticks that were not idle including those; (0, 0) if not reported."""
     stat = Path("/proc/stat")
     if not stat.exists():
@@ -135,18 +135,20 @@ def processor_ticks() -> tuple[int, int]:
 def children(process: int) -> list[int]:
     """The child processes of a process, if the system reports them."""
     lists = Path(f"/proc/{process}/task").glob("*/children")
-    return [int(child) for found in lists for child in found.read_text().split()]
+    return [int(child) for path in lists for child in path.read_text().split()]
 
 
 def total(parts: Sequence[Usage]) -> Usage:
     """The sum of the resources of several processes."""
     return Usage(
-        sum(part.resident for part in parts), sum(part.own for part in parts), sum(part.processor for part in parts)
+        sum(part.resident for part in parts),
+        sum(part.anonymous for part in parts),
+        sum(part.cpu_seconds for part in parts),
     )
 
 
 def usage(process: int) -> Usage:
-    """The resources of a process. Without /proc only the resident memory is known."""
+    """The resources of a process; without /proc only its resident memory."""
     status = Path(f"/proc/{process}/status")
     if not status.exists():
         listed = subprocess.run(["ps", "-o", "rss=", "-p", str(process)], capture_output=True, text=True, check=True)

@@ -1,7 +1,7 @@
 """Speed and size: remember, recall, open, import, memory and disk, each with references.
 
-Owns the plan of what is measured how often, and turns what the worker processes measured into figures. The text is
-`generate`'s; every recall is timed in a process that has just opened the files.
+Owns the plan and the figures, which it computes from the results of the worker processes. `generate` makes the text.
+Each recall is timed in a process that has just opened the files.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from bench.figures import (
     TIMES,
     Figure,
     Part,
+    Progress,
     Reference,
     Table,
-    Tell,
 )
 from bench.metrics import median, percentile
 from bench.processes import run_python, run_task
@@ -53,10 +53,10 @@ class Plan:
     singles: int
     """Engrams remembered one at a time, and timed."""
     singles_warm: int
-    """Engrams remembered before those, not timed: enough for the bare table to reuse SQLite's log file."""
+    """Engrams remembered before the timed ones: enough for the bare table to reuse SQLite's log file."""
     imports: int
     reference_seconds: float
-    """Seconds for which a reference is timed at most."""
+    """Maximum of the seconds for which a reference is timed."""
 
 
 PLANS = {
@@ -65,60 +65,60 @@ PLANS = {
 }
 
 
-def measure_import(plan: Plan, tell: Tell) -> Part:
+def measure_import(plan: Plan, progress: Progress) -> Part:
     """Time `import engram` and `import numpy`, alternating, in new interpreters."""
-    taken: dict[str, list[float]] = {"engram": [], "numpy": []}
+    seconds_of: dict[str, list[float]] = {"engram": [], "numpy": []}
     code = "import time; t = time.perf_counter(); import {}; print(time.perf_counter() - t)"
     # The first round loads the files into the page cache and is not counted.
     for number in range(plan.imports + 1):
-        tell(f"import: {number} of {plan.imports}")
-        for name, seconds in taken.items():
-            second = float(run_python(["-c", code.format(name)], tell, f"import {name}"))
+        progress(f"import: {number} of {plan.imports}")
+        for name, seconds in seconds_of.items():
+            elapsed = float(run_python(["-c", code.format(name)], progress, f"import {name}"))
             if number:
-                seconds.append(second)
-    alone = Reference("import numpy alone", median(taken["numpy"]), SECONDS)
+                seconds.append(elapsed)
+    numpy_alone = Reference("import numpy alone", median(seconds_of["numpy"]), SECONDS)
     name = f"`import engram`, median of {plan.imports} fresh processes"
-    return Part("import", [Figure("import", name, median(taken["engram"]), SECONDS, [alone])])
+    return Part("import", [Figure("import", name, median(seconds_of["engram"]), SECONDS, [numpy_alone])])
 
 
-def measure_remember(plan: Plan, folder: Path, seed: int, tell: Tell) -> Part:
-    """Time `remember`, durable, and a bare insert of the same text."""
-    tell(f"remember: {plan.singles:,} one at a time")
+def measure_remember(plan: Plan, folder: Path, seed: int, progress: Progress) -> Part:
+    """Time `remember`, and a bare insert of the same text, both durable."""
+    progress(f"remember: {plan.singles:,} one at a time")
     arguments = {"folder": folder / "singles", "count": plan.singles, "warm": plan.singles_warm, "seed": seed}
-    taken = run_task("remember", tell, "remember", **arguments)
-    ours, bare = taken["memory"], taken["bare"]
+    milliseconds = run_task("remember", progress, "remember", **arguments)
+    engram, bare = milliseconds["memory"], milliseconds["bare"]
     rows = [
-        [name, *(MILLISECONDS.show(percentile(some, p)) for p in (50, 95, 99))]
-        for name, some in (("`remember`", ours), ("bare SQLite insert", bare))
+        [name, *(MILLISECONDS.show(percentile(times, p)) for p in (50, 95, 99))]
+        for name, times in (("`remember`", engram), ("bare SQLite insert", bare))
     ]
     figure = Figure(
         "remember-ratio",
         f"remember, one at a time, durable: median of {plan.singles:,}, in times a bare SQLite insert",
-        median(ours) / median(bare),
+        median(engram) / median(bare),
         TIMES,
-        [Reference("remember", median(ours), MILLISECONDS), Reference("bare insert", median(bare), MILLISECONDS)],
+        [Reference("remember", median(engram), MILLISECONDS), Reference("bare insert", median(bare), MILLISECONDS)],
     )
     note = f"WAL, synchronous=FULL, the same texts by turns in one process, after {plan.singles_warm:,} to warm up."
     return Part("remember", [figure], [Table("Remembering one at a time", ["", "median", "p95", "p99"], rows, note)])
 
 
-def measure_recall(plan: Plan, folder: Path, seed: int, tell: Tell) -> Part:
-    """All measurements of memories with one namespace, by size."""
+def measure_recall(plan: Plan, folder: Path, seed: int, progress: Progress) -> Part:
+    """Run all measurements of memories with one namespace, by size."""
     part = Part("recall")
     latency, bulk, disk = [], [], []
     for size in plan.sizes:
-        at = folder / f"one-{size}"
-        about = f"{size:,} engrams in one namespace"
-        built = run_task("build", tell, about, folder=at, count=size, namespaces=1, seed=seed)
-        runs = recalls(plan, at, False, about, tell)
-        part.figures.append(recall_figure(f"recall-p95-{size}", about, runs))
+        subfolder = folder / f"one-{size}"
+        label = f"{size:,} engrams in one namespace"
+        built = run_task("build", progress, label, folder=subfolder, count=size, namespaces=1, seed=seed)
+        runs = run_recalls(plan, subfolder, False, label, progress)
+        part.figures.append(recall_figure(f"recall-p95-{size}", label, runs))
         latency += latency_rows(f"{size:,}", runs)
         bulk.append(bulk_row(size, built))
         disk.append(disk_row(size, built))
         if size == plan.sizes[-1]:
             part.figures += [many_figure(size, built), disk_figure(size, built), peak_figure(size, runs)]
-            part.figures.append(open_figure(plan, at, size, about, tell))
-        shutil.rmtree(at)
+            part.figures.append(open_figure(plan, subfolder, size, label, progress))
+        shutil.rmtree(subfolder)
     part.tables = [
         latency_table("Recall, one namespace", latency),
         Table(
@@ -136,40 +136,51 @@ def measure_recall(plan: Plan, folder: Path, seed: int, tell: Tell) -> Part:
     return part
 
 
-def measure_spread(plan: Plan, folder: Path, seed: int, tell: Tell) -> Part:
+def measure_spread(plan: Plan, folder: Path, seed: int, progress: Progress) -> Part:
     """Time recall with the engrams spread over many namespaces."""
     size, namespaces = plan.spread
-    at = folder / "spread"
-    about = f"{size:,} engrams over {namespaces:,} namespaces"
-    run_task("build", tell, about, folder=at, count=size, namespaces=namespaces, seed=seed)
-    runs = recalls(plan, at, True, about, tell)
-    shutil.rmtree(at)
-    figure = recall_figure(f"recall-p95-{size}-spread", about, runs)
-    return Part("spread", [figure], [latency_table("Recall, many namespaces", latency_rows(about, runs))])
+    subfolder = folder / "spread"
+    label = f"{size:,} engrams over {namespaces:,} namespaces"
+    run_task("build", progress, label, folder=subfolder, count=size, namespaces=namespaces, seed=seed)
+    runs = run_recalls(plan, subfolder, True, label, progress)
+    shutil.rmtree(subfolder)
+    figure = recall_figure(f"recall-p95-{size}-spread", label, runs)
+    return Part("spread", [figure], [latency_table("Recall, many namespaces", latency_rows(label, runs))])
 
 
-def recalls(plan: Plan, at: Path, spread: bool, about: str, tell: Tell) -> dict[str, Result]:
+def run_recalls(plan: Plan, folder: Path, spread: bool, label: str, progress: Progress) -> dict[str, Result]:
     """Ask each system the same questions, each in a new process."""
     runs = {}
     for system, name in SYSTEMS.items():
-        tell(f"{about}: asking {name}")
+        progress(f"{label}: asking {name}")
         seconds = 600.0 if system == "memory" else plan.reference_seconds
-        runs[system] = ask(at, system, spread, plan.warm if system == "memory" else 5, plan.timed, seconds, about, tell)
+        warm = plan.warm if system == "memory" else 5
+        runs[system] = run_recall(folder, system, spread, warm, plan.timed, seconds, label, progress)
     return runs
 
 
-def ask(at: Path, system: str, spread: bool, warm: int, count: int, seconds: float, about: str, tell: Tell) -> Result:
+def run_recall(
+    folder: Path, system: str, spread: bool, warm: int, count: int, seconds: float, label: str, progress: Progress
+) -> Result:
     """Run one process that opens the files of a system and queries it."""
     return run_task(
-        "recall", tell, about, folder=at, system=system, spread=spread, warm=warm, count=count, most_seconds=seconds
+        "recall",
+        progress,
+        label,
+        folder=folder,
+        system=system,
+        spread=spread,
+        warm=warm,
+        count=count,
+        max_seconds=seconds,
     )
 
 
-def recall_figure(key: str, about: str, runs: dict[str, Result]) -> Figure:
-    """The 95th percentile, with that of the references."""
+def recall_figure(key: str, label: str, runs: dict[str, Result]) -> Figure:
+    """The 95th percentile of the times of recall, with those of the references."""
     p95 = {system: percentile(run["milliseconds"], 95) for system, run in runs.items()}
     references = [Reference(SYSTEMS[s], value, MILLISECONDS) for s, value in p95.items() if s != "memory"]
-    return Figure(key, f"recall, p95, {about}", p95["memory"], MILLISECONDS, references)
+    return Figure(key, f"recall, p95, {label}", p95["memory"], MILLISECONDS, references)
 
 
 def latency_rows(size: str, runs: dict[str, Result]) -> list[list[str]]:
@@ -180,12 +191,12 @@ def latency_rows(size: str, runs: dict[str, Result]) -> list[list[str]]:
         shown = [MILLISECONDS.show(percentile(times, p)) for p in (50, 95, 99)]
         shown.append(MILLISECONDS.show(median(run["cpu_milliseconds"])))
         peak = MEGABYTES.show(run["peak_bytes"] / MEGABYTE)
-        rows.append([SYSTEMS[system], size, f"{len(times):,}", *shown, SHARE.show(run["found"]), peak])
+        rows.append([SYSTEMS[system], size, f"{len(times):,}", *shown, SHARE.show(run["found_share"]), peak])
     return rows
 
 
 def latency_table(title: str, rows: Sequence[Sequence[str]]) -> Table:
-    """The table with rows of `latency_rows`."""
+    """A table of the rows that `latency_rows` returns."""
     return Table(
         title,
         ["", "engrams", "questions", "median", "p95", "p99", "median CPU", "target in first ten", "peak memory"],
@@ -234,18 +245,19 @@ def peak_figure(size: int, runs: dict[str, Result]) -> Figure:
     """Peak memory of the process that recalled."""
     peaks = {system: run["peak_bytes"] / MEGABYTE for system, run in runs.items()}
     references = [Reference(SYSTEMS[s], value, MEGABYTES) for s, value in peaks.items() if s != "memory"]
-    asked = len(runs["memory"]["milliseconds"])
-    name = f"peak memory with {size:,} engrams, after {asked:,} recalls"
+    recalls = len(runs["memory"]["milliseconds"])
+    name = f"peak memory with {size:,} engrams, after {recalls:,} recalls"
     return Figure(f"peak-{size}", name, peaks["memory"], MEGABYTES, references)
 
 
-def open_figure(plan: Plan, at: Path, size: int, about: str, tell: Tell) -> Figure:
-    """Time the opening with the first answer, in new processes; the systems alternate."""
-    taken: dict[str, list[float]] = {system: [] for system in SYSTEMS}
+def open_figure(plan: Plan, folder: Path, size: int, label: str, progress: Progress) -> Figure:
+    """Time the opening and the first answer together, in new processes; the systems alternate."""
+    seconds_of: dict[str, list[float]] = {system: [] for system in SYSTEMS}
     for number in range(plan.opens):
-        tell(f"{about}: opening, {number + 1} of {plan.opens}")
-        for system, seconds in taken.items():
-            seconds.append(ask(at, system, False, 0, 1, 60.0, about, tell)["open_and_first_seconds"])
-    references = [Reference(SYSTEMS[s], median(some), SECONDS) for s, some in taken.items() if s != "memory"]
+        progress(f"{label}: opening, {number + 1} of {plan.opens}")
+        for system, seconds in seconds_of.items():
+            run = run_recall(folder, system, False, 0, 1, 60.0, label, progress)
+            seconds.append(run["open_and_first_seconds"])
+    references = [Reference(SYSTEMS[s], median(seconds), SECONDS) for s, seconds in seconds_of.items() if s != "memory"]
     name = f"open a memory of {size:,} and answer the first recall, median of {plan.opens} fresh processes"
-    return Figure(f"open-and-first-{size}", name, median(taken["memory"]), SECONDS, references)
+    return Figure(f"open-and-first-{size}", name, median(seconds_of["memory"]), SECONDS, references)

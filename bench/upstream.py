@@ -1,8 +1,8 @@
 """A scripted model API, to measure a server in front of it: `python -m bench.upstream SEED`.
 
-Owns what a reply costs and how evenly it comes. Words of invented talk come at a steady pace from bytes made before,
-so that fifty streams at once leave the processor to what is measured. The pace stands in the request's model, see
-`pace`. Prints its port as a line, and ends when its standard input does. Knows nothing of Engram.
+Owns the content and the timing of replies. It sends generated words at a steady pace from bytes that are prepared in
+advance, so that fifty concurrent streams leave the CPU to the server under test. The model name of a request states the
+pace, see `pace`. Prints its port as a line, and ends when its standard input is closed. Does not know Engram.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from bench.generate import turns
 
 POOL = 20_000
 """Number of generated words from which replies are cut."""
-KEPT_PATH = b"/kept"
+RECORDED_PATH = "/recorded"
 """Path that returns the recorded request bodies and clears them."""
 DONE = b"data: [DONE]\n\n"
 END = b"0\r\n\r\n"
@@ -39,22 +39,22 @@ class Pace(NamedTuple):
 
     tokens: int
     per_second: float
-    """0: all at once."""
+    """0: the whole reply at once."""
     delay: float
     """Seconds before the first token."""
-    kept: bool
+    recorded: bool
     """Whether the request's body is recorded."""
 
 
-def pace(tokens: int, per_second: float = 0, delay: float = 0, *, kept: bool = False) -> str:
+def pace(tokens: int, per_second: float = 0, delay: float = 0, *, recorded: bool = False) -> str:
     """The model name that requests a reply of this length and timing."""
-    return f"scripted/{tokens}/{per_second}/{delay}/{'kept' if kept else ''}"
+    return f"scripted/{tokens}/{per_second}/{delay}/{'recorded' if recorded else ''}"
 
 
 def read_pace(model: str) -> Pace:
     """The pace in a model's name."""
-    _, tokens, per_second, delay, kept = model.split("/")
-    return Pace(int(tokens), float(per_second), float(delay), kept == "kept")
+    _, tokens, per_second, delay, recorded = model.split("/")
+    return Pace(int(tokens), float(per_second), float(delay), recorded == "recorded")
 
 
 def chunk(data: bytes) -> bytes:
@@ -74,18 +74,19 @@ class Replies:
     def __init__(self, seed: int) -> None:
         self.words = " ".join(turn.text for turn in turns(POOL // 20, seed)).split()[:POOL]
         self._first = [event({"role": "assistant", "content": word}) for word in self.words]
-        self._other = [event({"content": " " + word}) for word in self.words]
+        self._later = [event({"content": " " + word}) for word in self.words]
         self.end = event({}, "stop") + chunk(DONE) + END
         self._random = random.Random(seed)  # noqa: S311
-        self.kept: list[str] = []
+        self.recorded: list[str] = []
+        """Request bodies."""
 
     def begin(self, tokens: int) -> int:
         """A random start position for a reply of `tokens` words."""
         return self._random.randrange(len(self.words) - tokens)
 
-    def piece(self, start: int, number: int) -> bytes:
-        """The word of this number, from 0, of the reply that begins at `start`."""
-        return self._first[start] if number == 0 else self._other[start + number]
+    def word(self, start: int, number: int) -> bytes:
+        """The event of the word with this number, from 0, in the reply that begins at `start`."""
+        return self._first[start] if number == 0 else self._later[start + number]
 
     def whole(self, start: int, tokens: int) -> bytes:
         """The body of a reply that is not streamed."""
@@ -100,7 +101,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, replies: Replies) -> None:
         self._replies = replies
         self._loop = asyncio.get_running_loop()
-        self._got = bytearray()
+        self._received = bytearray()
         self._timer: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport
 
@@ -116,51 +117,51 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Reply as soon as the request is complete."""
-        self._got += data
-        head = self._got.find(b"\r\n\r\n")
+        self._received += data
+        head = self._received.find(b"\r\n\r\n")
         if head < 0:
             return
-        length = _LENGTH.search(self._got, 0, head)
+        length = _LENGTH.search(self._received, 0, head)
         end = head + 4 + (int(length[1]) if length else 0)
-        if len(self._got) < end:
+        if len(self._received) < end:
             return
-        target, body = bytes(self._got[:head]).split(b" ", 2)[1], bytes(self._got[head + 4 : end])
-        del self._got[:end]
+        path, body = bytes(self._received[:head]).split(b" ", 2)[1], bytes(self._received[head + 4 : end])
+        del self._received[:end]
         if body:
             self._reply(body)
-        elif target == KEPT_PATH:
-            kept, self._replies.kept = self._replies.kept, []
-            self._send_whole(json.dumps(kept).encode())
+        elif path == RECORDED_PATH.encode():
+            bodies, self._replies.recorded = self._replies.recorded, []
+            self._send_whole(json.dumps(bodies).encode())
         else:
             self._send_whole(b'{"object": "list", "data": []}')
 
     def _reply(self, body: bytes) -> None:
         request = json.loads(body)
-        wanted = read_pace(request["model"])
-        if wanted.kept:
-            self._replies.kept.append(body.decode())
-        start, at = self._replies.begin(wanted.tokens), self._loop.time() + wanted.delay
+        pace = read_pace(request["model"])
+        if pace.recorded:
+            self._replies.recorded.append(body.decode())
+        start, at = self._replies.begin(pace.tokens), self._loop.time() + pace.delay
         if not request.get("stream"):
-            self._timer = self._loop.call_at(at, self._send_whole, self._replies.whole(start, wanted.tokens))
-        elif wanted.per_second:
-            self._timer = self._loop.call_at(at, self._token, start, 0, at, wanted)
+            self._timer = self._loop.call_at(at, self._send_whole, self._replies.whole(start, pace.tokens))
+        elif pace.per_second:
+            self._timer = self._loop.call_at(at, self._send_word, start, 0, at, pace)
         else:
-            pieces = (self._replies.piece(start, number) for number in range(wanted.tokens))
+            pieces = (self._replies.word(start, number) for number in range(pace.tokens))
             self._timer = self._loop.call_at(at, self._send, b"".join([_STREAM, *pieces, self._replies.end]))
 
-    def _token(self, start: int, number: int, begun: float, wanted: Pace) -> None:
+    def _send_word(self, start: int, number: int, begun: float, pace: Pace) -> None:
         """Send one word, and schedule the next."""
-        piece = self._replies.piece(start, number)
+        piece = self._replies.word(start, number)
         if number == 0:
             piece = _STREAM + piece
         number += 1
-        if number == wanted.tokens:
+        if number == pace.tokens:
             self._send(piece + self._replies.end)
             return
         self._send(piece)
-        # Relative to the start of the reply: a late word does not delay the others.
-        at = begun + number / wanted.per_second
-        self._timer = self._loop.call_at(at, self._token, start, number, begun, wanted)
+        # Relative to the start of the reply, so that a late word does not delay the later ones.
+        at = begun + number / pace.per_second
+        self._timer = self._loop.call_at(at, self._send_word, start, number, begun, pace)
 
     def _send_whole(self, body: bytes) -> None:
         self._send(

@@ -1,8 +1,7 @@
 """One measurement in a separate process: `python -m bench.worker TASK ARGUMENTS`; ARGUMENTS are a JSON object.
 
-Owns what is timed and what is not. A process of its own starts with nothing read and nothing cached by Engram (the
-files may still stand in the system's page cache), and its peak of memory is the measurement's alone. Prints one JSON
-object.
+Owns the timing. A new process starts without any cache of Engram (the files may be in the system's page cache), and its
+peak memory is that of the measurement alone. Prints one JSON object.
 """
 
 from __future__ import annotations
@@ -20,11 +19,11 @@ from bench.generate import GeneratedQuestion, Turn, questions, turns
 from engram.memory import Memory
 
 MEMORY, FTS5, TANTIVY, BARE, QUESTIONS = "memory", "fts5.db", "tantivy", "bare.db", "questions.json"
-"""The files of one size, in its folder."""
-CALL = 50_000
-"""Turns given to one call of `remember_many`."""
-QUESTIONS_KEPT = 2_000
-PROGRESS = "@"
+"""Names of the files of one size, in its folder."""
+TURNS_PER_CALL = 50_000
+"""Number of turns in one call of `remember_many`."""
+MAX_QUESTIONS = 2_000
+PROGRESS_PREFIX = "@"
 """Prefix of a line of standard error that reports progress; any other line is a warning or a failure."""
 
 Result = dict[str, Any]
@@ -33,7 +32,7 @@ Result = dict[str, Any]
 class Searcher(Protocol):
     """A system that is queried and timed."""
 
-    def search(self, asked: GeneratedQuestion) -> list[str]:
+    def search(self, question: GeneratedQuestion) -> list[str]:
         """The texts of the best ten, best first."""
         ...
 
@@ -48,9 +47,9 @@ class MemorySearcher:
     def __init__(self, path: Path) -> None:
         self._memory = Memory(path)
 
-    def search(self, asked: GeneratedQuestion) -> list[str]:
+    def search(self, question: GeneratedQuestion) -> list[str]:
         """The texts of the hits of `recall`."""
-        hits = self._memory.recall(asked.text, namespace=asked.namespace, limit=HITS)
+        hits = self._memory.recall(question.text, namespace=question.namespace, limit=HITS)
         return [hit.engram.text for hit in hits]
 
     def close(self) -> None:
@@ -59,20 +58,20 @@ class MemorySearcher:
 
 
 def build(folder: Path, count: int, namespaces: int, seed: int) -> Result:
-    """Build the files of one size; time each from text in RAM until it can be searched."""
+    """Build the files of one size; time each from text in RAM until its text can be searched."""
     folder.mkdir(parents=True)
-    tell("inventing the text")
+    report_progress("generating the text")
     started = time.perf_counter()
     generated = list(turns(count, seed, namespaces))
-    asked = questions(generated, min(QUESTIONS_KEPT, count), seed)
-    (folder / QUESTIONS).write_text(json.dumps(asked))
+    selected = questions(generated, min(MAX_QUESTIONS, count), seed)
+    (folder / QUESTIONS).write_text(json.dumps(selected))
     seconds = {"generate": time.perf_counter() - started}
-    tell("bare SQLite")
+    report_progress("bare SQLite")
     seconds["bare"] = timed(lambda: build_bare(folder / BARE, generated))
     seconds |= build_memory(folder / MEMORY, generated)
-    tell("Tantivy alone")
+    report_progress("Tantivy alone")
     seconds["tantivy"] = timed(lambda: build_search(Tantivy(folder / TANTIVY), generated))
-    tell("SQLite FTS5")
+    report_progress("SQLite FTS5")
     seconds["fts5"] = timed(lambda: build_search(Fts5(folder / FTS5), generated))
     return {
         "seconds": seconds,
@@ -81,12 +80,13 @@ def build(folder: Path, count: int, namespaces: int, seed: int) -> Result:
     }
 
 
-def fill(folder: Path, count: int, asked: int, seed: int) -> Result:
-    """Build a memory of one namespace, and questions about it as plain texts."""
+def fill(folder: Path, count: int, question_count: int, seed: int) -> Result:
+    """Build a memory of one namespace, and write questions about it as plain texts."""
     folder.mkdir(parents=True)
-    tell("inventing the text")
+    report_progress("generating the text")
     generated = list(turns(count, seed))
-    (folder / QUESTIONS).write_text(json.dumps([question.text for question in questions(generated, asked, seed)]))
+    selected = questions(generated, question_count, seed)
+    (folder / QUESTIONS).write_text(json.dumps([question.text for question in selected]))
     return {"seconds": build_memory(folder / MEMORY, generated)["closed"], "namespace": generated[0].namespace}
 
 
@@ -98,18 +98,18 @@ def build_bare(path: Path, generated: Sequence[Turn]) -> None:
 
 
 def build_memory(folder: Path, generated: Sequence[Turn]) -> dict[str, float]:
-    """Remember everything; the seconds from the start until it was acknowledged, indexed, and closed."""
+    """Remember every turn; returns the seconds from the start until acknowledged, indexed, and closed."""
     folder.mkdir()
     seconds = {}
     started = time.perf_counter()
     memory = Memory(folder / "memory.db")
     done = 0
-    for part in batches(generated, CALL):
-        tell(f"Engram: remembered {done:,}")
-        memory.remember_many(turn._asdict() for turn in part)
-        done += len(part)
+    for batch in batches(generated, TURNS_PER_CALL):
+        report_progress(f"Engram: remembered {done:,}")
+        memory.remember_many(turn._asdict() for turn in batch)
+        done += len(batch)
     seconds["acknowledged"] = time.perf_counter() - started
-    tell(f"Engram: remembered {done:,}, waiting for the index")
+    report_progress(f"Engram: remembered {done:,}, waiting for the index")
     memory.flush()
     seconds["memory"] = time.perf_counter() - started
     memory.close()
@@ -123,53 +123,53 @@ def build_search(search: Fts5 | Tantivy, generated: Sequence[Turn]) -> None:
     search.close()
 
 
-def recall(folder: Path, system: str, spread: bool, warm: int, count: int, most_seconds: float) -> Result:
-    """Open, answer the first question, `warm` more, then time up to `count` others for at most `most_seconds`."""
-    asked = [GeneratedQuestion(*fields) for fields in json.loads((folder / QUESTIONS).read_text())]
-    opened: dict[str, Callable[[], Searcher]] = {
+def recall(folder: Path, system: str, spread: bool, warm: int, count: int, max_seconds: float) -> Result:
+    """Open the files, answer `warm` + 1 questions, then time up to `count` others for at most `max_seconds`."""
+    questions = [GeneratedQuestion(*fields) for fields in json.loads((folder / QUESTIONS).read_text())]
+    systems: dict[str, Callable[[], Searcher]] = {
         "memory": lambda: MemorySearcher(folder / MEMORY / "memory.db"),
         "fts5": lambda: Fts5(folder / FTS5, spread),
         "tantivy": lambda: Tantivy(folder / TANTIVY, spread),
     }
     started = time.perf_counter()
-    search = opened[system]()
-    between = time.perf_counter()
-    search.search(asked[0])
-    ended = time.perf_counter()
-    for question in asked[1 : warm + 1]:
+    search = systems[system]()
+    opened = time.perf_counter()
+    search.search(questions[0])
+    answered = time.perf_counter()
+    for question in questions[1 : warm + 1]:
         search.search(question)
-    milliseconds, computing, found = [], [], []
-    deadline = time.perf_counter() + most_seconds
-    for question in asked[warm + 1 : warm + 1 + count]:
-        before, computed = time.perf_counter(), time.process_time()
+    milliseconds, cpu_milliseconds, found = [], [], []
+    deadline = time.perf_counter() + max_seconds
+    for question in questions[warm + 1 : warm + 1 + count]:
+        before, cpu_before = time.perf_counter(), time.process_time()
         texts = search.search(question)
         after = time.perf_counter()
         milliseconds.append((after - before) * 1000)
-        computing.append((time.process_time() - computed) * 1000)
+        cpu_milliseconds.append((time.process_time() - cpu_before) * 1000)
         found.append(float(question.target in texts))
         if after > deadline:
             break
     peak = peak_bytes()
     search.close()
     return {
-        "open_seconds": between - started,
-        "open_and_first_seconds": ended - started,
+        "open_seconds": opened - started,
+        "open_and_first_seconds": answered - started,
         "milliseconds": milliseconds,
-        "cpu_milliseconds": computing,
-        "found": sum(found) / len(found),
+        "cpu_milliseconds": cpu_milliseconds,
+        "found_share": sum(found) / len(found),
         "peak_bytes": peak,
     }
 
 
 def remember(folder: Path, count: int, warm: int, seed: int) -> Result:
-    """The same texts one at a time to a new memory and to a bare table, by turns, each going first half of the time.
+    """Write the same texts one at a time to a new memory and to a bare table; each is first for half of the texts.
 
-    `warm` of them are not counted: a commit costs more while SQLite's log still grows than when it has come round and
-    is written over, and the bare table's takes longer to come round.
+    The first `warm` texts are not counted: a commit costs more while SQLite's log still grows than after it has wrapped
+    around and is overwritten, and the log of the bare table wraps later.
     """
     folder.mkdir(parents=True)
     memory, bare = Memory(folder / "memory.db"), Bare(folder / BARE)
-    taken: dict[str, list[float]] = {"memory": [], "bare": []}
+    milliseconds: dict[str, list[float]] = {"memory": [], "bare": []}
     for number, turn in enumerate(turns(warm + count, seed)):
         fields = turn._asdict()
         writes: list[tuple[str, Callable[[], object]]] = [
@@ -179,15 +179,15 @@ def remember(folder: Path, count: int, warm: int, seed: int) -> Result:
         for name, write in writes if number % 2 else writes[::-1]:
             seconds = timed(write)
             if number >= warm:
-                taken[name].append(seconds * 1000)
+                milliseconds[name].append(seconds * 1000)
     memory.close()
     bare.close()
-    return taken
+    return milliseconds
 
 
-def tell(text: str) -> None:
+def report_progress(text: str) -> None:
     """Report progress to the parent process."""
-    sys.stderr.write(f"{PROGRESS}{text}\n")
+    sys.stderr.write(f"{PROGRESS_PREFIX}{text}\n")
     sys.stderr.flush()
 
 
@@ -207,7 +207,7 @@ def bytes_of(path: Path) -> int:
 
 def peak_bytes() -> int:
     """Peak resident memory of this process, in bytes; includes the mapped pages that it touched."""
-    # getrusage includes the memory of the parent at the time of the fork; Linux reports that of this process alone.
+    # getrusage includes the memory of the parent at the time of the fork; VmHWM covers this process alone.
     status = Path("/proc/self/status")
     if status.exists():
         for line in status.read_text().splitlines():
@@ -226,7 +226,7 @@ TASKS: Mapping[str, Callable[..., Result]] = {
 
 
 def main(task: str, arguments: str) -> None:
-    """Do one task and print its result."""
+    """Run one task and print its result."""
     values = json.loads(arguments)
     values["folder"] = Path(values["folder"])
     sys.stdout.write(json.dumps(TASKS[task](**values)) + "\n")

@@ -1,7 +1,7 @@
 """Put recalled memories into the prompt of any model: no server, no client library.
 
 Install:  pip install engram-layer
-Run:      python examples/context_only.py      (makes example.db in the current folder)
+Run:      python examples/context_only.py      (creates example.db in the current folder)
 """
 
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ with Memory("example.db") as memory:
     # The two best hits as dated notes, at most 256 tokens; an empty string if nothing fits.
     notes = memory.recall(QUESTION, limit=2).context(budget=256)
 
-# Notes go in front of the question, not into the system prompt: everything before them stays as it was, and the
+# Notes precede the question and are not part of the system prompt: the text before them does not change, so the
 # provider's prompt cache keeps working.
 prompt = f"{notes}\n\n{QUESTION}" if notes else QUESTION
 messages = [{"role": "system", "content": "You are a helpful assistant."}, {"role": "user", "content": prompt}]

@@ -2,7 +2,7 @@
 
 Install:  pip install engram-layer
 Run:      python examples/import_export.py chatgpt-export.zip "Which books did I ask about?"
-Without arguments it writes three lines of JSON Lines and imports those. It makes example.db in the current folder.
+Without arguments it writes three lines of JSON Lines and imports those. It creates example.db in the current folder.
 """
 
 import subprocess

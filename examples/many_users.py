@@ -1,7 +1,7 @@
 """Keep many users apart: one namespace for each user, one session for each conversation.
 
 Install:  pip install engram-layer
-Run:      python examples/many_users.py      (makes example.db in the current folder)
+Run:      python examples/many_users.py      (creates example.db in the current folder)
 """
 
 from engram import Memory
@@ -12,13 +12,13 @@ with Memory("example.db") as memory:
 
     # A recall sees one namespace. No query can reach another one.
     for user in ("ana", "ben", "eve"):
-        found = memory.recall("What is my dog called?", namespace=user)
-        print(user, "->", [hit.engram.text for hit in found])
+        hits = memory.recall("What is my dog called?", namespace=user)
+        print(user, "->", [hit.engram.text for hit in hits])
 
     # A session limits a recall to one conversation.
     print("tuesday ->", len(memory.recall("What is my dog called?", namespace="ana", session="tuesday")))
 
-    # Delete everything of one user, first from every recall, then from every file.
+    # Delete all engrams of one user: `forget` removes them from every recall, `compact` from the files.
     print("deleted", memory.forget(namespace="ben"))
     memory.compact()
     print(memory.namespaces())

@@ -1,7 +1,7 @@
 """Call the memory's MCP tools as an agent does: the client starts `engram mcp` and talks to it over stdin and stdout.
 
 Install:  pip install 'engram-layer[serve]'
-Run:      python examples/mcp_client.py      (makes example.db in the current folder)
+Run:      python examples/mcp_client.py      (creates example.db in the current folder)
 """
 
 import asyncio
@@ -15,13 +15,13 @@ SERVER = StdioServerParameters(
 
 
 async def main() -> None:
-    """Remember one thing, and recall it."""
+    """Remember one text, and recall it."""
     async with Client(SERVER) as client:
         tools = await client.list_tools()
         print("tools:", ", ".join(tool.name for tool in tools.tools))
         await client.call_tool("remember", {"text": "My dog is called Biscuit.", "speaker": "Ana"})
-        found = await client.call_tool("recall", {"query": "What is my dog called?"})
-        for passage in found.structured_content["passages"]:
+        result = await client.call_tool("recall", {"query": "What is my dog called?"})
+        for passage in result.structured_content["passages"]:
             print(f"{passage['score']:.2f}  {passage['text']}")
 
 

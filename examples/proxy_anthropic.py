@@ -17,7 +17,7 @@ client = Anthropic(
 
 
 def ask(text: str) -> None:
-    """Begin a new conversation: the request holds this message and nothing else."""
+    """Begin a new conversation: the request contains only this message."""
     model = os.environ.get("MODEL", "claude-sonnet-4-5")
     print(f"> {text}")
     with client.messages.stream(model=model, max_tokens=300, messages=[{"role": "user", "content": text}]) as stream:

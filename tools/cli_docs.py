@@ -1,4 +1,4 @@
-"""Writes the help of every command into docs/cli.md, below a mark; with --check it only reports whether it is current.
+"""Writes the help of every command into docs/cli.md, below its mark; --check compares only.
 
 Run it after changing a command: python tools/cli_docs.py
 """
@@ -43,7 +43,7 @@ def stripped(text: str) -> str:
 
 
 def page() -> str:
-    """Return the page as it should be: its hand-written part, and the current help."""
+    """Return the page in its current form: its hand-written part, then the generated one."""
     written = PAGE.read_text(encoding="utf-8").partition(MARK)[0]
     sections = (f"### engram {name}\n\n```text\n{text}\n```\n" for name, text in commands().items())
     return f"{written}{MARK}\n\n" + "\n".join(sections)

@@ -3,14 +3,14 @@
     python tools/compare_recall.py --before OTHER_CHECKOUT/.venv/bin/python
     python tools/compare_recall.py --before OTHER_CHECKOUT/.venv/bin/python --locomo locomo10.json
 
-It builds the same memory twice, once with each interpreter, with explicit ids. Then it asks both the same questions in
-small blocks by turns, several rounds, one process at work at a time. It prints how many questions give the same hits in
-the same order, and the ratio (after / before) of the median and of the 95th percentile of their times: on the clock
-and in CPU time, which a busy machine disturbs less. A question's time is its median over the rounds. Sizes are those of
-generated memories; `--locomo` adds the LoCoMo conversations.
+It builds the same memory with each of the two interpreters, with explicit ids. Then it asks both the same questions, in
+small blocks that alternate, in several rounds; only one process works at a time. It prints how many questions give the
+same hits in the same order, and the ratio (after / before) of the median and of the 95th percentile of their times: in
+wall time and in CPU time, which a busy machine disturbs less. The time of a question is its median over the rounds.
+`--sizes` are those of generated memories; `--locomo` adds the LoCoMo conversations.
 
-Two indexes of the same engrams can differ: how they are cut into segments depends on time, and with it which of equally
-good candidates are the best hundred. `--after` with the Python of `--before` shows how many hits that alone changes.
+Two indexes of the same engrams can differ: their division into segments depends on time, and decides which of equally
+good candidates are among the best hundred. `--after` with the Python of `--before` shows how many hits this changes.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from pathlib import Path
 from typing import Any
 
 BLOCK = 25
-"""Questions that one process answers before the other one's turn."""
+"""Number of questions that one process answers before the other one continues."""
 LIMIT = 10
 NOW = "2026-01-01T00:00:00+00:00"
 
 
 def work() -> None:
-    """Run in one checkout: read commands as JSON lines, answer each with one. Uses the public API only."""
+    """Run in one checkout: read commands as JSON lines, and answer each with a JSON line. Uses the public API only."""
     from datetime import datetime
 
     from engram import Memory
@@ -48,7 +48,7 @@ def work() -> None:
             for item in items:
                 item["at"] = datetime.fromisoformat(item["at"])
             memory.remember_many(items)
-            # From the start, so that the index is cut into segments by size and not by the time of writing.
+            # Rebuilt, so that the division into segments depends on sizes and not on the time of the writes.
             memory.flush()
             memory.reindex()
             memory.close()
@@ -56,9 +56,9 @@ def work() -> None:
         else:
             answer = []
             for text, namespace in command["ask"]:
-                started, worked = time.perf_counter(), time.process_time()
+                started, cpu_started = time.perf_counter(), time.process_time()
                 hits = memory.recall(text, namespace=namespace, limit=LIMIT, now=now)
-                seconds = time.perf_counter() - started, time.process_time() - worked
+                seconds = time.perf_counter() - started, time.process_time() - cpu_started
                 answer.append([seconds, [hit.engram.id for hit in hits], [hit.score for hit in hits]])
         print(json.dumps(answer), flush=True)
     memory.close()
@@ -91,12 +91,12 @@ def generated(size: int, count: int) -> tuple[list[dict[str, Any]], list[tuple[s
     """Return `size` generated turns and `count` questions about them, with their namespaces."""
     from bench.generate import questions, turns
 
-    made = list(turns(size))
-    return [turn._asdict() for turn in made], [(q.text, q.namespace) for q in questions(made, count)]
+    items = list(turns(size))
+    return [turn._asdict() for turn in items], [(q.text, q.namespace) for q in questions(items, count)]
 
 
 def locomo(path: Path, count: int) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
-    """Return the turns of LoCoMo, a namespace for each conversation, and the first `count` questions."""
+    """Return the turns of LoCoMo, a namespace for each conversation, and `count` questions, taken evenly from all."""
     from bench.datasets import read_locomo
 
     conversations = read_locomo(path)
@@ -115,7 +115,7 @@ def locomo(path: Path, count: int) -> tuple[list[dict[str, Any]], list[tuple[str
     queries = [
         (question.text, conversation.name) for conversation in conversations for question in conversation.questions
     ]
-    # Every conversation takes part.
+    # A stride, so that the questions come from every conversation.
     return items, queries[:: max(1, len(queries) // count)][:count]
 
 
@@ -128,7 +128,7 @@ def write(items: Sequence[dict[str, Any]], path: Path) -> None:
 
 
 def blocks(queries: Sequence[Any]) -> Iterator[tuple[int, Sequence[Any]]]:
-    """Yield the questions in blocks, each with the number of its first."""
+    """Yield the questions in blocks, each with the number of its first question."""
     for start in range(0, len(queries), BLOCK):
         yield start, queries[start : start + BLOCK]
 
@@ -152,12 +152,12 @@ def compare(
             checkout.call({"build": str(Path(folder) / "items.jsonl")})
         seconds: list[list[list[tuple[float, float]]]] = [[[] for _ in queries] for _ in pair]
         hits: list[list[Any]] = [[None] * len(queries) for _ in pair]
-        for turn in range(options.rounds):
-            for start, part in blocks(queries):
-                order = (0, 1) if (turn + start // BLOCK) % 2 else (1, 0)
+        for round in range(options.rounds):
+            for start, block in blocks(queries):
+                order = (0, 1) if (round + start // BLOCK) % 2 else (1, 0)
                 for side in order:
-                    for number, (took, ids, scores) in enumerate(pair[side].call({"ask": part}), start):
-                        seconds[side][number].append(took)
+                    for number, (times, ids, scores) in enumerate(pair[side].call({"ask": block}), start):
+                        seconds[side][number].append(times)
                         hits[side][number] = (ids, scores)
         for checkout in pair:
             checkout.close()
@@ -170,12 +170,14 @@ def report(label: str, seconds: list[list[list[tuple[float, float]]]], hits: lis
     same = sum(a[0] == b[0] for a, b in pairs)
     differing = [(a, b) for a, b in pairs if a[0] != b[0]]
     ties = sum(is_tie(a, b) for a, b in differing)
-    apart = max((abs(x - y) for a, b in pairs if a[0] == b[0] for x, y in zip(a[1], b[1], strict=True)), default=0.0)
+    difference = max(
+        (abs(x - y) for a, b in pairs if a[0] == b[0] for x, y in zip(a[1], b[1], strict=True)), default=0.0
+    )
     print(f"{label}: same hits in the same order {same:,} of {len(pairs):,}", end="")
     print(f" ({ties} of the others differ only among equal scores)" if differing else "", end="")
-    print(f"; scores differ by at most {apart:.1e}")
-    for clock, name in enumerate(("clock", "CPU")):
-        times = [[percentile([both[clock] for both in rounds], 0.5) * 1000 for rounds in side] for side in seconds]
+    print(f"; scores differ by at most {difference:.1e}")
+    for clock, name in enumerate(("wall", "CPU")):
+        times = [[percentile([pair[clock] for pair in rounds], 0.5) * 1000 for rounds in side] for side in seconds]
         for measure, share in (("median", 0.5), ("p95", 0.95)):
             before, after = (percentile(side, share) for side in times)
             ratio = f"ratio {after / before:.3f}"
@@ -183,7 +185,7 @@ def report(label: str, seconds: list[list[list[tuple[float, float]]]], hits: lis
 
 
 def is_tie(one: Any, other: Any) -> bool:
-    """Whether both list the same scores to 1e-5, so that only turns that score alike changed places."""
+    """Whether both lists have the same scores to 1e-5: only turns with equal scores changed their order."""
     return len(one[1]) == len(other[1]) and all(abs(a - b) < 1e-5 for a, b in zip(one[1], other[1], strict=True))
 
 
@@ -193,7 +195,7 @@ def main() -> None:
     parser.add_argument("--before", required=True, help="the Python of the other checkout's environment")
     parser.add_argument("--after", default=sys.executable, help="the Python of this checkout's environment")
     parser.add_argument("--sizes", type=int, nargs="*", default=[10_000, 100_000], help="engrams of generated text")
-    parser.add_argument("--locomo", type=Path, help="LoCoMo's file, to compare over its conversations as well")
+    parser.add_argument("--locomo", type=Path, help="LoCoMo's JSON, to compare over its conversations too")
     parser.add_argument("--questions", type=int, default=1_000)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()

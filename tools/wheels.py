@@ -1,10 +1,10 @@
 """Build the release files that this machine can build: the sdist, the pure wheel and one compiled wheel.
 
-    python tools/wheels.py [FOLDER]     into dist/ or FOLDER; `make wheels` installs what this needs
+    python tools/wheels.py [FOLDER]     into dist/ or FOLDER; `make wheels` installs the required packages first
 
-Owns the order: both wheels are built from the sdist, so a file that the sdist lacks fails the build here.
+Owns the order: both wheels are built from the sdist, so a file that is missing in the sdist fails the build.
 On Linux auditwheel reads from the kernel which glibc it needs, and replaces the plain Linux tag, which package indexes
-refuse, with the manylinux tag that is true. Wheels for other platforms are built by .github/workflows/wheels.yml.
+refuse, with the correct manylinux tag. Wheels for other platforms are built by .github/workflows/wheels.yml.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ def build(kind: str, source: Path, target: Path, **environment: str) -> Path:
     return next(target.iterdir())
 
 
-def repaired(wheel: Path, target: Path) -> Path:
-    """A copy of a Linux wheel with its manylinux tag, in the empty folder `target`; returns the file."""
+def repair(wheel: Path, target: Path) -> Path:
+    """Copy a Linux wheel with its manylinux tag into the empty folder `target`; returns the file."""
     run(sys.executable, "-m", "auditwheel", "repair", "--wheel-dir", target, wheel)
     return next(target.iterdir())
 
@@ -51,12 +51,12 @@ def release_files(scratch: Path) -> list[Path]:
         print("no compiled wheel: there is no working C compiler on this machine", file=sys.stderr)
         return [sdist, pure]
     if sys.platform == "linux":
-        compiled = repaired(compiled, scratch / "repaired")
+        compiled = repair(compiled, scratch / "repaired")
     return [sdist, pure, compiled]
 
 
 def main(target: Path) -> None:
-    """Write the release files into the folder `target`, in place of those of earlier runs."""
+    """Write the release files into the folder `target`; release files of earlier runs are deleted."""
     with tempfile.TemporaryDirectory() as scratch:
         files = release_files(Path(scratch))
         target.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Conversations of our own, in the two forms that the benchmark reads."""
+"""Fixtures: conversations in the two formats that the benchmark reads."""
 
 import copy
 
@@ -46,10 +46,10 @@ CHATS = {
 
 
 @pytest.fixture
-def locomo_form():
+def locomo_json():
     return copy.deepcopy(LOCOMO)
 
 
 @pytest.fixture
-def chats_form():
+def chats_json():
     return copy.deepcopy(CHATS)

@@ -1,4 +1,4 @@
-"""Reading conversations with questions: LoCoMo's form and our own, on tiny files of our own."""
+"""Reading conversations with questions from LoCoMo's format and from files of chats."""
 
 import json
 from datetime import UTC, datetime
@@ -8,13 +8,13 @@ import pytest
 from bench import datasets
 
 
-def written(path, value):
+def write(path, value):
     path.write_text(value if isinstance(value, str) else json.dumps(value))
     return path
 
 
-def test_locomo(tmp_path, locomo_form):
-    (conversation,) = datasets.read_locomo(written(tmp_path / "l.json", locomo_form))
+def test_read_locomo_returns_turns_and_questions_with_valid_evidence(tmp_path, locomo_json):
+    (conversation,) = datasets.read_locomo(write(tmp_path / "l.json", locomo_json))
     assert conversation.name == "tiny-1"
     assert conversation.speakers() == ("Ada", "Bo")
     assert [(t.key, t.session, t.text) for t in conversation.turns] == [
@@ -29,8 +29,8 @@ def test_locomo(tmp_path, locomo_form):
     )
 
 
-def test_chats(tmp_path, chats_form):
-    (conversation,) = datasets.read_chats(written(tmp_path / "c.json", chats_form))
+def test_read_chats_returns_turns_and_questions_with_valid_evidence(tmp_path, chats_json):
+    (conversation,) = datasets.read_chats(write(tmp_path / "c.json", chats_json))
     assert [(t.key, t.session, t.speaker, t.role) for t in conversation.turns] == [
         ("1:1", "session_1", "Ida", "user"),
         ("1:2", "session_1", "Assistant", "assistant"),
@@ -43,14 +43,14 @@ def test_chats(tmp_path, chats_form):
 
 @pytest.mark.parametrize("content", ["", "[{]", "{}", '[{"conversation": 3}]', "[1]"])
 def test_a_malformed_locomo_file_is_named_in_the_error(tmp_path, content):
-    path = written(tmp_path / "wrong.json", content)
+    path = write(tmp_path / "wrong.json", content)
     with pytest.raises(datasets.DatasetError, match=r"wrong\.json"):
         datasets.read_locomo(path)
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"users": [{}]}'])
 def test_a_malformed_file_of_chats_is_named_in_the_error(tmp_path, content):
-    path = written(tmp_path / "wrong.json", content)
+    path = write(tmp_path / "wrong.json", content)
     with pytest.raises(datasets.DatasetError, match=r"wrong\.json"):
         datasets.read_chats(path)
 
@@ -60,7 +60,7 @@ def test_a_missing_file_is_named_in_the_error(tmp_path):
         datasets.read_locomo(tmp_path / "none.json")
 
 
-def test_path_of_locomo(tmp_path, monkeypatch):
+def test_locomo_path_prefers_the_argument_to_the_variable(tmp_path, monkeypatch):
     monkeypatch.delenv(datasets.LOCOMO_VARIABLE, raising=False)
     assert datasets.locomo_path(None) is None
     monkeypatch.setenv(datasets.LOCOMO_VARIABLE, str(tmp_path / "a"))
@@ -68,10 +68,10 @@ def test_path_of_locomo(tmp_path, monkeypatch):
     assert datasets.locomo_path(tmp_path / "b") == tmp_path / "b"
 
 
-def test_our_chats_can_be_read():
+def test_every_conversation_in_our_chats_has_turns_and_questions():
     path = datasets.chats_path()
     if path is None:
-        pytest.skip("this copy carries no chats")
+        pytest.skip("this copy contains no chats")
     for conversation in datasets.read_chats(path):
         assert conversation.turns
         assert conversation.questions

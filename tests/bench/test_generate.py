@@ -1,4 +1,4 @@
-"""The generator: the same seed gives the same chats, and their words are as common and as rare as speech's."""
+"""The generator: the same seed gives the same chats, and word frequencies follow those of speech."""
 
 from collections import Counter
 from itertools import islice
@@ -34,7 +34,7 @@ def test_turns_generates_the_requested_count():
     assert [len(list(generate.turns(n))) for n in (0, 1, 13_000)] == [0, 1, 13_000]
 
 
-def test_lengths(generated):
+def test_lengths_of_turns_follow_their_distribution(generated):
     lengths = [len(turn.text.split()) for turn in generated]
     assert np.mean(lengths) == pytest.approx(generate.MEAN_LENGTH, rel=0.05)
     assert np.std(lengths) > 10
@@ -43,13 +43,13 @@ def test_lengths(generated):
 
 
 def test_words_follow_zipf(counts):
-    often = np.array([count for _, count in counts.most_common(3_000)], dtype=float)
-    ranks = np.arange(1, len(often) + 1)
-    slope = np.polyfit(np.log(ranks[10:]), np.log(often[10:]), 1)[0]
+    frequencies = np.array([count for _, count in counts.most_common(3_000)], dtype=float)
+    ranks = np.arange(1, len(frequencies) + 1)
+    slope = np.polyfit(np.log(ranks[10:]), np.log(frequencies[10:]), 1)[0]
     assert -1.3 < slope < -0.7
     total = counts.total()
-    assert 0.03 < often[0] / total < 0.08
-    assert 0.4 < often[:100].sum() / total < 0.65
+    assert 0.03 < frequencies[0] / total < 0.08
+    assert 0.4 < frequencies[:100].sum() / total < 0.65
 
 
 def test_vocabulary_keeps_growing(generated):
@@ -57,14 +57,14 @@ def test_vocabulary_keeps_growing(generated):
         return len({word.strip(".?").lower() for turn in turns for word in turn.text.split()})
 
     # Heaps' law: V grows like n to a power between 0.4 and 0.9.
-    grown = np.log(size(generated) / size(generated[: COUNT // 10])) / np.log(10)
-    assert 0.35 < grown < 0.9
+    exponent = np.log(size(generated) / size(generated[: COUNT // 10])) / np.log(10)
+    assert 0.35 < exponent < 0.9
     known = set(generate.vocabulary().rank)
     new = {word.strip(".?").lower() for turn in generated[COUNT // 2 :] for word in turn.text.split()} - known
     assert len(new) > 100
 
 
-def test_sessions(generated):
+def test_sessions_have_two_speakers_and_ascending_times(generated):
     turns_in = list(Counter(turn.session for turn in generated).values())[:-1]
     assert min(turns_in) >= generate.FEWEST_TURNS
     assert max(turns_in) <= generate.MOST_TURNS
@@ -78,9 +78,11 @@ def test_sessions(generated):
 def test_words_of_a_session_belong_to_its_topic(generated):
     """Two turns of a session share more rare words than two turns of different sessions."""
     words = [set(generate.content(turn.text)) for turn in generated]
-    beside = [len(words[i] & words[i + 1]) for i in range(2_000) if generated[i].session == generated[i + 1].session]
-    apart = [len(words[i] & words[i + 1_000]) for i in range(2_000)]
-    assert np.mean(beside) > 3 * np.mean(apart)
+    successive = [
+        len(words[i] & words[i + 1]) for i in range(2_000) if generated[i].session == generated[i + 1].session
+    ]
+    distant = [len(words[i] & words[i + 1_000]) for i in range(2_000)]
+    assert np.mean(successive) > 3 * np.mean(distant)
 
 
 def test_sessions_alternate_between_namespaces():
@@ -90,19 +92,19 @@ def test_sessions_alternate_between_namespaces():
 
 
 def test_invented_words_are_distinct_and_not_real():
-    made = [generate.invented(number) for number in range(1, 5_000) if number % generate.NUMBERS]
-    assert len(set(made)) == len(made)
-    assert all(word.isalpha() and word[0].isupper() for word in made)
+    invented = [generate.invented(number) for number in range(1, 5_000) if number % generate.NUMBERS]
+    assert len(set(invented)) == len(invented)
+    assert all(word.isalpha() and word[0].isupper() for word in invented)
     assert generate.invented(generate.NUMBERS * 1984) == "1984"
 
 
-def test_questions(generated):
-    asked = generate.questions(generated, 200, seed=7)
-    assert asked == generate.questions(generated, 200, seed=7)
-    assert len(asked) == 200
+def test_questions_contain_words_of_their_target_and_common_words(generated):
+    questions = generate.questions(generated, 200, seed=7)
+    assert questions == generate.questions(generated, 200, seed=7)
+    assert len(questions) == 200
     texts = {turn.text: turn for turn in generated}
     common = set(generate.vocabulary().words[: generate.COMMON])
-    for question in asked:
+    for question in questions:
         words = question.text.rstrip("?").split()
         assert generate.SHORTEST_QUESTION <= len(words) <= generate.LONGEST_QUESTION
         assert question.text.endswith("?")
@@ -111,6 +113,6 @@ def test_questions(generated):
         assert {word.lower() for word in words} & common
 
 
-def test_no_questions_without_content_words(generated):
+def test_turn_without_content_words_gives_no_question(generated):
     plain = [generated[0]._replace(text="I and you.")]
     assert generate.questions(plain, 5) == []

@@ -1,48 +1,48 @@
-"""The protocol: what is asked of whom, and what is made of the answers."""
+"""The protocol of the quality benchmark: which questions are asked, and how the answers are evaluated."""
 
 import json
 
 import pytest
 
 from bench import datasets, quality
-from bench.quality import Found
+from bench.quality import Hit
 
 
 @pytest.fixture
-def conversations(tmp_path, locomo_form):
+def conversations(tmp_path, locomo_json):
     path = tmp_path / "l.json"
-    other = json.loads(json.dumps(locomo_form[0]).replace("tiny-1", "tiny-2").replace("kiln", "boat"))
-    path.write_text(json.dumps([*locomo_form, other]))
+    other = json.loads(json.dumps(locomo_json[0]).replace("tiny-1", "tiny-2").replace("kiln", "boat"))
+    path.write_text(json.dumps([*locomo_json, other]))
     return datasets.read_locomo(path)
 
 
 class Scripted:
-    """Knows the first conversation by heart and nothing of the second; notes what it is asked."""
+    """Returns the same hits for the first conversation and none for the second; records its questions."""
 
     name = "scripted"
 
     def __init__(self):
-        self.asked = []
+        self.questions = []
 
     def ask(self, conversation, question, limit):
-        self.asked.append((conversation, question, limit))
-        found = [Found("D1:2", 0.9), Found("D2:1", 0.5), Found("D1:1", 0.4)]
-        return found[:limit] if conversation == 0 else []
+        self.questions.append((conversation, question, limit))
+        hits = [Hit("D1:2", 0.9), Hit("D2:1", 0.5), Hit("D1:1", 0.4)]
+        return hits[:limit] if conversation == 0 else []
 
 
-def test_judge(conversations):
+def test_evaluate_asks_each_question_about_its_conversation_and_the_next(conversations):
     system = Scripted()
-    judged = quality.judge(system, conversations)
-    assert [j.kind for j in judged] == ["multi-hop", "single-hop"] * 2
-    first = judged[0]
+    results = quality.evaluate(system, conversations)
+    assert [result.kind for result in results] == ["multi-hop", "single-hop"] * 2
+    first = results[0]
     assert first.values["R@5"] == 1
     assert first.values["MRR"] == pytest.approx(1 / 2)
     assert first.values["any@5"] == first.values["all@5"] == 1
-    assert (first.own, first.other) == (0.9, None)
-    assert (judged[2].own, judged[2].other) == (None, 0.9)
-    # Its own conversation for turns and for sessions, then the next; the last one's next is the first.
-    assert system.asked[:3] == [(0, "Which colour?", 50), (0, "Which colour?", 200), (1, "Which colour?", 1)]
-    assert (0, "Who?", 1) in system.asked[-5:]
+    assert (first.score, first.other_score) == (0.9, None)
+    assert (results[2].score, results[2].other_score) == (None, 0.9)
+    # The conversation of the question for turns and for sessions, then the next one; after the last comes the first.
+    assert system.questions[:3] == [(0, "Which colour?", 50), (0, "Which colour?", 200), (1, "Which colour?", 1)]
+    assert (0, "Who?", 1) in system.questions[-5:]
 
 
 def test_speaker_names_are_removed_from_questions(conversations):
@@ -51,21 +51,21 @@ def test_speaker_names_are_removed_from_questions(conversations):
 
 
 def test_scores_separate_answerable_questions():
-    def judged(own, other):
-        return quality.Judged("k", {}, own, other, own, other)
+    def result(score, other):
+        return quality.QuestionResult("k", {}, score, other, score, other)
 
-    told = quality.separation([judged(0.9, None), judged(0.4, 0.4), judged(None, None), judged(0.8, 0.1)])
-    # Own 0.9, 0.4, 0, 0.8 against other 0, 0.4, 0, 0.1: 4 + 3.5 + 1 + 4 of 16.
-    assert told.auc == pytest.approx(12.5 / 16)
-    assert told.silent_other == 0.5
-    assert told.silent_own == 0.25
+    separation = quality.separation([result(0.9, None), result(0.4, 0.4), result(None, None), result(0.8, 0.1)])
+    # Scores 0.9, 0.4, 0, 0.8 against 0, 0.4, 0, 0.1: 4 + 3.5 + 1 + 4 of 16.
+    assert separation.auc == pytest.approx(12.5 / 16)
+    assert separation.silent_unanswerable == 0.5
+    assert separation.silent_answerable == 0.25
 
 
-def test_means_by_kind():
-    def judged(kind, value):
-        return quality.Judged(kind, {"R@5": value}, None, None, None, None)
+def test_by_kind_averages_over_all_and_each_kind():
+    def result(kind, value):
+        return quality.QuestionResult(kind, {"R@5": value}, None, None, None, None)
 
-    means = quality.by_kind([judged("a", 1.0), judged("b", 0.0), judged("a", 0.5)])
+    means = quality.by_kind([result("a", 1.0), result("b", 0.0), result("a", 0.5)])
     assert means["all"] == {"R@5": 0.5, "questions": 3}
     assert means["a"] == {"R@5": 0.75, "questions": 2}
 
@@ -86,12 +86,12 @@ def test_measure_on_engram_and_references(conversations, tmp_path, monkeypatch):
         assert all(len(row) == len(table.columns) for row in table.rows)
 
 
-def test_own_chats(tmp_path, chats_form):
+def test_engram_system_finds_a_turn_of_our_chats(tmp_path, chats_json):
     path = tmp_path / "c.json"
-    path.write_text(json.dumps(chats_form))
+    path.write_text(json.dumps(chats_json))
     conversations = datasets.read_chats(path)
     system = quality.EngramSystem(conversations, tmp_path)
-    found = system.ask(0, "Did I buy a kiln?", 10)
+    hits = system.ask(0, "Did I buy a kiln?", 10)
     system.close()
-    assert found[0].key == "1:1"
-    assert 0 <= found[0].score <= 1
+    assert hits[0].key == "1:1"
+    assert 0 <= hits[0].score <= 1

@@ -1,4 +1,4 @@
-"""The report: what it shows is what was measured."""
+"""The report: it shows the measured values with their verdicts."""
 
 import json
 import math
@@ -24,15 +24,15 @@ PARTS = [
 ]
 
 
-def test_bars():
+def test_verdict_compares_the_value_with_a_threshold():
     low, high = Bar(5, 2), Bar(8, 20, higher_is_better=True)
     assert [low.verdict(value, low.bar) for value in (4, 5, 5.1)] == ["met", "met", "short of"]
-    assert [high.verdict(value, high.reach) for value in (19, 20, 21)] == ["short of", "met", "met"]
+    assert [high.verdict(value, high.goal) for value in (19, 20, 21)] == ["short of", "met", "met"]
     for bar in BARS.values():
-        assert (bar.reach > bar.bar) == bar.higher_is_better
+        assert (bar.goal > bar.bar) == bar.higher_is_better
 
 
-def test_rows():
+def test_a_row_shows_value_verdicts_and_references():
     first, second, third = map(report.figure_row, PARTS[0].figures)
     assert first == ["recall, p95", "3.46 ms", "5: met", "2: short of", "FTS5: 9.00 ms"]
     assert second == ["remember_many", "25,000 /s", "8,000: met", "20,000: met", ""]
@@ -44,10 +44,10 @@ def test_a_missing_value_has_no_verdict():
     assert row == ["AUC", "—", "", "", ""]
 
 
-def test_markdown():
-    text = report.markdown(PARTS, [("cores", "2")], WHEN, "engram bench --scale full", 90)
+def test_markdown_contains_every_part():
+    text = report.markdown(PARTS, [("cores", "2")], WHEN, "python -m bench --scale full", 90)
     assert "Measured on 2026-03-04 (05:06 UTC) in 1.5 minutes" in text
-    assert "    engram bench --scale full" in text
+    assert "    python -m bench --scale full" in text
     assert "- cores: 2" in text
     assert "| recall, p95   | 3.46 ms   | 5: met" in text
     assert "## More" in text
@@ -62,7 +62,7 @@ def test_tables_are_rectangular():
     assert len(lines) == 2 + 3
 
 
-def test_json():
+def test_json_contains_values_bars_and_verdicts():
     value = json.loads(json.dumps(report.as_json(PARTS, [("cores", "2")], WHEN), allow_nan=False))
     assert value["machine"] == {"cores": "2"}
     first = value["figures"][0]
