@@ -104,12 +104,13 @@ class LocalServer(RunningServer):
         upstream: str | None,
         *,
         http: Any = None,
+        keep_alive: int = 5,
         mount: Callable[[EngramApp], ASGIApp] = lambda app: app,
         **options: Any,
     ) -> None:
         """Start it and wait until it listens.
 
-        http: another HTTP class of uvicorn; None: the server's. mount: returns the application that uvicorn runs.
+        http: another HTTP class of uvicorn; None: the server's. keep_alive: seconds that an idle connection stays open. mount: returns the application that uvicorn runs.
         options: of `Settings`.
         """
         super().__init__()
@@ -131,6 +132,7 @@ class LocalServer(RunningServer):
             access_log=False,
             server_header=False,
             proxy_headers=False,
+            timeout_keep_alive=keep_alive,
             timeout_graceful_shutdown=int(GRACE),
         )
         self._server = uvicorn.Server(config)

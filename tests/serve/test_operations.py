@@ -108,7 +108,7 @@ def test_health_and_readiness(running: Running):
     assert (answer.status_code, answer.json()) == (200, {"ready": True})
 
 
-def test_while_another_process_holds_the_memory(running: Running):
+def test_requests_succeed_while_another_process_locks_the_memory(running: Running):
     """Requests go on and recall goes on; what was said waits, and is written once there is nobody in the way."""
     server, upstream = running
     server.settled(chat(server, "The ferry to Orust leaves at seven.").headers["x-engram-receipt"])
@@ -135,7 +135,7 @@ def test_while_another_process_holds_the_memory(running: Running):
 
 
 @pytest.mark.parametrize("way", ["rest", "mcp"])
-def test_what_waits_to_be_written_is_forgotten_too(running: Running, way: str):
+def test_pending_turns_are_forgotten_too(running: Running, way: str):
     server, _ = running
     session = f"regretted-{way}"
 
@@ -157,7 +157,7 @@ def test_what_waits_to_be_written_is_forgotten_too(running: Running, way: str):
     assert [engram["role"] for engram in kept] == ["assistant"]
 
 
-def test_while_the_memory_is_broken(running: Running):
+def test_requests_succeed_while_the_memory_is_damaged(running: Running):
     server, upstream = running
     said = "Which lighthouse stands on Vinga?"
     server.settled(chat(server, "The lighthouse on Vinga is red.").headers["x-engram-receipt"])
@@ -187,7 +187,7 @@ def test_while_the_memory_is_broken(running: Running):
 # Figures.
 
 
-def test_figures_count_what_happened(running: Running):
+def test_metrics_count_requests_turns_and_failures(running: Running):
     server, _ = running
     server.settled(chat(server, "My canoe is called Periwinkle.").headers["x-engram-receipt"])
     before = figures(server)
@@ -238,7 +238,7 @@ def test_figures_count_what_happened(running: Running):
     assert now["engram_queue_length"] == 0
 
 
-def test_an_upstream_that_is_not_there_is_counted(local: StartLocal):
+def test_an_unreachable_upstream_is_counted(local: StartLocal):
     with socket.create_server(("127.0.0.1", 0)) as nobody:
         url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
     server = local(upstream=url)
@@ -290,7 +290,7 @@ def whole_life(server: RunningServer, secret: str) -> None:
         connection.recv(4096)
 
 
-def test_the_log_holds_nothing_of_what_was_said(server):
+def test_the_log_holds_no_text_of_messages(server):
     running = server(*PATIENT)
     whole_life(running, secret := f"sesame-{uuid.uuid4().hex}")
     assert running.stop() == 0
@@ -309,7 +309,7 @@ def test_the_log_holds_nothing_of_what_was_said(server):
     assert "Traceback" not in said
 
 
-def test_the_log_holds_it_where_that_was_asked_for(server):
+def test_the_log_holds_text_with_log_text_only(server):
     running = server("--log-text", *PATIENT)
     secret = f"sesame-{uuid.uuid4().hex}"
     assert chat(running, f"I say {secret}.").status_code == 200
@@ -396,7 +396,9 @@ def test_other_upstreams_that_are_no_url(url: str):
         open_upstream(Settings(memory="", upstream=url), None)
 
 
-def test_the_key_for_upstream(local: StartLocal, upstream: Upstream, monkeypatch: pytest.MonkeyPatch):
+def test_the_servers_key_is_sent_upstream_and_not_logged(
+    local: StartLocal, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setenv("MODEL_KEY", "sk-servers-own")
     running = local(upstream_key_env="MODEL_KEY")
     assert chat(running, "Hello.", headers={"Authorization": "Bearer sk-callers"}).status_code == 200
@@ -476,7 +478,7 @@ def test_a_page_of_another_origin_may_not_call(running: Running):
     assert not any(name.startswith("access-control") for name in answer.headers)
 
 
-def test_a_page_that_was_named_may(local: StartLocal):
+def test_a_page_of_an_allowed_origin_may_call(local: StartLocal):
     running = local(cors_origins=("https://app.example",))
     page = {"Origin": "https://app.example"}
     preflight = page | {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x-engram-namespace"}
@@ -492,7 +494,7 @@ def test_a_page_that_was_named_may(local: StartLocal):
 
 
 @pytest.mark.parametrize("path", ["/v1/models", "/v1/messages", "/memory/engrams", "/mcp", "/docs", "/healthz"])
-def test_a_name_that_was_bound_to_this_address(running: Running, path: str):
+def test_a_foreign_name_for_this_address_is_refused(running: Running, path: str):
     """DNS rebinding: the page calls its own name, which an attacker has pointed here."""
     server, upstream = running
     before = len(upstream.asked)
@@ -510,7 +512,7 @@ def test_a_name_that_was_bound_to_this_address(running: Running, path: str):
 
 
 def test_slow_clients_are_cut_off(local: StartLocal):
-    server = local(header_seconds=0.5, body_seconds=0.5, send_seconds=0.5)
+    server = local(header_seconds=0.5, body_seconds=0.5, send_seconds=0.5, keep_alive=1)
     host, port = "127.0.0.1", int(server.url.rpartition(":")[2])
 
     def connected() -> socket.socket:
@@ -601,7 +603,7 @@ def test_an_upgrade_to_http_2_is_ignored(running: Running):
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages", "/memory/engrams", "/mcp", "/healthz"])
-def test_methods_that_are_not_there(running: Running, path: str):
+def test_unsupported_methods_are_refused(running: Running, path: str):
     server, upstream = running
     before = len(upstream.asked)
     for method in ("TRACE", "PROPFIND", "OPTIONS"):
@@ -612,7 +614,7 @@ def test_methods_that_are_not_there(running: Running, path: str):
     assert len(upstream.asked) == before
 
 
-def test_what_is_not_known_of_v1_passes(running: Running):
+def test_unknown_paths_below_v1_are_forwarded(running: Running):
     server, upstream = running
     for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
         assert server.http.request(method, "/v1/things/of%20tomorrow?a=%2F", content=b"as it is").content
