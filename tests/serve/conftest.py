@@ -96,7 +96,7 @@ class RunningServer:
 
 
 class LocalServer(RunningServer):
-    """The application in a thread of this process, on a real socket, under the server's own HTTP class."""
+    """The application in a thread of this process, on a real socket, under the HTTP class of `engram serve`."""
 
     def __init__(
         self,
@@ -110,8 +110,8 @@ class LocalServer(RunningServer):
     ) -> None:
         """Start it and wait until it listens.
 
-        http: another HTTP class of uvicorn; None: the server's. keep_alive: seconds that an idle connection stays open. mount: returns the application that uvicorn runs.
-        options: of `Settings`.
+        http: another HTTP class of uvicorn; None: the server's. keep_alive: seconds until idle connections close.
+        mount: returns the application that uvicorn runs. options: of `Settings`.
         """
         super().__init__()
         self.memory = memory
@@ -216,7 +216,7 @@ class Server(RunningServer):
                 if record.get("message") == "listening":
                     self.url = str(record["url"]).rstrip("/")
                     self._listening.set()
-        # The process ended: there is nothing more to wait for.
+        # The process ended, so stop waiting.
         self._listening.set()
 
     def terminate(self) -> None:
