@@ -6,21 +6,18 @@ import asyncio
 import gzip
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
-import uvloop
 
 from engram.serve.http.errors import ServeError
 from engram.serve.http.outlet import Source
 from engram.serve.proxy.fast_relay import MAX_HEAD, is_stream
 from engram.serve.proxy.upstream import BufferSink, Upstream, UpstreamBroken
-
-Run = Callable[[Coroutine[Any, Any, Any]], Any]
+from tests.serve.conftest import Run
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n"
 EVENTS = [b"data: one\n\n", b"data: two\n\n", "data: dr\u00fc\n\n".encode(), b"data: [DONE]\n\n"]
@@ -81,18 +78,6 @@ class Model:
             pass
         finally:
             writer.close()
-
-
-@pytest.fixture(params=["uvloop", "asyncio"])
-def run(request: pytest.FixtureRequest) -> Run:
-    """Runs a coroutine on uvloop, as the server does, and on asyncio's event loop."""
-    factory = uvloop.new_event_loop if request.param == "uvloop" else None
-
-    def on_loop(work: Coroutine[Any, Any, Any]) -> Any:
-        with asyncio.Runner(loop_factory=factory) as runner:
-            return runner.run(work)
-
-    return on_loop
 
 
 async def said(client: Upstream) -> bytes:
