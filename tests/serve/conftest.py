@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
@@ -10,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from threading import Event, Thread
@@ -19,11 +20,13 @@ from typing import IO, Any
 import httpx
 import pytest
 import uvicorn
+import uvloop
 from starlette.types import ASGIApp
 
 from engram.serve.app import EngramApp, create_app
 from engram.serve.http.connection import http_protocol
 from engram.serve.http.logs import JsonLines
+from engram.serve.server import uvicorn_config
 from engram.serve.settings import Settings
 
 from .upstream import Upstream
@@ -96,7 +99,7 @@ class RunningServer:
 
 
 class LocalServer(RunningServer):
-    """The application in a thread of this process, on a real socket, under the server's own HTTP class."""
+    """The application in a thread of this process, on a real socket, under the HTTP class of `engram serve`."""
 
     def __init__(
         self,
@@ -110,8 +113,8 @@ class LocalServer(RunningServer):
     ) -> None:
         """Start it and wait until it listens.
 
-        http: another HTTP class of uvicorn; None: the server's. keep_alive: seconds that an idle connection stays open. mount: returns the application that uvicorn runs.
-        options: of `Settings`.
+        http: another HTTP class of uvicorn; None: the server's. keep_alive: seconds until idle connections close.
+        mount: returns the application that uvicorn runs. options: of `Settings`.
         """
         super().__init__()
         self.memory = memory
@@ -122,19 +125,9 @@ class LocalServer(RunningServer):
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self._log = LogLines(self.said)
         self._log.start()
-        config = uvicorn.Config(
-            mount(create_app(self.settings)),
-            http=http or http_protocol(self.settings, direct=self.settings.relay != "plain"),
-            loop="uvloop",
-            ws="none",
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_keep_alive=keep_alive,
-            timeout_graceful_shutdown=int(GRACE),
-        )
+        http = http or http_protocol(self.settings, direct=self.settings.relay != "plain")
+        app = mount(create_app(self.settings))
+        config = uvicorn_config(app, self.settings, http, timeout_keep_alive=keep_alive)
         self._server = uvicorn.Server(config)
         self._thread = Thread(target=self._server.run, kwargs={"sockets": [self._listener]}, name="local-server")
         self._thread.start()
@@ -216,7 +209,7 @@ class Server(RunningServer):
                 if record.get("message") == "listening":
                     self.url = str(record["url"]).rstrip("/")
                     self._listening.set()
-        # The process ended: there is nothing more to wait for.
+        # The process ended, so stop waiting.
         self._listening.set()
 
     def terminate(self) -> None:
@@ -264,8 +257,21 @@ def parsed(line: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+Run = Callable[[Coroutine[Any, Any, Any]], Any]
 StartServer = Callable[..., Server]
 StartLocal = Callable[..., LocalServer]
+
+
+@pytest.fixture(params=["uvloop", "asyncio"])
+def run(request: pytest.FixtureRequest) -> Run:
+    """Runs a coroutine on uvloop, as the server does, and on asyncio's event loop."""
+    factory = uvloop.new_event_loop if request.param == "uvloop" else None
+
+    def on_loop(work: Coroutine[Any, Any, Any]) -> Any:
+        with asyncio.Runner(loop_factory=factory) as runner:
+            return runner.run(work)
+
+    return on_loop
 
 
 @pytest.fixture

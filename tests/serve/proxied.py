@@ -1,4 +1,4 @@
-"""A caller of the proxy: the real clients in a namespace of their own, what they sent, and what memory stored."""
+"""A caller of the proxy: the real clients in one new namespace, what they sent, and what memory stored."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def running(folder: Path, **options: Any) -> Iterator[tuple[LocalServer, Upstrea
 
 
 class Caller:
-    """A client with a namespace of its own."""
+    """A client that uses one new namespace."""
 
     def __init__(self, server: Any, upstream: Upstream, namespace: str | None = None) -> None:
         self.server, self.upstream = server, upstream
@@ -78,7 +78,7 @@ class Caller:
 
     def anthropic(self, **options: Any) -> anthropic.Anthropic:
         """The `anthropic` package's client."""
-        # It has an HTTP package of its own.
+        # The package bundles its own HTTP client.
         http = anthropic.DefaultHttpxClient(trust_env=False, timeout=PATIENCE, event_hooks=self._hooks())
         self._stack.enter_context(http)
         options = {"api_key": KEY, "max_retries": 0, "default_headers": self.headers, **options}

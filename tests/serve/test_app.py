@@ -127,7 +127,7 @@ def test_uvicorn_as_it_is(local: StartLocal, upstream: Upstream, http: str) -> N
             straight = ana.server.http.post(upstream.root + CHAT, json=asking(DOG, script, stream=True))
             answer = ana.post(CHAT, asking(DOG, script, stream=True))
             assert unnumbered(answer.content) == unnumbered(straight.content)
-        # A client that disconnects stops upstream, and the reply is stored as far as it came.
+        # A client that disconnects stops upstream, and the part of the reply that arrived is stored.
         with ana.server.http.stream(
             "POST", CHAT, json=asking("Count.", "tokens=4000+rate=100", stream=True), headers=ana.headers
         ) as stream:

@@ -1,4 +1,4 @@
-"""Nothing but Engram: it is told something, stopped and started again, and its own small model answers with it."""
+"""Engram alone: it stores a fact, restarts, and its embedded small model answers with that fact."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def say(server: RunningServer, text: str, **options):
 
 @pytest.fixture(scope="module")
 def again(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, str]]:
-    """A server that was told something in an earlier life, and the id of that."""
+    """A restarted server that stored a fact before the restart, and the id of that fact."""
     folder = tmp_path_factory.mktemp("end-to-end")
     first = Server(folder / "memory.db", None, *PATIENT, HOME=str(folder))
     try:

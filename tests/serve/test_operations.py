@@ -1,4 +1,4 @@
-"""What whoever runs the server relies on: its health, its figures, its log, and what it does when things go wrong."""
+"""Operation of the server: health, metrics, log, and behaviour on failures."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def chat(server: RunningServer, text: str, script: str = "plain", headers: Mappi
 
 
 def figures(server: RunningServer) -> dict[str, float]:
-    """The metrics, each sample by its name and labels as Prometheus writes them."""
+    """Return the metrics: each sample by its name and labels as Prometheus writes them."""
     answer = server.http.get("/metrics")
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/plain; version=")
@@ -66,7 +66,7 @@ def figures(server: RunningServer) -> dict[str, float]:
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A server in good health, for the tests that leave it so."""
+    """A healthy server, for tests that leave it healthy."""
     folder = tmp_path_factory.mktemp("operations")
     with Upstream() as upstream:
         server = LocalServer(folder / "memory.db", upstream.url, deadline=DEADLINE)
@@ -78,7 +78,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 @contextmanager
 def held(memory: Path) -> Iterator[None]:
-    """Another process's write, that does not end."""
+    """Hold a write transaction of another connection."""
     with closing(sqlite3.connect(memory, isolation_level=None, timeout=PATIENCE)) as other:
         other.execute("BEGIN IMMEDIATE")
         yield
@@ -87,7 +87,7 @@ def held(memory: Path) -> Iterator[None]:
 
 @contextmanager
 def broken(memory: Path) -> Iterator[None]:
-    """A memory of which parts are missing."""
+    """Rename columns of the memory, so that it is damaged."""
     with closing(sqlite3.connect(memory, isolation_level=None, timeout=PATIENCE)) as other:
         for column in ("text", "session"):
             other.execute(f"ALTER TABLE engrams RENAME COLUMN {column} TO lost_{column}")
@@ -109,7 +109,7 @@ def test_health_and_readiness(running: Running):
 
 
 def test_requests_succeed_while_another_process_locks_the_memory(running: Running):
-    """Requests go on and recall goes on; what was said waits, and is written once there is nobody in the way."""
+    """Requests and recall succeed; new turns wait, and are written once the lock is released."""
     server, upstream = running
     server.settled(chat(server, "The ferry to Orust leaves at seven.").headers["x-engram-receipt"])
     with held(server.memory):
@@ -149,7 +149,7 @@ def test_pending_turns_are_forgotten_too(running: Running, way: str):
 
     body = {"model": "slow=1", "stream": True, "messages": [{"role": "user", "content": "I never liked Orust."}]}
     with server.http.stream("POST", "/v1/chat/completions", json=body, headers={"X-Engram-Session": session}) as answer:
-        # The turn is accepted, and waits a moment for the reply to be written with it.
+        # The turn is accepted, and waits briefly to be written together with the reply.
         assert forget() == 1
         answer.read()
     server.settled(answer.headers["x-engram-receipt"])
@@ -166,14 +166,14 @@ def test_requests_succeed_while_the_memory_is_damaged(running: Running):
         answer = chat(server, said, headers={"X-Engram-Session": "broken"})
         assert answer.status_code == 200
         assert answer.json()["choices"][0]["message"]["content"] == upstream.reply
-        # Nothing was put in, and the request is as it was.
+        # No notes were inserted: the request is unchanged.
         assert upstream.last.json == body(said)
         assert "damaged" in answer.headers["x-engram-error"]
         ready = server.http.get("/readyz")
         assert ready.status_code == 503
         assert ready.json()["ready"] is False
         assert "damaged" in ready.json()["reason"]
-        # Who may not see the memory is not told where it lies.
+        # Unauthenticated callers do not learn the path of the memory.
         assert str(server.memory) not in ready.text
         assert server.http.get("/healthz").status_code == 200
         failed = "engram_failures_total{kind=recall_error}"
@@ -231,7 +231,7 @@ def test_metrics_count_requests_turns_and_failures(running: Running):
     buckets = [name for name in now if name.startswith("engram_recall_seconds_bucket")]
     assert grown["engram_recall_seconds_bucket{le=+Inf}"] == 2
     assert len(buckets) > 5
-    # Twice the same note: the name of a canoe, its marks and its heading.
+    # Two notes of the same text: the name of a canoe, the marks and the heading.
     assert 10 < grown["engram_note_tokens_total"] < 400
     assert grown["engram_turns_total{outcome=stored}"] == 2
     assert grown["engram_failures_total{kind=upstream_broken}"] == 1
@@ -254,7 +254,7 @@ def test_an_unreachable_upstream_is_counted(local: StartLocal):
 
 
 def whole_life(server: RunningServer, secret: str) -> None:
-    """Everything in which `secret` is said, well-formed and not."""
+    """Send `secret` in every kind of request, well-formed and malformed."""
     chat(server, f"I say {secret}.")
     chat(server, f"I ask about {secret}.", "echo")
     chat(server, f"I say {secret}.", "500")
@@ -317,12 +317,12 @@ def test_the_log_holds_text_with_log_text_only(server):
     lines = [line for line in running.log if secret in json.dumps(line)]
     assert lines
     for line in lines:
-        # In the field that is for it, and nowhere else.
+        # In the field `text` only.
         assert secret in line.pop("text")
         assert secret not in json.dumps(line)
 
 
-# What cannot begin.
+# Failed starts.
 
 
 def run(*options: str) -> subprocess.CompletedProcess[str]:
@@ -411,7 +411,7 @@ def test_the_servers_key_is_sent_upstream_and_not_logged(
     assert "sk-" not in "\n".join(running.said)
 
 
-# No room.
+# A full disk.
 
 
 @pytest.fixture
@@ -427,7 +427,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk(small_disk: Path, local: StartLocal, upstream: Upstream):
-    """Requests go on, what was said waits, and it lands as soon as there is room."""
+    """Requests succeed; new turns wait, and are written as soon as the disk has room."""
     running = local(memory=small_disk / "memory.db", deadline=DEADLINE)
     running.settled(chat(running, "The key to the shed hangs behind the clock.").headers["x-engram-receipt"])
     ballast = small_disk / "ballast"
@@ -458,7 +458,7 @@ def test_a_full_disk(small_disk: Path, local: StartLocal, upstream: Upstream):
     running.stop()
 
 
-# Who may call.
+# Host and Origin checks.
 
 
 def test_a_page_of_another_origin_may_not_call(running: Running):
@@ -495,7 +495,7 @@ def test_a_page_of_an_allowed_origin_may_call(local: StartLocal):
 
 @pytest.mark.parametrize("path", ["/v1/models", "/v1/messages", "/memory/engrams", "/mcp", "/docs", "/healthz"])
 def test_a_foreign_name_for_this_address_is_refused(running: Running, path: str):
-    """DNS rebinding: the page calls its own name, which an attacker has pointed here."""
+    """DNS rebinding: a page calls its own host name, which an attacker has pointed at this address."""
     server, upstream = running
     before = len(upstream.asked)
     port = server.url.rpartition(":")[2]
@@ -508,7 +508,7 @@ def test_a_foreign_name_for_this_address_is_refused(running: Running, path: str)
     assert len(upstream.asked) == before
 
 
-# Clients that are slow.
+# Slow clients.
 
 
 def test_slow_clients_are_cut_off(local: StartLocal):
@@ -537,7 +537,7 @@ def test_slow_clients_are_cut_off(local: StartLocal):
 
 
 def ended(connection: socket.socket) -> bytes:
-    """All that comes until the other side ends it."""
+    """Return everything that arrives until the other side closes the connection."""
     came = b""
     while piece := connection.recv(1 << 16):
         came += piece
@@ -545,11 +545,11 @@ def ended(connection: socket.socket) -> bytes:
 
 
 def is_open(connection: socket.socket) -> bool:
-    """Whether the other side has not reset it."""
+    """Return whether the other side has not reset the connection."""
     return connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
 
 
-# Pages.
+# Documentation pages.
 
 
 def test_the_docs_load_nothing_from_others(running: Running):
@@ -564,7 +564,7 @@ def test_the_docs_load_nothing_from_others(running: Running):
         answer = server.http.get(urljoin("/docs", path))
         assert answer.status_code == 200, path
         assert answer.content
-    # Neither does what the page loads.
+    # The files that the page loads do not either.
     for path in own:
         if path.endswith(".css"):
             assert not re.findall(r"url\(\s*[\"']?(?:https?:)?//", server.http.get(path).text)
@@ -574,7 +574,7 @@ def test_the_docs_load_nothing_from_others(running: Running):
     assert {"/memory/remember", "/memory/recall"} <= set(document.json()["paths"])
 
 
-# What is not served.
+# Unsupported requests.
 
 
 def test_a_websocket_gets_a_clear_answer(running: Running):
@@ -597,7 +597,7 @@ def test_a_websocket_gets_a_clear_answer(running: Running):
 
 
 def test_an_upgrade_to_http_2_is_ignored(running: Running):
-    """Java's client offers it with each request; HTTP lets a server go on as it is."""
+    """Java's client offers HTTP/2 with each request; a server may ignore the offer."""
     server, _ = running
     assert chat(server, "Hello.", headers={"Connection": "Upgrade", "Upgrade": "h2c"}).status_code == 200
 

@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
-import uvloop
 
 from engram.errors import EngramError
 from engram.serve import relay
 from engram.serve.http.connection import GuardedProtocol
 from engram.serve.proxy import fast_relay
-from tests.serve.conftest import StartLocal
+from tests.serve.conftest import Run, StartLocal
 from tests.serve.proxied import Caller, user
 from tests.serve.upstream import Upstream
-
-Run = Callable[[Coroutine[Any, Any, Any]], Any]
-
-
-@pytest.fixture(params=["uvloop", "asyncio"])
-def run(request: pytest.FixtureRequest) -> Run:
-    factory = uvloop.new_event_loop if request.param == "uvloop" else None
-
-    def on_loop(work: Coroutine[Any, Any, Any]) -> Any:
-        with asyncio.Runner(loop_factory=factory) as runner:
-            return runner.run(work)
-
-    return on_loop
 
 
 def test_the_fast_relay_works_here(run: Run) -> None:

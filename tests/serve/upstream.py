@@ -1,32 +1,32 @@
-"""A model's API that does what a test asks of it: a real server on a loopback port, down to the single byte.
+"""A scripted model's API for tests: a real server on a loopback port that controls every byte of its responses.
 
-Owns the forms of the replies (chat completions, Anthropic's messages, responses, models, embeddings) and the ways in
-which an X
+Owns the formats of the replies (chat completions, Anthropic's messages, responses, models, embeddings) and the scripts.
+A request names its script in the header X-Script, else in `model`: words joined by "+".
 
-What is said
-    echo        the last user message, as it came (notes and all)
-    text=WORD   this word, spaces written as "_"; else `Upstream.reply`
+Content
+    echo        the last user message, as it arrived (with notes)
+    text=WORD   this word, spaces written as "_"; default: `Upstream.reply`
     tokens=N    N words
     tools       two tool calls, unless the last message is a tool's result
-    thinking    a thinking block in front (Anthropic)
+    thinking    a thinking block first (Anthropic)
     refusal     the reply is a refusal (chat)
-    length      the reply ends because it got too long
-How it comes
+    length      the reply ends because it is too long
+Delivery
     late=S      S seconds before the status line
     slow=S      S seconds between the headers and the first event
     rate=R      R events a second
-    bytes=N     pieces of N bytes, whatever they cut through: an event, or a character
+    bytes=N     pieces of N bytes, which cut through events and characters
     lump        all events in one piece
-    crlf, cr    lines end so
+    crlf, cr    line ends
     noise       comments, empty events and unknown fields in between
-    gzip        packed
-How it fails
-    429, 500    any status from 400 on; with 429 comes Retry-After: 7
-    html        a page in the place of JSON, with status 200
-    garbled     cut JSON, with status 200
-    reset=N     after N events the connection is reset
-    close=N     after N events the connection ends without the body's end
-    cut=N       after N events the body ends properly, but the stream's own end is not in it
+    gzip        compressed
+Failures
+    429, 500    any status from 400 on; 429 has Retry-After: 7
+    html        a page instead of JSON, with status 200
+    garbled     truncated JSON, with status 200
+    reset=N     the connection is reset after N events
+    close=N     the connection is closed after N events, without the end of the body
+    cut=N       the body ends properly after N events, without the stream's end mark
     garble=N    the event after the first N is not JSON
 """
 
@@ -55,7 +55,7 @@ HEAD_LIMIT = 1 << 20
 
 @dataclass(slots=True)
 class Asked:
-    """A request as it came."""
+    """A request as received."""
 
     method: str
     path: str
@@ -64,10 +64,10 @@ class Asked:
     body: bytes
     ended: Event = field(default_factory=Event)
     outcome: str = ""
-    """Once it `ended`: "answered", "broken" (as asked), "gone" (who asked did not wait for the end)."""
+    """Set when it `ended`: "answered", "broken" (by its script), "gone" (the client disconnected before the end)."""
 
     def header(self, name: str) -> str | None:
-        """The value of a header, or None."""
+        """Return the value of a header, or None."""
         return next((value for key, value in self.headers if key == name.lower()), None)
 
     @property
@@ -89,7 +89,7 @@ class Asked:
 
 
 class Script:
-    """What a request asks for."""
+    """The script of a request."""
 
     def __init__(self, text: str) -> None:
         self._words = dict(word.partition("=")[::2] for word in text.split("+"))
@@ -98,16 +98,16 @@ class Script:
         return word in self._words
 
     def number(self, word: str) -> float | None:
-        """The value of a word, None if it is not there."""
+        """Return the value of a word, None if it is missing."""
         return float(self._words[word]) if self._words.get(word) else None
 
     def count(self, word: str) -> int | None:
-        """The same as a whole number."""
+        """Return the value as an integer."""
         value = self.number(word)
         return None if value is None else int(value)
 
     def text(self, word: str) -> str | None:
-        """The same as text."""
+        """Return the value as text."""
         return self._words[word].replace("_", " ") if word in self._words else None
 
     @property
@@ -118,10 +118,10 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What the model says."""
+    """The reply of the model."""
 
     texts: tuple[str, ...]
-    """A piece a token."""
+    """One piece per token."""
     tools: tuple[tuple[str, Json], ...] = ()
     length: bool = False
     refusal: bool = False
@@ -133,11 +133,11 @@ class Said:
 
 
 class Upstream:
-    """The server, in a thread with an event loop of its own. A context manager."""
+    """The server, in a thread with its own event loop. A context manager."""
 
     def __init__(self, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
         self.reply = "Grüße from upstream, 你好 🦔."
-        """What is said where the script says nothing else."""
+        """The reply of scripts that name no text."""
         self._port = port
         self._tls = tls
         self._asked: list[Asked] = []
@@ -169,7 +169,7 @@ class Upstream:
 
     @property
     def asked(self) -> list[Asked]:
-        """Every request, in the order in which they came."""
+        """Every request, in order of arrival."""
         with self._lock:
             return list(self._asked)
 
@@ -217,7 +217,7 @@ class Upstream:
             writer.close()
 
     async def _answer(self, asked: Asked, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """Answer one request; False if the connection is not to be used again."""
+        """Answer one request; return whether the connection may be reused."""
         outcome = "gone"
         try:
             outcome = await Answer(self, asked, reader, writer).send()
@@ -227,13 +227,13 @@ class Upstream:
         return outcome == "answered"
 
     def number(self) -> int:
-        """A number that no other reply has."""
+        """Return a number that is unique among the replies."""
         self._count += 1
         return self._count
 
 
 async def read_request(reader: asyncio.StreamReader) -> Asked | None:
-    """The next request of a connection; None at its end."""
+    """Return the next request of a connection; None at its end."""
     try:
         head = await reader.readuntil(b"\r\n\r\n")
     except asyncio.IncompleteReadError:
@@ -251,7 +251,7 @@ async def read_request(reader: asyncio.StreamReader) -> Asked | None:
 
 
 async def chunks(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
-    """The pieces of a body whose length was not told."""
+    """Yield the chunks of a body without a declared length."""
     while size := int((await reader.readline()).split(b";")[0], 16):
         yield await reader.readexactly(size)
         await reader.readexactly(2)
@@ -260,7 +260,7 @@ async def chunks(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
 
 
 class Answer:
-    """One request on its way to being answered."""
+    """Answers one request."""
 
     def __init__(
         self, upstream: Upstream, asked: Asked, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -275,7 +275,7 @@ class Answer:
         self._packer: Any = None
 
     async def send(self) -> str:
-        """Answer; what became of it (`Asked.outcome`)."""
+        """Answer the request; return its outcome (`Asked.outcome`)."""
         script = self._script
         if late := script.number("late"):
             await self._sleep(late)
@@ -297,7 +297,7 @@ class Answer:
             await self._sleep(slow)
         return await self._whole(200, dumped(form.whole(number, said, self._body)))
 
-    # What is said.
+    # Content.
 
     def _says(self) -> Said:
         script, asked = self._script, self._asked
@@ -389,7 +389,7 @@ class Answer:
         return "answered"
 
     def _event(self, event: Json | str) -> bytes:
-        """An event as it stands in the stream."""
+        """Return an event in the format of the stream."""
         lines = []
         if "noise" in self._script:
             lines += [": still here", "", "retry: 1000"]
@@ -400,7 +400,7 @@ class Answer:
         return "".join(line + end for line in [*lines, ""]).encode()
 
     async def _chunked(self, data: bytes) -> None:
-        """Send a part of the stream in pieces as the script asks."""
+        """Send a part of the stream in pieces, according to the script."""
         if self._packer is not None and data:
             data = self._packer.compress(data) + self._packer.flush(zlib.Z_SYNC_FLUSH)
         size = self._script.count("bytes") or max(len(data), 1)
@@ -417,7 +417,7 @@ class Answer:
         self._writer.write("\r\n".join(lines).encode())
 
     async def _write(self, data: bytes) -> None:
-        """Send, and let it go out before anything else is sent, so that it comes as a piece of its own."""
+        """Send data at once, so that it arrives as a separate piece."""
         if self._reader.at_eof():
             raise ConnectionResetError
         self._writer.write(data)
@@ -425,7 +425,7 @@ class Answer:
         await asyncio.sleep(0)
 
     async def _sleep(self, seconds: float) -> None:
-        """Wait, as long as there is somebody to wait for the answer."""
+        """Wait, as long as the client is connected."""
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
         while (left := until - loop.time()) > 0:
@@ -435,7 +435,7 @@ class Answer:
 
     def _broken(self, *, reset: bool) -> str:
         if reset:
-            # A socket that does not linger is reset when it is closed.
+            # Closing a socket with a linger time of 0 resets the connection.
             raw: socket.socket = self._writer.get_extra_info("socket")
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._writer.close()
@@ -464,7 +464,7 @@ class Chat:
                 choice["message"]["content"] = f"{said.text} ({index})"
             choices.append(choice)
         made = {"id": f"chatcmpl-{number}", "object": "chat.completion", "created": 1_700_000_000}
-        # A number that is written in another way, and a field that nobody knows, are to come through as they are.
+        # An unusual number format and an unknown field, both of which must be forwarded unchanged.
         return {**made, "model": body.get("model"), "choices": choices, "usage": usage(said), "x_new": {"kept": [1.50]}}
 
     def events(self, number: int, said: Said, body: Json) -> Iterator[Json | str]:

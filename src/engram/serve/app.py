@@ -35,7 +35,7 @@ from engram.serve.settings import Settings
 logger = logging.getLogger("engram.serve")
 
 DESCRIPTION = """\
-Remember what was said, recall the part of it that answers a question, forget what should not be kept. The same memory
+Remember conversations, recall the passages that answer a question, forget what should not be stored. The same memory
 is behind `/v1` (the APIs of OpenAI and Anthropic) and `/mcp`.
 """
 

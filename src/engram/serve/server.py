@@ -12,9 +12,11 @@ import signal
 import socket
 import sys
 from contextlib import ExitStack
+from typing import Any
 
 import uvicorn
 import uvloop
+from starlette.types import ASGIApp
 
 from engram.errors import EngramError
 from engram.serve.app import EngramApp
@@ -41,18 +43,7 @@ def serve(settings: Settings) -> None:
         parts = stack.enter_context(open_parts(settings, fast=fast))
         check_bind(settings, parts.keys.any_created())
         listener = stack.enter_context(bind(settings))
-        config = uvicorn.Config(
-            EngramApp(settings, parts),
-            http=http_protocol(settings, direct=fast),
-            loop="uvloop",
-            ws="none",
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=int(settings.drain_seconds),
-        )
+        config = uvicorn_config(EngramApp(settings, parts), settings, http_protocol(settings, direct=fast))
         # The objects that exist now live as long as the process; the collector need not visit them again.
         gc.collect()
         gc.freeze()
@@ -72,6 +63,23 @@ def serve(settings: Settings) -> None:
         finally:
             stack.close()
             log(logger, logging.INFO, "stopped")
+
+
+def uvicorn_config(app: ASGIApp, settings: Settings, http: Any, **more: Any) -> uvicorn.Config:
+    """Return the configuration of uvicorn. http: its class for connections. more: options that differ."""
+    options = {"timeout_graceful_shutdown": int(settings.drain_seconds), **more}
+    return uvicorn.Config(
+        app,
+        http=http,
+        loop="uvloop",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        **options,
+    )
 
 
 def bind(settings: Settings) -> socket.socket:

@@ -1,4 +1,4 @@
-"""What is refused before a request is understood. Real connections to a real uvicorn."""
+"""Limits on requests and connections, on real connections to a real uvicorn."""
 
 import contextlib
 import json
@@ -21,7 +21,7 @@ ROOM = 8 << 20
 
 
 async def application(scope, receive, send):
-    """Reads the body, unless told not to, and answers with its size; /large answers with more than fits anywhere."""
+    """Reads the body, except for /unread, and answers with its size; /large answers with more than buffers hold."""
     if scope["type"] == "lifespan":
         return
     size = 0
@@ -67,16 +67,16 @@ class Served:
         return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
 
     def said(self, sent: bytes) -> tuple[int, dict]:
-        """Send bytes; the status of the answer, and the error in it."""
+        """Send bytes; return the status of the response and the error in it."""
         with self.connect() as line:
-            # Who refuses may hang up while it is still being sent.
+            # The server may close the connection while the request is still being sent.
             with contextlib.suppress(ConnectionError):
                 line.sendall(sent)
             return parsed(until_closed(line, enough=b"}}"))
 
 
 def until_closed(line: socket.socket, enough: bytes | None = None) -> bytes:
-    """All that comes; fails after a while if the connection is not closed."""
+    """Return everything that arrives, until the connection is closed or `enough` arrived."""
     came = b""
     while enough is None or enough not in came:
         piece = line.recv(1 << 16)
@@ -399,7 +399,7 @@ def test_a_client_that_does_not_read_is_disconnected(served, loop: str):
         line.sendall(request(path="/large"))
         wait_for(lambda: server.server.server_state.connections)
         wait_for(lambda: not server.server.server_state.connections)
-        # What the client had not read is lost to it.
+        # The unread part of the response is discarded.
         with pytest.raises(ConnectionError):
             until_closed(line)
 

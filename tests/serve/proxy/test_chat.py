@@ -1,4 +1,4 @@
-"""The proxy by chat completions: what passes untouched, what is recalled, what is kept."""
+"""The proxy for chat completions: what is forwarded unchanged, recalled and stored."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def sticky(sticky_place: tuple[LocalServer, Upstream]) -> Iterator[Caller]:
         yield caller
 
 
-# What passes.
+# Forwarding.
 
 
 def test_a_request_and_its_reply_are_forwarded_unchanged_and_stored(ana: Caller) -> None:
@@ -76,7 +76,7 @@ def test_a_request_and_its_reply_are_forwarded_unchanged_and_stored(ana: Caller)
     assert {e["session"] for e in kept} == {ana.answer["x-engram-session"]} == {receipt["session"]}
     assert {e["source"] for e in kept} == {"serve"}
     assert all(e["metadata"] == {} for e in kept)
-    # The index takes a few hundred at a time.
+    # The index is written after a few hundred engrams.
     ana.remember(*(f"Number {number}." for number in range(300)))
     assert ana.server.settled(receipt["id"], "indexed", **ana.headers)["engrams"] == receipt["engrams"]
 
@@ -155,7 +155,7 @@ def test_streamed(relayed: Caller, script: str) -> None:
     assert "".join(piece.choices[0].delta.content or "" for piece in pieces if piece.choices) == relayed.upstream.reply
     assert pieces[-1].usage is not None
     assert relayed.last.body == relayed.sent[-1]
-    # It was durable before the end was sent.
+    # The reply was durable before its end was sent.
     assert relayed.server.receipt(relayed.answer["x-engram-receipt"])["state"] in ("stored", "indexed")
     assert relayed.said() == [("user", DOG), ("assistant", relayed.upstream.reply)]
 
@@ -247,7 +247,7 @@ def test_a_body_of_unknown_length_passes_through(ana: Caller) -> None:
 
 
 def status_of(server: RunningServer, path: str) -> int:
-    """What a path is answered with that no client writes anew."""
+    """Return the status for a path that is sent exactly as given."""
     host, port = server.url.removeprefix("http://").split(":")
     with closing(socket.create_connection((host, int(port)), PATIENCE)) as raw:
         raw.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
@@ -266,7 +266,7 @@ def test_a_path_cannot_write_headers_or_climb(ana: Caller) -> None:
     assert ana.last.path == "/v1/a\r\nX-Evil: yes"
     assert ana.last.header("x-evil") is None
     asked = len(ana.upstream.asked)
-    # Nor does it lead elsewhere than into the API.
+    # No path leads outside the API.
     for path in ("/v1/../admin", "/v1/%2e%2e/admin", "/v1/a/./b"):
         assert status_of(ana.server, path) == 400
     assert len(ana.upstream.asked) == asked
@@ -285,7 +285,7 @@ def test_errors_come_back_as_they_are(relayed: Caller) -> None:
         client.chat.completions.create(model="401", messages=[user(DOG)])
     assert client.chat.completions.create(model="plain", messages=[user(DOG)]).choices
     relayed.settle()
-    # Three tries that got no reply, and the one that did, are one turn.
+    # Three attempts without a reply and one with a reply are one turn.
     assert relayed.said() == [("user", DOG), ("assistant", relayed.upstream.reply)]
 
 
@@ -332,19 +332,19 @@ def test_which_key_is_forwarded(tmp_path: Path, local: StartLocal, upstream: Ups
     assert ask(X_Engram_Key=prefixed, **own).json()["error"]["code"] == "namespace_missing"
     assert ask(X_Engram_Key=prefixed, X_Engram_Namespace="team-a", **own).status_code == 200
     assert running.http.get("/v1/models").status_code == 401
-    # Who may only read has nothing kept.
+    # A key without the right to write stores nothing.
     body["messages"] = [user(QUESTION)]
     answer = ask(X_Engram_Key=reader, **own)
     assert recalled(answer.headers)
     assert "x-engram-receipt" not in answer.headers
-    # The request's `user` is another's namespace: the key decides.
+    # The request's `user` names a namespace of another key: the key decides.
     body["user"] = "ben"
     answer = ask(X_Engram_Key=key, **own)
     receipt = answer.headers["x-engram-receipt"]
     assert running.settled(receipt, **{"X-Engram-Key": key})["namespace"] == "ana"
     listed = running.http.get("/memory/engrams", headers={"X-Engram-Key": key}).json()["engrams"]
     assert QUESTION in [engram["text"] for engram in listed]
-    # Nobody else learns that there is such a receipt.
+    # Other keys cannot tell whether the receipt exists.
     nothing = f"{receipt[:-4]}0000"
     theirs, nowhere = (
         running.http.get(f"/memory/receipts/{id}", headers={"X-Engram-Key": prefixed, "X-Engram-Namespace": "team-a"})
@@ -385,7 +385,7 @@ def test_another_session_recalls_earlier_messages(ana: Caller) -> None:
     assert ana.last.messages[:3] == messages[:3]
     assert without(ana.last.body, quoted(note)) == ana.sent[-1]
     ana.settle()
-    # What was put in is not kept.
+    # Inserted notes are not stored.
     assert not any(OPEN in text for _, text in ana.said())
 
 
@@ -419,7 +419,7 @@ def test_texts_in_the_request_are_not_inserted(ana: Caller) -> None:
     assert ana.last.body == ana.sent[-1]
     assert recalled(ana.answer) == []
     ana.settle()
-    # Also where it stands there in other letters, as something of another session.
+    # Also if the text differs in case, and belongs to another session.
     ana.chat([user("Hi"), assistant("Hello!"), user(f"{DOG.upper()}  {QUESTION}"), assistant("Yes."), user(DOG)])
     assert first[0] not in recalled(ana.answer)
 
@@ -444,7 +444,7 @@ def test_no_more_than_the_budget(local: StartLocal, upstream: Upstream) -> None:
         ana.chat("How many sausages did my dog Biscuit eat?")
         note = note_of(ana.last.last_user, "How many sausages did my dog Biscuit eat?")
         assert 40 < estimated_tokens(note) <= 120
-        # Named is what was put in, and nothing else.
+        # The header lists exactly the inserted memories.
         named = recalled(ana.answer)
         texts = [e["text"] for e in ana.kept() if e["id"] in named]
         assert len(named) == note.count("sausages on day") < len(ids)
@@ -486,7 +486,7 @@ def test_a_tool_loop_keeps_its_notes_and_is_stored_once(ana: Caller, stream: boo
     first, second = ana.upstream.asked[-2:]
     note = note_of(first.last_user, asked)
     assert note_of(second.last_user, asked) == note
-    # All that came earlier stays as it was.
+    # The earlier part of the request is unchanged.
     assert second.body.startswith(first.body[: first.body.index(b"]", first.body.index(quoted(note).encode()))])
     ana.settle()
     results = [("tool", f"{name}: wet") for name, _ in TOOL_CALLS]
@@ -509,18 +509,18 @@ def test_every_choice_is_stored(relayed: Caller, stream: bool) -> None:
     kept = relayed.kept()
     assert [e["metadata"].get("choice", 0) for e in kept] == [0, 0, 1, 2]
     assert [e["text"] for e in kept[1:]] == [relayed.upstream.reply + end for end in ("", " (1)", " (2)")]
-    # The one that the client goes on with is known again.
+    # The choice that the client continues with is recognised.
     relayed.chat([user(DOG), assistant(f"{relayed.upstream.reply} (1)"), user("Good boy.")])
     relayed.settle()
     assert len(relayed.kept()) == 6
     assert len(relayed.sessions()) == 1
 
 
-# What is kept, and where.
+# What is stored, and in which session.
 
 
 def talk(ana: Caller, *turns: str, script: str = "plain", **headers: str) -> list[Json]:
-    """A conversation; what the client has of it in the end."""
+    """Hold a conversation; return its messages."""
     messages: list[Json] = []
     for turn in turns:
         messages.append(user(turn))
@@ -587,7 +587,7 @@ def test_modes(ana: Caller) -> None:
     assert "x-engram-recalled" not in ana.answer
     ana.settle()
     assert len(ana.kept()) == 3
-    # What a front end asks in the background is no conversation; a placeholder that nobody filled in says nothing.
+    # Background requests of a front end are not conversations; an unfilled placeholder is ignored.
     ana.chat(QUESTION, X_Engram_Task="title_generation")
     assert ana.last.body == ana.sent[-1]
     assert not any(name.startswith("x-engram") for name in ana.answer)
@@ -625,7 +625,7 @@ def test_a_session_by_its_name(ana: Caller) -> None:
         ana.chat("And another thing.", X_Engram_Session=name)
         ana.settle()
         assert len(ana.kept(name)) == 4
-    # The name that the server made can be given back to it.
+    # The client may send a generated name back.
     ana.chat("A new one.")
     session = ana.answer["x-engram-session"]
     ana.settle()
@@ -634,7 +634,7 @@ def test_a_session_by_its_name(ana: Caller) -> None:
     assert len(ana.kept(session)) == 4
 
 
-# Notes are not said.
+# Notes are not stored.
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -653,7 +653,7 @@ def test_repeated_notes_are_not_stored(relayed: Caller, stream: bool) -> None:
     assert DOG in note_of(repeated, QUESTION)
     relayed.settle()
     assert relayed.said()[1:] == [("user", QUESTION), ("assistant", QUESTION)]
-    # The client sends back what the model said, and what it was itself given to say.
+    # The client sends back the model's reply, and uses the notes in its own message.
     again = ask([user(repeated), assistant(repeated), user("Where does my dog Biscuit sleep?")])
     relayed.settle()
     assert dog in recalled(relayed.answer) or DOG in again
@@ -694,7 +694,7 @@ FACTS = {
 
 
 def long_conversation(ana: Caller) -> tuple[list[bytes], int]:
-    """Thirty turns; the requests as upstream got them, and how many of them had notes."""
+    """Hold 30 turns; return the requests that upstream received, and how many had notes."""
     ana.remember(*FACTS)
     client = ana.openai()
     messages: list[Json] = [{"role": "system", "content": "Be brief."}]
@@ -710,7 +710,7 @@ def long_conversation(ana: Caller) -> tuple[list[bytes], int]:
 
 
 def common(one: bytes, other: bytes) -> int:
-    """The length of the beginning that two have in common."""
+    """Return the length of the common prefix."""
     low, high = 0, min(len(one), len(other))
     while low < high:
         middle = (low + high + 1) // 2
@@ -724,7 +724,7 @@ def test_successive_requests_agree_up_to_the_last_user_message(ana: Caller) -> N
     assert noted > 5
     for earlier, later in pairwise(bodies):
         assert common(earlier, later) >= earlier.rindex(b'{"role":"user"')
-        # Notes stand in the last user message alone.
+        # Only the last user message has notes.
         assert earlier.count(OPEN.encode()) <= 1
     ana.settle()
     assert len(ana.kept()) == 60 + len(FACTS)
@@ -737,7 +737,7 @@ def test_sticky_requests_agree_to_the_end(sticky: Caller) -> None:
     for earlier, later in pairwise(bodies):
         end = earlier.rindex(b"]")
         assert earlier[:end] == later[:end]
-    # Nothing stands in a request twice: earlier notes are in it, too.
+    # No fact is inserted twice: the request includes the earlier notes.
     for fact in FACTS:
         assert bodies[-1].count(quoted(fact).encode()) == 1
     sticky.settle()
@@ -770,7 +770,7 @@ def test_sticky_notes_survive_a_restart_but_not_a_delete(local: StartLocal, upst
         first, second = upstream.asked
         assert DOG in first.last_user
         assert second.messages[0] == first.messages[0]
-        # What is forgotten comes back to no model.
+        # A forgotten memory is not inserted again.
         answer = ana.server.http.delete(f"/memory/engrams/{dog}", headers=ana.headers)
         assert answer.status_code == 200
         ana.chat(messages)
@@ -861,7 +861,7 @@ def test_too_large_a_body_is_refused(ana: Caller) -> None:
             assert answer.json()["error"]["code"] == "body_too_large"
     assert not any(one.path == PATH for one in ana.upstream.asked[asked:])
     assert ana.kept() == []
-    # What fits goes through, what no engram can hold not being kept.
+    # A body within the limit is forwarded; a text that is too long for an engram is not stored.
     assert ana.chat("y " * (1 << 20)).status_code == 200
     assert ana.settle()["state"] == "refused"
     assert ana.said() == [("assistant", ana.upstream.reply)]

@@ -1,4 +1,4 @@
-"""The proxy when something fails: memory, upstream, the client, the server itself. The model is never worse for it."""
+"""Failures of memory, upstream, the client and the server. Requests to the model succeed all the same."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ def hasty(hasty_place: tuple[LocalServer, Upstream]) -> Iterator[Caller]:
 
 
 def asking(text: str, script: str, *, stream: bool = False, path: str = CHAT) -> Json:
-    """A request by any of the APIs."""
+    """Return a request for any of the APIs."""
     given = {"input": text} if path == RESPONSES else {"messages": [user(text)], "max_tokens": 9}
     return {"model": script, "stream": stream, **given}
 
 
 def metric(server: RunningServer, name: str) -> float:
-    """One of the server's figures."""
+    """Return the sum of the metrics whose lines begin with `name`."""
     lines = server.http.get("/metrics").text.splitlines()
     return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(name))
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Another process writes, and does not come to an end."""
+    """Hold a write transaction of another connection."""
     with closing(sqlite3.connect(path, isolation_level=None, timeout=PATIENCE)) as other:
         other.execute("BEGIN IMMEDIATE")
         try:
@@ -71,11 +71,11 @@ def test_a_locked_memory(hasty: Caller, stream: bool) -> None:
         answer = hasty.post(CHAT, asking("Where is the vet?", "plain", stream=stream))
         assert answer.status_code == 200
         assert len(answer.content) > 100
-        # It can still be read.
+        # Reading still works.
         assert recalled(answer.headers) or "x-engram-error" in answer.headers
         receipt = answer.headers["x-engram-receipt"]
         assert hasty.server.receipt(receipt)["state"] == "accepted"
-        # The conversation goes on meanwhile, and is one.
+        # The conversation continues meanwhile, in the same session.
         client = [user("Where is the vet?"), assistant(hasty.upstream.reply), user("Thank you.")]
         assert hasty.chat(client).status_code == 200
         assert hasty.answer["x-engram-session"] == answer.headers["x-engram-session"]
@@ -113,7 +113,7 @@ def fill_and_free_the_disk(hasty: Caller) -> None:
     hasty.settle()
     process = pid_of(hasty.server)
     before = resource.prlimit(process, resource.RLIMIT_FSIZE)
-    # No file of it may grow: to the process that is a disk with no room.
+    # No file of the process may grow: it sees a full disk.
     resource.prlimit(process, resource.RLIMIT_FSIZE, (4096, before[1]))
     try:
         for text in ("One.", "Two.", "Three."):
@@ -151,7 +151,7 @@ def test_a_slow_memory(tmp_path: Path, local: StartLocal, upstream: Upstream) ->
         assert ana.last.body == ana.sent[-1]
         assert hasty.logged("memory was too slow")
         assert metric(hasty, 'engram_failures_total{kind="recall_deadline"}') >= 1
-        # The turns land all the same: as many as were said.
+        # All turns are stored later.
         count = len(ana.sent)
         wait_until(lambda: metric(hasty, 'engram_turns_total{outcome="stored"}') == 2 * count, "all turns")
 
@@ -194,11 +194,11 @@ def test_upstream_cannot_be_reached(tmp_path: Path, local: StartLocal) -> None:
         answer = ana.post(MESSAGES, asking(DOG, "plain", path=MESSAGES))
         assert (answer.status_code, answer.json()["error"]["type"]) == (502, "api_error")
         assert url in answer.text
-        # What was said is kept, and that is said, too.
+        # The user's turn is stored, and has a receipt.
         ana.settle()
         assert ana.said() == [("user", DOG)]
         assert metric(running, 'engram_failures_total{kind="upstream_unreachable"}') == 4
-        # It comes back: the turn is not a new one.
+        # Upstream returns, and the same request is a retry of the turn.
         with Upstream(int(url.rsplit(":", 1)[1].split("/")[0])) as back:
             assert ana.chat(DOG).status_code == 200
             ana.settle()
@@ -233,7 +233,7 @@ def test_a_broken_stream_is_stored_as_far_as_it_arrived(relayed: Caller, how: st
     assert reply["metadata"] == {"broken_off": True}
     words = [f"word{n}" for n in range(40)]
     came = reply["text"].split()
-    # As far as the client got it, and no further than upstream went.
+    # At most the part that upstream sent.
     assert 5 < len(came) < 20
     assert came == words[: len(came)]
     relayed.settle()
@@ -256,7 +256,7 @@ def test_a_broken_body(relayed: Caller, how: str) -> None:
     assert answer.json()["error"]["code"] == "upstream_broken"
     relayed.settle()
     assert relayed.said() == [("user", DOG)]
-    # The client tries again.
+    # The client retries.
     assert relayed.chat(DOG).status_code == 200
     relayed.settle()
     assert relayed.said() == [("user", DOG), ("assistant", relayed.upstream.reply)]
@@ -314,7 +314,7 @@ def test_a_client_that_disconnects_within_a_stream(relayed: Caller, path: str) -
     assert said["text"] == DOG
     assert reply["metadata"] == {"broken_off": True}
     assert reply["text"].startswith("word0 word1 word2 word3 word4 word5 word6 word7")
-    # It asks again: that is another reply to the same turn.
+    # The client sends the message again: the turn gets another reply.
     answer = relayed.post(path, asking(DOG, "text=Shorter.", path=path))
     relayed.settle()
     assert answer.status_code == 200
@@ -360,7 +360,7 @@ def test_a_client_that_disconnects_with_two_pipelined_requests(relayed: Caller) 
         return f"{head}content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
 
     with socket.create_connection((host, int(port)), PATIENCE) as line:
-        # Both at once: the second is answered when the first has been.
+        # Pipelined: the second request is answered after the first.
         line.sendall(request("text=first") + request("slow=600"))
         wait_until(lambda: len(relayed.upstream.asked) == asked + 2, "the second request")
     assert relayed.last.ended.wait(PATIENCE)
@@ -418,7 +418,7 @@ def test_sigterm_lets_streams_finish(server: StartServer, upstream: Upstream) ->
 
 
 def refuses(url: str) -> bool:
-    """Whether nobody listens at `url`."""
+    """Return whether `url` refuses connections."""
     try:
         httpx.get(url + "/healthz", trust_env=False, timeout=1)
     except httpx.ConnectError:
@@ -464,14 +464,14 @@ def test_a_killed_server_has_stored_every_answered_turn(server: StartServer, ups
         for one in asked:
             if not one.cancelled():
                 one.result(PATIENCE)
-        # Once more, from the same file.
+        # Restart with the same file.
         again = server(*PATIENT, memory=running.memory)
         kept = Caller(again, upstream, ana.namespace).kept()
     said = {e["text"] for e in kept}
     missing = [n for n in answered if not {f"Fact number {n}.", f"Reply {n}."} <= said]
     assert len(answered) >= 60
     assert missing == []
-    # Nor is anything there twice.
+    # Nothing is stored twice.
     assert len(said) == len(kept)
 
 

@@ -1,4 +1,4 @@
-"""Streams taken off their connections: however upstream cuts, ends or breaks them, and however slowly they go on."""
+"""Intercepted streams: however upstream cuts, ends or breaks them, and however slowly the sink accepts them."""
 
 from __future__ import annotations
 
@@ -6,21 +6,18 @@ import asyncio
 import gzip
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
-import uvloop
 
 from engram.serve.http.errors import ServeError
 from engram.serve.http.outlet import Source
 from engram.serve.proxy.fast_relay import MAX_HEAD, is_stream
 from engram.serve.proxy.upstream import BufferSink, Upstream, UpstreamBroken
-
-Run = Callable[[Coroutine[Any, Any, Any]], Any]
+from tests.serve.conftest import Run
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n"
 EVENTS = [b"data: one\n\n", b"data: two\n\n", "data: dr\u00fc\n\n".encode(), b"data: [DONE]\n\n"]
@@ -28,18 +25,18 @@ ALL = b"".join(EVENTS)
 
 
 def chunked(pieces: Sequence[bytes], end: bytes = b"0\r\n\r\n") -> bytes:
-    """Pieces as the chunks of a body."""
+    """Return pieces as the chunks of a body."""
     return b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + end
 
 
 def cut(data: bytes, size: int) -> list[bytes]:
-    """Data in pieces of a size."""
+    """Return data in pieces of `size` bytes."""
     return [data[at : at + size] for at in range(0, len(data), size)]
 
 
 @dataclass
 class Model:
-    """A server that gives one answer after the other, in the parts given, to whoever asks."""
+    """A server that gives scripted answers in order, each in the given parts."""
 
     answers: list[list[bytes]]
     url: str = ""
@@ -83,26 +80,14 @@ class Model:
             writer.close()
 
 
-@pytest.fixture(params=["uvloop", "asyncio"])
-def run(request: pytest.FixtureRequest) -> Run:
-    """Runs something on an event loop: the server's own, or Python's."""
-    factory = uvloop.new_event_loop if request.param == "uvloop" else None
-
-    def on_loop(work: Coroutine[Any, Any, Any]) -> Any:
-        with asyncio.Runner(loop_factory=factory) as runner:
-            return runner.run(work)
-
-    return on_loop
-
-
 async def said(client: Upstream) -> bytes:
-    """What is answered to a question."""
+    """Return the answer to one request."""
     async with client.request("POST", "/v1/chat/completions", "", [], b"ask") as answer:
         return await answer.read()
 
 
 async def answers(*given: list[bytes]) -> tuple[list[bytes | str], int]:
-    """What is answered to one question after the other, or how that failed; and over how many connections."""
+    """Return the answers to successive requests, or their errors; and the number of connections."""
     model = Model(list(given))
     got: list[bytes | str] = []
     async with model.running() as client:
@@ -143,7 +128,7 @@ def test_a_stream_that_ends_before_it_is_read_is_whole(run: Run) -> None:
 
     async def ask(port: int) -> bytes:
         client = Upstream(f"http://127.0.0.1:{port}", seconds=5.0, use_proxy=False)
-        # While it all comes, and the end of the connection, the event loop has something else to do.
+        # Block the event loop while the whole answer and the end of the connection arrive.
         asyncio.get_running_loop().call_later(0.05, time.sleep, 0.3)
         try:
             return await said(client)
@@ -218,7 +203,7 @@ def test_a_head_without_end_is_refused(run: Run) -> None:
 
 
 class Full(BufferSink):
-    """A sink that has no room from its first piece on, until it is told to."""
+    """A sink that is full after its first chunk, until the test resumes the source."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -253,7 +238,7 @@ def test_upstream_is_paused_while_the_sink_is_full(run: Run) -> None:
         return waited, sent, sink.size, sum(map(len, much))
 
     waited, sent, got, size = run(ask())
-    # What had come when it was paused is there; the rest stands in the system's buffers, or is not sent yet.
+    # The rest is in the kernel's buffers, or not sent yet.
     assert waited < 1_000_000
     assert sent < size
     assert got == size

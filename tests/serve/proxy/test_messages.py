@@ -1,4 +1,4 @@
-"""The proxy by Anthropic's messages, with their own client."""
+"""The proxy for Anthropic's messages, called by the `anthropic` package."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def test_a_request_and_its_reply_are_forwarded_unchanged_and_stored(ana: Caller)
     )
     assert [block.type for block in reply.content] == ["thinking", "text"]
     assert ana.last.body == ana.sent[-1]
-    # In one header or the other: their client has changed its mind about that.
+    # Versions of the `anthropic` package use different headers for the key.
     assert KEY in (ana.last.header("x-api-key") or ana.last.header("authorization") or "").split()
     assert ana.last.header("anthropic-beta") == "new-2030"
     assert ana.last.header("anthropic-version")
     ana.settle()
-    # Thoughts are not what was said.
+    # Thinking is not stored.
     assert ana.said() == [("user", DOG), ("assistant", ana.upstream.reply)]
     client.messages.create(model="plain", max_tokens=9, messages=[user(QUESTION)])
     note = note_of(ana.last.last_user, QUESTION)
@@ -77,7 +77,7 @@ def test_streamed(relayed: Caller) -> None:
         assert "".join(stream.text_stream) == relayed.upstream.reply
         assert stream.get_final_message().stop_reason == "end_turn"
     assert relayed.last.body == relayed.sent[-1]
-    # It was durable before the end was sent.
+    # The reply was durable before its end was sent.
     assert relayed.server.receipt(relayed.answer["x-engram-receipt"])["state"] in ("stored", "indexed")
     assert relayed.said() == [("user", DOG), ("assistant", relayed.upstream.reply)]
 

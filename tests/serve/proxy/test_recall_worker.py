@@ -1,4 +1,4 @@
-"""Recall in a process of its own."""
+"""The recall worker process."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ WORDING = wording_for(embedded=False, budget=512, notes=5, least_score=0.0)
 
 
 class Asker:
-    """Asks a `RecallProcess` from a loop of its own, as a server does."""
+    """Calls a `RecallProcess` on a separate event loop, as a server does."""
 
     def __init__(self, memory: Memory) -> None:
         self.here = Recaller(memory, WORDING)
@@ -61,7 +61,7 @@ class Asker:
         self.run(tell())
 
     def ready(self) -> bool:
-        """Whether the process answers; until then notes are found in this one."""
+        """Return whether the worker is ready; until then recall runs in this process."""
         self.text("dog", "ana")
         return self.recalls.ready
 
@@ -75,7 +75,7 @@ class Asker:
 
 
 def question(cue: str | None, namespace: str, **fields: Any) -> RecallRequest:
-    """The question of a request of one message."""
+    """Return the recall request of a chat request with one message."""
     given: dict[str, Any] = {
         "earlier_notes": {},
         "texts": {0: cue or ""},

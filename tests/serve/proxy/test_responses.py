@@ -1,4 +1,4 @@
-"""The proxy by OpenAI's responses."""
+"""The proxy for OpenAI's Responses API."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_a_request_and_its_reply_are_forwarded_unchanged_and_stored(ana: Caller)
     assert ana.last.body == ana.sent[-1]
     ana.settle()
     assert ana.said() == [("user", DOG), ("assistant", ana.upstream.reply)]
-    # Another conversation gets it: the input a string, or a list.
+    # Another conversation recalls it, whether the input is a string or a list.
     for given in (QUESTION, [user(QUESTION)]):
         client.responses.create(model="plain", input=given)
         note = note_of(ana.last.last_user, QUESTION)
@@ -71,7 +71,7 @@ def test_streamed(relayed: Caller) -> None:
         final = stream.get_final_response()
     assert final.output_text == relayed.upstream.reply
     assert relayed.last.body == relayed.sent[-1]
-    # It was durable before the end was sent.
+    # The reply was durable before its end was sent.
     assert relayed.server.receipt(relayed.answer["x-engram-receipt"])["state"] in ("stored", "indexed")
     assert relayed.said() == [("user", DOG), ("assistant", relayed.upstream.reply)]
 
@@ -113,7 +113,7 @@ def test_going_on_from_a_response_stays_in_its_session(relayed: Caller, stream: 
                 previous = events.get_final_response().id
         else:
             previous = client.responses.create(**given).id
-        # What the model has in sight by the response's id is not put in again.
+        # Texts that the model sees through the response's id are not inserted.
         assert relayed.last.body == relayed.sent[-1]
         relayed.settle()
     assert len(relayed.sessions()) == 1

@@ -1,4 +1,4 @@
-"""The server's client to upstream: how long it waits, and by which way it goes."""
+"""The client of upstream: its timeouts, and the HTTP proxy that it uses."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CHUNKED = HEAD + b"transfer-encoding: chunked\r\n\r\n"
 
 
 class Slow(BufferSink):
-    """A sink that, once it has something, has no room for so many seconds."""
+    """A sink that is full for so many seconds after each chunk."""
 
     def __init__(self, pause: float) -> None:
         super().__init__()
@@ -41,8 +41,8 @@ class Slow(BufferSink):
         self._source = source
 
 
-async def asked(url: str, seconds: float, pause: float) -> bytes:
-    """What comes of a stream; a pause is made behind each piece."""
+async def receive(url: str, seconds: float, pause: float) -> bytes:
+    """Return what arrives of a stream; the sink pauses after each chunk."""
     client, sink = Client(url, seconds=seconds, use_proxy=False), Slow(pause)
     try:
         body = json.dumps({"model": "plain", "stream": True, "messages": [{"role": "user", "content": "Hi"}]}).encode()
@@ -53,8 +53,8 @@ async def asked(url: str, seconds: float, pause: float) -> bytes:
     return b"".join(sink.chunks)
 
 
-async def from_one_who(steps: Steps, seconds: float, pause: float = 0.0) -> bytes:
-    """What comes of an answer of which each part is sent after so many seconds."""
+async def stream_of(steps: Steps, seconds: float, pause: float = 0.0) -> bytes:
+    """Return what arrives of an answer whose parts are sent after the given seconds."""
 
     answering: set[asyncio.Task[None]] = set()
 
@@ -74,7 +74,7 @@ async def from_one_who(steps: Steps, seconds: float, pause: float = 0.0) -> byte
     async with await asyncio.start_server(connected, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         try:
-            return await asked(f"http://127.0.0.1:{port}", seconds, pause)
+            return await receive(f"http://127.0.0.1:{port}", seconds, pause)
         finally:
             for task in answering:
                 task.cancel()
@@ -85,27 +85,27 @@ async def from_one_who(steps: Steps, seconds: float, pause: float = 0.0) -> byte
 def test_a_stream_that_falls_silent_is_given_up(head: bytes) -> None:
     steps = [(0.0, head + b"5\r\nhello\r\n"), (3.0, b"0\r\n\r\n")]
     with pytest.raises(UpstreamBroken, match=r"nothing came for 0\.3 s"):
-        asyncio.run(from_one_who(steps, 0.3))
+        asyncio.run(stream_of(steps, 0.3))
 
 
 def test_a_slow_stream_is_not_given_up() -> None:
     steps = [(0.0, CHUNKED), *((0.12, b"2\r\nhi\r\n") for _ in range(6)), (0.12, b"0\r\n\r\n")]
-    assert asyncio.run(from_one_who(steps, 0.5)) == b"hi" * 6
+    assert asyncio.run(stream_of(steps, 0.5)) == b"hi" * 6
 
 
 def test_a_slow_stream_without_chunks_is_not_given_up() -> None:
     steps = [(0.0, HEAD + b"content-length: 12\r\n\r\n"), *((0.12, b"hi") for _ in range(6))]
-    assert asyncio.run(from_one_who(steps, 0.5)) == b"hi" * 6
+    assert asyncio.run(stream_of(steps, 0.5)) == b"hi" * 6
 
 
 def test_a_slow_client_does_not_count_as_silence_of_upstream() -> None:
     steps = [(0.0, CHUNKED + b"2\r\nhi\r\n"), (0.1, b"2\r\nho\r\n0\r\n\r\n")]
-    assert asyncio.run(from_one_who(steps, 0.3, pause=0.7)) == b"hiho"
+    assert asyncio.run(stream_of(steps, 0.3, pause=0.7)) == b"hiho"
 
 
 def test_an_upstream_that_does_not_answer_is_given_up() -> None:
     with pytest.raises(ServeError, match="did not answer in time") as raised:
-        asyncio.run(from_one_who([(3.0, CHUNKED)], 0.3))
+        asyncio.run(stream_of([(3.0, CHUNKED)], 0.3))
     assert raised.value.status == 504
 
 

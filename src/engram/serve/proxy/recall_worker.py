@@ -278,7 +278,7 @@ class WorkerChannel:
 def answer(recaller: Recaller, request: RecallRequest, until: float) -> tuple[bool, object]:
     """Return whether recall succeeded, and the notes or the error."""
     if time.monotonic() > until:
-        return False, EngramError("nobody waits for this any more")
+        return False, EngramError("the request expired before recall began")
     try:
         return True, recaller.notes(request)
     except (EngramError, OSError, ValueError) as error:
