@@ -24,13 +24,11 @@ from engram.errors import (
 from engram.formats.writing import export
 from engram.ids import uuid7
 from engram.memory import Memory
-from engram.opening import default_path, open_search
+from engram.opening import default_path, open_analyzer, open_search
 from engram.search.local.folder import IndexFolder
 from engram.search.local.index import LocalIndex
 from engram.store.memory import MemoryStore
 from engram.store.sqlite.store import SqliteStore
-from engram.text.analyzer import Analyzer
-from engram.text.vectors import default_table
 from tests.store.sqlite.test_store import FORMAT_1, put_nul_for_spaces, run_sql
 
 OpenMemory = Callable[..., Memory]
@@ -301,7 +299,7 @@ def test_memory_over_another_store() -> None:
 
 
 def test_memory_over_another_store_and_index(tmp_path: Path) -> None:
-    analyzer = Analyzer(default_table())
+    analyzer = open_analyzer()
     for _ in range(2):
         store = SqliteStore(tmp_path / "memory.db")
         folder = IndexFolder(tmp_path / "elsewhere", analyzer.fingerprint, analyzer.token_type, store.identity)
@@ -318,7 +316,7 @@ def test_contradictory_arguments_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="both the path x and a store"):
         Memory("x", store=store)
     with pytest.raises(ValueError, match="without its store"):
-        Memory(tmp_path / "memory.db", search=open_search(store, Analyzer(default_table())))
+        Memory(tmp_path / "memory.db", search=open_search(store, open_analyzer()))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from engram.errors import InvalidEngram
 from engram.memory import Memory
-from engram.text.analyzer import Analyzer
+from engram.text.analyzer import TableAnalyzer
 from engram.text.vectors import default_table
 
 settings.register_profile("engram", deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
@@ -179,7 +179,7 @@ SECRETS = [
     st.sampled_from(["tail", "index", "both"]),
 )
 def test_forgotten_engrams_leave_no_trace(secrets: list[str], how: str, where: str) -> None:
-    encoder = Analyzer(default_table())
+    encoder = TableAnalyzer(default_table())
     stems = {term for secret in SECRETS for term in encoder.analyse(secret).terms}
     with fresh() as (memory, folder):
         memory.remember_many({"text": f"{word} stays here", "session": "stays"} for word in WORDS * 3)

@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from bench.datasets import Conversation, chats_path, read_chats, read_locomo
 from engram.engram import draft
+from engram.opening import open_analyzer
 from engram.recall.candidates import DEFAULT_LIMITS
 from engram.recall.features import Floats
 from engram.recall.query import parse_query, speaker_names
@@ -33,8 +34,6 @@ from engram.recall.weights import DEFAULT, Weights
 from engram.search.local.folder import IndexFolder
 from engram.search.local.index import LocalIndex
 from engram.store.sqlite.store import SqliteStore
-from engram.text.analyzer import Analyzer
-from engram.text.vectors import default_table
 
 TEMPERATURE = 8.0
 COLD = Weights(
@@ -73,7 +72,7 @@ class Case:
 
 def look_up(conversations: Sequence[Conversation], together: bool = False) -> list[Case]:
     """Look up every question in the namespace of its conversation, or in one with all conversations (`together`)."""
-    analyzer = Analyzer(default_table())
+    analyzer = open_analyzer()
     store = SqliteStore(":memory:")
     index = LocalIndex(store, IndexFolder(None, analyzer.fingerprint, analyzer.token_type), analyzer)
     seqs: dict[tuple[str, str], int] = {}

@@ -4,7 +4,7 @@ Owns the counts of modules and lines (of .py files, as `wc -l` counts them). Doe
 
 - *Reach*: the modules that `engram.memory` imports, directly and indirectly, also inside functions. A package's
   `__init__.py` counts if it has more than a docstring. `engram/opening.py` counts, but its imports are not followed:
-  they are the implementations that a path or URL selects.
+  they are the implementations that it selects: store, index, analyzer and kernel.
 - *Ranking*: the files that a developer must read to change ranking.
 - *Rooms of serve*: every folder below `serve/`; the files directly in `serve/` count as one more room.
 """

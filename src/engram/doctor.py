@@ -11,12 +11,10 @@ from dataclasses import dataclass, field
 
 from engram.engram import Engram
 from engram.errors import EngramError, InvalidEngram, NotFound
-from engram.opening import index_folder, open_index_folder, open_store
+from engram.opening import index_folder, open_analyzer, open_index_folder, open_store
 from engram.store.base import Store
 from engram.store.positions import distance
 from engram.store.sqlite.salvage import FileReport, SalvageReader, examine_file, opened
-from engram.text.analyzer import Analyzer
-from engram.text.vectors import default_table
 
 BATCH = 1_000
 """Engrams saved in one commit."""
@@ -125,7 +123,7 @@ def _save(store: Store, engrams: list[Engram]) -> int:
 
 def _examine_index(path: str, store: FileReport) -> tuple[str, int, int]:
     """The state of the index of a file, the number of engrams that it does not hold, and its size in bytes."""
-    index = open_index_folder(index_folder(path), Analyzer(default_table()), store.identity)
+    index = open_index_folder(index_folder(path), open_analyzer(), store.identity)
     if not index.exists():
         return "missing", distance("", store.head).appended, index.bytes()
     unindexed = max(0, distance(index.snapshot().cursor, store.head).appended)

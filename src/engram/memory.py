@@ -1,7 +1,8 @@
 """The memory: remember, recall, list, forget.
 
 Owns the verbs. An engram is durable in the store before `remember` returns; everything else is derived from the store.
-Knows neither which store it uses nor how engrams are indexed: `opening` decides that.
+Knows neither which store it uses nor how engrams are indexed, which `opening` decides, nor how a query becomes hits,
+which `recall.recaller` knows.
 """
 
 from __future__ import annotations
@@ -13,25 +14,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
 
-import numpy as np
-
 from engram.engram import DEFAULT_NAMESPACE, DEFAULT_SESSION, Engram, canonical_id, checked, draft
 from engram.errors import InvalidEngram, NotFound
-from engram.opening import close_all, open_search, open_store
-from engram.recall.query import parse_query
-from engram.recall.rank import Ranking, SpeakerCache, rank_filtered
-from engram.recall.result import Explanation, Hit, Recall
-from engram.search.base import IndexDamaged, Ints, Search, SearchReader
+from engram.opening import close_all, open_analyzer, open_search, open_store
+from engram.recall.recaller import Recaller
+from engram.recall.result import Explanation, Recall
+from engram.search.base import Search
 from engram.store.base import Filter, LoggedStore
-from engram.text.analyzer import Analyzer
-from engram.text.vectors import VectorTable, default_table
+from engram.text.vectors import VectorTable
 from engram.times import as_utc
 
 BATCH = 4_000
 """Engrams that `remember_many` commits at a time."""
-
-SESSION_MOST = 5_000
-"""Turns of a session, the latest ones, that are candidates when recall is limited to the session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +75,11 @@ class Memory:
             raise ValueError("search was given without its store; give store= too")
         if store is not None and path is not None:
             raise ValueError(f"both the path {path} and a store were given; give one of them")
-        self._analyzer = Analyzer(default_table() if table is None else table)
+        analyzer = open_analyzer(table)
         self._store = open_store(path, read_only=read_only, wait=wait) if store is None else store
-        self._search = open_search(self._store, self._analyzer) if search is None else search
+        self._search = open_search(self._store, analyzer) if search is None else search
         self._finalizer = weakref.finalize(self, close_all, self._search, self._store, os.getpid())
-        self._speakers = SpeakerCache(self._analyzer)
+        self._recaller = Recaller(self._store, self._search, analyzer)
 
     @property
     def path(self) -> str:
@@ -188,69 +182,15 @@ class Memory:
         """
         if limit < 1:
             raise ValueError(f"limit is {limit}; it must be at least 1")
-        where = filter_of(namespace, session, before, after, kinds)
-        reader, ranking = self._ranked(query, where, limit, as_utc("now", now or datetime.now(UTC)))
-        hits = () if ranking is None else tuple(self._hits(ranking, ranking.order(where), where, limit))
-        return Recall(query, namespace, hits, reader.unsearched)
-
-    def _ranked(self, query: str, where: Filter, limit: int, now: datetime) -> tuple[SearchReader, Ranking | None]:
-        """The ranking of a query by a new reader; None if there is nothing to score."""
-        for attempt in (1, 2):
-            reader = self._search.reader()
-            assert where.namespace is not None
-            number = self._store.namespace_number(where.namespace)
-            if number is None:
-                return reader, None
-            try:
-                return reader, self._rank(reader, number, query, where, limit, now)
-            except IndexDamaged as error:
-                if attempt == 2:
-                    raise
-                self._search.damaged(reader, error)
-        raise AssertionError("unreachable")
-
-    def _rank(
-        self, reader: SearchReader, number: int, query: str, where: Filter, limit: int, now: datetime
-    ) -> Ranking | None:
-        speakers = self._speakers.tokens(number, reader.version, lambda: self._store.speakers(number))
-        parsed = parse_query(query, self._analyzer, speakers, now)
-        if not parsed.ids:
-            return None
-        also = None
-        if where.namespace is not None and where.session is not None:
-            seqs = self._store.session_seqs(where.namespace, where.session, SESSION_MOST)
-            also = reader.rows_of(number, np.array(seqs, dtype=np.int64))
-        return rank_filtered(reader, number, parsed, self._analyzer, where, limit, also)
-
-    def _hits(self, ranking: Ranking, order: Ints, where: Filter, limit: int) -> Iterator[Hit]:
-        """The first `limit` of the ranking that are still in the store and that the filter admits."""
-        left = limit
-        for start in range(0, len(order), limit):
-            part = order[start : start + limit]
-            engrams = self._store.by_seq(ranking.namespace, ranking.seqs[part].tolist())
-            for index in part.tolist():
-                engram = engrams.get(int(ranking.seqs[index]))
-                if engram is not None and where.admits(engram):
-                    yield ranking.hit(index, engram)
-                    left -= 1
-                    if not left:
-                        return
+        where = Filter(namespace, session, before, after, None if kinds is None else tuple(kinds))
+        return self._recaller.recall(query, namespace, where, limit, as_utc("now", now or datetime.now(UTC)))
 
     def explain(self, query: str, id: str, *, namespace: str | None = None) -> Explanation:
         """Explain the position of an engram for a query: its score, that of the first hit, and what the difference is.
 
         Raises `NotFound` if no engram has this id, or none in `namespace` if it is given.
         """
-        engram = self.get(id, namespace=namespace)
-        where = Filter(engram.namespace)
-        key = self._store.keys([engram.id]).get(engram.id)
-        _, ranking = self._ranked(query, where, 100, datetime.now(UTC))
-        if ranking is None or key is None:
-            reason = "nothing in the namespace holds a word of the query, or a word near one"
-            return Explanation(query, engram, None, 0, 0.0, {}, None, {}, reason)
-        order = ranking.order(where, floor=False)
-        winner = next(self._hits(ranking, order, where, 1), None)
-        return ranking.explanation(query, engram, key.seq, order, winner)
+        return self._recaller.explain(query, self.get(id, namespace=namespace), datetime.now(UTC))
 
     # Look up and list.
 
@@ -289,7 +229,7 @@ class Memory:
         """
         if limit is not None and limit < 0:
             raise ValueError(f"limit is {limit}; it must not be negative")
-        where = filter_of(namespace, session, before, after, kinds)
+        where = Filter(namespace, session, before, after, None if kinds is None else tuple(kinds))
         return self._store.engrams(where, limit, after_id, newest=newest)
 
     def namespaces(self, prefix: str = "") -> list[tuple[str, int]]:
@@ -331,7 +271,7 @@ class Memory:
         """
         if id is None and namespace is None and session is None and before is None:
             raise ValueError("forget needs an id, a namespace, a session or a time; nothing was forgotten")
-        where = filter_of(namespace, session, before, None, None)
+        where = Filter(namespace, session, before)
         count = self._store.forget(where, None if id is None else canonical_id(id))
         if count:
             self._search.deleted()
@@ -378,20 +318,3 @@ class Memory:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def filter_of(
-    namespace: str | None,
-    session: str | None,
-    before: datetime | None,
-    after: datetime | None,
-    kinds: Iterable[str] | None,
-) -> Filter:
-    """Return the filter for the conditions of a call; a naive time is taken as UTC."""
-    return Filter(
-        namespace,
-        session,
-        None if before is None else as_utc("before", before),
-        None if after is None else as_utc("after", after),
-        None if kinds is None else tuple(kinds),
-    )

@@ -1,6 +1,7 @@
-"""Opening a memory: which store and which index a path or a URL means.
+"""Opening a memory: which store, index, analyzer and kernel it has.
 
-The only module that knows both SQLite and the local index, and where their files are.
+Owns these choices. The only module that knows both SQLite and the local index, and where their files are. Importing
+this module loads the kernel, so every recall of the process uses it.
 """
 
 from __future__ import annotations
@@ -11,14 +12,19 @@ from pathlib import Path
 
 import platformdirs
 
+from engram.accel.loading import load_kernel
 from engram.errors import EngramError
-from engram.search.base import Search
+from engram.search.base import ROW, Search
 from engram.search.local.folder import IndexFolder
 from engram.search.local.index import LocalIndex
 from engram.store.base import LoggedStore
 from engram.store.sqlite.connections import IN_MEMORY
 from engram.store.sqlite.store import SqliteStore
-from engram.text.analyzer import Analyzer
+from engram.text.analyzer import TableAnalyzer
+from engram.text.base import Analyzer
+from engram.text.vectors import VectorTable, default_table
+
+load_kernel(ROW)
 
 INDEX_SUFFIX = ".index"
 """The index of `memory.db` is in the folder `memory.db.index`."""
@@ -39,6 +45,11 @@ def open_store(path: str | os.PathLike[str] | None, *, read_only: bool = False, 
     if separator and scheme.isidentifier():
         raise EngramError(f"a memory at {scheme}:// is not available yet; give the path of a file, or {IN_MEMORY}")
     return SqliteStore(where, read_only=read_only, wait=wait)
+
+
+def open_analyzer(table: VectorTable | None = None) -> Analyzer:
+    """Return the analyzer with a table of word vectors: the English one by default."""
+    return TableAnalyzer(default_table() if table is None else table)
 
 
 def open_search(store: LoggedStore, analyzer: Analyzer) -> Search:

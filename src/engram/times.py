@@ -1,6 +1,7 @@
 """Times as whole microseconds since 1970 in UTC, the form in stores and indexes.
 
-Owns the conversion in both directions, and the parsing of ISO 8601 text.
+Owns the conversion in both directions, the parsing of ISO 8601 text, and the English names of months, weekdays and
+seasons.
 """
 
 from __future__ import annotations
@@ -11,6 +12,14 @@ from engram.errors import InvalidEngram
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+
+MONTHS = (
+    "january", "february", "march", "april", "may", "june",
+    "july", "august", "september", "october", "november", "december",
+)  # fmt: skip
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+SEASONS = {"spring": 3, "summer": 6, "autumn": 9, "fall": 9, "winter": 12}
+"""Each with its first month on the northern hemisphere."""
 
 
 def microseconds(moment: datetime) -> int:

@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -20,10 +20,11 @@ import pytest
 from engram import accel
 from engram.accel import compiled, plain
 from engram.accel.library import Unusable
+from engram.accel.loading import load_kernel
 from engram.memory import Memory
 from engram.search.base import GONE, ROW, IndexDamaged, Turns
 from engram.search.local.forward import FACTORS, TOKEN_FACTOR, ForwardIndex, checksums, gathered
-from engram.text.analyzer import Analyzer
+from engram.text.analyzer import TableAnalyzer
 from engram.text.vectors import default_table
 
 REPOSITORY = Path(__file__).parents[2]
@@ -36,9 +37,23 @@ needs_compiler = pytest.mark.skipif(
 needs_kernel = pytest.mark.skipif(not accel.available, reason="the kernel was not compiled: python hatch_build.py")
 
 
+Use = Callable[[bool], None]
+
+
+@pytest.fixture
+def use() -> Iterator[Use]:
+    """A function that selects the kernel or numpy; the default of this installation is restored at the end."""
+
+    def choose(kernel: bool) -> None:
+        accel.use(compiled if kernel else plain, "chosen by a test", kernel=kernel)
+
+    yield choose
+    load_kernel(ROW)
+
+
 @cache
-def analyzer() -> Analyzer:
-    return Analyzer(default_table())
+def analyzer() -> TableAnalyzer:
+    return TableAnalyzer(default_table())
 
 
 def random_turns(rng: np.random.Generator, n: int, token_type: type = np.uint16, longest: int = 40) -> Turns:
@@ -154,7 +169,7 @@ def test_query_centroid_is_that_of_a_stored_text() -> None:
 
 def both(columns: Any, tokens: Any, rows: Any, first: int = 1) -> str:
     """Assert that kernel and numpy report the same error, or return the same turns; returns the error."""
-    one, other = (take(columns, tokens, rows, first, FACTORS, TOKEN_FACTOR) for take in (accel.gathered, gathered))
+    one, other = (take(columns, tokens, rows, first, FACTORS, TOKEN_FACTOR) for take in (compiled.gathered, gathered))
     assert one[-1] == other[-1]
     if not other[-1]:
         for a, b in zip(one[:-1], other[:-1], strict=True):
@@ -197,15 +212,13 @@ def test_kernel_notices_the_same_damage_as_numpy(seed: int) -> None:
 def test_rows_with_tokens_outside_of_the_file_are_refused(field: str, value: int) -> None:
     turns = random_turns(np.random.default_rng(1), 10)
     turns.columns[field][4] = value
-    assert both(turns.columns, turns.tokens, np.arange(1, 11)) == accel.UNFIT
+    assert both(turns.columns, turns.tokens, np.arange(1, 11)) == compiled.UNFIT
 
 
 @pytest.mark.parametrize("available", [pytest.param(True, marks=needs_kernel), False])
 @pytest.mark.parametrize("file", ["rows", "tokens"])
-def test_error_names_the_damaged_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, available: bool, file: str
-) -> None:
-    monkeypatch.setattr(accel, "available", available)
+def test_error_names_the_damaged_file(tmp_path: Path, use: Use, available: bool, file: str) -> None:
+    use(available)
     turns = random_turns(np.random.default_rng(2), 50)
     for name, values in (("rows", turns.columns), ("tokens", turns.tokens)):
         (tmp_path / name).write_bytes(values.tobytes())
@@ -244,9 +257,7 @@ QUERIES = [
 @needs_kernel
 @pytest.mark.parametrize("rounds", [1, 40], ids=["small", "larger"])
 @pytest.mark.parametrize("indexed", [True, False])
-def test_recall_is_the_same_with_and_without_the_kernel(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rounds: int, indexed: bool
-) -> None:
+def test_recall_is_the_same_with_and_without_the_kernel(tmp_path: Path, use: Use, rounds: int, indexed: bool) -> None:
     with Memory(tmp_path / "memory.db") as memory:
         for number in range(rounds):
             for minute, (speaker, role, text) in enumerate(CONVERSATION):
@@ -258,7 +269,7 @@ def test_recall_is_the_same_with_and_without_the_kernel(
         for query in QUERIES:
             answers = []
             for available in (True, False):
-                monkeypatch.setattr(accel, "available", available)
+                use(available)
                 answers.append(list(memory.recall(query, limit=20, now=NOW)))
             one, other = answers
             assert [hit.engram.id for hit in one] == [hit.engram.id for hit in other]
@@ -268,8 +279,8 @@ def test_recall_is_the_same_with_and_without_the_kernel(
                 assert list(a.why) == list(b.why)
 
 
-def test_recall_works_without_the_kernel(memory: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(accel, "available", False)
+def test_recall_works_without_the_kernel(memory: Memory, use: Use, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(False)
     monkeypatch.setattr(compiled, "library", None)
     memory.remember("My dog is called Biscuit.")
     memory.flush()
@@ -280,32 +291,49 @@ def test_recall_works_without_the_kernel(memory: Memory, monkeypatch: pytest.Mon
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with kernel.c, from which `accel` loads the kernel; the real kernel is loaded again at the end."""
-    shutil.copy(accel.FOLDER / "kernel.c", tmp_path)
-    for module, name in ((compiled, "library"), (accel, "available"), (accel, "status")):
-        monkeypatch.setattr(module, name, getattr(module, name))
-    monkeypatch.setattr(accel, "FOLDER", tmp_path)
-    return tmp_path
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder with kernel.c to load the kernel from; the real one is loaded again at the end."""
+    shutil.copy(compiled.FOLDER / "kernel.c", tmp_path)
+    yield tmp_path
+    load_kernel(ROW)
+
+
+def assert_numpy_in_use() -> None:
+    assert not accel.available
+    assert accel.in_use() is plain
 
 
 def test_missing_kernel_is_not_logged_but_stated(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    accel.start()
+    load_kernel(ROW, folder)
     assert not accel.available
     assert "not compiled" in accel.status
     assert "python hatch_build.py" in accel.status
     assert not caplog.records
 
 
+def test_first_recall_without_the_kernel_logs_one_warning(
+    folder: Path, memory: Memory, caplog: pytest.LogCaptureFixture
+) -> None:
+    load_kernel(ROW, folder)
+    memory.remember("My dog is called Biscuit.")
+    assert not caplog.records
+    for _ in range(2):
+        memory.recall("What is my dog called?")
+    (record,) = caplog.records
+    assert record.message == f"recall runs {accel.status}"
+    assert_numpy_in_use()
+
+
 @needs_kernel
 def test_kernel_of_another_source_is_not_used(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     shutil.copy(compiled.FOLDER / "kernel.so", folder)
-    accel.start()
+    load_kernel(ROW, folder)
     assert accel.available
+    assert accel.in_use() is compiled
     with (folder / "kernel.c").open("a") as source:
         source.write("/* changed since */\n")
-    accel.start()
-    assert not accel.available
+    load_kernel(ROW, folder)
+    assert_numpy_in_use()
     (record,) = caplog.records
     for text in (record.message, accel.status):
         assert "kernel.so is not used: it is out of date" in text
@@ -314,8 +342,8 @@ def test_kernel_of_another_source_is_not_used(folder: Path, caplog: pytest.LogCa
 
 def test_file_that_is_no_library_is_not_used(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     (folder / "kernel.so").write_bytes(b"no library")
-    accel.start()
-    assert not accel.available
+    load_kernel(ROW, folder)
+    assert_numpy_in_use()
     assert "kernel.so is not used" in caplog.text
 
 
@@ -330,11 +358,17 @@ def test_row_with_a_renamed_or_moved_field_is_noticed(folder: Path, caplog: pyte
         ([(f"new_{name}" if name == "marks" else name, kind) for name, kind in described], "'new_marks' is missing in"),
         (described[:-1], "'check' is missing in Python"),
     ):
-        accel.start()
         caplog.clear()
-        accel.expect_rows(np.dtype(fields))
+        load_kernel(np.dtype(fields), folder)
         assert accel.available == (wrong == "")
+        assert accel.in_use() is (plain if wrong else compiled)
         assert wrong in caplog.text
+
+
+def test_importing_any_module_loads_the_kernel() -> None:
+    code = "from engram import accel; print(accel.status); print(accel.in_use().__name__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [accel.status, accel.in_use().__name__]
 
 
 @needs_kernel
@@ -348,7 +382,7 @@ def test_struct_with_fields_in_another_order_is_refused(folder: Path, monkeypatc
 
     monkeypatch.setattr(compiled, "Match", Match)
     with pytest.raises(Unusable, match="Match: the field 'tokens' is at byte 24 .* in Python, but at byte 32"):
-        compiled.start(folder)
+        compiled.start(ROW, folder)
 
 
 def test_kernel_holds_no_weight() -> None:
@@ -378,7 +412,7 @@ def test_kernel_is_compiled_in_place(compile_in: Compile, tmp_path: Path, monkey
     done = compile_in(PATH=os.environ["PATH"])
     assert done.stdout.strip().endswith("kernel.so")
     monkeypatch.setattr(compiled, "library", None)
-    assert compiled.start(tmp_path / "src/engram/accel")
+    assert compiled.start(ROW, tmp_path / "src/engram/accel")
 
 
 @pytest.mark.parametrize("environment", [{"PATH": ""}, {"PATH": "", "CC": sys.executable}], ids=["none", "failing"])

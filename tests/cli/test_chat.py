@@ -235,6 +235,8 @@ def test_ctrl_c_on_a_real_terminal(tmp_path: Path):
         stderr=follower,
         start_new_session=True,
         env=os.environ | {"TERM": "dumb"},
+        # A suite that runs in the background ignores SIGINT, and its children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     os.close(follower)
     screen = b""

@@ -77,8 +77,8 @@ def test_the_files_of_make_wheels_install_with_the_kernel(new_environment: NewEn
     assert re.fullmatch(rf"{stem}-py3-none-any\.whl {stem}-py3-none-{tag}\.whl {stem}\.tar\.gz", names)
     environment = new_environment()
     environment.borrow_libraries()
-    # By name: pip must prefer the compiled wheel.
-    environment.install("--no-deps", "--no-index", "--find-links", files, "engram-layer")
+    # By name: pip must prefer the compiled wheel. The borrowed libraries include the tested installation itself.
+    environment.install("--no-deps", "--no-index", "--ignore-installed", "--find-links", files, "engram-layer")
     environment.run("engram", "remember", "My dog is called Biscuit.")
     recall = environment.run("engram", "recall", "What is my dog called?")
     assert (recall.returncode, recall.stderr) == (0, "")

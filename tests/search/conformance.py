@@ -13,12 +13,12 @@ import pytest
 from engram.engram import ROLES, Engram, draft
 from engram.search.base import ROW, SearchReader, kind_code
 from engram.store.base import Filter, Store
-from engram.text.analyzer import Analyzer
+from engram.text.analyzer import TableAnalyzer
 from engram.text.vectors import default_table
 from engram.times import microseconds
 
 T0 = datetime(2026, 3, 2, 12, tzinfo=UTC)
-ANALYZER = Analyzer(default_table())
+ANALYZER = TableAnalyzer(default_table())
 
 HARBOUR = [
     ("Ana", "user", "The harbour was full of boats this morning."),

@@ -1,11 +1,11 @@
-"""A tool of /mcp, called by the real client; and a key, made by the real command."""
+"""A call of a tool at /mcp by the real client, and of the command that makes keys."""
 
 from __future__ import annotations
 
 import asyncio
+import io
 import json
-import subprocess
-import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,15 @@ import httpx2
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from .conftest import PATIENCE, Server
+from engram.cli import main
+
+from .conftest import PATIENCE, RunningServer
 
 
-def call(server: Server, tool: str, key: str | None = None, **arguments: object) -> tuple[bool, str, dict[str, Any]]:
-    """Whether a tool did it, the text of its answer, and the answer as values (nothing if it did not)."""
+def call(
+    server: RunningServer, tool: str, key: str | None = None, **arguments: object
+) -> tuple[bool, str, dict[str, Any]]:
+    """Call a tool; return whether it succeeded, the text of its result, and the result's values ({} if it failed)."""
 
     async def called() -> Any:
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
@@ -31,9 +35,10 @@ def call(server: Server, tool: str, key: str | None = None, **arguments: object)
 
 
 def keys(memory: Path, *arguments: str) -> dict[str, Any]:
-    """What `engram keys` answers."""
-    command = [sys.executable, "-m", "engram", "keys", *arguments, "--memory", str(memory), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    """Run `engram keys` in this process; return what it prints."""
+    stdout = io.StringIO()
+    with redirect_stdout(stdout):
+        code = main(["keys", *arguments, "--memory", str(memory), "--json"])
+    assert code == 0, stdout.getvalue()
+    printed: dict[str, Any] = json.loads(stdout.getvalue())
+    return printed

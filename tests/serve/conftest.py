@@ -19,8 +19,9 @@ from typing import IO, Any
 import httpx
 import pytest
 import uvicorn
+from starlette.types import ASGIApp
 
-from engram.serve.app import create_app
+from engram.serve.app import EngramApp, create_app
 from engram.serve.http.connection import http_protocol
 from engram.serve.http.logs import JsonLines
 from engram.serve.settings import Settings
@@ -97,8 +98,21 @@ class RunningServer:
 class LocalServer(RunningServer):
     """The application in a thread of this process, on a real socket, under the server's own HTTP class."""
 
-    def __init__(self, memory: Path, upstream: str | None, **options: Any) -> None:
-        """Start it and wait until it listens. options: of `Settings`."""
+    def __init__(
+        self,
+        memory: Path,
+        upstream: str | None,
+        *,
+        http: Any = None,
+        keep_alive: int = 5,
+        mount: Callable[[EngramApp], ASGIApp] = lambda app: app,
+        **options: Any,
+    ) -> None:
+        """Start it and wait until it listens.
+
+        http: another HTTP class of uvicorn; None: the server's. keep_alive: seconds that an idle connection stays open. mount: returns the application that uvicorn runs.
+        options: of `Settings`.
+        """
         super().__init__()
         self.memory = memory
         self.settings = Settings(
@@ -109,8 +123,8 @@ class LocalServer(RunningServer):
         self._log = LogLines(self.said)
         self._log.start()
         config = uvicorn.Config(
-            create_app(self.settings),
-            http=http_protocol(self.settings, direct=self.settings.relay != "plain"),
+            mount(create_app(self.settings)),
+            http=http or http_protocol(self.settings, direct=self.settings.relay != "plain"),
             loop="uvloop",
             ws="none",
             lifespan="on",
@@ -118,6 +132,7 @@ class LocalServer(RunningServer):
             access_log=False,
             server_header=False,
             proxy_headers=False,
+            timeout_keep_alive=keep_alive,
             timeout_graceful_shutdown=int(GRACE),
         )
         self._server = uvicorn.Server(config)

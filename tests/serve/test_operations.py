@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import logging
 import re
 import socket
 import sqlite3
@@ -10,7 +12,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager, redirect_stderr, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,18 +22,22 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from engram.cli import main
 from engram.errors import EngramError
 from engram.serve.proxy.upstream import open_upstream
 from engram.serve.settings import Settings
 
 from .calling import call
-from .conftest import PATIENCE, Server, wait_until
+from .conftest import PATIENCE, LocalServer, RunningServer, StartLocal, wait_until
 from .upstream import Upstream
 
-Running = tuple[Server, Upstream]
+Running = tuple[LocalServer, Upstream]
+
+DEADLINE = 1.0
+"""Seconds. Patient with a busy machine; but a reply waits just as long for a memory that cannot be written."""
 
 PATIENT = ("--deadline", "2000")
-"""Patient with a busy machine; but what cannot be written is waited for just as long, and that is most of this."""
+"""The same for server processes, in milliseconds."""
 
 
 def body(text: str, script: str = "plain", **fields: Any) -> dict[str, Any]:
@@ -39,12 +45,12 @@ def body(text: str, script: str = "plain", **fields: Any) -> dict[str, Any]:
     return {"model": script, "messages": [{"role": "user", "content": text}], **fields}
 
 
-def chat(server: Server, text: str, script: str = "plain", headers: Mapping[str, str] = {}) -> httpx.Response:
+def chat(server: RunningServer, text: str, script: str = "plain", headers: Mapping[str, str] = {}) -> httpx.Response:
     """A chat completion."""
     return server.http.post("/v1/chat/completions", json=body(text, script), headers=dict(headers))
 
 
-def figures(server: Server) -> dict[str, float]:
+def figures(server: RunningServer) -> dict[str, float]:
     """The metrics, each sample by its name and labels as Prometheus writes them."""
     answer = server.http.get("/metrics")
     assert answer.status_code == 200
@@ -63,7 +69,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A server in good health, for the tests that leave it so."""
     folder = tmp_path_factory.mktemp("operations")
     with Upstream() as upstream:
-        server = Server(folder / "memory.db", upstream.url, *PATIENT, HOME=str(folder))
+        server = LocalServer(folder / "memory.db", upstream.url, deadline=DEADLINE)
         try:
             yield server, upstream
         finally:
@@ -102,7 +108,7 @@ def test_health_and_readiness(running: Running):
     assert (answer.status_code, answer.json()) == (200, {"ready": True})
 
 
-def test_while_another_process_holds_the_memory(running: Running):
+def test_requests_succeed_while_another_process_locks_the_memory(running: Running):
     """Requests go on and recall goes on; what was said waits, and is written once there is nobody in the way."""
     server, upstream = running
     server.settled(chat(server, "The ferry to Orust leaves at seven.").headers["x-engram-receipt"])
@@ -129,7 +135,7 @@ def test_while_another_process_holds_the_memory(running: Running):
 
 
 @pytest.mark.parametrize("way", ["rest", "mcp"])
-def test_what_waits_to_be_written_is_forgotten_too(running: Running, way: str):
+def test_pending_turns_are_forgotten_too(running: Running, way: str):
     server, _ = running
     session = f"regretted-{way}"
 
@@ -151,7 +157,7 @@ def test_what_waits_to_be_written_is_forgotten_too(running: Running, way: str):
     assert [engram["role"] for engram in kept] == ["assistant"]
 
 
-def test_while_the_memory_is_broken(running: Running):
+def test_requests_succeed_while_the_memory_is_damaged(running: Running):
     server, upstream = running
     said = "Which lighthouse stands on Vinga?"
     server.settled(chat(server, "The lighthouse on Vinga is red.").headers["x-engram-receipt"])
@@ -181,7 +187,7 @@ def test_while_the_memory_is_broken(running: Running):
 # Figures.
 
 
-def test_figures_count_what_happened(running: Running):
+def test_metrics_count_requests_turns_and_failures(running: Running):
     server, _ = running
     server.settled(chat(server, "My canoe is called Periwinkle.").headers["x-engram-receipt"])
     before = figures(server)
@@ -232,25 +238,22 @@ def test_figures_count_what_happened(running: Running):
     assert now["engram_queue_length"] == 0
 
 
-def test_an_upstream_that_is_not_there_is_counted(tmp_path: Path):
+def test_an_unreachable_upstream_is_counted(local: StartLocal):
     with socket.create_server(("127.0.0.1", 0)) as nobody:
         url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
-    server = Server(tmp_path / "memory.db", url, *PATIENT)
-    try:
-        answer = chat(server, "Is anybody there?")
-        assert answer.status_code == 502
-        assert answer.json()["error"]["code"] == "upstream_unreachable"
-        assert figures(server)["engram_failures_total{kind=upstream_unreachable}"] == 1
-        # It is not the memory that is not ready.
-        assert server.http.get("/readyz").status_code == 200
-    finally:
-        server.close()
+    server = local(upstream=url)
+    answer = chat(server, "Is anybody there?")
+    assert answer.status_code == 502
+    assert answer.json()["error"]["code"] == "upstream_unreachable"
+    assert figures(server)["engram_failures_total{kind=upstream_unreachable}"] == 1
+    # The memory is ready, only upstream is not.
+    assert server.http.get("/readyz").status_code == 200
 
 
 # The log.
 
 
-def whole_life(server: Server, secret: str) -> None:
+def whole_life(server: RunningServer, secret: str) -> None:
     """Everything in which `secret` is said, well-formed and not."""
     chat(server, f"I say {secret}.")
     chat(server, f"I ask about {secret}.", "echo")
@@ -287,7 +290,7 @@ def whole_life(server: Server, secret: str) -> None:
         connection.recv(4096)
 
 
-def test_the_log_holds_nothing_of_what_was_said(server):
+def test_the_log_holds_no_text_of_messages(server):
     running = server(*PATIENT)
     whole_life(running, secret := f"sesame-{uuid.uuid4().hex}")
     assert running.stop() == 0
@@ -306,7 +309,7 @@ def test_the_log_holds_nothing_of_what_was_said(server):
     assert "Traceback" not in said
 
 
-def test_the_log_holds_it_where_that_was_asked_for(server):
+def test_the_log_holds_text_with_log_text_only(server):
     running = server("--log-text", *PATIENT)
     secret = f"sesame-{uuid.uuid4().hex}"
     assert chat(running, f"I say {secret}.").status_code == 200
@@ -323,9 +326,23 @@ def test_the_log_holds_it_where_that_was_asked_for(server):
 
 
 def run(*options: str) -> subprocess.CompletedProcess[str]:
-    """`engram serve` that is to end by itself."""
+    """Run `engram serve` as a process that must end by itself."""
     command = [sys.executable, "-m", "engram", "serve", *options]
     return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+
+
+def failed_start(*options: str) -> tuple[int, str]:
+    """Run the command in this process; return its exit code and standard error."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    stderr = io.StringIO()
+    try:
+        with redirect_stderr(stderr):
+            code = main(["serve", *options])
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+    return code, stderr.getvalue()
 
 
 def test_a_second_server_on_the_same_memory(running: Running):
@@ -341,26 +358,27 @@ def test_a_second_server_on_the_same_memory(running: Running):
 def test_a_port_that_is_taken(running: Running, tmp_path: Path):
     server, upstream = running
     port = server.url.rpartition(":")[2]
-    done = run("--memory", str(tmp_path / "memory.db"), "--port", port, "--upstream", upstream.url)
-    assert done.returncode == 1
-    assert f"cannot listen on 127.0.0.1:{port}" in done.stderr
-    assert "--port" in done.stderr
-    assert done.stderr.count("\n") == 1
+    code, error = failed_start("--memory", str(tmp_path / "memory.db"), "--port", port, "--upstream", upstream.url)
+    assert code == 1
+    assert f"cannot listen on 127.0.0.1:{port}" in error
+    assert "--port" in error
+    assert error.count("\n") == 1
 
 
-def test_a_key_for_upstream_that_is_not_there(tmp_path: Path):
+def test_a_key_for_upstream_that_is_not_set(tmp_path: Path):
     options = ("--upstream", "http://127.0.0.1:9", "--upstream-key-env", "ENGRAM_TEST_NOT_SET")
-    done = run("--memory", str(tmp_path / "memory.db"), "--port", "0", *options)
-    assert done.returncode == 1
-    assert "ENGRAM_TEST_NOT_SET, which is not set" in done.stderr
-    assert done.stderr.count("\n") == 1
+    code, error = failed_start("--memory", str(tmp_path / "memory.db"), "--port", "0", *options)
+    assert code == 1
+    assert "ENGRAM_TEST_NOT_SET, which is not set" in error
+    assert error.count("\n") == 1
 
 
-def test_an_address_of_no_model(tmp_path: Path):
-    done = run("--memory", str(tmp_path / "memory.db"), "--port", "0", "--upstream", "api.example.org/v1")
-    assert done.returncode == 1
-    assert "'api.example.org/v1' is no URL of a model's API" in done.stderr
-    assert done.stderr.count("\n") == 1
+def test_an_upstream_that_is_no_url(tmp_path: Path):
+    options = ("--upstream", "api.example.org/v1")
+    code, error = failed_start("--memory", str(tmp_path / "memory.db"), "--port", "0", *options)
+    assert code == 1
+    assert "'api.example.org/v1' is no URL of a model's API" in error
+    assert error.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -373,13 +391,16 @@ def test_an_address_of_no_model(tmp_path: Path):
         "http://127.0.0.1:99999/v1",
     ],
 )
-def test_other_addresses_of_no_model(url: str):
+def test_other_upstreams_that_are_no_url(url: str):
     with pytest.raises(EngramError, match="is no URL of a model's API"):
         open_upstream(Settings(memory="", upstream=url), None)
 
 
-def test_the_key_for_upstream(server, upstream: Upstream):
-    running = server("--upstream-key-env", "MODEL_KEY", MODEL_KEY="sk-servers-own")
+def test_the_servers_key_is_sent_upstream_and_not_logged(
+    local: StartLocal, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("MODEL_KEY", "sk-servers-own")
+    running = local(upstream_key_env="MODEL_KEY")
     assert chat(running, "Hello.", headers={"Authorization": "Bearer sk-callers"}).status_code == 200
     assert upstream.last.header("authorization") == "Bearer sk-servers-own"
     said = {"max_tokens": 9, **body("Hello.")}
@@ -405,9 +426,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def test_a_full_disk(small_disk: Path, server, upstream: Upstream):
+def test_a_full_disk(small_disk: Path, local: StartLocal, upstream: Upstream):
     """Requests go on, what was said waits, and it lands as soon as there is room."""
-    running = server(*PATIENT, memory=small_disk / "memory.db")
+    running = local(memory=small_disk / "memory.db", deadline=DEADLINE)
     running.settled(chat(running, "The key to the shed hangs behind the clock.").headers["x-engram-receipt"])
     ballast = small_disk / "ballast"
     with suppress(OSError), ballast.open("wb") as file:
@@ -434,7 +455,7 @@ def test_a_full_disk(small_disk: Path, server, upstream: Upstream):
         settled = running.settled(id)
         assert settled["state"] in ("stored", "indexed"), settled
         assert len(settled["engrams"]) == 2
-    assert running.stop() == 0
+    running.stop()
 
 
 # Who may call.
@@ -457,8 +478,8 @@ def test_a_page_of_another_origin_may_not_call(running: Running):
     assert not any(name.startswith("access-control") for name in answer.headers)
 
 
-def test_a_page_that_was_named_may(server):
-    running = server("--cors-origin", "https://app.example")
+def test_a_page_of_an_allowed_origin_may_call(local: StartLocal):
+    running = local(cors_origins=("https://app.example",))
     page = {"Origin": "https://app.example"}
     preflight = page | {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x-engram-namespace"}
     answer = running.http.options("/v1/chat/completions", headers=preflight)
@@ -473,7 +494,7 @@ def test_a_page_that_was_named_may(server):
 
 
 @pytest.mark.parametrize("path", ["/v1/models", "/v1/messages", "/memory/engrams", "/mcp", "/docs", "/healthz"])
-def test_a_name_that_was_bound_to_this_address(running: Running, path: str):
+def test_a_foreign_name_for_this_address_is_refused(running: Running, path: str):
     """DNS rebinding: the page calls its own name, which an attacker has pointed here."""
     server, upstream = running
     before = len(upstream.asked)
@@ -490,35 +511,29 @@ def test_a_name_that_was_bound_to_this_address(running: Running, path: str):
 # Clients that are slow.
 
 
-def test_slow_clients_are_cut_off(tmp_path: Path):
-    hasty = str(Path(__file__).parent / "hasty.py")
-    with Upstream() as upstream:
-        server = Server(tmp_path / "memory.db", upstream.url, program=("-P", hasty))
-        try:
-            host, port = "127.0.0.1", int(server.url.rpartition(":")[2])
+def test_slow_clients_are_cut_off(local: StartLocal):
+    server = local(header_seconds=0.5, body_seconds=0.5, send_seconds=0.5, keep_alive=1)
+    host, port = "127.0.0.1", int(server.url.rpartition(":")[2])
 
-            def connected() -> socket.socket:
-                return socket.create_connection((host, port), timeout=PATIENCE)
+    def connected() -> socket.socket:
+        return socket.create_connection((host, port), timeout=PATIENCE)
 
-            with connected() as headless, connected() as bodiless, connected() as deaf:
-                headless.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nX-A")
-                head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nX-Engram: off\r\n"
-                bodiless.sendall(head + b'Content-Length: 100\r\n\r\n{"model": "plain", ')
-                asked = json.dumps(body("Talk.", "lump+tokens=1500000")).encode()
-                deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-                deaf.sendall(head + b"Content-Length: %d\r\n\r\n" % len(asked) + asked)
-                # The others are served meanwhile.
-                assert chat(server, "Hello.").status_code == 200
-                assert ended(headless) == b""
-                answer = ended(bodiless)
-                assert answer.startswith(b"HTTP/1.1 408 ")
-                assert b"body_timeout" in answer
-                # It has read nothing for too long: what the system still holds is all that comes.
-                wait_until(lambda: not is_open(deaf), "a connection that is cut")
-            assert chat(server, "And again.").status_code == 200
-            assert server.stop() == 0
-        finally:
-            server.close()
+    with connected() as headless, connected() as bodiless, connected() as deaf:
+        headless.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nX-A")
+        head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nX-Engram: off\r\n"
+        bodiless.sendall(head + b'Content-Length: 100\r\n\r\n{"model": "plain", ')
+        asked = json.dumps(body("x" * 12_000_000, "echo")).encode()
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.sendall(head + b"Content-Length: %d\r\n\r\n" % len(asked) + asked)
+        # Other clients are served meanwhile.
+        assert chat(server, "Hello.").status_code == 200
+        assert ended(headless) == b""
+        answer = ended(bodiless)
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert b"body_timeout" in answer
+        # This client reads nothing of a reply that no buffer of the kernel holds.
+        wait_until(lambda: not is_open(deaf), "a connection that is cut")
+    assert chat(server, "And again.").status_code == 200
 
 
 def ended(connection: socket.socket) -> bytes:
@@ -588,7 +603,7 @@ def test_an_upgrade_to_http_2_is_ignored(running: Running):
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages", "/memory/engrams", "/mcp", "/healthz"])
-def test_methods_that_are_not_there(running: Running, path: str):
+def test_unsupported_methods_are_refused(running: Running, path: str):
     server, upstream = running
     before = len(upstream.asked)
     for method in ("TRACE", "PROPFIND", "OPTIONS"):
@@ -599,7 +614,7 @@ def test_methods_that_are_not_there(running: Running, path: str):
     assert len(upstream.asked) == before
 
 
-def test_what_is_not_known_of_v1_passes(running: Running):
+def test_unknown_paths_below_v1_are_forwarded(running: Running):
     server, upstream = running
     for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
         assert server.http.request(method, "/v1/things/of%20tomorrow?a=%2F", content=b"as it is").content

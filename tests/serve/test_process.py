@@ -1,25 +1,51 @@
-"""The process: it says where it listens, answers, ends when told to, and nothing is lost if it is not told."""
+"""`engram serve` as a process: start, streams of every API, limits, SIGTERM and SIGKILL."""
 
 from __future__ import annotations
 
-import httpx
+from typing import Any
+
+import pytest
 
 from engram.memory import Memory
+from tests.serve.conftest import StartServer
+from tests.serve.proxied import unnumbered
+from tests.serve.upstream import Upstream
 
-from .conftest import wait_until
+HELLO: dict[str, Any] = {"model": "plain", "messages": [{"role": "user", "content": "My dog is called Biscuit."}]}
 
-HELLO = {"model": "plain", "messages": [{"role": "user", "content": "My dog is called Biscuit."}]}
+STREAMS = {
+    "/v1/chat/completions": HELLO | {"stream": True},
+    "/v1/messages": HELLO | {"stream": True, "max_tokens": 9},
+    "/v1/responses": {"model": "plain", "input": "My dog is called Biscuit.", "stream": True},
+}
 
 
-def test_start_and_stop(server):
-    running = server()
-    assert running.http.get("/healthz").status_code == 200
-    assert running.logged("listening")[0]["url"] == running.url
+@pytest.mark.parametrize("mode", ["auto", "plain"])
+def test_a_process_starts_relays_streams_enforces_limits_and_stops(
+    server: StartServer, upstream: Upstream, mode: str
+) -> None:
+    running = server("--relay", mode, "--max-body", "1")
+    (listening,) = running.logged("listening")
+    assert listening["url"] == running.url
+    assert listening["relay"] == {"auto": "fast", "plain": "plain"}[mode]
+    assert running.http.get("/healthz").text == "ok\n"
+    for path, body in STREAMS.items():
+        straight = running.http.post(upstream.root + path, json=body)
+        answer = running.http.post(path, json=body)
+        assert answer.status_code == 200
+        assert unnumbered(answer.content) == unnumbered(straight.content)
+        assert running.settled(answer.headers["x-engram-receipt"])["state"] in ("stored", "indexed")
+    for status, options in (
+        (413, {"content": b"x" * (1 << 20) + b"x"}),
+        (431, {"content": b"{}", "headers": {"x": "y" * (64 << 10)}}),
+        (421, {"content": b"{}", "headers": {"Host": "evil.example"}}),
+    ):
+        assert running.http.post("/v1/chat/completions", **options).status_code == status
     assert running.stop() == 0
     assert running.logged("stopped")
 
 
-def test_a_turn_and_its_receipt(server, upstream):
+def test_what_a_receipt_calls_stored_survives_a_kill(server: StartServer, upstream: Upstream) -> None:
     running = server()
     answer = running.http.post("/v1/chat/completions", json=HELLO)
     assert answer.json()["choices"][0]["message"]["content"] == upstream.reply
@@ -27,34 +53,5 @@ def test_a_turn_and_its_receipt(server, upstream):
     assert receipt["state"] in ("stored", "indexed")
     running.kill()
     with Memory(running.memory) as memory:
-        assert [memory.get(id).text for id in receipt["engrams"]] == [
-            HELLO["messages"][0]["content"],
-            upstream.reply,
-        ]
-
-
-def test_a_stream_that_runs_is_finished(server, upstream):
-    running = server()
-    body = HELLO | {"model": "tokens=60+rate=20", "stream": True}
-    with running.http.stream("POST", "/v1/chat/completions", json=body) as answer:
-        pieces = answer.iter_raw()
-        got = next(pieces)
-        running.terminate()
-        wait_until(lambda: refused(running.url), "a server that takes nobody any more")
-        assert running.process.poll() is None
-        got += b"".join(pieces)
-    assert got.endswith(b"data: [DONE]\n\n")
-    assert running.stop() == 0
-    with Memory(running.memory) as memory:
-        assert [engram.text for engram in memory.engrams()][1].endswith("word59")
-
-
-def refused(url: str) -> bool:
-    """Whether nobody listens there."""
-    try:
-        httpx.get(url + "/healthz", trust_env=False, timeout=1)
-    except httpx.ConnectError:
-        return True
-    except httpx.TransportError:
-        return False
-    return False
+        texts = [engram.text for engram in map(memory.get, receipt["engrams"]) if engram is not None]
+    assert texts == [HELLO["messages"][0]["content"], upstream.reply]

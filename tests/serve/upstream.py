@@ -36,6 +36,7 @@ import asyncio
 import base64
 import json
 import socket
+import ssl
 import struct
 import zlib
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -134,10 +135,11 @@ class Said:
 class Upstream:
     """The server, in a thread with an event loop of its own. A context manager."""
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
         self.reply = "Grüße from upstream, 你好 🦔."
         """What is said where the script says nothing else."""
         self._port = port
+        self._tls = tls
         self._asked: list[Asked] = []
         self._lock = Lock()
         self._count = 0
@@ -158,12 +160,12 @@ class Upstream:
     @property
     def url(self) -> str:
         """The base URL, with the version."""
-        return f"http://127.0.0.1:{self._port}/v1"
+        return f"{self.root}/v1"
 
     @property
     def root(self) -> str:
         """The base URL as the `anthropic` package wants it."""
-        return f"http://127.0.0.1:{self._port}"
+        return f"{'http' if self._tls is None else 'https'}://127.0.0.1:{self._port}"
 
     @property
     def asked(self) -> list[Asked]:
@@ -190,7 +192,7 @@ class Upstream:
 
     async def _serve(self) -> None:
         self._stop = asyncio.Event()
-        server = await asyncio.start_server(self._connected, "127.0.0.1", self._port, limit=HEAD_LIMIT)
+        server = await asyncio.start_server(self._connected, "127.0.0.1", self._port, limit=HEAD_LIMIT, ssl=self._tls)
         self._port = server.sockets[0].getsockname()[1]
         self._ready.set()
         await self._stop.wait()

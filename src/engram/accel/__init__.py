@@ -1,61 +1,122 @@
-"""Gathering and matching, in C where the kernel is compiled and in numpy elsewhere.
+"""The contract of matching and linking turns, and the implementation in use.
 
-Owns the choice between the two, for every call at the moment of the call, and says why the kernel is not used. Both do
-the same: `plain` is the reference and `compiled` is tested against it. Knows arrays only, no weight and no memory.
+Owns the protocol `Implementation`, the values that cross it, and which implementation recall calls: `engram.opening`
+picks the compiled kernel (`accel.compiled`) or numpy (`accel.plain`). Knows arrays only, no weight, no memory, and
+neither of the two.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
-from engram.accel import compiled, plain
-from engram.accel.compiled import FOLDER, gathered
-from engram.accel.library import MEND, Unusable, difference, layout_of_dtype
-from engram.accel.plain import CHANGED, UNFIT, Array, Floats, Ints, Language, Links, Matches
+Array = npt.NDArray[Any]
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
 
-__all__ = [
-    "CHANGED",
-    "FOLDER",
-    "UNFIT",
-    "Language",
-    "available",
-    "best_in_sessions",
-    "expect_rows",
-    "find_neighbours",
-    "gathered",
-    "match_tokens",
-    "status",
-]
+
+@dataclass(frozen=True, eq=False)
+class Language:
+    """The static table of an analyzer, as arrays. They must not change: the kernel remembers their addresses."""
+
+    near: npt.NDArray[np.unsignedinteger]
+    """The nearest token ids of each stem: shape (stems, k)."""
+    similarity: npt.NDArray[np.uint8]
+    """Their cosines in steps of 1/255: shape (stems, k)."""
+    vectors: Floats
+    """What each stem adds to a centroid, and a last row of zeros for every other token: shape (stems + 1, d)."""
+
+
+class Matches(NamedTuple):
+    """What q tokens of a query find in n turns."""
+
+    counts: Floats
+    """How often each token occurs in each turn: shape (q, n)."""
+    nearness: npt.NDArray[np.uint8]
+    """Cosine of each token to the nearest other token of each turn, in steps of 1/255: shape (q, n)."""
+    cosines: Floats
+    """Cosine between the centroids of query and turn, 0 to 1: shape (n,)."""
+
+
+class Links(NamedTuple):
+    """Which of n turns are neighbours, and which belong to one of s sessions. Indices into the turns, -1 for none."""
+
+    around: Ints
+    """The turn before, the one before that, the turn after, the one after that: shape (4, n)."""
+    same_speaker: npt.NDArray[np.bool_]
+    """Whether the turn before, and the turn after, has the same speaker and role: shape (2, n)."""
+    by_session: Ints
+    """All indices, one session after the other: shape (n,)."""
+    starts: Ints
+    """Where each session begins in `by_session`: shape (s,)."""
+    session: Ints
+    """Each turn's session, as an index into `starts`: shape (n,)."""
+    sessions: Ints
+    """Number of each session: shape (s,)."""
+
+
+class Implementation(Protocol):
+    """Matches and links turns. `accel.plain` is the reference; any other one gives the same results."""
+
+    def match_tokens(
+        self,
+        columns: Array,
+        tokens: Array,
+        lengths: Ints,
+        ids: Sequence[int],
+        has_near: Sequence[bool],
+        language: Language,
+    ) -> Matches:
+        """Match the q distinct tokens `ids` of a query in n turns.
+
+        columns: dtype ROW, shape (n,). tokens: those of all turns, end to end. lengths: tokens of each turn, shape
+        (n,). has_near: for each of `ids`, whether its near tokens count.
+        """
+        ...
+
+    def find_neighbours(self, rows: Ints, columns: Array, longest_pause: int) -> Links:
+        """Link n turns, at least one, with their neighbours and sessions.
+
+        rows: sorted, shape (n,). columns: dtype ROW, shape (n,). Two turns that are more than `longest_pause`
+        microseconds apart are no neighbours.
+        """
+        ...
+
+    def best_in_sessions(self, values: Floats, by_session: Ints, starts: Ints) -> Floats:
+        """Return the greatest value of each of s sessions: shape (q, s).
+
+        values: shape (q, n or more), a column for each turn. by_session, starts: as in `Links`.
+        """
+        ...
+
 
 available: bool = False
-"""Whether the kernel is used. `gathered` must be called only if it is."""
-status: str = ""
-"""Whether the kernel is used, and if not, why and what command mends it: one line for people."""
+"""Whether the kernel is in use."""
+status: str = "without an implementation"
+"""Whether the kernel is in use, and if not, why and what command mends it: one line for people."""
+_implementation: Implementation | None = None
 _reported: bool = False
-"""Whether the log says already that the kernel is not used."""
+"""Whether the log says already that the kernel is not in use."""
 
 
-def start() -> None:
-    """Load the kernel and set `available` and `status`. A kernel that does not fit is reported in the log at once."""
-    global available, status, _reported
-    _reported = False
-    try:
-        available = compiled.start(FOLDER)
-        status = "compiled" if available else f"in numpy, slower: the kernel is not compiled; with a C compiler, {MEND}"
-    except Unusable as error:
-        disable(str(error))
+def use(implementation: Implementation, state: str, *, kernel: bool) -> None:
+    """Have recall call `implementation` from now on. `state`: the new `status`. `kernel`: the new `available`."""
+    global _implementation, status, available, _reported
+    _implementation, status, available, _reported = implementation, state, kernel, False
 
 
-def disable(reason: str) -> None:
-    """Stop using the kernel, and log why."""
-    global available, status
-    available = False
-    status = f"in numpy, slower: {FOLDER / 'kernel.so'} is not used: {reason}; with a C compiler, {MEND}"
-    report_once()
+def in_use() -> Implementation:
+    """Return the implementation to call. The first call in a process logs that it is not the kernel, if it is not."""
+    if not available:
+        report_once()
+    if _implementation is None:
+        raise RuntimeError("no implementation of engram.accel was picked; import engram.opening, which picks one")
+    return _implementation
 
 
 def report_once() -> None:
@@ -64,36 +125,3 @@ def report_once() -> None:
     if not _reported:
         _reported = True
         logging.getLogger("engram").warning("recall runs %s", status)
-
-
-def expect_rows(dtype: np.dtype[Any]) -> None:
-    """Stop using the kernel unless it reads rows of this dtype: the same fields, by name, offset and size."""
-    if available and (wrong := difference(layout_of_dtype(dtype), compiled.kernel().row)):
-        disable(f"a row has changed: {wrong}")
-
-
-def match_tokens(
-    columns: Array, tokens: Array, lengths: Ints, ids: Sequence[int], has_near: Sequence[bool], language: Language
-) -> Matches:
-    """Match the tokens of a query in some turns: see `plain.match_tokens`."""
-    if available:
-        return compiled.match_tokens(columns, tokens, lengths, ids, has_near, language)
-    report_once()
-    return plain.match_tokens(columns, tokens, lengths, ids, has_near, language)
-
-
-def find_neighbours(rows: Ints, columns: Array, longest_pause: int) -> Links:
-    """Link turns with their neighbours and sessions: see `plain.find_neighbours`."""
-    if available:
-        return compiled.find_neighbours(rows, columns, longest_pause)
-    return plain.find_neighbours(rows, columns, longest_pause)
-
-
-def best_in_sessions(values: Floats, by_session: Ints, starts: Ints) -> Floats:
-    """Return the greatest value of each session: see `plain.best_in_sessions`."""
-    if available:
-        return compiled.best_in_sessions(values, by_session, starts)
-    return plain.best_in_sessions(values, by_session, starts)
-
-
-start()

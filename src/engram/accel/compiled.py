@@ -1,4 +1,4 @@
-"""The kernel's calls: the functions of `accel.plain`, and `gathered`, done by kernel.c.
+"""The kernel's calls: the functions of `accel.Implementation`, and `gathered`, done by kernel.c.
 
 Owns the structs that cross to C, and the check of every array's type and shape. Knows no weight and no memory.
 """
@@ -14,10 +14,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engram.accel.library import Library, load
-from engram.accel.plain import CHANGED, UNFIT, Array, Floats, Ints, Language, Links, Matches
+from engram.accel import Array, Floats, Ints, Language, Links, Matches
+from engram.accel.library import Library, Unusable, difference, layout_of_dtype, load
 
 FOLDER = Path(__file__).parent
+
+UNFIT = "{rows} does not fit {tokens}"
+CHANGED = "{rows} or {tokens} is not as it was written"
+"""What `gathered` reports of damaged files; the braces are replaced with their paths."""
+
 library: Library | None = None
 """The kernel, once `start` has loaded it."""
 
@@ -46,10 +51,15 @@ class Linking(ctypes.Structure):
     )
 
 
-def start(folder: Path = FOLDER) -> bool:
-    """Load the kernel; return whether there is one. Raises `library.Unusable` if it does not fit."""
+def start(rows: np.dtype[Any], folder: Path = FOLDER) -> bool:
+    """Load the kernel; return whether there is one. Raises `library.Unusable` if it does not fit.
+
+    rows: the dtype ROW. The kernel must read the same fields, by name, offset and size.
+    """
     global library
     library = load(folder, (Match, Linking))
+    if library is not None and (wrong := difference(layout_of_dtype(rows), library.row)):
+        raise Unusable(f"a row has changed: {wrong}")
     return library is not None
 
 
@@ -158,7 +168,7 @@ def address_of_tokens(tokens: Array) -> int:
 
 
 def address_of_rows(columns: Array) -> int:
-    """Return the address of rows. `accel.expect_rows` has compared their fields with the kernel's."""
+    """Return the address of rows. `start` has compared their fields with the kernel's."""
     offset, size = kernel().row["check"]
     if columns.dtype.itemsize != offset + size:
         raise ValueError(f"a row has {columns.dtype.itemsize} bytes; in kernel.c it has {offset + size}")

@@ -15,11 +15,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from engram.installation import RECOMPILE
-
-MEND = f"run: python hatch_build.py in a checkout, elsewhere: {RECOMPILE}"
-"""The commands that compile the kernel."""
-
 SIGNATURES = {  # Result, and a letter for each argument.
     "engram_find_rows": (ctypes.c_int64, "plplllpppp"),
     "engram_copy_tokens": (ctypes.c_int32, "piplpup"),

@@ -1,76 +1,25 @@
 """Matching and linking of turns in numpy: the reference for kernel.c, and what runs where it is not compiled.
 
 Owns how the tokens of a query are matched in turns, and how turns are linked with neighbours and sessions. Pure
-functions over arrays; knows no weight and no index. Small arrays are gathered with `take`: indexing takes three to ten
-times as long.
+functions over arrays, an `accel.Implementation`; knows no weight and no index. Small arrays are gathered with `take`:
+indexing takes three to ten times as long.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[Any]
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float32]
-
-UNFIT = "{rows} does not fit {tokens}"
-CHANGED = "{rows} or {tokens} is not as it was written"
-"""What `gathered` reports of damaged files; the braces are replaced with their paths."""
-
-
-@dataclass(frozen=True, eq=False)
-class Language:
-    """The static table of an analyzer, as arrays. They must not change: the kernel remembers their addresses."""
-
-    near: npt.NDArray[np.unsignedinteger]
-    """The nearest token ids of each stem: shape (stems, k)."""
-    similarity: npt.NDArray[np.uint8]
-    """Their cosines in steps of 1/255: shape (stems, k)."""
-    vectors: Floats
-    """What each stem adds to a centroid, and a last row of zeros for every other token: shape (stems + 1, d)."""
-
-
-class Matches(NamedTuple):
-    """What q tokens of a query find in n turns."""
-
-    counts: Floats
-    """How often each token occurs in each turn: shape (q, n)."""
-    nearness: npt.NDArray[np.uint8]
-    """Cosine of each token to the nearest other token of each turn, in steps of 1/255: shape (q, n)."""
-    cosines: Floats
-    """Cosine between the centroids of query and turn, 0 to 1: shape (n,)."""
-
-
-class Links(NamedTuple):
-    """Which of n turns are neighbours, and which belong to one of s sessions. Indices into the turns, -1 for none."""
-
-    around: Ints
-    """The turn before, the one before that, the turn after, the one after that: shape (4, n)."""
-    same_speaker: npt.NDArray[np.bool_]
-    """Whether the turn before, and the turn after, has the same speaker and role: shape (2, n)."""
-    by_session: Ints
-    """All indices, one session after the other: shape (n,)."""
-    starts: Ints
-    """Where each session begins in `by_session`: shape (s,)."""
-    session: Ints
-    """Each turn's session, as an index into `starts`: shape (n,)."""
-    sessions: Ints
-    """Number of each session: shape (s,)."""
+from engram.accel import Array, Floats, Ints, Language, Links, Matches
 
 
 def match_tokens(
     columns: Array, tokens: Array, lengths: Ints, ids: Sequence[int], has_near: Sequence[bool], language: Language
 ) -> Matches:
-    """Match the q distinct tokens `ids` of a query in n turns.
-
-    columns: dtype ROW, shape (n,). tokens: those of all turns, end to end. lengths: tokens of each turn, shape (n,).
-    has_near: for each of `ids`, whether its near tokens count.
+    """Match the q distinct tokens `ids` of a query in n turns: see `accel.Implementation`.
 
     Late interaction over static vectors, as in ColBERT (Khattab and Zaharia, 2020), by look-up instead of a product.
     """
@@ -120,11 +69,7 @@ def centroid_of(ids: Sequence[int], language: Language) -> Floats:
 
 
 def find_neighbours(rows: Ints, columns: Array, longest_pause: int) -> Links:
-    """Link n turns, at least one, with their neighbours and sessions.
-
-    rows: sorted, shape (n,). columns: dtype ROW, shape (n,). Two turns that are more than `longest_pause` microseconds
-    apart are no neighbours.
-    """
+    """Link n turns, at least one, with their neighbours and sessions: see `accel.Implementation`."""
     n = len(rows)
     around, same_speaker = np.full((4, n), -1, np.int64), np.zeros((2, n), np.bool_)
     previous, following = indices_of(columns["previous"].astype(np.int64), rows), around[2]
@@ -153,10 +98,7 @@ def find_neighbours(rows: Ints, columns: Array, longest_pause: int) -> Links:
 
 
 def best_in_sessions(values: Floats, by_session: Ints, starts: Ints) -> Floats:
-    """Return the greatest value of each of s sessions: shape (q, s).
-
-    values: shape (q, n or more), a column for each turn. by_session, starts: as in `Links`.
-    """
+    """Return the greatest value of each of s sessions, shape (q, s): see `accel.Implementation`."""
     return np.asarray(np.maximum.reduceat(values.take(by_session, axis=1), starts, axis=1))
 
 

@@ -11,10 +11,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from engram.accel.plain import changes
 from engram.recall.query import ParsedQuery
 from engram.search.base import Ints, SearchReader, Turns
-from engram.text.analyzer import Analyzer
+from engram.text.base import Analyzer
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +112,9 @@ def uncommon(words: list[str], frequencies: Ints, size: int, limits: RetrievalLi
 def each_once(rows: Ints) -> Ints:
     """Return `rows` sorted, each once."""
     ordered = np.sort(rows)
-    return np.asarray(ordered[changes(ordered)])
+    first = np.ones(len(ordered), np.bool_)
+    np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
+    return np.asarray(ordered[first])
 
 
 def of_namespace(turns: Turns, namespace: int) -> Turns:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from engram import accel
 from engram.recall.query import ParsedQuery
 from engram.search.base import Ints, SearchReader, Turns
-from engram.text.analyzer import Analyzer
+from engram.text.base import Analyzer
 
 Floats = npt.NDArray[np.float32]
 
@@ -52,8 +52,9 @@ class Features:
 def make_features(turns: Turns, query: ParsedQuery, analyzer: Analyzer, reader: SearchReader) -> Features:
     """Return the features of at least one turn, sorted by row."""
     has_near = [analyzer.has_near(id) for id in query.ids]
-    matches = accel.match_tokens(turns.columns, turns.tokens, turns.lengths, query.ids, has_near, analyzer.language)
-    links = accel.find_neighbours(turns.rows, turns.columns, LONGEST_PAUSE)
+    compute = accel.in_use()
+    matches = compute.match_tokens(turns.columns, turns.tokens, turns.lengths, query.ids, has_near, analyzer.language)
+    links = compute.find_neighbours(turns.rows, turns.columns, LONGEST_PAUSE)
     around, same_speaker, by_session, starts, session, sessions = links
     lengths = reader.session_lengths(sessions)
     return Features(turns, *matches, around, same_speaker, by_session, starts, session, lengths)

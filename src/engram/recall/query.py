@@ -15,7 +15,7 @@ import numpy.typing as npt
 from engram.engram import ROLES
 from engram.recall.dates.parse import periods
 from engram.recall.dates.period import Period
-from engram.text.analyzer import Analyzer, stem_of
+from engram.text.base import Analyzer
 
 MAX_QUERY_TOKENS = 32
 """Distinct tokens of a query that are used; of a longer query, those that are rarest in plain language."""
@@ -24,10 +24,10 @@ SpeakerTokens = Mapping[int, frozenset[int]]
 """Token ids that name speakers, each with the numbers of these speakers."""
 
 PRONOUNS = (
-    (frozenset(map(stem_of, ("i", "my", "me", "mine", "myself", "we", "our"))), ROLES.index("user")),
-    (frozenset(map(stem_of, ("you", "your", "yours", "yourself"))), ROLES.index("assistant")),
+    (frozenset(("i", "my", "me", "mine", "myself", "we", "our")), ROLES.index("user")),
+    (frozenset(("you", "your", "yourself")), ROLES.index("assistant")),
 )
-"""Stems that ask about a role, with the role's index."""
+"""Terms that ask about a role, with the role's index. They are stems: "yours" has the stem "your"."""
 
 
 @dataclass(frozen=True, slots=True)

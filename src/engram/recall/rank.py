@@ -1,33 +1,28 @@
 """Ranking: the scored candidates of one query, in order, and the explanation of a single engram's position.
 
-Owns the steps from a parsed query to a ranking, the widening of a filtered recall, the floor, the explanation, and the
-cache of speakers' names. Reads a `SearchReader`; engrams are passed in.
+Owns the steps from a parsed query to a ranking, the widening of a filtered recall, the floor, and the explanation.
+Reads a `SearchReader`; engrams are passed in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
 from engram.engram import Engram
 from engram.recall.candidates import DEFAULT_LIMITS, RetrievalLimits, find_candidates
 from engram.recall.features import Features, Floats, make_features
-from engram.recall.query import ParsedQuery, SpeakerTokens, speaker_names
+from engram.recall.query import ParsedQuery
 from engram.recall.result import Explanation, Hit
 from engram.recall.score import FLOOR, Scores, TokenWeights, confidence, score, token_weights
 from engram.search.base import Ints, SearchReader, kind_code
 from engram.store.base import Filter
-from engram.text.analyzer import Analyzer
+from engram.text.base import Analyzer
 from engram.times import microseconds
 
 WIDEST = 64
 """Upper bound of the factor by which candidate limits grow when a filter removes most candidates."""
-
-NAMESPACES_CACHED = 10_000
-"""Namespaces whose speakers' names are cached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,32 +152,3 @@ def why_not_first(rank: int, hit: Hit, winner: Hit | None, words: dict[str, tupl
     missing = [term for term, (weight, matched) in words.items() if matched < 0.3 and weight > 1]
     lacks = f"; it lacks {', '.join(missing)}" if part == "words" and missing else ""
     return f"most of the difference to the first comes from the part '{part}' ({behind:.2f}){lacks}"
-
-
-class _Speakers(NamedTuple):
-    """The speakers of a namespace, as a reader of `version` covers them."""
-
-    version: int
-    speakers: Mapping[str, int]
-    tokens: SpeakerTokens
-
-
-class SpeakerCache:
-    """The tokens that name speakers, by namespace. Safe to use from several threads."""
-
-    def __init__(self, analyzer: Analyzer) -> None:
-        self._analyzer = analyzer
-        self._cached: dict[int, _Speakers] = {}
-
-    def tokens(self, namespace: int, version: int, read: Callable[[], Mapping[str, int]]) -> SpeakerTokens:
-        """Return the tokens that name speakers. `read` gives the speakers; it is called if `version` is new."""
-        cached = self._cached.get(namespace)
-        if cached is not None and cached.version == version:
-            return cached.tokens
-        speakers = read()
-        same = cached is not None and cached.speakers == speakers
-        tokens = cached.tokens if cached is not None and same else speaker_names(self._analyzer, speakers)
-        if len(self._cached) >= NAMESPACES_CACHED:
-            self._cached = {}
-        self._cached[namespace] = _Speakers(version, speakers, tokens)
-        return tokens

@@ -22,8 +22,7 @@ from engram.recall.features import Features, Floats
 from engram.recall.query import ParsedQuery
 from engram.recall.weights import DEFAULT, Weights
 from engram.search.base import Array, Ints
-from engram.text.analyzer import ASKS, QUESTION, TIME
-from engram.text.vectors import SIMILARITY_STEP
+from engram.text.base import ASKS, QUESTION, SIMILARITY_STEP, TIME
 
 TokenWeights = npt.NDArray[np.float64]
 """How much each token of a query counts: shape (q,)."""
@@ -171,7 +170,7 @@ def score_sessions(matched: Floats, share: Floats, features: Features, weights: 
     saturated, and less in a long session. matched: the rows of the tokens and that of their sum, shape (q + 1, n + 1).
     """
     f, w, k, b = features, weights, weights.session_saturation, weights.session_length
-    best = accel.best_in_sessions(matched, f.by_session, f.starts)
+    best = accel.in_use().best_in_sessions(matched, f.by_session, f.starts)
     tokens, words = best[:-1], best[-1]
     saturation = f.session_lengths * (k * b / w.typical_session) + k * (1 - b)
     together = np.einsum("q,qs->s", share * (w.session * (1 + k)), tokens / (tokens + saturation))

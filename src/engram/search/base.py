@@ -18,10 +18,9 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from engram import accel
 from engram.errors import EngramError
 from engram.store.base import Key
-from engram.text.analyzer import CENTROID_DIMENSIONS
+from engram.text.base import CENTROID_DIMENSIONS
 
 Array = npt.NDArray[Any]
 Ints = npt.NDArray[np.int64]
@@ -46,7 +45,6 @@ ROW = np.dtype(
     ]
 )
 """The columns of one engram. Recall does not read those marked "index only"; a reader may leave these 0."""
-accel.expect_rows(ROW)
 RAW = np.dtype((np.void, ROW.itemsize))
 """The columns as plain bytes: numpy concatenates these ten times as fast as records."""
 GONE = -1

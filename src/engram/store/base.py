@@ -16,6 +16,7 @@ from typing import NamedTuple, Protocol
 
 from engram.engram import Engram
 from engram.errors import EngramError
+from engram.times import as_utc
 
 
 class Key(NamedTuple):
@@ -72,13 +73,22 @@ class CursorExpired(EngramError):
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """A condition on engrams; a field that is None admits all. `at` must be before `before` and not before `after`."""
+    """A condition on engrams; a field that is None admits all. `at` must be before `before` and not before `after`.
+
+    A naive time is taken as UTC. Raises `InvalidEngram` if `before` or `after` is no datetime.
+    """
 
     namespace: str | None = None
     session: str | None = None
     before: datetime | None = None
     after: datetime | None = None
     kinds: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("before", "after"):
+            moment = getattr(self, name)
+            if moment is not None:
+                object.__setattr__(self, name, as_utc(name, moment))
 
     def admits(self, engram: Engram) -> bool:
         """Return whether an engram meets the condition."""

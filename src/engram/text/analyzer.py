@@ -1,4 +1,4 @@
-"""Analyzer: text to terms for the inverted index, and to token ids for late interaction.
+"""The analyzer with a table of word vectors: text to terms for the inverted index, and to token ids.
 
 Owns the numbering of tokens. A stem of the table has its index there as id. Any other word gets one of the ids above,
 by a hash of its stem, so every word can be matched exactly, and the words of the table by similarity too.
@@ -9,16 +9,16 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import Stemmer
 
 from engram.accel import Language
-from engram.text.time_words import MONTHS, SEASONS, WEEKDAYS
+from engram.text.base import ASKS, CENTROID_DIMENSIONS, QUESTION, SIMILARITY_STEP, TIME, Analysis
 from engram.text.tokenizer import words
-from engram.text.vectors import SIMILARITY_STEP, VectorTable
+from engram.text.vectors import VectorTable
+from engram.times import MONTHS, SEASONS, WEEKDAYS
 
 CACHE_SIZE = 200_000
 """Entries of a cache (words with their stems, near terms); a full cache is emptied."""
@@ -29,19 +29,8 @@ TOO_COMMON = 0.007
 UNKNOWN_PROBABILITY = 1e-6
 """Share assumed for a word that is not in the table; lower than that of any word in it."""
 
-CENTROID_DIMENSIONS = 32
-"""Principal components of the table's vectors that centroids use; 64 and 256 rank no better."""
-
 COMMON_SHARE = 1e-3
 """Share at which a word counts half in a centroid: the a in a / (a + p) of SIF (Arora et al. 2017)."""
-
-# Marks of a text.
-QUESTION = 1
-"""It ends in a question."""
-ASKS = 2
-"""It contains a question."""
-TIME = 4
-"""It names a time: in English, or with a year, a date or an hour in digits."""
 
 QUESTION_MARKS = "?\uff1f\u061f\u037e"
 ASKS_LAST = re.compile(rf"[{QUESTION_MARKS}](?:[\s\"'\u201d\u2019)*]|[\U0001f000-\U0001faff]){{0,8}}$")
@@ -66,19 +55,8 @@ STEMMERS = (
 )
 
 
-class Analysis(NamedTuple):
-    """An analysed text."""
-
-    terms: list[str]
-    """Its stems, in the order of its words."""
-    ids: list[int]
-    """Their token ids, in the same order."""
-    marks: int
-    """QUESTION, ASKS and TIME, as bits."""
-
-
-class Analyzer:
-    """Analyses text with one table. Safe to call from several threads."""
+class TableAnalyzer:
+    """An `Analyzer` with one table."""
 
     def __init__(self, table: VectorTable) -> None:
         self.table = table

@@ -18,8 +18,6 @@ import numpy as np
 import numpy.typing as npt
 
 FORMAT = 1
-SIMILARITY_STEP = 1 / 255
-"""Cosines are stored as bytes: similarity = byte * SIMILARITY_STEP."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from engram.search.local.forward import Entry
-from engram.text.analyzer import CENTROID_DIMENSIONS, Analysis
+from engram.text.base import CENTROID_DIMENSIONS, Analysis
 
 CENTROID = np.ones(CENTROID_DIMENSIONS, np.int8)
 

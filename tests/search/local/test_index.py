@@ -18,13 +18,13 @@ from engram.search.local.folder import IndexFolder
 from engram.search.local.index import LocalIndex
 from engram.store.base import Filter
 from engram.store.sqlite.store import SqliteStore
-from engram.text.analyzer import Analyzer
+from engram.text.analyzer import TableAnalyzer
 from engram.text.vectors import default_table
 
 
 @pytest.fixture
 def parts(tmp_path: Path) -> Iterator[tuple[SqliteStore, LocalIndex, IndexFolder]]:
-    encoder = Analyzer(default_table())
+    encoder = TableAnalyzer(default_table())
     with closing(SqliteStore(tmp_path / "memory.db")) as store:
         index = IndexFolder(tmp_path / "index", encoder.fingerprint, encoder.token_type, store.identity)
         with closing(LocalIndex(store, index, encoder)) as whole:
@@ -132,7 +132,7 @@ def test_flush_gives_up_waiting_for_another_process(
 ) -> None:
     store, whole, index = parts
     other = IndexFolder(
-        tmp_path / "index", Analyzer(default_table()).fingerprint, index.snapshot().forward.tokens.dtype
+        tmp_path / "index", TableAnalyzer(default_table()).fingerprint, index.snapshot().forward.tokens.dtype
     )
     assert other.start_writing()
     remember(store, 5)

@@ -21,11 +21,11 @@ from engram.search.local.index import LocalIndex
 from engram.store.base import CursorExpired, Filter, LoggedStore
 from engram.store.memory import MemoryStore
 from engram.store.sqlite.store import SqliteStore
-from engram.text.analyzer import Analyzer
+from engram.text.analyzer import TableAnalyzer
 from engram.text.vectors import default_table
 from tests.store.out_of_order import OutOfOrderStore
 
-ANALYZER = Analyzer(default_table())
+ANALYZER = TableAnalyzer(default_table())
 NAMESPACES = ("a", "b", "c")
 
 

@@ -120,7 +120,7 @@ def test_the_loopback_interface_needs_no_keys(host: str):
 @pytest.mark.parametrize(
     "host", ["0.0.0.0", "::", "", "192.168.1.5", "example.com", "localhost.evil.com", "2001:db8::1"]
 )
-def test_any_other_address_does(host: str):
+def test_other_addresses_need_keys(host: str):
     with pytest.raises(EngramError, match="engram keys create"):
         limits.check_bind(Settings(memory="", host=host), has_keys=False)
     limits.check_bind(Settings(memory="", host=host), has_keys=True)
@@ -154,11 +154,11 @@ def test_any_other_address_does(host: str):
         ("ex\u00e4mple.com", None),
     ],
 )
-def test_the_name_in_a_host_header(header: str, name: str | None):
+def test_host_headers_are_parsed(header: str, name: str | None):
     assert limits.host_of(header) == name
 
 
-def test_it_answers_to_its_own_names_only(served):
+def test_only_the_servers_names_are_accepted(served):
     server = served(allowed_hosts=("memory.local",))
     for host in ("localhost", f"127.0.0.1:{server.port}", "[::1]:1", "memory.local", "MEMORY.local.:80"):
         with server.connect() as line:
@@ -206,7 +206,7 @@ def test_pages_of_other_origins_may_not_call(served):
         assert "access-control-allow-origin" not in answer.headers
 
 
-def test_pages_of_origins_that_were_named_may(served):
+def test_pages_of_allowed_origins_may_call(served):
     server = served(cors_origins=("https://chat.example.com",))
     asked = {"Origin": "https://chat.example.com"}
     assert httpx.get(server.url, headers=asked).headers["access-control-allow-origin"] == "https://chat.example.com"
@@ -241,12 +241,12 @@ def test_a_body_has_a_limit(served):
         assert client.post(server.url, content=b"x").text == "1"
 
 
-def test_a_size_that_is_said_is_judged_at_once(served):
+def test_a_declared_length_is_checked_at_once(served):
     status, _ = served().said(request("localhost", f"Content-Length: {1 << 40}", method="POST"))
     assert status == 413
 
 
-def test_the_refusal_stands_whatever_the_application_makes_of_it(served):
+def test_a_refused_body_replaces_the_applications_response(served):
     async def forgiving(scope, receive, send):
         with contextlib.suppress(Exception):
             await application(scope, receive, send)
@@ -269,7 +269,7 @@ def test_the_refusal_stands_whatever_the_application_makes_of_it(served):
         assert (answer.status_code, answer.json()["error"]["code"]) == (413, "body_too_large")
 
 
-def test_a_body_of_which_nothing_more_comes(served):
+def test_a_stalled_body_is_refused(served):
     server = served(body_seconds=0.3)
     for sent in (
         request("localhost", "Content-Length: 10", method="POST"),
@@ -294,7 +294,7 @@ def test_a_body_that_comes_slowly_is_read(served):
 # The headers.
 
 
-def test_headers_that_do_not_end_in_time(served):
+def test_incomplete_headers_time_out(served):
     server = served(header_seconds=0.4)
     for sent in (b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: localhost\r\n"):
         with server.connect() as line:
@@ -302,7 +302,7 @@ def test_headers_that_do_not_end_in_time(served):
             assert until_closed(line) == b""
 
 
-def test_headers_that_drip_are_late_all_the_same(served):
+def test_slowly_sent_headers_time_out(served):
     server = served(header_seconds=0.5)
     with server.connect() as line:
         line.sendall(b"GET / HTTP/1.1\r\n")
@@ -316,7 +316,7 @@ def test_headers_that_drip_are_late_all_the_same(served):
         assert time.monotonic() < deadline
 
 
-def test_the_next_request_of_a_connection_has_its_time_too(served):
+def test_the_header_timeout_applies_to_each_request(served):
     server = served(header_seconds=0.4)
     with server.connect() as line:
         for _ in range(2):
@@ -326,7 +326,7 @@ def test_the_next_request_of_a_connection_has_its_time_too(served):
         assert until_closed(line) == b""
 
 
-def test_a_body_that_nobody_reads_does_not_hold_the_connection(served):
+def test_an_unread_body_does_not_keep_the_connection_open(served):
     server = served(header_seconds=0.4)
     with server.connect() as line:
         line.sendall(request("localhost", "Content-Length: 1000000", method="POST", path="/unread"))
@@ -341,7 +341,7 @@ def test_a_body_that_nobody_reads_does_not_hold_the_connection(served):
         assert time.monotonic() < deadline
 
 
-def test_a_slow_answer_is_no_slow_request(served):
+def test_a_slow_response_is_not_a_slow_request(served):
     async def slow(scope, receive, send):
         import asyncio
 
@@ -367,7 +367,7 @@ def test_headers_have_a_limit(served):
         assert (status, error["code"]) == (431, "headers_too_large")
 
 
-def test_what_follows_a_chunked_body_has_a_limit(served):
+def test_trailers_have_a_limit(served):
     server = served()
     begun = request("localhost", "Transfer-Encoding: chunked", method="POST") + b"1\r\nx\r\n0\r\n"
     for trailer in (b"x: " + b"y" * 200_000, b"x: y\r\n" * 30_000):
@@ -377,7 +377,7 @@ def test_what_follows_a_chunked_body_has_a_limit(served):
                 until_closed(line)
 
 
-def test_what_is_not_http(served):
+def test_malformed_http_is_refused(served):
     server = served()
     for sent in (b"\x16\x03\x01\x02\x00\x01", b"HELLO\r\n\r\n", b"GET / HTTP/1.1\r\nbad header\r\n\r\n"):
         status, error = server.said(sent)
@@ -390,7 +390,7 @@ def test_what_is_not_http(served):
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
-def test_who_does_not_read_is_cut_off(served, loop: str):
+def test_a_client_that_does_not_read_is_disconnected(served, loop: str):
     if loop == "uvloop":
         pytest.importorskip("uvloop", reason="uvloop is not installed: pip install 'engram-layer[serve]'")
     server = served(loop=loop, send_seconds=0.4)
@@ -404,7 +404,7 @@ def test_who_does_not_read_is_cut_off(served, loop: str):
             until_closed(line)
 
 
-def test_who_reads_slowly_is_not(served):
+def test_a_client_that_reads_slowly_is_not_disconnected(served):
     server = served(send_seconds=PATIENCE)
     with server.connect() as line:
         line.sendall(request("localhost", "Connection: close", path="/large"))

@@ -115,12 +115,12 @@ async def answers(*given: list[bytes]) -> tuple[list[bytes | str], int]:
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 64, 10_000])
-def test_it_comes_whole_however_it_is_cut_and_the_connection_is_used_again(run: Run, size: int) -> None:
+def test_streams_arrive_whole_however_cut_and_the_connection_is_reused(run: Run, size: int) -> None:
     whole = HEAD + chunked(EVENTS)
     assert run(answers(cut(whole, size), cut(whole, size), cut(whole, size))) == ([ALL] * 3, 1)
 
 
-def test_what_comes_before_the_head_and_behind_the_body_is_borne_with(run: Run) -> None:
+def test_informational_responses_and_trailers_are_accepted(run: Run) -> None:
     early = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </style.css>\r\n\r\n"
     trailers = b"0\r\nx-usage: 12\r\n\r\n"
     assert run(answers(cut(early + HEAD + chunked(EVENTS, trailers), 5), [HEAD + chunked(EVENTS)])) == ([ALL, ALL], 1)
@@ -131,7 +131,7 @@ def test_lines_may_end_without_a_carriage_return(run: Run, size: int) -> None:
     assert run(answers(cut(HEAD.replace(b"\r\n", b"\n") + chunked(EVENTS), size))) == ([ALL], 1)
 
 
-def test_one_that_is_over_before_anybody_has_looked_is_whole(run: Run) -> None:
+def test_a_stream_that_ends_before_it_is_read_is_whole(run: Run) -> None:
     closing = HEAD.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n") + chunked(EVENTS)
 
     def answer(listening: socket.socket) -> None:
@@ -156,11 +156,11 @@ def test_one_that_is_over_before_anybody_has_looked_is_whole(run: Run) -> None:
         answering.result()
 
 
-def test_extensions_of_chunks_say_nothing(run: Run) -> None:
+def test_chunk_extensions_are_ignored(run: Run) -> None:
     assert run(answers([HEAD + b"5;a=b\r\nhello\r\n0\r\n\r\n"])) == ([b"hello"], 1)
 
 
-def test_what_nobody_asked_for_is_not_taken_for_the_next_answer(run: Run) -> None:
+def test_unsolicited_data_is_not_taken_for_the_next_response(run: Run) -> None:
     stray = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nstray"
     assert run(answers([HEAD + chunked(EVENTS) + stray], [HEAD + chunked([b"mine"])])) == ([ALL, b"mine"], 2)
 
@@ -175,9 +175,7 @@ def test_what_nobody_asked_for_is_not_taken_for_the_next_answer(run: Run) -> Non
         ([HEAD + b"5\r\nhello world\r\n0\r\n\r\n"], "chunks cannot be read"),
     ],
 )
-def test_one_that_breaks_off_is_said_to_and_its_connection_is_not_used_again(
-    run: Run, parts: list[bytes], why: str
-) -> None:
+def test_a_broken_stream_is_reported_and_its_connection_not_reused(run: Run, parts: list[bytes], why: str) -> None:
     (broken, whole), connections = run(answers(parts, [HEAD + chunked(EVENTS)]))
     assert isinstance(broken, str)
     assert "broke off its answer" in broken
@@ -185,7 +183,7 @@ def test_one_that_breaks_off_is_said_to_and_its_connection_is_not_used_again(
     assert (whole, connections) == (ALL, 2)
 
 
-def test_what_came_before_it_broke_off_has_gone_on(run: Run) -> None:
+def test_chunks_before_a_break_are_relayed(run: Run) -> None:
     async def ask() -> bytes:
         heap = BufferSink()
         async with Model([[HEAD + chunked(EVENTS[:2], end=b""), b"close"]]).running() as client:
@@ -197,7 +195,7 @@ def test_what_came_before_it_broke_off_has_gone_on(run: Run) -> None:
     assert run(ask()) == b"".join(EVENTS[:2])
 
 
-def test_other_answers_are_none_of_its_business(run: Run) -> None:
+def test_other_responses_are_left_to_aiohttp(run: Run) -> None:
     plain = HEAD.replace(b"text/event-stream", b"application/json")
     packed = HEAD[:-2] + b"content-encoding: gzip\r\n\r\n"
     until_closed = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n"
@@ -237,7 +235,7 @@ class Full(BufferSink):
         self.source = source
 
 
-def test_upstream_waits_while_there_is_no_room(run: Run) -> None:
+def test_upstream_is_paused_while_the_sink_is_full(run: Run) -> None:
     much = [b"x" * 50_000] * 400
 
     async def ask() -> tuple[int, int, int, int]:
@@ -261,7 +259,7 @@ def test_upstream_waits_while_there_is_no_room(run: Run) -> None:
     assert got == size
 
 
-def test_one_that_ends_while_there_is_no_room_leaves_a_connection_that_can_be_used(run: Run) -> None:
+def test_a_stream_that_ends_while_paused_leaves_a_reusable_connection(run: Run) -> None:
     async def ask() -> tuple[bytes, bytes, int]:
         model, sink = Model([[HEAD + chunked(EVENTS)], [HEAD + chunked(EVENTS)]]), Full()
         async with model.running() as client:

@@ -29,7 +29,7 @@ PATH = "/v1/messages"
 TOOL = {"name": "weather", "input_schema": {"type": "object"}}
 
 
-def test_a_request_and_its_reply_pass_untouched_and_are_kept(ana: Caller) -> None:
+def test_a_request_and_its_reply_are_forwarded_unchanged_and_stored(ana: Caller) -> None:
     client = ana.anthropic()
     reply = client.messages.create(
         model="thinking",
@@ -57,7 +57,7 @@ def test_a_request_and_its_reply_pass_untouched_and_are_kept(ana: Caller) -> Non
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("script", ["plain", "bytes=3+crlf", "noise+lump", "gzip", "thinking", "tools", "length"])
-def test_a_reply_passes_byte_for_byte(relayed: Caller, script: str, stream: bool) -> None:
+def test_a_reply_is_relayed_byte_for_byte(relayed: Caller, script: str, stream: bool) -> None:
     body = {"model": script, "max_tokens": 9, "messages": [user("Hello")], "stream": stream}
     straight = Caller(relayed.server, relayed.upstream).server.http.post(relayed.upstream.root + PATH, json=body)
     answer = relayed.post(PATH, body)
@@ -114,7 +114,7 @@ def test_async_clients_at_once(relayed: Caller) -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_tool_loop_keeps_its_notes_and_is_kept_once(relayed: Caller, stream: bool) -> None:
+def test_a_tool_loop_keeps_its_notes_and_is_stored_once(relayed: Caller, stream: bool) -> None:
     relayed.remember("Ana is in Zürich this week and hates rain.")
     client = relayed.anthropic()
     asked = "Does Ana in Zürich need an umbrella this week?"
@@ -149,7 +149,7 @@ def test_a_tool_loop_keeps_its_notes_and_is_kept_once(relayed: Caller, stream: b
     assert relayed.said()[1:] == [("user", asked), *calls, *wet, ("assistant", relayed.upstream.reply)]
 
 
-def test_a_conversation_is_kept_once_and_its_branches(ana: Caller) -> None:
+def test_a_conversation_and_its_branches_are_stored_once(ana: Caller) -> None:
     client = ana.anthropic()
     messages: list[Any] = []
     for turn in ("One is a fact.", "Two is a fact."):
@@ -165,7 +165,7 @@ def test_a_conversation_is_kept_once_and_its_branches(ana: Caller) -> None:
     assert len(ana.sessions()) == 1
 
 
-def test_notes_that_the_model_repeats_are_not_remembered(relayed: Caller) -> None:
+def test_notes_that_the_model_repeats_are_not_stored(relayed: Caller) -> None:
     relayed.remember(DOG)
     client = relayed.anthropic()
     with client.messages.stream(model="echo", max_tokens=9, messages=[user(QUESTION)]) as stream:
@@ -179,7 +179,7 @@ def test_notes_that_the_model_repeats_are_not_remembered(relayed: Caller) -> Non
     assert not any(OPEN in text for _, text in relayed.said())
 
 
-def test_whose_memory_it_is(ana: Caller) -> None:
+def test_the_namespace_of_a_request(ana: Caller) -> None:
     person = f"{ana.namespace}-person"
     client = ana.anthropic(default_headers={})
     client.messages.create(
@@ -220,7 +220,7 @@ def test_bad_bodies_are_refused(ana: Caller, body: bytes) -> None:
     assert ana.kept() == []
 
 
-def test_bad_names_are_refused(ana: Caller) -> None:
+def test_invalid_names_are_refused(ana: Caller) -> None:
     body = {"messages": [user("Hello")]}
     foreign = "s-20260302-101500-0000-00000000"
     for status, of, headers in (

@@ -100,7 +100,7 @@ def asker(memory: Memory) -> Iterator[Asker]:
     asker.close()
 
 
-def test_it_answers_as_the_memory_does_at_once_and_when_it_is_up(asker: Asker) -> None:
+def test_recall_is_the_same_before_and_after_the_worker_is_ready(asker: Asker) -> None:
     request = question("What is my dog called?", "ana")
     expected = asker.here.notes(request)
     assert "Biscuit" in expected.texts[0]
@@ -112,7 +112,7 @@ def test_it_answers_as_the_memory_does_at_once_and_when_it_is_up(asker: Asker) -
     assert asker.text("xylophone", "ana") == ""
 
 
-def test_notes_that_a_message_had_come_back(asker: Asker) -> None:
+def test_earlier_notes_are_returned_by_id(asker: Asker) -> None:
     wait_until(asker.ready, "the process")
     (id,) = asker.notes(question("What is my dog called?", "ana")).recalled
     again = asker.notes(question(None, "ana", earlier_notes={0: (id,)}))
@@ -121,7 +121,7 @@ def test_notes_that_a_message_had_come_back(asker: Asker) -> None:
     assert asker.notes(question(None, "bo", earlier_notes={0: (id,)})).texts == {}
 
 
-def test_many_at_once_each_get_their_own(asker: Asker) -> None:
+def test_concurrent_requests_get_their_answers(asker: Asker) -> None:
     wait_until(asker.ready, "the process")
     questions = [question(f"What is my {pet} called?", who) for pet, who in [("dog", "ana"), ("cat", "bo")] * 20]
     expected = [asker.here.notes(request) for request in questions]
@@ -129,14 +129,14 @@ def test_many_at_once_each_get_their_own(asker: Asker) -> None:
     assert asker.at_once(questions) == expected
 
 
-def test_what_nobody_waits_for_any_more_is_not_looked_up(asker: Asker) -> None:
+def test_expired_requests_are_not_answered(asker: Asker) -> None:
     wait_until(asker.ready, "the process")
     (late,) = asker.at_once([question("dog", "ana")], seconds=-1.0)
     assert isinstance(late, EngramError)
     assert "Biscuit" in asker.text("dog", "ana")
 
 
-def test_it_sees_what_is_remembered_and_forgotten_later(memory: Memory, asker: Asker) -> None:
+def test_the_worker_sees_later_writes_and_deletes(memory: Memory, asker: Asker) -> None:
     wait_until(asker.ready, "the process")
     engram = memory.remember("The vet of my dog is in Ghent.", namespace="ana")
     asker.written()
@@ -145,9 +145,7 @@ def test_it_sees_what_is_remembered_and_forgotten_later(memory: Memory, asker: A
     assert "Ghent" not in asker.text("vet of the dog", "ana")
 
 
-def test_when_it_is_killed_recall_goes_on_and_it_is_started_again(
-    asker: Asker, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_killed_worker_is_restarted_and_recall_continues(asker: Asker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recall_worker, "PAUSE", 0.0)
     wait_until(asker.ready, "the process")
     first = asker.recalls.pid
@@ -158,7 +156,7 @@ def test_when_it_is_killed_recall_goes_on_and_it_is_started_again(
     assert asker.recalls.pid not in (None, first)
 
 
-def test_those_who_wait_when_it_is_killed_are_answered(asker: Asker) -> None:
+def test_pending_requests_are_answered_when_the_worker_is_killed(asker: Asker) -> None:
     wait_until(asker.ready, "the process")
     process = asker.recalls.pid
     assert process is not None
@@ -168,7 +166,7 @@ def test_those_who_wait_when_it_is_killed_are_answered(asker: Asker) -> None:
     assert [isinstance(answer, Notes) and "Biscuit" in answer.texts[0] for answer in answers] == [True] * 5
 
 
-def test_when_it_hangs_it_is_given_up(asker: Asker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hanging_worker_is_killed(asker: Asker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recall_worker, "PATIENCE", 0.3)
     wait_until(asker.ready, "the process")
     process = asker.recalls.pid
@@ -185,7 +183,7 @@ def test_when_it_hangs_it_is_given_up(asker: Asker, monkeypatch: pytest.MonkeyPa
     wait_until(lambda: asker.recalls.pid != process, "its end")
 
 
-def test_its_errors_are_told_and_do_not_end_it(memory: Memory, asker: Asker) -> None:
+def test_errors_of_the_worker_are_returned_and_do_not_end_it(memory: Memory, asker: Asker) -> None:
     wait_until(asker.ready, "the process")
     process = asker.recalls.pid
     no_text: Any = 5
@@ -199,7 +197,7 @@ def test_its_errors_are_told_and_do_not_end_it(memory: Memory, asker: Asker) -> 
         asker.text("dog", "ana")
 
 
-def test_it_ends_with_the_server(asker: Asker) -> None:
+def test_the_worker_ignores_signals_and_ends_with_the_server(asker: Asker) -> None:
     wait_until(asker.ready, "the process")
     process = asker.recalls._process
     assert process is not None
@@ -212,7 +210,7 @@ def test_it_ends_with_the_server(asker: Asker) -> None:
     asker.run(asker.recalls.close())
 
 
-def test_a_memory_in_ram_is_asked_here() -> None:
+def test_a_memory_in_ram_needs_no_worker() -> None:
     with Memory(":memory:") as memory:
         memory.remember("My dog is called Biscuit.", namespace="ana")
         asker = Asker(memory)

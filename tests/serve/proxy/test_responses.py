@@ -19,7 +19,7 @@ PATH = "/v1/responses"
 TOOL = {"type": "function", "name": "weather", "parameters": {"type": "object"}, "strict": False}
 
 
-def test_a_request_and_its_reply_pass_untouched_and_are_kept(ana: Caller) -> None:
+def test_a_request_and_its_reply_are_forwarded_unchanged_and_stored(ana: Caller) -> None:
     client = ana.openai()
     reply = client.responses.create(
         model="plain", input=DOG, instructions="Be brief.", extra_body={"not_invented_yet": [1.5]}
@@ -37,7 +37,7 @@ def test_a_request_and_its_reply_pass_untouched_and_are_kept(ana: Caller) -> Non
         assert recalled(ana.answer)
 
 
-def test_notes_stand_in_front_of_the_text_among_parts(ana: Caller) -> None:
+def test_notes_are_inserted_before_the_first_text_part(ana: Caller) -> None:
     ana.remember(DOG)
     parts = [{"type": "input_image", "image_url": PNG}, {"type": "input_text", "text": QUESTION}]
     given: Any = [{"type": "message", "role": "user", "content": parts}]
@@ -52,7 +52,7 @@ def test_notes_stand_in_front_of_the_text_among_parts(ana: Caller) -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("script", ["plain", "bytes=3+crlf", "noise+lump", "gzip", "tools", "length"])
-def test_a_reply_passes_byte_for_byte(relayed: Caller, script: str, stream: bool) -> None:
+def test_a_reply_is_relayed_byte_for_byte(relayed: Caller, script: str, stream: bool) -> None:
     body = {"model": script, "input": "Hello", "stream": stream}
     straight = relayed.server.http.post(relayed.upstream.root + PATH, json=body)
     answer = relayed.post(PATH, body)
@@ -120,7 +120,7 @@ def test_going_on_from_a_response_stays_in_its_session(relayed: Caller, stream: 
     assert len(relayed.kept()) == 6
 
 
-def test_a_resent_history_is_kept_once(ana: Caller) -> None:
+def test_a_resent_history_is_stored_once(ana: Caller) -> None:
     client = ana.openai()
     items: list[Any] = []
     for turn in ("One is a fact.", "Two is a fact.", "Three is a fact."):
@@ -134,7 +134,7 @@ def test_a_resent_history_is_kept_once(ana: Caller) -> None:
 
 @pytest.mark.parametrize("by_id", [False, True])
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_tool_loop_is_kept_once(relayed: Caller, stream: bool, by_id: bool) -> None:
+def test_a_tool_loop_is_stored_once(relayed: Caller, stream: bool, by_id: bool) -> None:
     relayed.remember("Ana is in Zürich this week and hates rain.")
     client = relayed.openai()
     asked = "Does Ana in Zürich need an umbrella this week?"
@@ -170,7 +170,7 @@ def test_a_tool_loop_is_kept_once(relayed: Caller, stream: bool, by_id: bool) ->
     assert len(relayed.sessions()) == 2
 
 
-def test_notes_that_the_model_repeats_are_not_remembered(relayed: Caller) -> None:
+def test_notes_that_the_model_repeats_are_not_stored(relayed: Caller) -> None:
     relayed.remember(DOG)
     with relayed.openai().responses.stream(model="echo", input=QUESTION) as stream:
         assert DOG in note_of(stream.get_final_response().output_text, QUESTION)

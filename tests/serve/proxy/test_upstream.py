@@ -66,7 +66,7 @@ def test_a_stream_however_it_is_cut(gpt, upstream, how):
     assert chunks[-1].choices[0].finish_reason == "stop"
 
 
-def test_what_is_said(gpt, upstream):
+def test_scripted_texts(gpt, upstream):
     assert said(streamed(gpt, "echo")) == HELLO[0]["content"]
     assert said(streamed(gpt, "text=yes_sir")) == "yes sir"
     assert said(streamed(gpt, "tokens=3")) == "word0 word1 word2"
@@ -146,7 +146,7 @@ def test_a_whole_body_that_breaks(http, how):
         http.post("/chat/completions", json={"model": how, "messages": HELLO})
 
 
-def test_a_client_that_goes_away(http, upstream):
+def test_a_client_that_disconnects_within_a_stream(http, upstream):
     body = {"model": "tokens=1000+rate=20", "messages": HELLO, "stream": True}
     with http.stream("POST", "/chat/completions", json=body) as answer:
         next(answer.iter_raw())

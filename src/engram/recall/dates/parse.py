@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cache, partial
 
 from engram.recall.dates.period import DAY, FIRST, LAST, Period, midnight
-from engram.text.time_words import MONTHS, SEASONS, WEEKDAYS
+from engram.times import MONTHS, SEASONS, WEEKDAYS
 
 LONGEST_QUERY = 4096
 """Characters of a query that are parsed. A longer query is a pasted text, and its times are not what it asks for."""

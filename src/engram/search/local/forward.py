@@ -16,11 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from engram import accel
+from engram.accel import compiled
 from engram.search.base import GONE, ROW, Array, Ints, Turns, kind_code
 from engram.search.local.damage import damage_noticed
 from engram.search.local.growing import GrowingArray, Patch
 from engram.store.base import Key
-from engram.text.analyzer import Analysis
+from engram.text.base import Analysis
 
 CHANGING = ("previous", "next", "session_tokens_through", "check")
 """Fields of 4 bytes that the checksum does not cover. All but the last can change after the row was written."""
@@ -260,7 +261,7 @@ class ForwardIndex:
         """
         # The rows are viewed before their tokens: a writer may be appending.
         view, tokens = self.rows.view(), self.tokens.view()
-        gather = accel.gathered if accel.available else gathered
+        gather = compiled.gathered if accel.available else gathered
         with damage_noticed():
             *turns, wrong = gather(view, tokens, rows, self.first, FACTORS, TOKEN_FACTOR)
             if wrong:
@@ -360,11 +361,11 @@ def gathered(
         rows, seqs, lengths = rows[here], seqs[here], lengths[here]
     starts = rows["start"]
     if (lengths < 0).any() or (starts < 0).any() or (starts > len(tokens) - lengths).any():
-        return seqs[:0], rows[:0], tokens[:0], lengths[:0], accel.UNFIT
+        return seqs[:0], rows[:0], tokens[:0], lengths[:0], compiled.UNFIT
     offsets = lengths.cumsum() - lengths
     taken = tokens.take(np.arange(lengths.sum()) + (starts - offsets).repeat(lengths))
     right = np.array_equal(checksums(rows, taken, lengths, factors, token_factor), rows["check"])
-    return seqs, rows, taken, lengths, "" if right else accel.CHANGED
+    return seqs, rows, taken, lengths, "" if right else compiled.CHANGED
 
 
 def checksums(

@@ -28,7 +28,7 @@ from engram.search.local.forward import Entry, key_number
 from engram.search.local.indexer import WORTH_A_COMMIT, Indexer, analysed, present
 from engram.search.local.reader import IndexReader
 from engram.store.base import CursorExpired, Key, LoggedStore, Record
-from engram.text.analyzer import Analyzer
+from engram.text.base import Analyzer
 
 log = logging.getLogger("engram")
 

@@ -20,7 +20,7 @@ from engram.search.local.damage import is_panic
 from engram.search.local.folder import Build, IndexFolder
 from engram.search.local.forward import Entry
 from engram.store.base import Changes, CursorExpired, LoggedStore, Record
-from engram.text.analyzer import Analyzer
+from engram.text.base import Analyzer
 
 log = logging.getLogger("engram")
 

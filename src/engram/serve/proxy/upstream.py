@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+import ssl
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
@@ -66,12 +67,20 @@ class Upstream:
     """The client of one API. Use it on one event loop."""
 
     def __init__(
-        self, base: str, *, key: str | None = None, seconds: float = 600.0, use_proxy: bool = True, fast: bool = True
+        self,
+        base: str,
+        *,
+        key: str | None = None,
+        seconds: float = 600.0,
+        use_proxy: bool = True,
+        fast: bool = True,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         """Connect to nothing yet. Raises `EngramError` if `base` is not a URL.
 
         base: the API's URL, with or without the version. key: sent instead of the caller's key. seconds: the longest
-        silence. fast: whether `fast_relay` reads the streams, not aiohttp.
+        silence. fast: whether `fast_relay` reads the streams, not aiohttp. tls: which certificates to trust; None:
+        those of the system, or of the file that SSL_CERT_FILE names when the process starts.
         """
         try:
             parts = urlsplit(base)
@@ -89,12 +98,13 @@ class Upstream:
         self._seconds = seconds
         self._use_proxy = use_proxy
         self._connector = InterceptingConnector if fast else aiohttp.TCPConnector
+        self._tls = tls
         self._session: aiohttp.ClientSession | None = None
 
     def _client(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=self._connector(limit=0, keepalive_timeout=30),
+                connector=self._connector(limit=0, keepalive_timeout=30, ssl=self._tls or True),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=self._seconds),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 # Every header comes from the caller; aiohttp must add none.

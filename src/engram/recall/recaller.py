@@ -1,0 +1,128 @@
+"""Recaller: from the text of a query to hits, over a store and its index.
+
+Owns the order of the steps, the repetition if the index turns out to be damaged, and the cache of speakers' names.
+Knows the contracts of store, search and analyzer only; the ranking is `recall.rank`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+import numpy as np
+
+from engram.engram import Engram
+from engram.recall.query import SpeakerTokens, parse_query, speaker_names
+from engram.recall.rank import Ranking, rank_filtered
+from engram.recall.result import Explanation, Hit, Recall
+from engram.search.base import IndexDamaged, Ints, Search, SearchReader
+from engram.store.base import Filter, LoggedStore
+from engram.text.base import Analyzer
+
+SESSION_MOST = 5_000
+"""Turns of a session, the latest ones, that are candidates when recall is limited to the session."""
+
+NAMESPACES_CACHED = 10_000
+"""Namespaces whose speakers' names are cached."""
+
+
+class Recaller:
+    """Recalls from one store. Safe to use from several threads."""
+
+    def __init__(self, store: LoggedStore, search: Search, analyzer: Analyzer) -> None:
+        self._store = store
+        self._search = search
+        self._analyzer = analyzer
+        self._speakers = SpeakerCache(analyzer)
+
+    def recall(self, query: str, namespace: str, where: Filter, limit: int, now: datetime) -> Recall:
+        """Return the engrams of `namespace`, which is that of `where`, that answer a query: at most `limit`."""
+        reader, ranking = self._rank(query, namespace, where, limit, now)
+        hits = () if ranking is None else tuple(self._hits(ranking, ranking.order(where), where, limit))
+        return Recall(query, namespace, hits, reader.unsearched)
+
+    def explain(self, query: str, engram: Engram, now: datetime) -> Explanation:
+        """Explain the position of an engram for a query."""
+        where = Filter(engram.namespace)
+        key = self._store.keys([engram.id]).get(engram.id)
+        _, ranking = self._rank(query, engram.namespace, where, 100, now)
+        if ranking is None or key is None:
+            reason = "nothing in the namespace holds a word of the query, or a word near one"
+            return Explanation(query, engram, None, 0, 0.0, {}, None, {}, reason)
+        order = ranking.order(where, floor=False)
+        winner = next(self._hits(ranking, order, where, 1), None)
+        return ranking.explanation(query, engram, key.seq, order, winner)
+
+    def _rank(
+        self, query: str, namespace: str, where: Filter, limit: int, now: datetime
+    ) -> tuple[SearchReader, Ranking | None]:
+        """Return a new reader and its ranking of a query; None if there is nothing to score."""
+        for attempt in (1, 2):
+            reader = self._search.reader()
+            number = self._store.namespace_number(namespace)
+            if number is None:
+                return reader, None
+            try:
+                return reader, self._rank_with(reader, number, query, where, limit, now)
+            except IndexDamaged as error:
+                if attempt == 2:
+                    raise
+                self._search.damaged(reader, error)
+        raise AssertionError("unreachable")
+
+    def _rank_with(
+        self, reader: SearchReader, number: int, query: str, where: Filter, limit: int, now: datetime
+    ) -> Ranking | None:
+        speakers = self._speakers.tokens(number, reader.version, lambda: self._store.speakers(number))
+        parsed = parse_query(query, self._analyzer, speakers, now)
+        if not parsed.ids:
+            return None
+        also = None
+        if where.namespace is not None and where.session is not None:
+            seqs = self._store.session_seqs(where.namespace, where.session, SESSION_MOST)
+            also = reader.rows_of(number, np.array(seqs, dtype=np.int64))
+        return rank_filtered(reader, number, parsed, self._analyzer, where, limit, also)
+
+    def _hits(self, ranking: Ranking, order: Ints, where: Filter, limit: int) -> Iterator[Hit]:
+        """Yield the first `limit` of a ranking that are still in the store and that the filter admits."""
+        left = limit
+        for start in range(0, len(order), limit):
+            part = order[start : start + limit]
+            engrams = self._store.by_seq(ranking.namespace, ranking.seqs[part].tolist())
+            for index in part.tolist():
+                engram = engrams.get(int(ranking.seqs[index]))
+                if engram is not None and where.admits(engram):
+                    yield ranking.hit(index, engram)
+                    left -= 1
+                    if not left:
+                        return
+
+
+class _Speakers(NamedTuple):
+    """The speakers of a namespace, as a reader of `version` covers them."""
+
+    version: int
+    speakers: Mapping[str, int]
+    tokens: SpeakerTokens
+
+
+class SpeakerCache:
+    """The tokens that name speakers, by namespace. Safe to use from several threads."""
+
+    def __init__(self, analyzer: Analyzer) -> None:
+        self._analyzer = analyzer
+        self._cached: dict[int, _Speakers] = {}
+
+    def tokens(self, namespace: int, version: int, read: Callable[[], Mapping[str, int]]) -> SpeakerTokens:
+        """Return the tokens that name speakers. `read` gives the speakers; it is called if `version` is new."""
+        cached = self._cached.get(namespace)
+        if cached is not None and cached.version == version:
+            return cached.tokens
+        speakers = read()
+        same = cached is not None and cached.speakers == speakers
+        tokens = cached.tokens if cached is not None and same else speaker_names(self._analyzer, speakers)
+        if len(self._cached) >= NAMESPACES_CACHED:
+            self._cached = {}
+        self._cached[namespace] = _Speakers(version, speakers, tokens)
+        return tokens

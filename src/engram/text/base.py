@@ -1,0 +1,84 @@
+"""The analyzer contract: what recall and an index ask of a text's analysis.
+
+Owns the protocol `Analyzer`, `Analysis` and the marks of a text. Knows no language and no table: `text.analyzer` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from engram.accel import Language
+
+SIMILARITY_STEP = 1 / 255
+"""Cosines are stored as bytes: similarity = byte * SIMILARITY_STEP."""
+
+CENTROID_DIMENSIONS = 32
+"""Principal components of the table's vectors that centroids use; 64 and 256 rank no better."""
+
+# Marks of a text.
+QUESTION = 1
+"""It ends in a question."""
+ASKS = 2
+"""It contains a question."""
+TIME = 4
+"""It names a time: in English, or with a year, a date or an hour in digits."""
+
+
+class Analysis(NamedTuple):
+    """An analysed text."""
+
+    terms: list[str]
+    """Its stems, in the order of its words."""
+    ids: list[int]
+    """Their token ids, in the same order."""
+    marks: int
+    """QUESTION, ASKS and TIME, as bits."""
+
+
+class Analyzer(Protocol):
+    """Analyses text. Safe to call from several threads.
+
+    A *token id* is the number of a term, 0 or more. Two terms may share a number if neither has near terms.
+    """
+
+    @property
+    def fingerprint(self) -> str:
+        """Identifies the analysis. An index that was built with another fingerprint is rebuilt."""
+        ...
+
+    @property
+    def token_type(self) -> npt.DTypeLike:
+        """The dtype of token ids in an index: uint16 or uint32."""
+        ...
+
+    @property
+    def language(self) -> Language:
+        """The similarities and vectors of tokens, as `engram.accel` reads them."""
+        ...
+
+    def analyse(self, text: str) -> Analysis:
+        """Return the terms, token ids and marks of `text`."""
+        ...
+
+    def probabilities(self, ids: Sequence[int]) -> npt.NDArray[np.float64]:
+        """Return how common each token is in plain language, as a share of all words: shape (len(ids),)."""
+        ...
+
+    def has_near(self, id: int) -> bool:
+        """Return whether near words of a token count."""
+        ...
+
+    def near_terms(self, id: int, least: float, most: int) -> list[str]:
+        """Return up to `most` terms whose similarity to a token is at least `least` (0 to 1), the nearest first."""
+        ...
+
+    def centroids(self, texts: Sequence[Sequence[int]]) -> npt.NDArray[np.int8]:
+        """Return the direction of each text's centroid in steps of 1/127; `texts` as token ids.
+
+        Shape (len(texts), CENTROID_DIMENSIONS); all 0 for a text in which no word has a vector.
+        """
+        ...
