@@ -1,4 +1,4 @@
-"""A home folder for each test, memories that are closed when it ends, and which tests need an extra."""
+"""Fixtures: a home folder for each test, memories that are closed at its end. Skips tests whose extra is missing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-# Before numpy is imported: each of its processes would start a pool of threads that contend with the other worker.
+# Set before numpy is imported: each process would start a pool of threads that contends with the other worker.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from engram.memory import Memory
@@ -22,7 +22,7 @@ settings.register_profile("engram", deadline=None, suppress_health_check=[Health
 settings.load_profile("engram")
 
 NEEDED = {"bench": "fastapi", "cli": "typer", "serve": "fastapi"}
-"""Rooms whose tests need an extra, each with a package of it."""
+"""Test folders that need an extra, each with a package of that extra."""
 collect_ignore = [room for room, package in NEEDED.items() if find_spec(package) is None]
 
 

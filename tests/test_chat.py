@@ -12,7 +12,7 @@ from engram.notes.wording import LARGE, SMALL, PromptProfile
 class Parrot:
     """A model with prepared replies, streamed word by word. It records the messages that it received.
 
-    A reply of None breaks off in the middle.
+    A reply of None raises in the middle.
     """
 
     name = "parrot"
@@ -95,7 +95,7 @@ def test_the_message_is_stored_before_the_reply_begins(memory: Memory):
     pieces.close()
 
 
-def test_a_broken_off_reply_is_stored_as_far_as_it_came(memory: Memory):
+def test_a_reply_that_breaks_off_is_stored_in_part(memory: Memory):
     model = Parrot("One two three.", None)
     chat = conversation(memory, model)
     pieces = chat.say("Count.")

@@ -1,4 +1,4 @@
-"""The verbs of a memory, their limits and errors, and how it is opened."""
+"""The methods of `Memory`, their limits and errors, and the ways to open a memory."""
 
 from __future__ import annotations
 
@@ -73,11 +73,11 @@ def test_memory_in_ram_writes_no_file(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_remember_many_takes_mappings_and_engrams(memory: Memory) -> None:
     ready = draft("ready", at=T0)
-    kept = memory.remember_many([{"text": "one", "at": T0}, ready, {"text": "three", "recorded_at": T0}], batch=2)
-    assert [e.text for e in kept] == ["one", "ready", "three"]
-    assert kept[1] == ready
-    assert list(memory.engrams()) == kept
-    assert memory.remember_many(kept) == kept
+    stored = memory.remember_many([{"text": "one", "at": T0}, ready, {"text": "three", "recorded_at": T0}], batch=2)
+    assert [e.text for e in stored] == ["one", "ready", "three"]
+    assert stored[1] == ready
+    assert list(memory.engrams()) == stored
+    assert memory.remember_many(stored) == stored
     assert memory.stats().engrams == 3
     assert memory.remember_many([]) == []
 
@@ -103,7 +103,7 @@ def test_invalid_engram_is_not_stored(memory: Memory) -> None:
     assert memory.stats().engrams == 0
 
 
-def test_recall_keeps_to_filters(memory: Memory) -> None:
+def test_recall_applies_its_filters(memory: Memory) -> None:
     for number in range(300):
         memory.remember(
             f"the dog number{number}",
@@ -163,16 +163,16 @@ def test_explain_gives_position_and_reason(memory: Memory) -> None:
 
 @pytest.mark.parametrize("flushed", [False, True])
 def test_forget_deletes_by_every_condition(memory: Memory, flushed: bool) -> None:
-    kept = memory.remember("the cat is called Tom", at=T0)
+    cat = memory.remember("the cat is called Tom", at=T0)
     for how in ("id", "session", "namespace", "before"):
-        gone = memory.remember("the dog is called Biscuit", session="s", namespace="n", at=T0 - timedelta(days=1))
+        dog = memory.remember("the dog is called Biscuit", session="s", namespace="n", at=T0 - timedelta(days=1))
         if flushed:
             memory.flush()
-        wanted = {"id": gone.id, "session": "s", "namespace": "n", "before": T0}[how]
-        assert memory.forget(**{how: wanted}) == 1  # type: ignore[arg-type]
+        condition = {"id": dog.id, "session": "s", "namespace": "n", "before": T0}[how]
+        assert memory.forget(**{how: condition}) == 1  # type: ignore[arg-type]
         assert not memory.recall("dog Biscuit", namespace="n")
         assert memory.namespaces() == [("default", 1)]
-    assert memory.recall("cat")[0].engram == kept
+    assert memory.recall("cat")[0].engram == cat
     with pytest.raises(ValueError, match="nothing was forgotten"):
         memory.forget()
     assert memory.forget(id=uuid7()) == 0
@@ -203,9 +203,9 @@ def test_recall_works_during_a_rebuild(memory: Memory) -> None:
     memory.flush()
     assert not memory.reindex(timeout=0)
     for number in range(0, 5_000, 100):
-        found = memory.recall(f"entry{number}")
-        assert found[0].engram.text == f"entry{number} of many"
-        assert found.unsearched == 0
+        hits = memory.recall(f"entry{number}")
+        assert hits[0].engram.text == f"entry{number} of many"
+        assert hits.unsearched == 0
     assert memory.flush(30)
 
 
@@ -276,7 +276,7 @@ def test_foreign_file_is_refused(tmp_path: Path) -> None:
         Memory(tmp_path / "new.db")
 
 
-# How it is opened.
+# Opening.
 
 
 def test_memory_over_another_store() -> None:
@@ -345,7 +345,7 @@ def test_symbolic_link_shares_the_index_of_its_target(open_memory: OpenMemory, t
         assert not file.is_file() or b"xylophon" not in file.read_bytes(), file
 
 
-def test_is_indexed_tells_what_the_index_holds(memory: Memory) -> None:
+def test_is_indexed_is_false_while_an_engram_waits_for_the_index(memory: Memory) -> None:
     first, second = memory.remember("one"), memory.remember("two", namespace="n")
     assert not memory.is_indexed([first.id])
     assert memory.is_indexed([])

@@ -22,7 +22,7 @@ from engram.text.vectors import default_table
 settings.register_profile("engram", deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
 settings.load_profile("engram")
 
-# Every character that UTF-8 can encode, but NUL.
+# Every character that UTF-8 can encode, except NUL.
 ANY = st.characters(codec="utf-8", exclude_characters="\0")
 TEXT = st.text(ANY, min_size=1, max_size=300)
 NAME = st.text(ANY, min_size=1, max_size=40)
@@ -106,11 +106,11 @@ def test_recall_never_crosses_a_namespace(turns: list[tuple[tuple[str, str, str 
             for (text, session, speaker), owner in turns:
                 if owner == namespace:
                     alone.remember(text, session=session, speaker=speaker, namespace=namespace)
-            found = memory.recall("dog piano mother Ana", namespace=namespace, limit=50)
-            assert all(hit.engram.namespace == namespace for hit in found)
+            hits = memory.recall("dog piano mother Ana", namespace=namespace, limit=50)
+            assert all(hit.engram.namespace == namespace for hit in hits)
             # Engrams of other namespaces do not change a score either.
             same = alone.recall("dog piano mother Ana", namespace=namespace, limit=50)
-            assert [h.engram.text for h in found][:5] == [h.engram.text for h in same][:5]
+            assert [h.engram.text for h in hits][:5] == [h.engram.text for h in same][:5]
             alone.close()
 
 
@@ -129,10 +129,10 @@ def test_tail_and_index_rank_alike(
     turns: list[tuple[str, str, str | None]], half: int, query: str, forgotten: int
 ) -> None:
     with fresh() as (memory, _), Memory(":memory:") as tail:
-        for place, (text, session, speaker) in enumerate(turns):
+        for index, (text, session, speaker) in enumerate(turns):
             engram = memory.remember(text, session=session, speaker=speaker)
             tail.add([engram])
-            if place == half:
+            if index == half:
                 memory.flush()
         for engram in list(memory.engrams(limit=forgotten if half > len(turns) else 0)):
             memory.forget(id=engram.id)
@@ -145,7 +145,7 @@ def test_tail_and_index_rank_alike(
             assert len(other) == len(scanned)
             for one, two in zip(other, scanned, strict=True):
                 assert abs(one.score - two.score) < 1e-5
-                # Of two engrams with almost equal scores, either can come first.
+                # Two engrams with almost equal scores can have any order.
                 assert (
                     one.engram == two.engram
                     or any(hit.engram == one.engram and abs(hit.score - one.score) < 1e-5 for hit in scanned)
@@ -153,14 +153,14 @@ def test_tail_and_index_rank_alike(
                 )
 
 
-def holds(folder: Path, words: list[str]) -> list[str]:
+def occurrences_of(folder: Path, words: list[str]) -> list[str]:
     """Return the files under `folder` that hold one of `words`."""
-    found = []
+    occurrences = []
     for file in folder.rglob("*"):
         if file.is_file():
             content = file.read_bytes().lower()
-            found += [f"{word} in {file.name}" for word in words if word.encode() in content]
-    return found
+            occurrences += [f"{word} in {file.name}" for word in words if word.encode() in content]
+    return occurrences
 
 
 SECRETS = [
@@ -182,11 +182,11 @@ def test_forgotten_engrams_leave_no_trace(secrets: list[str], how: str, where: s
     encoder = TableAnalyzer(default_table())
     stems = {term for secret in SECRETS for term in encoder.analyse(secret).terms}
     with fresh() as (memory, folder):
-        memory.remember_many({"text": f"{word} stays here", "session": "kept"} for word in WORDS * 3)
+        memory.remember_many({"text": f"{word} stays here", "session": "stays"} for word in WORDS * 3)
         if where == "both":
             memory.flush()
         early = datetime(2001, 1, 1, tzinfo=UTC)
-        gone = [
+        forgotten = [
             memory.remember(f"my {secret} {i}", session="hush-session", namespace=ns, at=early, speaker="Hushspeaker")
             for i, secret in enumerate(secrets)
             for ns in ("hush-namespace", "default")
@@ -194,25 +194,25 @@ def test_forgotten_engrams_leave_no_trace(secrets: list[str], how: str, where: s
         if where == "index":
             memory.flush()
         if how == "id":
-            count = sum(memory.forget(id=engram.id) for engram in gone)
+            count = sum(memory.forget(id=engram.id) for engram in forgotten)
         elif how == "before":
             count = memory.forget(before=datetime(2002, 1, 1, tzinfo=UTC))
         elif how == "session":
             count = memory.forget(session="hush-session")
         else:
             count = memory.forget(namespace="hush-namespace") + memory.forget(session="hush-session")
-        assert count == len(gone)
+        assert count == len(forgotten)
         for flushed in (False, True):
             for namespace in ("hush-namespace", "default"):
                 for query in (*secrets, "Hushspeaker", "stays"):
-                    found = memory.recall(query, namespace=namespace)
-                    assert not any(hit.engram in gone for hit in found)
-                    assert not any(secret in found.context(500) for secret in secrets)
+                    hits = memory.recall(query, namespace=namespace)
+                    assert not any(hit.engram in forgotten for hit in hits)
+                    assert not any(secret in hits.context(500) for secret in secrets)
             if not flushed:
                 memory.flush()
-        assert not any(engram in gone for engram in memory.engrams())
+        assert not any(engram in forgotten for engram in memory.engrams())
         memory.compact()
         assert memory.recall("biscuit")
-        assert holds(folder, [*SECRETS, *stems, "hush-session", "hush-namespace", "hushspeaker"]) == []
+        assert occurrences_of(folder, [*SECRETS, *stems, "hush-session", "hush-namespace", "hushspeaker"]) == []
     with Memory(folder / "memory.db") if folder.exists() else Memory(":memory:") as memory:
-        assert not any(engram in gone for engram in memory.engrams())
+        assert not any(engram in forgotten for engram in memory.engrams())

@@ -1,4 +1,4 @@
-"""The README's own code is run as it is printed, and the links of all documents lead to files."""
+"""The code in the README runs, and all links in the documents lead to files."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""The fields of an engram: every place that takes them has all of them, with the same defaults."""
+"""The fields of an engram: every interface that accepts them has all of them, with the same defaults."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def defaults(function: Callable[..., Any]) -> dict[str, object]:
 
 
 def model_defaults(model: Any) -> dict[str, object]:
-    """Return the same for the fields of a pydantic model."""
+    """Return the default of each field of a pydantic model; `...` for a required one."""
     fields = model.model_fields
     return {name: ... if fields[name].is_required() else fields[name].default for name in FIELDS if name in fields}
 
@@ -53,10 +53,10 @@ def test_every_way_to_remember_takes_the_fields_with_their_defaults() -> None:
     assert model_defaults(Turn) == without("recorded_at", "id", "namespace")
 
 
-def test_the_response_of_rest_has_every_field() -> None:
+def test_a_rest_response_has_every_field() -> None:
     assert tuple(EngramForm.model_fields) == FIELDS
 
 
-def test_a_model_gives_only_the_fields_that_it_can_know() -> None:
+def test_the_mcp_tool_omits_the_fields_that_a_model_cannot_know() -> None:
     expected = without("recorded_at", "id", "kind", "source", "metadata") | {"namespace": None, "session": None}
     assert model_defaults(RememberArguments) == expected

@@ -48,11 +48,8 @@ def signature(name: str, function: object) -> str:
             parts.append("*")
         starred = starred or parameter.kind is parameter.VAR_POSITIONAL
         parts.append(one_parameter(parameter))
-    result = (
-        ""
-        if parsed_signature.return_annotation is inspect.Signature.empty
-        else f" -> {annotation(parsed_signature.return_annotation)}"
-    )
+    returned = parsed_signature.return_annotation
+    result = "" if returned is inspect.Signature.empty else f" -> {annotation(returned)}"
     short = f"{name}({', '.join(parts)}){result}"
     if len(short) <= WIDTH:
         return short

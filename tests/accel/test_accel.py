@@ -1,4 +1,4 @@
-"""The kernel against numpy: the same features, the same damage noticed, the same recall; and how it is loaded."""
+"""The kernel gives the same features, errors and recall as numpy; compiling and loading of the kernel."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ Use = Callable[[bool], None]
 
 @pytest.fixture
 def use() -> Iterator[Use]:
-    """Has recall use the kernel, or numpy; what this installation has is used again at the end."""
+    """A function that selects the kernel or numpy; the default of this installation is restored at the end."""
 
     def choose(kernel: bool) -> None:
         accel.use(compiled if kernel else plain, "chosen by a test", kernel=kernel)
@@ -56,28 +56,28 @@ def analyzer() -> TableAnalyzer:
     return TableAnalyzer(default_table())
 
 
-def random_turns(chance: np.random.Generator, n: int, token_type: type = np.uint16, longest: int = 40) -> Turns:
-    """n turns of a few sessions: some with neighbours, some of those far away in time, and some without."""
-    rows = np.sort(chance.choice(np.arange(1, 3 * n + 2), n, replace=False)).astype(np.int64)
+def random_turns(rng: np.random.Generator, n: int, token_type: type = np.uint16, longest: int = 40) -> Turns:
+    """n turns of a few sessions: some without neighbours, some with neighbours, near or distant in time."""
+    rows = np.sort(rng.choice(np.arange(1, 3 * n + 2), n, replace=False)).astype(np.int64)
     columns = np.zeros(n, ROW)
-    lengths = chance.integers(0, longest + 1, n)
-    tokens = chance.choice([*range(400), 60_000, 65_535], lengths.sum()).astype(token_type)
+    lengths = rng.integers(0, longest + 1, n)
+    tokens = rng.choice([*range(400), 60_000, 65_535], lengths.sum()).astype(token_type)
     for field, top in (("session", max(1, n // 4)), ("speaker", 4), ("role", 4), ("marks", 8)):
-        columns[field] = chance.integers(0, top, n)
-    columns["previous"] = chance.choice([0, *rows, 10**6], n)
-    columns["at"] = NOW.timestamp() * 10**6 + chance.integers(-(10**6), 10**6, n) * 20_000
-    columns["centroid"] = chance.integers(-127, 128, columns["centroid"].shape)
+        columns[field] = rng.integers(0, top, n)
+    columns["previous"] = rng.choice([0, *rows, 10**6], n)
+    columns["at"] = NOW.timestamp() * 10**6 + rng.integers(-(10**6), 10**6, n) * 20_000
+    columns["centroid"] = rng.integers(-127, 128, columns["centroid"].shape)
     columns["length"], columns["start"] = lengths, lengths.cumsum() - lengths
     columns["check"] = checksums(columns, tokens, lengths)
     return Turns(rows, columns, tokens, lengths)
 
 
-def random_ids(chance: np.random.Generator, q: int) -> list[int]:
-    return chance.choice([*range(400), 60_000, 65_535], q, replace=False).tolist()  # type: ignore[no-any-return]
+def random_ids(rng: np.random.Generator, q: int) -> list[int]:
+    return rng.choice([*range(400), 60_000, 65_535], q, replace=False).tolist()  # type: ignore[no-any-return]
 
 
 def assert_same(one: Any, other: Any) -> None:
-    """Compare two named tuples of arrays: floats to 1e-5, all else exactly, types included."""
+    """Assert that two named tuples of arrays are equal: floats to 1e-5, other values and types exactly."""
     for name, a, b in zip(one._fields, one, other, strict=True):
         assert (a.dtype, a.shape) == (b.dtype, b.shape), name
         np.testing.assert_allclose(a, b, 1e-5 if a.dtype.kind == "f" else 0, 1e-6, err_msg=name)
@@ -105,26 +105,26 @@ def test_kernel_is_available_where_a_compiler_is() -> None:
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("q", [1, 5, 16, 17, 32])
 def test_kernel_finds_the_same_features_as_numpy(seed: int, q: int) -> None:
-    chance = np.random.default_rng(seed)
-    n = int(chance.integers(1, 200))
-    compare(random_turns(chance, n, (np.uint16, np.uint32)[seed % 2]), random_ids(chance, q))
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(1, 200))
+    compare(random_turns(rng, n, (np.uint16, np.uint32)[seed % 2]), random_ids(rng, q))
 
 
 @needs_kernel
 @pytest.mark.parametrize("seed", range(5))
 def test_kernel_agrees_on_small_and_long_turns(seed: int) -> None:
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     for n, longest in ((1, 0), (1, 30), (2, 0), (2, 3), (65, 1), (64, 700)):
-        compare(random_turns(chance, n, longest=longest), random_ids(chance, 3))
+        compare(random_turns(rng, n, longest=longest), random_ids(rng, 3))
 
 
 @needs_kernel
 def test_kernel_agrees_on_equal_turns() -> None:
-    chance = np.random.default_rng(0)
-    one = random_turns(chance, 1)
+    rng = np.random.default_rng(0)
+    one = random_turns(rng, 1)
     turns = Turns(np.arange(1, 101), one.columns.repeat(100), np.tile(one.tokens, 100), one.lengths.repeat(100))
     turns.columns["previous"] = 0
-    compare(turns, random_ids(chance, 4))
+    compare(turns, random_ids(rng, 4))
 
 
 @needs_kernel
@@ -138,8 +138,8 @@ def test_kernel_accepts_no_turns() -> None:
 
 @needs_kernel
 def test_arrays_that_do_not_fit_are_refused() -> None:
-    chance = np.random.default_rng(0)
-    turns, ids = random_turns(chance, 9), random_ids(chance, 3)
+    rng = np.random.default_rng(0)
+    turns, ids = random_turns(rng, 9), random_ids(rng, 3)
     columns, tokens, lengths = turns.columns, turns.tokens, turns.lengths
     for wrong in (
         (columns, tokens, lengths.astype(np.int32)),
@@ -168,7 +168,7 @@ def test_query_centroid_is_that_of_a_stored_text() -> None:
 
 
 def both(columns: Any, tokens: Any, rows: Any, first: int = 1) -> str:
-    """What the kernel reports as wrong: the same as numpy does, and with the same turns where nothing is."""
+    """Assert that kernel and numpy report the same error, or return the same turns; returns the error."""
     one, other = (take(columns, tokens, rows, first, FACTORS, TOKEN_FACTOR) for take in (compiled.gathered, gathered))
     assert one[-1] == other[-1]
     if not other[-1]:
@@ -182,10 +182,10 @@ def both(columns: Any, tokens: Any, rows: Any, first: int = 1) -> str:
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("token_type", [np.uint16, np.uint32])
 def test_kernel_gathers_the_same_turns_as_numpy(seed: int, token_type: type) -> None:
-    chance = np.random.default_rng(seed)
-    turns = random_turns(chance, 120, token_type)
-    turns.columns["length"][chance.integers(0, 120, 20)] = GONE
-    rows = chance.integers(-20, 200, 300)
+    rng = np.random.default_rng(seed)
+    turns = random_turns(rng, 120, token_type)
+    turns.columns["length"][rng.integers(0, 120, 20)] = GONE
+    rows = rng.integers(-20, 200, 300)
     assert both(turns.columns, turns.tokens, rows) == ""
     assert both(turns.columns, turns.tokens, rows[:0]) == ""
     assert both(turns.columns[:0], turns.tokens[:0], rows) == ""
@@ -195,12 +195,12 @@ def test_kernel_gathers_the_same_turns_as_numpy(seed: int, token_type: type) -> 
 @needs_kernel
 @pytest.mark.parametrize("seed", range(200))
 def test_kernel_notices_the_same_damage_as_numpy(seed: int) -> None:
-    chance = np.random.default_rng(seed)
-    turns = random_turns(chance, 30)
+    rng = np.random.default_rng(seed)
+    turns = random_turns(rng, 30)
     columns, tokens = turns.columns.copy(), turns.tokens.copy()
     damaged = (columns if seed % 2 else tokens).view(np.uint8)
-    at = int(chance.integers(0, len(damaged)))
-    damaged[at : at + int(chance.choice([1, 8, 4_000]))] = chance.integers(0, 256)
+    at = int(rng.integers(0, len(damaged)))
+    damaged[at : at + int(rng.choice([1, 8, 4_000]))] = rng.integers(0, 256)
     both(columns, tokens, np.arange(1, 31))
 
 
@@ -395,7 +395,7 @@ Compile = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def compile_in(tmp_path: Path) -> Compile:
-    """Runs hatch_build.py on a copy of what it needs, with a $PATH and a $CC."""
+    """Runs hatch_build.py on a copy of its input files, with a given $PATH and $CC."""
     (tmp_path / "src/engram/accel").mkdir(parents=True)
     shutil.copy(REPOSITORY / "hatch_build.py", tmp_path)
     shutil.copy(compiled.FOLDER / "kernel.c", tmp_path / "src/engram/accel")

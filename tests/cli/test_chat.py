@@ -208,7 +208,7 @@ def test_commands_and_any_bytes_work_in_a_pipe(tmp_path: Path):
     need_the_local_model()
     with Memory(tmp_path / "m.db") as memory:
         remembered(memory, "My dog is called Biscuit.", "My cat is called Olive.")
-    # /forget asks nothing in a pipe, so it forgets nothing if the words are ambiguous.
+    # In a pipe /forget cannot ask, so it forgets nothing if the words are ambiguous.
     lines = b"/memories caf\xe9\n/forget called\n/forget Olive\n/memories\n/quit\n"
     done = subprocess.run([*COMMAND, "--memory", str(tmp_path / "m.db")], input=lines, capture_output=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, b"")
@@ -241,15 +241,15 @@ def test_ctrl_c_on_a_real_terminal(tmp_path: Path):
     os.close(follower)
     screen = b""
 
-    def read_until(wanted: bytes) -> None:
+    def read_until(expected: bytes) -> None:
         nonlocal screen
         deadline = time.monotonic() + 60
-        while wanted not in screen:
+        while expected not in screen:
             assert time.monotonic() < deadline, screen
             try:
                 screen += os.read(leader, 4096)
             except OSError:
-                assert wanted in screen
+                assert expected in screen
                 return
 
     read_until("you ›".encode())

@@ -27,19 +27,19 @@ def test_a_key_is_printed_once_and_opens_its_namespace(run, path: Path):
     assert not path.exists(), "a key needs no memory"
 
 
-def test_what_is_kept_is_no_key_and_only_the_owner_reads_it(run, path: Path):
+def test_the_secret_is_not_stored_and_the_file_is_private(run, path: Path):
     secret = run("keys", "create", "--admin").out.strip().rpartition("_")[2]
-    kept = Path(f"{path}.serve")
-    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    database = Path(f"{path}.serve")
+    assert stat.S_IMODE(database.stat().st_mode) == 0o600
     for file in path.parent.iterdir():
         assert secret.encode() not in file.read_bytes()
     assert secret not in run("keys", "list").out
 
 
-def test_as_json(run):
-    made = run("keys", "create", "--prefix", "team-", "--no-write", "--erase", "--json").json
-    assert KEY.fullmatch(made.pop("key"))[1] == made["id"]
-    assert {name: made[name] for name in ("name", "namespace", "prefix", "admin", "read", "write", "erase")} == {
+def test_keys_commands_print_json(run):
+    created = run("keys", "create", "--prefix", "team-", "--no-write", "--erase", "--json").json
+    assert KEY.fullmatch(created.pop("key"))[1] == created["id"]
+    assert {name: created[name] for name in ("name", "namespace", "prefix", "admin", "read", "write", "erase")} == {
         "name": None,
         "namespace": None,
         "prefix": "team-",
@@ -48,12 +48,12 @@ def test_as_json(run):
         "write": False,
         "erase": True,
     }
-    assert run("keys", "list", "--json").lines == [made]
-    assert run("keys", "revoke", made["id"], "--json").json == {"revoked": made["id"]}
+    assert run("keys", "list", "--json").lines == [created]
+    assert run("keys", "revoke", created["id"], "--json").json == {"revoked": created["id"]}
     assert run("keys", "list", "--json").lines[0]["revoked"] is not None
 
 
-def test_the_list(run):
+def test_list_shows_rights_and_namespaces_of_each_key(run):
     assert run("keys", "list").out == ""
     assert "no keys" in run("keys", "list").err
     run("keys", "create", "--namespace", "ana\u202e", "--name", "a\nb")
@@ -67,13 +67,13 @@ def test_the_list(run):
     assert " revoked 2" in run("keys", "list").out.splitlines()[0]
 
 
-def test_revoking_what_is_not_there(run, path: Path):
+def test_revoking_a_key_that_does_not_exist_fails(run, path: Path):
     assert run("keys", "revoke", "nope").code == 3
     assert not Path(f"{path}.serve").exists()
-    made = run("keys", "create", "--admin", "--json").json["id"]
-    assert run("keys", "revoke", made).code == 0
-    ran = run("keys", "revoke", made)
-    assert (ran.code, ran.err) == (3, f"engram: no valid key has the id {made}; engram keys list shows them\n")
+    created = run("keys", "create", "--admin", "--json").json["id"]
+    assert run("keys", "revoke", created).code == 0
+    ran = run("keys", "revoke", created)
+    assert (ran.code, ran.err) == (3, f"engram: no valid key has the id {created}; engram keys list shows them\n")
 
 
 @pytest.mark.parametrize(
@@ -90,13 +90,13 @@ def test_revoking_what_is_not_there(run, path: Path):
         ("--admin", "--no-read", "--no-write"),
     ],
 )
-def test_keys_that_cannot_be(run, options):
+def test_contradictory_options_are_refused(run, options):
     ran = run("keys", "create", *options)
     assert (ran.code, ran.out) == (2, "")
     assert run("keys", "list").out == ""
 
 
-def test_help(run):
+def test_every_keys_command_has_a_help_with_an_example(run):
     assert "Example:" in run("keys").out
     assert (run("keys").code, run("keys").err) == (0, "")
     for command in ("create", "list", "revoke"):
@@ -104,13 +104,13 @@ def test_help(run):
     assert run("keys", "nonsense").code == 2
 
 
-def test_keys_of_the_library(tmp_path: Path):
-    with ServerDatabase(tmp_path / "ledger") as database:
+def test_key_store_creates_distinct_keys_and_refuses_contradictory_ones(tmp_path: Path):
+    with ServerDatabase(tmp_path / "memory.db.serve") as database:
         keys = KeyStore(database)
         with pytest.raises(InvalidEngram):
             keys.create()
         with pytest.raises(InvalidEngram):
             keys.create(namespace="ana", admin=True)
-        made = {keys.create(namespace="ana") for _ in range(20)}
-        assert len(made) == 20
-        assert {row.key_id for row in keys.list()} == {key_id for key_id, _ in made}
+        created = {keys.create(namespace="ana") for _ in range(20)}
+        assert len(created) == 20
+        assert {row.key_id for row in keys.list()} == {key_id for key_id, _ in created}

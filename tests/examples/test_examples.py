@@ -1,4 +1,4 @@
-"""Every script in examples/ is run as a reader would run it, in a folder of its own."""
+"""Every script in examples/ runs as its header states, in a new folder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SCRIPTS = sorted(EXAMPLES.glob("*.py"))
 MAX_LINES = 40
 SECONDS = 120
 DEADLINE = ("--deadline", "20000")
-"""Wait for memory as long as a busy machine needs, so that its load does not decide the result."""
+"""A long deadline for recall, so that the load of the machine does not decide the result."""
 
 
 def run(folder: Path, name: str, *arguments: str, **environment: str) -> str:
@@ -46,7 +46,7 @@ def needs(*packages: str) -> None:
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
-def test_a_script_is_short_and_says_what_to_install_and_run(path: Path) -> None:
+def test_a_script_is_short_and_states_how_to_install_and_run_it(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert len(text.splitlines()) < MAX_LINES
     header = text.split('"""')[1]
@@ -60,13 +60,13 @@ def test_the_index_names_every_script() -> None:
     assert sorted(re.findall(r"^\| \[(\w+\.py)\]", index, re.MULTILINE)) == [path.name for path in SCRIPTS]
 
 
-def test_ten_lines(tmp_path: Path) -> None:
+def test_ten_lines_recalls_and_forgets(tmp_path: Path) -> None:
     lines = run(tmp_path, "ten_lines.py").splitlines()
     assert re.fullmatch(r"[01]\.\d\d  My dog is called Biscuit\.", lines[0])
     assert lines[-1] == "1 engram left"
 
 
-def test_many_users(tmp_path: Path) -> None:
+def test_many_users_keeps_users_apart(tmp_path: Path) -> None:
     assert run(tmp_path, "many_users.py").splitlines() == [
         "ana -> ['My dog is called Biscuit.']",
         "ben -> ['My dog is called Rex.']",
@@ -77,7 +77,7 @@ def test_many_users(tmp_path: Path) -> None:
     ]
 
 
-def test_context_only(tmp_path: Path) -> None:
+def test_context_only_prints_notes_and_question(tmp_path: Path) -> None:
     printed = run(tmp_path, "context_only.py")
     assert "My sister Marta is a vegetarian." in printed
     assert "2026-03-02" in printed
@@ -85,14 +85,14 @@ def test_context_only(tmp_path: Path) -> None:
     assert printed.endswith("\n\nWhere should we eat with my sister?\n")
 
 
-def test_import_of_json_lines(tmp_path: Path) -> None:
+def test_import_export_without_arguments_imports_its_lines(tmp_path: Path) -> None:
     printed = run(tmp_path, "import_export.py")
     assert "2026-04-11  A blue teapot, it leaks a little." in printed.splitlines()
     with Memory(tmp_path / "example.db", read_only=True) as memory:
         assert len(list(memory.engrams())) == 3
 
 
-def test_import_of_a_file_that_the_reader_names(tmp_path: Path) -> None:
+def test_import_export_imports_the_named_file(tmp_path: Path) -> None:
     (tmp_path / "mine.jsonl").write_text('{"text": "The spare key hangs behind the door."}\n')
     assert "The spare key hangs behind the door." in run(
         tmp_path, "import_export.py", "mine.jsonl", "Where is the key?"
@@ -100,14 +100,14 @@ def test_import_of_a_file_that_the_reader_names(tmp_path: Path) -> None:
     assert not (tmp_path / "example.jsonl").exists()
 
 
-def test_mcp_client(tmp_path: Path) -> None:
+def test_mcp_client_recalls_over_stdio(tmp_path: Path) -> None:
     needs("mcp")
     lines = run(tmp_path, "mcp_client.py").splitlines()
     assert lines[0] == "tools: remember, recall, forget, list"
     assert re.fullmatch(r"[01]\.\d\d  My dog is called Biscuit\.", lines[1])
 
 
-# Behind a real server.
+# Examples that need a server.
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ def scripted(tmp_path: Path) -> Iterator[dict[str, str]]:
 
 
 def assert_remembers(printed: str) -> None:
-    """The second answer repeats its prompt: the question, with a note of the first conversation before it."""
+    """Assert that the second answer, which repeats its prompt, has a note of the first conversation."""
     first, second = printed.removeprefix("> My dog is called Biscuit.\n").split("> What is my dog called?\n")
     assert "My dog is called Biscuit." in first
     assert "<engram-notes>" not in first
@@ -155,13 +155,13 @@ def test_proxy_openai_with_the_embedded_model(tmp_path: Path) -> None:
     assert "Biscuit" in printed.partition("> What is my dog called?\n")[2]
 
 
-def test_proxy_anthropic(tmp_path: Path, scripted: dict[str, str]) -> None:
+def test_proxy_anthropic_recalls_in_a_stream(tmp_path: Path, scripted: dict[str, str]) -> None:
     needs("anthropic")
     printed = run(tmp_path, "proxy_anthropic.py", ANTHROPIC_API_KEY="sk-any", **scripted)
     assert_remembers(printed)
     assert re.search(r"memories in the prompt: [\w-]{36}", printed)
 
 
-def test_proxy_langchain(tmp_path: Path, scripted: dict[str, str]) -> None:
+def test_proxy_langchain_recalls_in_a_chain(tmp_path: Path, scripted: dict[str, str]) -> None:
     needs("langchain_openai")
     assert_remembers(run(tmp_path, "proxy_langchain.py", **scripted))

@@ -42,14 +42,14 @@ def memory() -> Iterator[Memory]:
 
 
 @pytest.fixture
-def bring(memory: Memory) -> Callable[..., ImportResult]:
+def import_file(memory: Memory) -> Callable[..., ImportResult]:
     """Import a file; each import has a different time."""
     hours = iter(range(1, 24))
 
-    def _bring(path: Path, **settings: Any) -> ImportResult:
+    def _import_file(path: Path, **settings: Any) -> ImportResult:
         return load(ImportFile(str(path), ImportSettings(NOW.replace(hour=next(hours)), **settings)), memory)
 
-    return _bring
+    return _import_file
 
 
 @pytest.fixture

@@ -54,14 +54,14 @@ def test_without_branches_only_the_shown_path_is_read(read, write):
     assert items.left_out.count("belongs to another branch") == 2
 
 
-def test_importing_again_adds_only_new_messages(bring, write, memory):
-    assert bring(write([CONVERSATION])).remembered == 4
-    again = bring(write([CONVERSATION]))
+def test_importing_again_adds_only_new_messages(import_file, write, memory):
+    assert import_file(write([CONVERSATION])).remembered == 4
+    again = import_file(write([CONVERSATION]))
     assert (again.remembered, again.already_there, again.problems) == (0, 4, [])
     newer = copy.deepcopy(CONVERSATION) | {"title": "Renamed", "current_node": "u3"}
     newer["mapping"]["u2"]["children"] = ["u3"]
     newer["mapping"]["u3"] = node("u2", [], message("user", ["Biscuit."], None))
-    third = bring(write([newer]))
+    third = import_file(write([newer]))
     assert (third.remembered, third.already_there, third.problems) == (1, 4, [])
     assert [e.text for e in memory.engrams()].count("Biscuit.") == 2
 
@@ -74,10 +74,10 @@ def test_a_message_without_a_time_gets_the_time_of_its_parent(read, write):
     assert first.at == second.at == datetime.fromtimestamp(1_699_999_999.0, UTC)
 
 
-def test_an_export_without_times_is_imported_once(bring, write):
+def test_an_export_without_times_is_imported_once(import_file, write):
     bare = {"mapping": {"u1": node(None, [], message(at=None))}, "id": "c"}
-    assert bring(write([bare])).remembered == 1
-    assert bring(write([bare])).already_there == 1
+    assert import_file(write([bare])).remembered == 1
+    assert import_file(write([bare])).already_there == 1
 
 
 def test_missing_links_and_loops_lose_no_message(read, write):

@@ -52,19 +52,19 @@ def test_attachments_become_engrams(read, write):
     assert engram.metadata == {"title": "Dogs", "message_id": "m1", "file_name": "notes.txt"}
 
 
-def test_importing_again_adds_only_new_messages(bring, write):
-    assert bring(write([CONVERSATION])).remembered == 4
+def test_importing_again_adds_only_new_messages(import_file, write):
+    assert import_file(write([CONVERSATION])).remembered == 4
     newer = copy.deepcopy(CONVERSATION) | {"name": "Renamed"}
     newer["chat_messages"].append(message("m5", "assistant", "Good."))
-    again = bring(write([newer]))
+    again = import_file(write([newer]))
     assert (again.remembered, again.already_there, again.problems) == (1, 4, [])
 
 
-def test_an_edited_message_is_a_problem(bring, write, memory):
-    bring(write([CONVERSATION]))
+def test_an_edited_message_is_a_problem(import_file, write, memory):
+    import_file(write([CONVERSATION]))
     edited = copy.deepcopy(CONVERSATION)
     edited["chat_messages"][0]["text"] = "I have two dogs."
-    outcome = bring(write([edited]))
+    outcome = import_file(write([edited]))
     assert (outcome.already_there, len(outcome.problems)) == (3, 1)
     assert "[0].chat_messages[0]: id " in str(outcome.problems[0])
     assert next(iter(memory.engrams())).text == "I have a dog."

@@ -39,11 +39,11 @@ def test_nul_is_a_problem_and_the_rest_is_kept(read, write):
         '{"text": "x", "metadata": {"k": ["\\u0000"]}}',
         '{"text": "two"}',
     ]
-    found = read(write("\n".join(lines)))
-    assert [engram.text for engram in found.engrams] == ["one", "two"]
-    assert len(found.problems) == 2
-    assert "text holds a NUL character at character 1" in str(found.problems[0])
-    assert "metadata['k'][0] holds a NUL character" in str(found.problems[1])
+    items = read(write("\n".join(lines)))
+    assert [engram.text for engram in items.engrams] == ["one", "two"]
+    assert len(items.problems) == 2
+    assert "text holds a NUL character at character 1" in str(items.problems[0])
+    assert "metadata['k'][0] holds a NUL character" in str(items.problems[1])
 
 
 def test_only_text_is_required(read, write):
@@ -204,30 +204,30 @@ def test_ids_depend_on_content_and_not_on_position(read, write):
     assert len({e.id for e in moved}) == 4
 
 
-def test_importing_twice_adds_nothing(bring, write, memory):
+def test_importing_twice_adds_nothing(import_file, write, memory):
     path = write('{"text": "a"}\n{"text": "a"}\n{"text": "b", "at": "2026-01-01"}\n' + json.dumps(FULL))
-    first, second = bring(path), bring(path)
+    first, second = import_file(path), import_file(path)
     assert (first.read, first.remembered, first.already_there, first.problems) == (4, 4, 0, [])
     assert (second.read, second.remembered, second.already_there, second.problems) == (4, 0, 4, [])
     assert len(list(memory.engrams())) == 4
 
 
-def test_a_longer_file_adds_only_new_records(bring, write):
-    bring(write('{"text": "a"}\n{"text": "b"}\n'))
-    again = bring(write('{"text": "0"}\n{"text": "a"}\n{"text": "b"}\n{"text": "b"}\n'))
+def test_a_longer_file_adds_only_new_records(import_file, write):
+    import_file(write('{"text": "a"}\n{"text": "b"}\n'))
+    again = import_file(write('{"text": "0"}\n{"text": "a"}\n{"text": "b"}\n{"text": "b"}\n'))
     assert (again.remembered, again.already_there, again.problems) == (2, 2, [])
 
 
-def test_ids_depend_on_the_namespace(bring, write):
+def test_ids_depend_on_the_namespace(import_file, write):
     path = write('{"text": "a"}')
-    assert bring(path, namespace="ana").remembered == 1
-    assert bring(path, namespace="bo").remembered == 1
+    assert import_file(path, namespace="ana").remembered == 1
+    assert import_file(path, namespace="bo").remembered == 1
 
 
-def test_an_id_with_other_content_is_a_problem_and_the_rest_is_stored(bring, write, memory):
-    bring(write(json.dumps(FULL)))
+def test_an_id_with_other_content_is_a_problem_and_the_rest_is_stored(import_file, write, memory):
+    import_file(write(json.dumps(FULL)))
     path = write(json.dumps(FULL | {"text": "other", "speaker": "Ana"}) + '\n{"text": "new"}\n' + json.dumps(FULL))
-    outcome = bring(path)
+    outcome = import_file(path)
     assert (outcome.read, outcome.remembered, outcome.already_there) == (3, 1, 1)
     assert list(map(str, outcome.problems)) == [
         f"{path}:1: id {FULL['id']} is in the memory with other content (speaker, text); the existing engram is kept"
@@ -235,10 +235,10 @@ def test_an_id_with_other_content_is_a_problem_and_the_rest_is_stored(bring, wri
     assert memory.get(FULL["id"]).text == FULL["text"]
 
 
-def test_the_second_record_with_an_id_is_a_problem(bring, write):
+def test_the_second_record_with_an_id_is_a_problem(import_file, write):
     path = write(
         "\n".join(json.dumps({"id": FULL["id"], "text": text, "at": "2026-01-01"}) for text in ("a", "b", "a"))
     )
-    outcome = bring(path)
+    outcome = import_file(path)
     assert (outcome.remembered, outcome.already_there, len(outcome.problems)) == (1, 1, 1)
     assert ":2: id" in str(outcome.problems[0])

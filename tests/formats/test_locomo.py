@@ -41,11 +41,11 @@ def test_turns_get_session_date_and_caption(read, write):
     assert ids == sorted(ids)
 
 
-def test_importing_again_adds_only_new_turns(bring, write):
-    assert bring(write([SAMPLE])).remembered == 4
+def test_importing_again_adds_only_new_turns(import_file, write):
+    assert import_file(write([SAMPLE])).remembered == 4
     longer = json.loads(json.dumps(SAMPLE))
     longer["conversation"]["session_10"].append({"speaker": "Ana", "dia_id": "D10:2", "text": "Late."})
-    again = bring(write([longer]))
+    again = import_file(write([longer]))
     assert (again.remembered, again.already_there, again.problems) == (1, 4, [])
 
 

@@ -1,4 +1,4 @@
-"""Builds the release files from the checkout, and installs them into virtual environments of the test's folder."""
+"""Fixtures: release files built from the checkout, and virtual environments to install them in."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
-# Read before a test's own home replaces the user's: installers find their settings and their cache there.
+# Read before a fixture replaces $HOME: installers find their settings and their cache in the user's home folder.
 USER_ENVIRONMENT = dict(os.environ)
 
 
@@ -36,7 +36,7 @@ def library_folder() -> Path:
 
 
 class Environment:
-    """A virtual environment that is empty at first, seen from outside a checkout and without a C compiler."""
+    """A virtual environment, empty at first, whose commands run outside a checkout and without a C compiler."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -90,7 +90,7 @@ NewEnvironment = Callable[[], Environment]
 
 @pytest.fixture
 def new_environment(tmp_path: Path) -> NewEnvironment:
-    """Makes virtual environments in the test's folder."""
+    """Creates virtual environments in the test's folder."""
     count = iter(range(10))
     return lambda: Environment(tmp_path / f"environment-{next(count)}")
 
@@ -105,7 +105,7 @@ def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def build_wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Builds a wheel from the sdist, as pip does where no wheel fits, with changes of the environment."""
+    """Builds a wheel from the sdist, as pip does if no wheel fits, with changed environment variables."""
 
     def built(**environment: str) -> Path:
         folder = tmp_path_factory.mktemp("wheel")

@@ -1,6 +1,6 @@
 """Uses every public name of Engram once. `test_types.py` has mypy check this program, and runs it.
 
-Each public class has one variable of its name in lower case: the test looks up `memory.recall`, `hit.score` and so on.
+For each public class one variable has its name in lower case: the test looks up `memory.recall`, `hit.score` etc.
 """
 
 import sys

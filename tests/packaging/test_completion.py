@@ -14,7 +14,7 @@ COMMAND = Path(sys.executable).parent / "engram"
 
 
 def completed(words: str, command: Path = COMMAND) -> list[str]:
-    """What bash is offered for the last of `words`."""
+    """The completions that bash gets for the last of `words`."""
     protocol = {"_ENGRAM_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
     ran = subprocess.run([command], env=os.environ | protocol, capture_output=True, text=True, timeout=60, check=True)
     assert ran.stderr == ""
@@ -41,7 +41,7 @@ def test_every_command_is_offered():
     assert len(completed("engram ")) == 15
 
 
-def test_bash_completes_with_the_script_that_is_shown(tmp_path: Path):
+def test_bash_completes_with_the_printed_script(tmp_path: Path):
     bash = shutil.which("bash")
     if bash is None:
         pytest.skip("bash is not installed")
@@ -51,7 +51,7 @@ def test_bash_completes_with_the_script_that_is_shown(tmp_path: Path):
         '_engram_completion engram; echo "${COMPREPLY[@]}"'
     )
     ran = subprocess.run(
-        # The detection of the shell reads the processes above: this one must not be replaced by its last command.
+        # The detection of the shell reads the parent processes: this shell must not be replaced by its last command.
         [bash, "--norc", "-c", f"{script}; true"],
         env=os.environ | {"PATH": search},
         capture_output=True,
@@ -84,7 +84,7 @@ def test_a_command_whose_packages_are_missing_offers_only_help(pure_wheel: Path,
     environment = new_environment()
     environment.borrow_libraries()
     environment.install("--no-deps", "--no-index", pure_wheel)
-    # A package that cannot be imported, found before the borrowed one.
+    # A package that cannot be imported, earlier on the path than the installed one.
     packages = next((environment.folder / "lib").glob("python*/site-packages"))
     (packages / "uvicorn.py").write_text("raise ModuleNotFoundError('no uvicorn', name='uvicorn')\n")
     assert completed("engram serve --", environment.folder / "bin" / "engram") == ["--help"]

@@ -56,9 +56,9 @@ def test_doctor_names_another_distribution_with_the_same_module(
     assert ADVICE in ran.stderr
     assert (ran.returncode, "database  good" in ran.stdout) == (1, True)
     ran = environment.run("engram", "doctor", "--json")
-    found = json.loads(ran.stdout)
-    assert (ran.returncode, found["healthy"]) == (1, True)
-    assert found["conflicts"] == [{"name": "engram-else", "version": "3.1"}]
+    report = json.loads(ran.stdout)
+    assert (ran.returncode, report["healthy"]) == (1, True)
+    assert report["conflicts"] == [{"name": "engram-else", "version": "3.1"}]
 
 
 def test_doctor_names_no_distribution_whose_module_has_another_name(

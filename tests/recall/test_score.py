@@ -1,4 +1,4 @@
-"""The formula on random features: every weight counts, and its invariants hold."""
+"""The formula on random features: every weight has an effect, and the invariants hold."""
 
 from __future__ import annotations
 
@@ -20,36 +20,36 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 Q = 6
 
 
-def random_features(chance: np.random.Generator, n: int) -> Features:
+def random_features(rng: np.random.Generator, n: int) -> Features:
     columns, rows = np.zeros(n, ROW), np.arange(1, n + 1)
-    columns["session"] = np.sort(chance.integers(0, max(1, n // 5), n))
+    columns["session"] = np.sort(rng.integers(0, max(1, n // 5), n))
     columns["previous"][1:] = np.where(np.diff(columns["session"]) == 0, rows[:-1], 0)
     for field, top in (("speaker", 3), ("role", 2), ("marks", 8)):
-        columns[field] = chance.integers(0, top, n)
-    # Sessions lie days apart, their turns minutes; a few turns come after a long pause.
-    days, minutes = columns["session"] * 3, np.arange(n) + chance.choice([0, 1_000], n, p=[0.9, 0.1])
+        columns[field] = rng.integers(0, top, n)
+    # Days between sessions, minutes between turns of a session; a few turns follow a long pause.
+    days, minutes = columns["session"] * 3, np.arange(n) + rng.choice([0, 1_000], n, p=[0.9, 0.1])
     columns["at"] = (int(NOW.timestamp()) - days * 86_400 - 86_400 + minutes * 60) * 10**6
-    lengths = chance.integers(0, 300, n)
+    lengths = rng.integers(0, 300, n)
     around, same_speaker, by_session, starts, session, sessions = plain.find_neighbours(rows, columns, LONGEST_PAUSE)
     return Features(
         turns=Turns(rows, columns, np.zeros(lengths.sum(), np.uint16), lengths),
-        counts=(chance.integers(0, 3, (Q, n)) * (chance.random((Q, n)) < 0.3)).astype(np.float32),
-        nearness=chance.integers(0, 256, (Q, n)).astype(np.uint8),
-        centroid_similarity=chance.random(n).astype(np.float32),
+        counts=(rng.integers(0, 3, (Q, n)) * (rng.random((Q, n)) < 0.3)).astype(np.float32),
+        nearness=rng.integers(0, 256, (Q, n)).astype(np.uint8),
+        centroid_similarity=rng.random(n).astype(np.float32),
         around=around,
         same_speaker=same_speaker,
         by_session=by_session,
         starts=starts,
         session=session,
-        session_lengths=chance.integers(1, 3_000, len(sessions)),
+        session_lengths=rng.integers(1, 3_000, len(sessions)),
     )
 
 
-def random_query(chance: np.random.Generator, named: bool = False) -> ParsedQuery:
+def random_query(rng: np.random.Generator, named: bool = False) -> ParsedQuery:
     return ParsedQuery(
         ids=tuple(range(Q)),
         terms=tuple("abcdef"),
-        probabilities=chance.random(Q) * 1e-3,
+        probabilities=rng.random(Q) * 1e-3,
         names=np.arange(Q) == 0,
         speakers=frozenset({1} if named else ()),
         roles=frozenset({0}),
@@ -66,8 +66,8 @@ def scored(query: ParsedQuery, features: Features, weights: Weights = DEFAULT) -
 
 @pytest.mark.parametrize("name", [field.name for field in fields(Weights)])
 def test_every_weight_changes_scores_or_confidence(name: str) -> None:
-    chance = np.random.default_rng(1)
-    features, query = random_features(chance, 300), random_query(chance, named=name in ("name", "speaker"))
+    rng = np.random.default_rng(1)
+    features, query = random_features(rng, 300), random_query(rng, named=name in ("name", "speaker"))
     changed = replace(DEFAULT, **{name: getattr(DEFAULT, name) * 1.1})
     (scores, sure), (other, other_sure) = scored(query, features), scored(query, features, changed)
     assert not (np.array_equal(scores.total, other.total) and np.array_equal(sure, other_sure))
@@ -75,8 +75,8 @@ def test_every_weight_changes_scores_or_confidence(name: str) -> None:
 
 @pytest.mark.parametrize("n", [1, 2, 3, 40, 300])
 def test_parts_add_up_to_the_total_and_the_order_follows_it(n: int) -> None:
-    chance = np.random.default_rng(n)
-    scores, _ = scored(random_query(chance), random_features(chance, n))
+    rng = np.random.default_rng(n)
+    scores, _ = scored(random_query(rng), random_features(rng, n))
     assert tuple(scores.parts) == PARTS
     assert all(part.dtype == np.float32 and part.shape == (n,) for part in scores.parts.values())
     np.testing.assert_allclose(scores.total, sum(scores.parts.values()), rtol=1e-6)
@@ -86,16 +86,16 @@ def test_parts_add_up_to_the_total_and_the_order_follows_it(n: int) -> None:
 
 @pytest.mark.parametrize("n", [1, 2, HEAD, 300])
 def test_confidence_lies_between_0_and_1_and_never_rises_along_the_order(n: int) -> None:
-    chance = np.random.default_rng(n)
-    scores, sure = scored(random_query(chance), random_features(chance, n))
+    rng = np.random.default_rng(n)
+    scores, sure = scored(random_query(rng), random_features(rng, n))
     assert sure.dtype == np.float32
     assert np.all((sure >= 0) & (sure <= 1))
     assert np.all(np.diff(sure[scores.order]) <= 0)
 
 
 def test_equal_turns_are_ordered_the_later_first() -> None:
-    chance = np.random.default_rng(0)
-    one = random_features(chance, 1)
+    rng = np.random.default_rng(0)
+    one = random_features(rng, 1)
     columns = np.zeros(20, ROW)
     links = plain.find_neighbours(np.arange(1, 21), columns, LONGEST_PAUSE)
     features = Features(
@@ -104,14 +104,14 @@ def test_equal_turns_are_ordered_the_later_first() -> None:
         *links[:-1],
         np.array([9]),
     )
-    scores, _ = scored(random_query(chance), features)
+    scores, _ = scored(random_query(rng), features)
     assert scores.order.tolist() == list(range(19, -1, -1))
 
 
 def test_missing_neighbours_add_nothing() -> None:
-    chance = np.random.default_rng(3)
-    features = random_features(chance, 50)
+    rng = np.random.default_rng(3)
+    features = random_features(rng, 50)
     alone = replace(features, around=np.full_like(features.around, -1))
-    scores, _ = scored(random_query(chance), alone)
+    scores, _ = scored(random_query(rng), alone)
     assert not scores.parts["previous"].any()
     assert not scores.parts["next"].any()

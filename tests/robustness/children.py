@@ -1,6 +1,6 @@
-"""What the tests run in child processes: `python children.py NAME PATH SEED`, or `forked` in a forked process.
+"""The programs of the tests' child processes: `python children.py NAME PATH SEED`, or `forked` in a forked process.
 
-Each prints the ids of the engrams that were acknowledged, a line per call.
+Each program prints the ids of the acknowledged engrams, one line per call.
 """
 
 from __future__ import annotations
@@ -17,51 +17,51 @@ from engram.errors import MemoryFull
 from engram.memory import Memory
 from engram.text.vectors import default_table
 
-# Loaded once in the process that children are forked from, so that each opens its memory within milliseconds.
+# Loaded once in the parent of forked children, so that each child opens its memory within milliseconds.
 default_table()
 
 
-def say(text: str) -> None:
+def write_line(text: str) -> None:
     os.write(1, (text + "\n").encode())
 
 
 def remember(path: str, seed: int) -> None:
     """Remember in a loop, singly and in bulk, until killed."""
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     memory = Memory(path)
-    say("open")
+    write_line("open")
     for number in itertools.count():
-        if chance.random() < 0.7:
+        if rng.random() < 0.7:
             engram = memory.remember(f"run {seed} number {number} marker{seed}x{number}", session=f"s{seed % 5}")
-            say(engram.id)
+            write_line(engram.id)
         else:
-            size = chance.choice((5, 50, 400))
+            size = rng.choice((5, 50, 400))
             items = [{"text": f"bulk {seed} marker{seed}x{number}x{i}"} for i in range(size)]
-            say(" ".join(e.id for e in memory.remember_many(items)))
-        if chance.random() < 0.02:
+            write_line(" ".join(e.id for e in memory.remember_many(items)))
+        if rng.random() < 0.02:
             memory.recall("bulk number")
 
 
 def share(path: str, seed: int) -> None:
-    """Remember and recall from four threads, CALLS times in each; the last line is "well" unless a thread failed."""
+    """Remember and recall from four threads, CALLS times in each; the last line is "done" unless a thread failed."""
     import threading
 
     calls = int(os.environ["CALLS"])
     problems: list[BaseException] = []
 
     def work(thread: int) -> None:
-        chance = random.Random(seed * 10 + thread)
+        rng = random.Random(seed * 10 + thread)
         try:
             for number in range(calls):
                 name = f"owner{seed}x{thread}x{number}"
-                if chance.random() < 0.1:
+                if rng.random() < 0.1:
                     items = [{"text": f"{name}x{i} of many", "namespace": f"n{thread}"} for i in range(100)]
-                    say(" ".join(e.id for e in memory.remember_many(items)))
+                    write_line(" ".join(e.id for e in memory.remember_many(items)))
                 else:
-                    say(memory.remember(f"{name} alone", namespace=f"n{thread}").id)
-                    found = memory.recall(f"{name}", namespace=f"n{thread}", limit=3)
-                    assert any(name in hit.engram.text.split() for hit in found), name
-                    assert len({hit.engram.id for hit in found}) == len(found)
+                    write_line(memory.remember(f"{name} alone", namespace=f"n{thread}").id)
+                    hits = memory.recall(f"{name}", namespace=f"n{thread}", limit=3)
+                    assert any(name in hit.engram.text.split() for hit in hits), name
+                    assert len({hit.engram.id for hit in hits}) == len(hits)
         except BaseException as error:
             problems.append(error)
             raise
@@ -72,7 +72,7 @@ def share(path: str, seed: int) -> None:
             thread.start()
         for thread in threads:
             thread.join()
-    say("problems" if problems else "well")
+    write_line("problems" if problems else "done")
 
 
 def fill(path: str, seed: int) -> None:
@@ -83,38 +83,38 @@ def fill(path: str, seed: int) -> None:
         number += 1
         try:
             batch = [{"text": f"filler{number}x{i} " + "room " * 40} for i in range(100)]
-            say(" ".join(e.id for e in memory.remember_many(batch)))
+            write_line(" ".join(e.id for e in memory.remember_many(batch)))
         except MemoryFull as error:
-            say(f"full {error}")
+            write_line(f"full {error}")
             break
         memory.recall("filler room")
     hits = memory.recall("filler1x1")
-    say(f"recall {len(hits)}")
+    write_line(f"recall {len(hits)}")
     sys.stdin.readline()
-    say(memory.remember("there is room again").id)
+    write_line(memory.remember("there is room again").id)
     assert memory.recall("room again")[0].engram.text == "there is room again"
     memory.flush(30)
     memory.close()
-    say("well")
+    write_line("done")
 
 
 def idle(path: str, seed: int) -> None:
-    """Index something, then keep the memory open and do nothing until a line comes on stdin."""
+    """Index some engrams, then keep the memory open and idle until a line arrives on stdin."""
     memory = Memory(path)
     memory.remember_many({"text": f"idle {i}"} for i in range(600))
     memory.flush()
-    say("idle")
+    write_line("idle")
     sys.stdin.readline()
     memory.close()
 
 
 def leave(path: str, seed: int) -> None:
-    """End without closing, in the middle of indexing."""
+    """End without closing the memory, while it indexes."""
     memory = Memory(path)
     memory.remember_many({"text": f"left {i} behind"} for i in range(3_000))
     memory.recall("left")
     time.sleep((seed % 8) / 10)
-    say("left")
+    write_line("left")
 
 
 def run(name: str, path: str, seed: int) -> None:
@@ -123,7 +123,7 @@ def run(name: str, path: str, seed: int) -> None:
 
 
 def forked(name: str, path: str, seed: int, out: Connection, err: Connection) -> None:
-    """Run in a process that is forked from one that has imported everything; its output goes to `out` and `err`."""
+    """Run a program in a forked process whose parent has imported `engram`; its output goes to `out` and `err`."""
     os.dup2(out.fileno(), 1)
     os.dup2(err.fileno(), 2)
     run(name, path, seed)

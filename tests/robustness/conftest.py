@@ -22,7 +22,7 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    """Starts one of the children in a new interpreter."""
+    """Starts a child program in a new interpreter."""
     processes: list[subprocess.Popen[str]] = []
 
     def started(name: str, path: Path, seed: int = 0, **options: Any) -> subprocess.Popen[str]:
@@ -52,13 +52,13 @@ class ForkedChild:
         arguments = (name, str(path), seed, write_out, write_err)
         self._process = FORKS.Process(target=children.forked, args=arguments, daemon=True)
         self._process.start()
-        # The ends of file come when the child's copies are closed, and that is when it has ended.
+        # The pipes reach their end when the child, which holds their other ends, has ended.
         write_out.close()
         write_err.close()
         self.stdout, self._stderr = (os.fdopen(os.dup(end.fileno())) for end in (read_out, read_err))
 
     def kill(self) -> tuple[str, str]:
-        """Kill it with SIGKILL; the output that was not read yet, on stdout and stderr."""
+        """Kill the child with SIGKILL; returns its unread output on stdout and stderr."""
         self._process.kill()
         self._process.join()
         with self.stdout, self._stderr:
@@ -70,7 +70,7 @@ Fork = Callable[[str, Path, int], ForkedChild]
 
 @pytest.fixture
 def fork() -> Iterator[Fork]:
-    """Starts one of the children by a fork."""
+    """Starts a child program in a forked process."""
     forked: list[ForkedChild] = []
 
     def start_fork(name: str, path: Path, seed: int) -> ForkedChild:
@@ -83,15 +83,15 @@ def fork() -> Iterator[Fork]:
             child.kill()
 
 
-def rest(child: subprocess.Popen[str], line: str = "") -> tuple[str, str]:
-    """What a child has still to say, on stdout and stderr, after it is given a line; waits for its end."""
+def finish(child: subprocess.Popen[str], line: str = "") -> tuple[str, str]:
+    """Write a line to a child, and wait for its end; returns its unread output on stdout and stderr."""
     assert child.stdin is not None
     assert child.stdout is not None
     assert child.stderr is not None
     if line:
         child.stdin.write(line)
         child.stdin.flush()
-    # Not by `communicate`, which loses what `readline` has read ahead.
+    # Not `communicate`, which would lose the output that `readline` has buffered.
     out, err = child.stdout.read(), child.stderr.read()
     child.wait()
     return out, err

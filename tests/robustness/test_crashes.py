@@ -1,4 +1,4 @@
-"""kill -9, and processes that end without closing."""
+"""Processes that are killed, or end without closing the memory."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ KILLS = 50
 
 
 @pytest.mark.slow
-def test_killed_fifty_times_while_writing(tmp_path: Path, fork: Fork) -> None:
+def test_fifty_kills_while_writing_lose_nothing_acknowledged(tmp_path: Path, fork: Fork) -> None:
     path = tmp_path / "memory.db"
-    chance = random.Random(7)
+    rng = random.Random(7)
     acknowledged: set[str] = set()
     child = fork("remember", path, 0)
     for seed in range(1, KILLS + 1):
         assert child.stdout.readline() == "open\n"
-        # Half of the time the next one opens the memory while this one writes, and both write when this one is killed.
-        both = chance.random() < 0.5
+        # In half of the rounds the next child opens the memory before the kill, so that two processes write.
+        both = rng.random() < 0.5
         following = fork("remember", path, seed) if both else None
-        time.sleep(chance.random() * 0.15 + (0.1 if both else 0))
+        time.sleep(rng.random() * 0.15 + (0.1 if both else 0))
         out, err = child.kill()
-        # A line that was cut off may not have been written as a whole.
+        # The last line can be incomplete.
         lines = out.split("\n")[:-1]
         assert "Traceback" not in err, err
         acknowledged.update(id for line in lines for id in line.split())
         child = following or fork("remember", path, seed)
         if seed % 10 == 0:
             with Memory(path, read_only=True) as memory:
-                kept = {e.id for e in memory.engrams()}
-            assert acknowledged <= kept
+                stored = {e.id for e in memory.engrams()}
+            assert acknowledged <= stored
     assert child.stdout.readline() == "open\n"
     acknowledged.update(id for line in child.kill()[0].split("\n")[:-1] for id in line.split())
     with Memory(path) as memory:
@@ -46,16 +46,16 @@ def test_killed_fifty_times_while_writing(tmp_path: Path, fork: Fork) -> None:
         assert acknowledged <= set(ids)
         assert len(acknowledged) > KILLS
         for flushed in (False, True):
-            for engram in chance.sample(engrams, 40):
-                found = memory.recall(engram.text.split()[-1], limit=5)
-                if flushed or not found.unsearched:
-                    assert [hit.engram.id for hit in found].count(engram.id) == 1, (flushed, engram)
+            for engram in rng.sample(engrams, 40):
+                hits = memory.recall(engram.text.split()[-1], limit=5)
+                if flushed or not hits.unsearched:
+                    assert [hit.engram.id for hit in hits].count(engram.id) == 1, (flushed, engram)
             memory.flush()
         assert memory.stats().index_trouble is None
 
 
 @pytest.mark.parametrize("seed", [0, 2, 5])
-def test_a_process_that_ends_without_closing_ends_cleanly(tmp_path: Path, start: Start, seed: int) -> None:
+def test_a_process_that_does_not_close_its_memory_exits_without_errors(tmp_path: Path, start: Start, seed: int) -> None:
     child = start("leave", tmp_path / "memory.db", seed)
     out, err = child.communicate(timeout=60)
     assert (out, err, child.returncode) == ("left\n", "", 0)

@@ -1,4 +1,4 @@
-"""The index deleted, truncated and filled with noise, file by file; text of every kind; read-only file systems."""
+"""Damaged, deleted and foreign index files; text of every kind; read-only file systems."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PATH = "memory.db"
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a closed memory of 600 engrams, all indexed, in two commits. It is copied, not changed."""
+    """The folder of a closed memory of 600 engrams, all indexed, in two commits. Tests copy it."""
     folder = tmp_path_factory.mktemp("original")
     with Memory(folder / PATH) as memory:
         for part in (0, 1):
@@ -35,7 +35,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def filled(original: Path, tmp_path: Path) -> Path:
-    """A folder with a copy of that memory and of its index."""
+    """A folder with a copy of the memory of 600 engrams and of its index."""
     shutil.copytree(original, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
@@ -60,11 +60,11 @@ KINDS += ("*.idx", "*.term", "*.fast", "*.fieldnorm", "*.pos", "*.store")
 def test_damaged_index_file_is_noticed_and_rebuilt(filled: Path, kind: str, how: str) -> None:
     hurt = [f for f in index_files(filled) if f.match(kind)]
     assert hurt
-    chance = random.Random(5)
+    rng = random.Random(5)
     for file in hurt:
         size = file.stat().st_size
         if how == "noise":
-            file.write_bytes(chance.randbytes(size))
+            file.write_bytes(rng.randbytes(size))
         elif how == "half":
             os.truncate(file, size // 2)
         elif how == "empty":
@@ -126,21 +126,21 @@ def test_index_with_an_invalid_cursor_heals(filled: Path, field: str, cursor: st
 
 def test_few_damaged_bytes_never_raise(filled: Path) -> None:
     """Random bytes at any offset of any file but state.json."""
-    chance = random.Random(11)
+    rng = random.Random(11)
     files = [f for f in index_files(filled) if f.name != "state.json" and not f.name.endswith(".lock")]
-    kept = filled / "kept"
-    shutil.copytree(filled / f"{PATH}.index", kept)
+    backup = filled / "backup"
+    shutil.copytree(filled / f"{PATH}.index", backup)
     for _ in range(25):
-        file = chance.choice(files)
+        file = rng.choice(files)
         content = bytearray(file.read_bytes())
-        place = chance.randrange(len(content))
-        content[place : place + 16] = chance.randbytes(len(content[place : place + 16]))
+        offset = rng.randrange(len(content))
+        content[offset : offset + 16] = rng.randbytes(len(content[offset : offset + 16]))
         file.write_bytes(content)
         with Memory(filled / PATH, read_only=True) as memory:
             for query in ("animal5 likes", "food3", "animal599 animal1"):
                 memory.recall(query)
         shutil.rmtree(filled / f"{PATH}.index")
-        shutil.copytree(kept, filled / f"{PATH}.index")
+        shutil.copytree(backup, filled / f"{PATH}.index")
 
 
 def test_index_deleted_while_closed_is_rebuilt(filled: Path) -> None:
@@ -210,7 +210,7 @@ def test_restored_backup_rebuilds_its_index(filled: Path) -> None:
 
 @pytest.fixture
 def frozen(filled: Path) -> Iterator[Path]:
-    """The same memory on a file system that cannot be written."""
+    """A memory on a read-only file system."""
     mounted = filled / "mounted"
     mounted.mkdir()
     steps = (["--bind", str(filled), str(mounted)], ["-o", "remount,ro,bind", str(mounted)])
@@ -256,11 +256,11 @@ NO_WORDS = {"one space": " ", "only signs": '"*()!', "only control characters": 
 
 def test_every_kind_of_text_is_stored_and_recalled(open_memory: OpenMemory) -> None:
     memory = open_memory()
-    kept = {name: memory.remember(text, session=name) for name, text in (TEXTS | NO_WORDS).items()}
+    engrams = {name: memory.remember(text, session=name) for name, text in (TEXTS | NO_WORDS).items()}
     for flushed in (False, True):
         if flushed:
             memory.flush()
-        for name, engram in kept.items():
+        for name, engram in engrams.items():
             assert memory.get(engram.id).text == engram.text
             hits = memory.recall(engram.text)
             hits.context(200)

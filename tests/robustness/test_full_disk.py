@@ -12,7 +12,7 @@ import pytest
 
 from engram.memory import Memory
 
-from .conftest import Start, rest
+from .conftest import Start, finish
 
 
 @pytest.fixture
@@ -41,9 +41,9 @@ def test_writes_on_a_full_disk_fail_cleanly(small_disk: Path, start: Start) -> N
     assert "disk is full" in line
     assert child.stdout.readline() != "recall 0\n"
     ballast.unlink()
-    out, err = rest(child, "\n")
+    out, err = finish(child, "\n")
     *ids, last = out.split()
-    assert last == "well", err
+    assert last == "done", err
     acknowledged.update(ids)
     assert "Traceback" not in err
     with Memory(path) as memory:
@@ -85,7 +85,7 @@ def test_writes_over_a_file_size_limit_fail_cleanly(tmp_path: Path, start: Start
 
 
 def test_index_on_a_full_disk_is_built_when_there_is_room(small_disk: Path, tmp_path: Path) -> None:
-    """The store has room and the index has none: recall works, and the index is built when there is room."""
+    """If only the disk of the index is full, recall works; the index is built once its disk has room."""
     (tmp_path / "memory.db.index").symlink_to(small_disk)
     ballast = small_disk / "ballast"
     ballast.write_bytes(b"x" * (11 << 20))

@@ -1,4 +1,4 @@
-"""Several processes and threads with one memory open."""
+"""Several processes and threads that use one memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from engram.memory import Memory
 
-from .conftest import Start, rest
+from .conftest import Start, finish
 
 OpenMemory = Callable[..., Memory]
 
@@ -19,7 +19,7 @@ CALLS = os.environ.get("ENGRAM_TEST_SHARING_CALLS", "200")
 
 
 @pytest.mark.slow
-def test_two_processes_and_eight_threads(tmp_path: Path, start: Start) -> None:
+def test_two_processes_with_four_threads_each_lose_nothing(tmp_path: Path, start: Start) -> None:
     path = tmp_path / "memory.db"
     Memory(path).close()
     children = [start("share", path, seed, env={"CALLS": CALLS}) for seed in (1, 2)]
@@ -27,20 +27,20 @@ def test_two_processes_and_eight_threads(tmp_path: Path, start: Start) -> None:
     for child in children:
         out, err = child.communicate(timeout=60 + int(CALLS))
         *lines, last = out.splitlines()
-        assert last == "well", err
+        assert last == "done", err
         assert err == ""
         acknowledged += [id for line in lines for id in line.split()]
     with Memory(path) as memory:
-        kept = [e.id for e in memory.engrams()]
-        assert sorted(kept) == sorted(acknowledged)
+        ids = [e.id for e in memory.engrams()]
+        assert sorted(ids) == sorted(acknowledged)
         assert memory.flush(120)
         assert memory.stats().unindexed == 0
-        for engram in list(memory.engrams())[:: max(1, len(kept) // 50)]:
+        for engram in list(memory.engrams())[:: max(1, len(ids) // 50)]:
             hits = memory.recall(engram.text.split()[0], namespace=engram.namespace, limit=5)
             assert [h.engram.id for h in hits].count(engram.id) == 1
 
 
-def test_an_idle_process_lets_another_index(tmp_path: Path, start: Start) -> None:
+def test_an_idle_process_does_not_keep_another_from_indexing(tmp_path: Path, start: Start) -> None:
     path = tmp_path / "memory.db"
     child = start("idle", path)
     assert child.stdout is not None
@@ -51,11 +51,11 @@ def test_an_idle_process_lets_another_index(tmp_path: Path, start: Start) -> Non
         assert memory.flush(30)
         assert memory.recall("busy 7")[0].engram.text == "busy 7"
         assert memory.recall("idle 7")[0].engram.text == "idle 7"
-        rest(child, "\n")
+        finish(child, "\n")
         assert child.returncode == 0
 
 
-def test_two_that_have_a_memory_open_see_each_others_doing(open_memory: OpenMemory) -> None:
+def test_two_open_memories_of_one_file_see_each_others_changes(open_memory: OpenMemory) -> None:
     one, two = open_memory(), open_memory()
     engram = one.remember("The parrot is called Rico.")
     assert two.recall("parrot")[0].engram == engram
@@ -71,7 +71,9 @@ def test_two_that_have_a_memory_open_see_each_others_doing(open_memory: OpenMemo
 
 
 @pytest.mark.parametrize("other_is_busy", [False, True])
-def test_compacting_with_another_process_that_has_it_open(tmp_path: Path, start: Start, other_is_busy: bool) -> None:
+def test_compact_removes_deleted_text_while_another_process_uses_the_memory(
+    tmp_path: Path, start: Start, other_is_busy: bool
+) -> None:
     path = tmp_path / "memory.db"
     with Memory(path) as memory:
         memory.remember_many({"text": f"xylophone {i}", "session": "secret"} for i in range(400))

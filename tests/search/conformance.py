@@ -1,4 +1,4 @@
-"""Tests that every `SearchReader` must pass. A reader's own tests inherit `SearchReaderSuite` and give `searchable`."""
+"""Tests that every `SearchReader` must pass: inherit `SearchReaderSuite`, and define the fixture `searchable`."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ FILLER = [(None, "user", f"Report {number} of the committee about parking and bo
 
 @dataclass
 class Searchable:
-    """A store, and what makes its engrams searchable."""
+    """A store, and a function that makes its engrams searchable."""
 
     store: Store
     reader: Callable[[], SearchReader]
-    """Returns a reader that covers every engram that is in the store now."""
+    """Returns a reader that covers all engrams of the store."""
     half_way: Callable[[], None] = lambda: None
     """Called once, when half of the engrams are in the store."""
 
@@ -90,14 +90,14 @@ def term(word: str) -> str:
 
 
 class SearchReaderSuite:
-    """Inherit, and give a fixture `searchable` with an empty store."""
+    """Inherit, and define a fixture `searchable` with an empty store."""
 
     @pytest.fixture
     def known(self, searchable: Searchable) -> Known:
         harbour, kitchen = spoken("a", "harbour", HARBOUR, T0), spoken("a", "kitchen", KITCHEN, T0)
         other = spoken("b", "harbour", HARBOUR, T0 + timedelta(days=1))
         filler = spoken("a", "committee", FILLER, T0)
-        # Sessions alternate, and each of them continues after the half.
+        # Sessions alternate, and each continues in the second half.
         first = [*harbour[:2], *kitchen[:1], *other[:2], *filler[:20]]
         second = [*kitchen[1:], *filler[20:], *other[2:], *harbour[2:]]
         searchable.store.append(first)
@@ -138,7 +138,7 @@ class SearchReaderSuite:
         rows = known.reader.candidates(known.namespace("a"), words, 100)
         assert rows.dtype == np.int64
         assert len(set(rows.tolist())) == len(rows) == 4 + len(FILLER)
-        # Those that hold a rare word stand before all that hold only the common one.
+        # Turns with a rare word precede all turns with the common word only.
         assert set(known.texts(rows)[:3]) == {HARBOUR[0][2], HARBOUR[2][2], HARBOUR[3][2]}
 
     def test_candidates_are_limited_to_the_best(self, known: Known) -> None:
@@ -164,14 +164,14 @@ class SearchReaderSuite:
         assert known.reader.all_rows(10_000, 5).tolist() == []
 
     def test_take_returns_columns_and_tokens(self, known: Known) -> None:
-        wanted = np.array(sorted(known.engrams), np.int64)
-        turns = known.reader.take(wanted)
-        assert turns.rows.tolist() == wanted.tolist()
+        rows = np.array(sorted(known.engrams), np.int64)
+        turns = known.reader.take(rows)
+        assert turns.rows.tolist() == rows.tolist()
         assert (turns.columns.dtype, turns.lengths.dtype) == (ROW, np.int64)
         assert turns.tokens.dtype == ANALYZER.token_type
         ends = turns.lengths.cumsum()
         speakers: dict[tuple[str, str | None], int] = {}
-        for index, row in enumerate(wanted.tolist()):
+        for index, row in enumerate(rows.tolist()):
             engram, columns = known.engrams[row], turns.columns[index]
             analysis = ANALYZER.analyse(engram.text)
             assert turns.tokens[ends[index] - turns.lengths[index] : ends[index]].tolist() == analysis.ids
@@ -234,13 +234,13 @@ class SearchReaderSuite:
         seqs = known.reader.seqs(np.array(rows))
         for row in (rows[1], rows[3]):
             assert store.forget(Filter("a"), known.engrams[row].id) == 1
-        # Rows of different readers must not be mixed: these are the new reader's.
+        # Rows of different readers must not be mixed: these rows are of the new reader.
         reader, left = known.searchable.reader(), seqs[[0, 2]].tolist()
         turns = reader.take(np.unique(reader.rows_of(namespace, seqs)))
         assert reader.seqs(turns.rows).tolist() == left
         candidates = reader.candidates(namespace, [term("trawlers"), term("which")], 9)
         every = reader.all_rows(namespace, 1_000)
-        for found in (candidates, every):
-            present = reader.seqs(reader.take(np.unique(found)).rows).tolist()
+        for rows in (candidates, every):
+            present = reader.seqs(reader.take(np.unique(rows)).rows).tolist()
             assert not set(present) & set(seqs[[1, 3]].tolist())
         assert reader.session_lengths(turns.columns["session"][:1].astype(np.int64))[0] >= turns.lengths.sum()

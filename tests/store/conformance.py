@@ -207,9 +207,9 @@ class StoreSuite:
         assert [e.text for e in store.engrams(Filter())] == left
         for engram in three:
             namespace, seq = keys[engram.id]
-            found = {} if engram in deleted else {seq: engram}
-            assert store.by_seq(namespace, [seq]) == found
-            assert store.by_id([engram.id]) == {e.id: e for e in found.values()}
+            expected = {} if engram in deleted else {seq: engram}
+            assert store.by_seq(namespace, [seq]) == expected
+            assert store.by_id([engram.id]) == {e.id: e for e in expected.values()}
         assert store.keys([e.id for e in three]).keys() == {e.id for e in three if e.text in left}
 
     def test_forget_deletes_one_by_its_id(self, store: Store, three: list[Engram]) -> None:
@@ -260,7 +260,7 @@ class StoreSuite:
 
 
 class Follower:
-    """A reader of a log that keeps what it read."""
+    """A reader of a log that records the changes."""
 
     def __init__(self, store: LoggedStore, limit: int = 100) -> None:
         self.store, self.limit = store, limit
@@ -338,7 +338,7 @@ class LogSuite:
         assert store.distance(early.cursor, head) == (0, 1)
         early.read()
         assert early.cursor == head
-        # Reading does not consume: another reader, and one that reads again, see the same.
+        # Reading does not consume: another reader, and a second read, return the same changes.
         late.read()
         assert early.present == late.present
         assert sorted(early.texts()) == [str(i) for i in range(10) if i != 3]
@@ -362,14 +362,14 @@ class LogSuite:
 
     def test_long_texts_come_in_small_batches(self, store: LoggedStore) -> None:
         store.append([one("x" * (1 << 20)) for _ in range(40)])
-        seen, cursor, more = 0, "", True
+        count, cursor, more = 0, "", True
         while more:
             records, _, cursor, more = store.changes(cursor, 100)
             assert sum(len(r.text) for r in records) <= 18 << 20
-            seen += len(records)
-        assert seen == 40
+            count += len(records)
+        assert count == 40
 
-    def test_head_tells_whether_there_is_news(self, store: LoggedStore) -> None:
+    def test_head_changes_with_every_change_only(self, store: LoggedStore) -> None:
         heads = [store.head()]
         engram = one()
         for change in (lambda: store.append([engram]), lambda: store.forget(Filter(), engram.id)):

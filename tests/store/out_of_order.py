@@ -1,7 +1,7 @@
-"""A store for tests in which engrams become visible in another order than that of their seqs.
+"""A store for tests whose engrams become visible in another order than that of their seqs.
 
-As in a database with several writers and one sequence: a writer draws the seq first and commits later, and in the
-meantime a writer of another namespace can overtake it. Within a namespace, commits keep the order of the seqs.
+It simulates a database with several writers and one sequence: a writer draws the seq first and commits later, so a
+writer of another namespace can commit before it. Within a namespace, commits keep the order of the seqs.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class OutOfOrderStore(MemoryStore):
             self._uncommitted.setdefault(engram.namespace, deque()).append(Entry(engram, self._record(engram)))
 
     def commit(self, namespace: str) -> Engram | None:
-        """Make the oldest uncommitted engram of a namespace visible; None if there is none."""
+        """Make the oldest uncommitted engram of a namespace visible and return it; None if all are committed."""
         with self._open():
             pending = self._uncommitted.get(namespace)
             if not pending:
@@ -37,7 +37,7 @@ class OutOfOrderStore(MemoryStore):
             return entry.engram
 
     def append(self, engrams: list[Engram]) -> list[bool]:  # type: ignore[override]
-        """Append engrams behind the uncommitted ones of their namespaces."""
+        """Append engrams after the uncommitted ones of their namespaces."""
         for namespace in {engram.namespace for engram in engrams}:
             while self.commit(namespace):
                 pass
@@ -48,4 +48,4 @@ class OutOfOrderStore(MemoryStore):
         return super()._record(engram)._replace(seq=self._last_seq)
 
     def _drop_unused_names(self) -> None:
-        """Keep all names, because an uncommitted engram may use them."""
+        """Delete no names, because an uncommitted engram may use them."""

@@ -1,4 +1,4 @@
-"""Terms, token ids and nearness."""
+"""Terms, token ids and near words."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Server-sent events, by the standard, however the stream is cut."""
+"""Server-sent events are parsed by the standard, for any division of the stream into chunks."""
 
 from __future__ import annotations
 

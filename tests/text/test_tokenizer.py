@@ -1,4 +1,4 @@
-"""What counts as a word, script by script."""
+"""The words of a text, for each script."""
 
 import pytest
 from hypothesis import given

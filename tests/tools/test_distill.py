@@ -1,4 +1,4 @@
-"""The shipped table: a sample of it computed again from its encoder, and its neighbours recomputed from its vectors."""
+"""The table of the package: a sample is recomputed with the encoder, and neighbours are recomputed from vectors."""
 
 import importlib.util
 from pathlib import Path
@@ -12,7 +12,7 @@ from tools.minilm import MiniLM, erf
 
 REFERENCE_VALUES = [-0.0587495, -0.0441970, 0.4513023, 0.5920250]
 REFERENCE_SUMS = [76.35735, 143.02646, 173.18611, 138.24551, 185.29764, 92.96273, 86.06369]
-"""What PyTorch 2.13 and transformers 5.24 compute: the first values for "dog", and the sum of magnitudes per token."""
+"""Results of PyTorch 2.13 and transformers 5.24: the first values for "dog", and the sum of magnitudes per token."""
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def folder() -> Path:
     return distill.model_folder()
 
 
-def test_a_sample_of_the_table_is_what_the_encoder_gives(folder: Path) -> None:
+def test_a_sample_of_the_table_equals_the_encoders_result(folder: Path) -> None:
     table = default_table()
     with np.load(table.path) as arrays:
         mean, axes = arrays["mean"], arrays["axes"]
@@ -54,7 +54,7 @@ def test_the_encoder_reproduces_the_reference_implementation(folder: Path) -> No
     assert np.allclose(np.abs(states).sum(axis=(0, 2)), REFERENCE_SUMS, atol=5e-4)
 
 
-def test_the_error_function() -> None:
+def test_erf_equals_tabulated_values() -> None:
     known = {0.0: 0.0, 0.5: 0.5204998778, 1.0: 0.8427007929, 2.0: 0.995322265, -1.0: -0.8427007929}
     assert np.allclose(erf(np.array(list(known), np.float32)), list(known.values()), atol=3e-7)
 

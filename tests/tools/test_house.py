@@ -1,4 +1,4 @@
-"""tools/house.py, on a made-up source tree and on this repository."""
+"""tools/house.py, on a small source tree and on this repository."""
 
 from pathlib import Path
 
@@ -56,17 +56,17 @@ def test_reach_follows_imports_inside_functions_and_stops_at_opening(tree: Path)
     assert house.lines(reached["engram.memory"]) == 10
 
 
-def test_reach_with_nothing_left_out_follows_opening(tree: Path) -> None:
+def test_reach_without_exceptions_follows_opening(tree: Path) -> None:
     reached = house.reach(tree / "src", not_followed=frozenset())
     assert {"engram.ids", "engram.store.sqlite"} < reached.keys()
     assert "engram.never" not in reached
 
 
-def test_rooms_are_the_folders_and_the_files_beside_them(tree: Path) -> None:
+def test_rooms_are_the_folders_and_the_files_outside_of_folders(tree: Path) -> None:
     assert house.rooms(tree / "src/engram/serve") == {"serve/wire/": 3, "serve/*.py": 1}
 
 
-def test_report_puts_each_figure_beside_its_limit(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_report_compares_each_figure_with_its_limit(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(house, "REACH_LINES", 20)
     first = [line.split() for line in house.report(tree).splitlines()[:5]]
     assert [line[-3:] for line in first] == [

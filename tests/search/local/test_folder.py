@@ -1,4 +1,4 @@
-"""The folder of an index: published builds, one writer, and what a crash leaves."""
+"""The folder of an index: published builds, one writer, and recovery after a crash."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def apply(index: IndexFolder, *seqs: int, deleted: tuple[int, ...] = ()) -> None
     target.apply([entry(seq) for seq in seqs], [Key(1, seq) for seq in deleted], cursor)
 
 
-def found(index: IndexFolder, term: str = "t1") -> list[int]:
+def seqs_of(index: IndexFolder, term: str = "t1") -> list[int]:
     """The seqs of the engrams that hold a term."""
     snapshot = index.snapshot()
     return sorted(snapshot.forward.seqs(snapshot.inverted.search(1, [term], 100)).tolist())
@@ -43,13 +43,13 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path | None:
 
 def test_changes_are_invisible_until_they_are_published(folder: Path | None) -> None:
     index = make(folder)
-    assert (index.snapshot().rows, index.snapshot().cursor, index.damage, found(index)) == (0, "", None, [])
+    assert (index.snapshot().rows, index.snapshot().cursor, index.damage, seqs_of(index)) == (0, "", None, [])
     assert index.start_writing()
     index.begin("7")
     apply(index, 10, 20)
-    assert (index.snapshot().rows, found(index), index.aside) == (0, [], True)
+    assert (index.snapshot().rows, seqs_of(index), index.aside) == (0, [], True)
     index.publish()
-    assert (index.snapshot().rows, index.snapshot().cursor, found(index), index.aside) == (2, "20", [10, 20], False)
+    assert (index.snapshot().rows, index.snapshot().cursor, seqs_of(index), index.aside) == (2, "20", [10, 20], False)
     assert index.snapshot().inverted.size(1) == 2
     assert index.snapshot().inverted.frequencies(1, ["t1", "t9"]).tolist() == [2, 0]
     assert index.snapshot().inverted.rows_of([1 << 32 | 10, 1 << 32 | 20, 2 << 32 | 10, 1 << 32 | 77]).tolist() == [
@@ -59,19 +59,19 @@ def test_changes_are_invisible_until_they_are_published(folder: Path | None) -> 
     apply(index, deleted=(20, 77))
     apply(index, deleted=(20, 77))
     index.publish()
-    assert found(index) == [10]
+    assert seqs_of(index) == [10]
     assert index.snapshot().rows == 2
     index.stop_writing()
 
 
-def test_engram_is_dropped_that_was_never_committed(folder: Path | None) -> None:
+def test_engram_that_was_never_committed_is_dropped(folder: Path | None) -> None:
     index = make(folder)
     index.start_writing()
     index.begin("")
     apply(index, 1, 2, 3)
     apply(index, 4, deleted=(2, 4))
     index.publish()
-    assert found(index) == [1, 3]
+    assert seqs_of(index) == [1, 3]
     turns = index.snapshot().forward.take(np.arange(1, 5))
     assert turns.rows.tolist() == [1, 3]
     assert turns.columns["previous"].tolist() == [0, 1]
@@ -87,10 +87,10 @@ def test_old_build_is_shown_until_the_new_one_is_published(folder: Path | None) 
     old = index.snapshot()
     index.begin("5")
     apply(index, 1)
-    assert (index.snapshot().rows, found(index)) == (2, [1, 2])
+    assert (index.snapshot().rows, seqs_of(index)) == (2, [1, 2])
     apply(index, 3)
     index.publish()
-    assert (index.snapshot().cursor, found(index), index.published.begun) == ("3", [1, 3], "5")
+    assert (index.snapshot().cursor, seqs_of(index), index.published.begun) == ("3", [1, 3], "5")
     assert index.builds() == [index.published.name]
     # A reader of the old build can still read it.
     assert sorted(old.inverted.search(1, ["t1"], 9).tolist()) == [1, 2]
@@ -110,13 +110,13 @@ def test_one_process_writes_and_others_read(tmp_path: Path) -> None:
         apply(one, 1 + build)
         one.publish()
         two.refresh()
-        assert found(two) == [1 + build]
+        assert seqs_of(two) == [1 + build]
     one.stop_writing()
     assert two.start_writing()
     apply(two, 3)
     two.publish()
     one.refresh()
-    assert found(one) == [2, 3]
+    assert seqs_of(one) == [2, 3]
     two.stop_writing()
 
 
@@ -130,20 +130,20 @@ def test_unpublished_changes_are_removed_after_a_crash(tmp_path: Path) -> None:
     target = index.target
     assert target is not None
     target.commit()
-    # As after a crash: the lock is free, and nothing was published.
+    # The state after a crash: the lock is free, and nothing was published.
     index.stop_writing()
     again = make(tmp_path / "index")
     assert (again.snapshot().rows, again.snapshot().cursor) == (1, "1")
-    # A reader is not misled by the links and ends that lead to the rows of the crash.
+    # A reader ignores the links and ends that point to the rows of the crash.
     assert again.snapshot().forward.session_end(1, 1) == 1
     assert again.snapshot().forward.session_tokens(np.array([1]), 1).tolist() == [2]
     assert again.start_writing()
-    assert found(again) == [1]
+    assert seqs_of(again) == [1]
     assert again.snapshot().forward.take(np.array([1])).columns["next"].tolist() == [0]
-    # The engram 2 was deleted in the meantime: the row 2 is another one's now.
+    # Engram 2 was deleted in the meantime: row 2 belongs to another engram now.
     apply(again, 3)
     again.publish()
-    assert found(again) == [1, 3]
+    assert seqs_of(again) == [1, 3]
     columns = again.snapshot().forward.take(np.array([1, 2])).columns
     assert (columns["next"].tolist(), columns["previous"].tolist()) == ([2, 0], [0, 1])
     assert again.snapshot().forward.session_tokens(np.array([1]), 2).tolist() == [4]
@@ -204,11 +204,11 @@ def test_distrusted_build_is_not_used_again(tmp_path: Path) -> None:
     index.begin("")
     apply(index, 1)
     index.publish()
-    assert (found(index), index.damage) == ([1], None)
+    assert (seqs_of(index), index.damage) == ([1], None)
     index.stop_writing()
 
 
-def test_writer_gives_a_folder_up_that_another_program_changed(tmp_path: Path) -> None:
+def test_writer_releases_a_folder_that_another_program_changed(tmp_path: Path) -> None:
     index = make(tmp_path / "index")
     index.start_writing()
     index.begin("")
@@ -222,23 +222,23 @@ def test_writer_gives_a_folder_up_that_another_program_changed(tmp_path: Path) -
 
 def merging() -> list[int]:
     """The niceness of each merging thread."""
-    found = []
+    priorities = []
     for task in Path("/proc/self/task").iterdir():
         # A thread of an earlier test can end at any time.
         with suppress(OSError):
             if (task / "comm").read_text().startswith(MERGES):
-                found.append(os.getpriority(os.PRIO_PROCESS, int(task.name)))
-    return found
+                priorities.append(os.getpriority(os.PRIO_PROCESS, int(task.name)))
+    return priorities
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="this system does not tell a process's threads apart")
-def test_merging_yields_to_others(tmp_path: Path) -> None:
+def test_merging_threads_have_a_low_priority(tmp_path: Path) -> None:
     index, ours = make(tmp_path / "index"), os.getpriority(os.PRIO_PROCESS, 0)
-    # The system knows no niceness above 19.
+    # The maximum niceness of the system is 19.
     expected = min(ours + MERGE_NICENESS, 19)
     assert index.start_writing()
     index.begin("")
-    # A thread has no name yet when it begins, so that a later commit finds it.
+    # A thread has no name when it starts, so that only a later commit finds it.
     for seq in range(1, 50):
         apply(index, seq)
         index.publish()

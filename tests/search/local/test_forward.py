@@ -85,16 +85,14 @@ def test_session_end_is_the_last_row_up_to_a_limit(forward: ForwardIndex) -> Non
 
 
 def test_file_and_ram_hold_the_same(tmp_path: Path) -> None:
-    chance = random.Random(3)
+    rng = random.Random(3)
     both = [ForwardIndex(1, np.uint16, tmp_path), ForwardIndex(1, np.uint16)]
     seq = 0
     for _ in range(20):
         batch = []
-        for _ in range(chance.randrange(1, 30)):
+        for _ in range(rng.randrange(1, 30)):
             seq += 1
-            batch.append(
-                entry(seq, chance.randrange(1, 5), [chance.randrange(999) for _ in range(chance.randrange(9))])
-            )
+            batch.append(entry(seq, rng.randrange(1, 5), [rng.randrange(999) for _ in range(rng.randrange(9))]))
         for forward in both:
             extend(forward, batch)
     everything = np.arange(1, seq + 1)
@@ -115,7 +113,7 @@ def test_links_from_an_older_index_are_kept_apart() -> None:
 
 @pytest.mark.parametrize("file", ["rows", "tokens"])
 @pytest.mark.parametrize("seed", range(5))
-def test_noise_in_a_file_is_noticed(tmp_path: Path, file: str, seed: int) -> None:
+def test_random_bytes_in_a_file_are_detected(tmp_path: Path, file: str, seed: int) -> None:
     forward = ForwardIndex(1, np.uint16, tmp_path)
     extend(forward, [entry(i, ids=[i, i + 1]) for i in range(1, 200)])
     path = tmp_path / file
@@ -131,7 +129,7 @@ def opened_again(folder: Path, rows: int, tokens: int) -> ForwardIndex:
 
 
 @pytest.mark.parametrize("file", ["rows", "tokens"])
-def test_truncated_file_is_noticed(tmp_path: Path, file: str) -> None:
+def test_truncated_file_is_detected(tmp_path: Path, file: str) -> None:
     forward = ForwardIndex(1, np.uint16, tmp_path)
     extend(forward, [entry(i) for i in range(1, 200)])
     path = tmp_path / file

@@ -118,7 +118,7 @@ def test_failure_is_logged_once_and_tried_again(
     try:
         assert whole.flush(30)
     except EngramError:
-        # An attempt that had begun while there was no room. The next one has room.
+        # This attempt began while the disk was full; the next one has room.
         assert whole.flush(30)
     assert whole.stats().trouble is None
     assert index.snapshot().rows == 300
@@ -127,7 +127,7 @@ def test_failure_is_logged_once_and_tried_again(
     ]
 
 
-def test_flush_stops_to_wait_for_another_process(
+def test_flush_gives_up_waiting_for_another_process(
     parts: tuple[SqliteStore, LocalIndex, IndexFolder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, whole, index = parts

@@ -1,4 +1,4 @@
-"""Local indexes over a store whose log is out of order: nothing is lost, nothing comes twice, nothing deleted stays."""
+"""Local indexes over a store with an out-of-order log: no engram is lost, indexed twice, or kept after its deletion."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def open_index(store: LoggedStore, folder: Path | None) -> LocalIndex:
 
 
 def marked(number: int, namespace: str) -> Engram:
-    """An engram with a word that no other one has."""
+    """An engram with a unique word."""
     return draft(f"the marker{number} of many", namespace=namespace, session=f"s{number % 4}")
 
 
@@ -64,7 +64,7 @@ def check_invariant(store: LoggedStore, index: LocalIndex) -> None:
 
 
 def check_recall(store: LoggedStore, index: LocalIndex, forgotten: list[Engram]) -> None:
-    """Assert that every engram is recalled, and no forgotten one."""
+    """Assert that every engram is recalled, and no forgotten engram is."""
     memory = Memory(store=store, search=index)
     assert memory.flush(60)
     assert memory.stats().unindexed == 0
@@ -72,7 +72,7 @@ def check_recall(store: LoggedStore, index: LocalIndex, forgotten: list[Engram])
     assert memory.is_indexed([engram.id for engram in engrams])
     for engram in engrams:
         hits = memory.recall(engram.text.split()[1], namespace=engram.namespace, limit=5)
-        # Not always the first: two rare words can have the same token.
+        # The engram need not be first: two rare words can have the same token.
         assert [hit.engram.id for hit in hits].count(engram.id) == 1
     for engram in forgotten:
         hits = memory.recall(engram.text.split()[1], namespace=engram.namespace, limit=50)
@@ -96,25 +96,25 @@ def test_overtaken_engram_is_indexed(tmp_path: Path) -> None:
 
 
 class Simulation:
-    """Two indexes over one store, and random events."""
+    """Two indexes over one store, with random events."""
 
-    def __init__(self, folder: Path, chance: random.Random) -> None:
-        self.chance = chance
+    def __init__(self, folder: Path, rng: random.Random) -> None:
+        self.rng = rng
         self.store = OutOfOrderStore()
         self.folders = [folder / "one", folder / "two"]
         self.indexes = [open_index(self.store, path) for path in self.folders]
         self.forgotten: list[Engram] = []
 
     def write(self, number: int) -> None:
-        """Begin a write, and commit some that have begun."""
-        self.store.begin(marked(number, self.chance.choice(NAMESPACES)))
-        for _ in range(self.chance.randrange(3)):
-            self.store.commit(self.chance.choice(NAMESPACES))
+        """Begin a write, and commit some of the uncommitted ones."""
+        self.store.begin(marked(number, self.rng.choice(NAMESPACES)))
+        for _ in range(self.rng.randrange(3)):
+            self.store.commit(self.rng.choice(NAMESPACES))
 
     def event(self) -> None:
-        """Let one thing happen to one of the indexes, or nothing."""
-        which = self.chance.randrange(2)
-        index, action = self.indexes[which], self.chance.random()
+        """Do one random action with one of the indexes, or none."""
+        which = self.rng.randrange(2)
+        index, action = self.indexes[which], self.rng.random()
         if action < 0.15:
             index.reader()
         elif action < 0.19:
@@ -126,19 +126,19 @@ class Simulation:
         elif action < 0.30:
             index.rebuild(0)
 
-    def forget(self, told: LocalIndex) -> None:
-        """Delete an engram, and tell only one of the indexes."""
+    def forget(self, notified: LocalIndex) -> None:
+        """Delete an engram, and notify only one of the indexes."""
         engrams = list(self.store.engrams(Filter()))
         if engrams:
-            engram = self.chance.choice(engrams)
+            engram = self.rng.choice(engrams)
             assert self.store.forget(Filter(), engram.id) == 1
             self.forgotten.append(engram)
-            told.deleted()
+            notified.deleted()
 
     def kill(self, which: int) -> None:
-        """End an index without flushing it, sometimes lose its folder, and open it again."""
+        """End an index without a flush, sometimes delete its folder, and open it again."""
         self.indexes[which].close(quick=True)
-        if self.chance.random() < 0.2:
+        if self.rng.random() < 0.2:
             shutil.rmtree(self.folders[which], ignore_errors=True)
         self.indexes[which] = open_index(self.store, self.folders[which])
 

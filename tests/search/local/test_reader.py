@@ -1,4 +1,4 @@
-"""The local index as a `SearchReader`: in RAM, on disk, with everything in the tail, and half in each."""
+"""The local index as a `SearchReader`: in RAM, on disk, with all engrams in the tail, and with half of them in each."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ class TestEverythingInTheTail(SearchReaderSuite):
     @pytest.fixture
     def searchable(self, stack: ExitStack, tmp_path: Path) -> Searchable:
         store = stack.enter_context(closing(SqliteStore(tmp_path / "memory.db")))
-        # Nothing is indexed for a store that cannot be written to.
-        seen = stack.enter_context(closing(SqliteStore(tmp_path / "memory.db", read_only=True)))
-        index = open_index(stack, seen, None)
+        # Engrams of a read-only store are not indexed.
+        read_only = stack.enter_context(closing(SqliteStore(tmp_path / "memory.db", read_only=True)))
+        index = open_index(stack, read_only, None)
         return Searchable(store, lambda: unindexed(index))
 
 
@@ -70,8 +70,8 @@ class TestHalfInTheTail(SearchReaderSuite):
     @pytest.fixture
     def searchable(self, stack: ExitStack, tmp_path: Path) -> Searchable:
         store = stack.enter_context(closing(SqliteStore(tmp_path / "memory.db")))
-        seen = stack.enter_context(closing(SqliteStore(tmp_path / "memory.db", read_only=True)))
-        index = open_index(stack, seen, tmp_path / "index")
+        read_only = stack.enter_context(closing(SqliteStore(tmp_path / "memory.db", read_only=True)))
+        index = open_index(stack, read_only, tmp_path / "index")
 
         def index_first_half() -> None:
             with ExitStack() as writing:
@@ -84,7 +84,7 @@ class TestHalfInTheTail(SearchReaderSuite):
         assert 0 < known.reader.index.rows < known.reader.tail_last
 
     def test_tail_and_index_are_ranked_together(self, known: Known) -> None:
-        # The better of the two is in the tail, the other one in the index.
+        # The better hit is in the tail, the other one is in the index.
         words = [term("trawlers"), term("ferry"), term("which")]
         rows = known.reader.candidates(known.namespace("a"), words, 9)
         assert known.texts(rows) == [HARBOUR[2][2], HARBOUR[3][2], HARBOUR[1][2]]

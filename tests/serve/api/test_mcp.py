@@ -263,14 +263,14 @@ def test_list_continues_after_the_previous_page(memory: Memory) -> None:
     ids = [memory.remember(f"Turn {n}", session="odd" if n % 2 else "even").id for n in range(7)]
 
     async def work(client: Client) -> None:
-        seen, after_id = [], None
+        listed, after_id = [], None
         while True:
             answer = await call(client, "list", limit=3, **({} if after_id is None else {"after_id": after_id}))
-            seen += [one["id"] for one in answer["memories"]]
+            listed += [one["id"] for one in answer["memories"]]
             after_id = answer["next"]
             if after_id is None:
                 break
-        assert seen == ids
+        assert listed == ids
         assert [one["id"] for one in (await call(client, "list", session="odd"))["memories"]] == ids[1::2]
         assert (await call(client, "list", before="2000-01-01"))["memories"] == []
         # Some models write a list as JSON text.
@@ -402,13 +402,13 @@ def test_concurrent_calls_see_their_own_namespace(memory: Memory) -> None:
             for number in range(5):
                 await call(client, "remember", text=f"{name} keeps number {number}.")
 
-            async def looked() -> None:
+            async def call_repeatedly() -> None:
                 answer = await call(client, "recall", query="Who keeps which number?", limit=50)
                 assert answer["passages"]
                 assert all(passage["text"].startswith(name) for passage in answer["passages"])
                 assert len((await call(client, "list"))["memories"]) == 5
 
-            await asyncio.gather(*(looked() for _ in range(5)))
+            await asyncio.gather(*(call_repeatedly() for _ in range(5)))
 
     async def main(url: str) -> None:
         await asyncio.gather(one(url, "ana"), one(url, "ben"))

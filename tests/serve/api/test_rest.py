@@ -73,7 +73,7 @@ class RestClient:
             headers["X-Engram-Namespace"] = namespace.encode()
 
         async def one():
-            # Starlette answers an internal error and then raises it again, for the log of the server.
+            # Starlette answers an internal error and then raises it again for the log of the server.
             transport = httpx.ASGITransport(self.guarded, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8100") as client:
                 return await client.request(method, f"/memory{path}", headers=headers, **more)
@@ -464,19 +464,19 @@ def test_a_body_needs_a_json_content_type(client: RestClient):
 
 
 def test_a_large_body_is_parsed_in_a_thread(client: RestClient, monkeypatch):
-    seen = []
+    thread_names = []
     loads = json.loads
 
     def recording_loads(text, **options):
         if isinstance(text, bytes):
-            seen.append(threading.current_thread().name)
+            thread_names.append(threading.current_thread().name)
         return loads(text, **options)
 
     monkeypatch.setattr(rest.json, "loads", recording_loads)
     client.post("/remember", {"text": "x" * (rest.LARGE_BODY + 1)})
     client.post("/remember", {"text": "x"})
-    assert seen[0].startswith("ThreadPoolExecutor")
-    assert not seen[1].startswith("ThreadPoolExecutor")
+    assert thread_names[0].startswith("ThreadPoolExecutor")
+    assert not thread_names[1].startswith("ThreadPoolExecutor")
 
 
 def test_the_memory_is_never_called_on_the_event_loop(client: RestClient, monkeypatch):
@@ -584,7 +584,7 @@ def test_the_openapi_document_is_complete(client: RestClient):
 def test_responses_match_the_openapi_document(client: RestClient, mode):
     """Every request that the document admits is answered as documented; every other request is refused."""
     client.memory.remember("My dog is called Biscuit.", namespace="home")
-    # NUL is refused anywhere in the metadata too, which no schema can say.
+    # NUL is refused anywhere in the metadata too, which a schema cannot express.
     generation = ProjectConfig(generation=GenerationConfig(allow_x00=False))
     config = SchemathesisConfig(projects=ProjectsConfig(default=generation))
     document = schemathesis.openapi.from_asgi("/openapi.json", client.app, config=config)
@@ -596,10 +596,10 @@ def test_responses_match_the_openapi_document(client: RestClient, mode):
             max_examples=15, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
         )
         @given(case=requests)
-        def holds(case) -> None:
+        def check(case) -> None:
             nonlocal tried
             tried += 1
             case.call_and_validate()
 
-        holds()
+        check()
     assert tried >= 13

@@ -38,9 +38,9 @@ def without_prose(value: Any, components: dict[str, Any], names_are_fields: bool
 
 
 def rest_operations() -> dict[str, Any]:
-    """Return what REST takes and returns, by method and path, and the one form of all errors."""
+    """Return the request and response schemas of REST by method and path, and the schema of all errors."""
     app = fastapi.FastAPI()
-    # The document is made from the signatures: no route is called.
+    # The document is generated from the signatures: no route is called.
     app.include_router(rest.router(cast(Services, FakeServices())))
     document = app.openapi()
     components = document["components"]["schemas"]
@@ -80,19 +80,19 @@ def mcp_tools() -> dict[str, Any]:
 
 
 def current() -> dict[str, Any]:
-    """Return both, as JSON gives them back."""
+    """Return the schemas of REST and of the tools, after a round trip through JSON."""
     result: dict[str, Any] = json.loads(json.dumps({"rest": rest_operations(), "mcp": mcp_tools()}))
     return result
 
 
-def test_rest_takes_and_returns_what_was_recorded() -> None:
+def test_the_schemas_of_rest_are_the_recorded_ones() -> None:
     recorded, computed = json.loads(RECORDED.read_text())["rest"], current()["rest"]
     assert computed.keys() == recorded.keys()
     for name, operation in recorded.items():
         assert computed[name] == operation, name
 
 
-def test_the_mcp_tools_take_and_return_what_was_recorded() -> None:
+def test_the_schemas_of_the_mcp_tools_are_the_recorded_ones() -> None:
     assert current()["mcp"] == json.loads(RECORDED.read_text())["mcp"]
 
 

@@ -128,8 +128,8 @@ def test_only_valid_keys_are_accepted_once_a_key_exists(keys: KeyStore):
     _, admin = keys.create(admin=True)
     gate = Gate(keys, "home")
     assert gate.access({"x-engram-key": key}) == Access(ana, "ana", read=True, write=True, erase=False, admin=False)
-    found = gate.access({"authorization": f"Bearer {team}"})
-    assert (found.prefix, found.read, found.write, found.erase) == ("team-", True, False, True)
+    access = gate.access({"authorization": f"Bearer {team}"})
+    assert (access.prefix, access.read, access.write, access.erase) == ("team-", True, False, True)
     assert gate.access({"x-api-key": admin}).namespace(None) == "home"
     assert refused(gate.access, {}).code == "key_missing"
     for wrong in ("", "x", key[:-1], key + "x", key.upper(), "\ud800", key.replace(ana, "0" * 12)):
@@ -170,7 +170,7 @@ class CountingKeys(KeyStore):
     def _look_up(self, name, *args):
         self.lookups += 1
         if self.broken:
-            raise EngramError("the disk is gone")
+            raise EngramError("the disk failed")
         return getattr(self._keys, name)(*args)
 
     def any_created(self) -> bool:

@@ -43,13 +43,13 @@ class SharedServer:
 
     server: Server
     upstream: Upstream
-    made: Mapping[str, Mapping[str, Any]]
+    created: Mapping[str, Mapping[str, Any]]
     """The keys, as `engram keys create` prints them."""
     turns: dict[str, httpx.Headers]
     """The headers of the response to the first message in each namespace."""
 
     def key(self, name: str) -> str:
-        return str(self.made[name]["key"])
+        return str(self.created[name]["key"])
 
     def ask(self, method: str, path: str, key: str | None = None, **options: Any) -> httpx.Response:
         """Send a request with a key, by its name."""
@@ -80,12 +80,12 @@ class SharedServer:
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedServer]:
     folder = tmp_path_factory.mktemp("keys")
     path = folder / "memory.db"
-    made = {name: keys(path, "create", "--name", name, *options) for name, options in KEYS.items()}
+    created = {name: keys(path, "create", "--name", name, *options) for name, options in KEYS.items()}
     with ExitStack() as stack:
         upstream = stack.enter_context(Upstream())
         server = Server(path, upstream.url, *PATIENT, HOME=str(folder))
         stack.callback(server.close)
-        shared = SharedServer(server, upstream, made, {})
+        shared = SharedServer(server, upstream, created, {})
         for name, text in (("ana", ANA), ("bob", BOB)):
             shared.turns[name] = shared.chat(name, text).headers
             server.settled(shared.receipt(name), **{"X-Engram-Key": shared.key(name)})
@@ -210,11 +210,11 @@ def test_upstream_key_of_the_caller_is_forwarded(shared: SharedServer):
 
 
 def test_notes_come_from_the_namespace_of_the_key_only(shared: SharedServer):
-    for name, own, other in (("ana", ANA, BOB), ("bob", BOB, ANA)):
+    for name, fact, other in (("ana", ANA, BOB), ("bob", BOB, ANA)):
         answer = shared.chat(name, f"{QUESTION} {uuid.uuid4().hex}")
         assert answer.status_code == 200
         sent = shared.upstream.last.body.decode()
-        assert own in sent
+        assert fact in sent
         assert other not in sent
         assert set(answer.headers["x-engram-recalled"].split(",")) <= shared.ids(name)
         shared.server.settled(answer.headers["x-engram-receipt"], **{"X-Engram-Key": shared.key(name)})
@@ -310,21 +310,21 @@ def test_engram_of_another_namespace_is_answered_like_a_missing_one(shared: Shar
 
 
 def test_lists_and_counts_cover_the_namespace_of_the_key_only(shared: SharedServer):
-    own = shared.ids("ana")
+    ids = shared.ids("ana")
     listed = shared.ask("GET", "/memory/engrams", "ana", params={"limit": 1000}).json()["engrams"]
-    assert {engram["id"] for engram in listed} == own
+    assert {engram["id"] for engram in listed} == ids
     exported = shared.ask("GET", "/memory/export", "ana").text.splitlines()
-    assert {json.loads(line)["id"] for line in exported} == own
+    assert {json.loads(line)["id"] for line in exported} == ids
     assert shared.ask("GET", "/memory/namespaces", "ana").json()["namespaces"] == [
-        {"namespace": "ana", "engrams": len(own)}
+        {"namespace": "ana", "engrams": len(ids)}
     ]
     sessions = shared.ask("GET", "/memory/sessions", "ana").json()["sessions"]
-    assert sum(one["engrams"] for one in sessions) == len(own)
+    assert sum(one["engrams"] for one in sessions) == len(ids)
     assert shared.turns["bob"]["x-engram-session"] not in [one["session"] for one in sessions]
     stats = shared.ask("GET", "/memory/stats", "ana").json()
-    assert stats == {"namespace": "ana", "engrams": len(own), "sessions": len(sessions)}
+    assert stats == {"namespace": "ana", "engrams": len(ids), "sessions": len(sessions)}
     hits = shared.ask("POST", "/memory/recall", "ana", json={"query": QUESTION, "limit": 100}).json()
-    assert {hit["engram"]["id"] for hit in hits["hits"]} <= own
+    assert {hit["engram"]["id"] for hit in hits["hits"]} <= ids
     assert "brewery" not in json.dumps(hits)
 
 
@@ -368,15 +368,15 @@ def test_rest_refuses_a_namespace_outside_the_key(
 
 def test_tools_cover_the_namespace_of_the_key_only(shared: SharedServer):
     theirs = sorted(shared.ids("bob"))[0]
-    done, text, found = shared.tool("ana", "recall", query=QUESTION, limit=50)
+    done, text, result = shared.tool("ana", "recall", query=QUESTION, limit=50)
     assert done
     assert ANA in text
     assert "brewery" not in text
-    assert {passage["id"] for passage in found["passages"]} <= shared.ids("ana")
-    for tool, given in (("list", {"ids": ["{}"]}), ("list", {"after_id": "{}"}), ("forget", {"ids": ["{}"]})):
+    assert {passage["id"] for passage in result["passages"]} <= shared.ids("ana")
+    for tool, arguments in (("list", {"ids": ["{}"]}), ("list", {"after_id": "{}"}), ("forget", {"ids": ["{}"]})):
         answers = []
         for id in (theirs, NOBODY):
-            filled = {name: [id] if isinstance(value, list) else id for name, value in given.items()}
+            filled = {name: [id] if isinstance(value, list) else id for name, value in arguments.items()}
             done, text, _ = shared.tool("ana all", tool, **filled)
             assert not done
             answers.append(text.replace(id, "ID"))
@@ -406,8 +406,8 @@ def test_prefix_key_covers_namespaces_with_the_prefix(shared: SharedServer):
     assert answer.json()["error"]["code"] == "namespace_missing"
     # The request body can name the namespace.
     assert shared.chat("team", QUESTION, user="team-a").status_code == 200
-    found = shared.ask("GET", "/memory/namespaces", "team").json()["namespaces"]
-    assert {one["namespace"] for one in found} == {"team-a", "team-b"}
+    namespaces = shared.ask("GET", "/memory/namespaces", "team").json()["namespaces"]
+    assert {one["namespace"] for one in namespaces} == {"team-a", "team-b"}
     done, text, _ = shared.tool("team", "recall", query=QUESTION, namespace="team-b")
     assert done
     assert "The safe of team-b" in text
@@ -444,15 +444,15 @@ def test_read_only_key_recalls_and_stores_nothing(shared: SharedServer):
 
 
 def test_write_only_key_stores_and_recalls_nothing(shared: SharedServer):
-    own = f"Written by one who does not read, {uuid.uuid4()}."
-    answer = shared.chat("writer", own)
+    message = f"Written by one who does not read, {uuid.uuid4()}."
+    answer = shared.chat("writer", message)
     assert answer.status_code == 200
-    assert shared.upstream.last.messages[-1]["content"] == own
+    assert shared.upstream.last.messages[-1]["content"] == message
     assert "x-engram-recalled" not in answer.headers
     answer = shared.chat("writer", QUESTION, {"X-Engram": "read"})
     assert "bakery" not in shared.upstream.last.body.decode()
     assert "x-engram-recalled" not in answer.headers
-    receipt = shared.chat("writer", own + " Twice.").headers["x-engram-receipt"]
+    receipt = shared.chat("writer", message + " Twice.").headers["x-engram-receipt"]
     settled = shared.server.settled(receipt, **{"X-Engram-Key": shared.key("writer")})
     assert set(settled["engrams"]) <= shared.ids("ana")
     assert shared.ask("POST", "/memory/remember", "writer", json={"text": "By REST."}).status_code == 201
@@ -474,8 +474,8 @@ def test_write_only_key_stores_and_recalls_nothing(shared: SharedServer):
 
 
 def test_admin_key_covers_all_namespaces(shared: SharedServer):
-    found = {one["namespace"] for one in shared.ask("GET", "/memory/namespaces", "admin").json()["namespaces"]}
-    assert found >= {"ana", "bob", "team-a", "team-b"}
+    namespaces = {one["namespace"] for one in shared.ask("GET", "/memory/namespaces", "admin").json()["namespaces"]}
+    assert namespaces >= {"ana", "bob", "team-a", "team-b"}
     assert shared.ask("GET", "/memory/stats", "admin").json()["engrams"] >= 6
     shared.chat("admin", QUESTION, {"X-Engram-Namespace": "bob"})
     assert BOB in shared.upstream.last.body.decode()
@@ -487,7 +487,7 @@ def test_admin_key_covers_all_namespaces(shared: SharedServer):
 
 def test_revoked_key_is_refused_by_every_api(shared: SharedServer):
     assert shared.chat("leaver", "I am leaving.").status_code == 200
-    keys(shared.server.memory, "revoke", str(shared.made["leaver"]["id"]))
+    keys(shared.server.memory, "revoke", str(shared.created["leaver"]["id"]))
     wait_until(lambda: shared.chat("leaver", "Am I gone?").status_code == 401, "a key that is not valid", 10)
     for method, path in FACES:
         assert shared.ask(method, path, "leaver", json={}).status_code == 401, path
@@ -517,15 +517,15 @@ def test_server_without_keys_refuses_to_listen_beyond_loopback(tmp_path: Path, h
 
 def test_server_with_keys_listens_beyond_loopback_and_stays_closed_after_revocation(tmp_path: Path):
     memory = tmp_path / "memory.db"
-    made = keys(memory, "create", "--namespace", "ana")
+    created = keys(memory, "create", "--namespace", "ana")
     with Upstream() as upstream:
         server = Server(memory, upstream.url, "--host", "0.0.0.0")
         try:
             assert server.http.get("/v1/models").status_code == 401
-            assert server.http.get("/v1/models", headers={"X-Engram-Key": made["key"]}).status_code == 200
-            keys(memory, "revoke", made["id"])
+            assert server.http.get("/v1/models", headers={"X-Engram-Key": created["key"]}).status_code == 200
+            keys(memory, "revoke", created["id"])
             wait_until(
-                lambda: server.http.get("/v1/models", headers={"X-Engram-Key": made["key"]}).status_code == 401,
+                lambda: server.http.get("/v1/models", headers={"X-Engram-Key": created["key"]}).status_code == 401,
                 "a key that is not valid",
                 10,
             )

@@ -33,13 +33,13 @@ def message(role: str, text: str) -> ChatMessage:
 
 def histories(log: str) -> list[list[ChatMessage]]:
     """Return the conversations in a log, as their clients know them."""
-    found: list[list[ChatMessage]] = [[] for _ in range(CONVERSATIONS)]
+    conversations: list[list[ChatMessage]] = [[] for _ in range(CONVERSATIONS)]
     with open(log, encoding="utf-8") as lines:
         for line in lines:
             entry = json.loads(line)
             if "text" in entry:
-                found[entry["conversation"]].append(message(entry["role"], entry["text"]))
-    return found
+                conversations[entry["conversation"]].append(message(entry["role"], entry["text"]))
+    return conversations
 
 
 def talk(memory: str, path: str, rounds: int) -> None:
@@ -66,8 +66,8 @@ def talk(memory: str, path: str, rounds: int) -> None:
             for conversation, history in enumerate(talks):
                 if not history or history[-1].role == "assistant":
                     say(conversation, "user", f"conversation {conversation} asks {len(history)}")
-                found = matching.match_conversation(store, "ana", history, None, None)
-                tickets.append((conversation, recorder.accept(found, history, datetime.now(UTC), (), "serve")))
+                match = matching.match_conversation(store, "ana", history, None, None)
+                tickets.append((conversation, recorder.accept(match, history, datetime.now(UTC), (), "serve")))
             for conversation, ticket in tickets:
                 answer = say(conversation, "assistant", f"conversation {conversation} hears {len(talks[conversation])}")
                 recorder.reply(ticket, [Reply(answer, True, 0)], None)

@@ -90,7 +90,7 @@ class Client:
         return ticket, [*messages, assistant(to)]
 
     def settle(self) -> None:
-        """Wait until all is written."""
+        """Wait until all pending writes are written."""
         assert self.recorder.drain(PATIENCE) == 0
 
     def engrams(self, session: str | None = None) -> list[Engram]:
@@ -108,5 +108,5 @@ class Client:
         return receipt
 
     def find_receipt(self, ticket: WriteTicket, namespace: str) -> Receipt | None:
-        """Return the receipt as a caller who may use one namespace sees it."""
+        """Return the receipt as a caller with one namespace sees it."""
         return self.store.receipts.find(ticket.receipt_id, namespace.__eq__, self.memory.is_indexed)

@@ -146,8 +146,8 @@ def test_request_whose_ticket_was_dropped_is_not_in_flight(client: Client) -> No
 
 def test_opening_matched_twice_before_it_is_accepted_is_stored_twice(client: Client) -> None:
     messages = [user("Hello")]
-    found = [client.find(*messages), client.find(*messages)]
-    for match in found:
+    matches = [client.find(*messages), client.find(*messages)]
+    for match in matches:
         client.recorder.accept(match, messages, datetime.now(UTC), None, "serve")
     client.settle()
     assert client.texts() == ["Hello", "Hello"]

@@ -26,8 +26,8 @@ def never_indexed(ids: Sequence[str]) -> bool:
 
 def receipt(**changed: object) -> Receipt:
     at = datetime(2026, 3, 2, 12, 0, 0, 123456, tzinfo=UTC)
-    made = Receipt(uuid7(), "ana", "s1", "stored", None, (uuid7(), uuid7()), at, at)
-    return replace(made, **changed)  # type: ignore[arg-type]
+    unchanged = Receipt(uuid7(), "ana", "s1", "stored", None, (uuid7(), uuid7()), at, at)
+    return replace(unchanged, **changed)  # type: ignore[arg-type]
 
 
 class Receipts:
@@ -68,13 +68,13 @@ def test_receipt_of_another_namespace_is_treated_like_a_missing_one(saved: Recei
     saved.save(mine)
     checked: list[str] = []
 
-    def not_mine(namespace: str) -> bool:
+    def another_namespace(namespace: str) -> bool:
         checked.append(namespace)
         return False
 
-    assert saved.store.find(mine.id, not_mine, never_indexed) is None
-    assert saved.store.find(uuid7(), not_mine, never_indexed) is None
-    assert saved.store.find("no id at all", not_mine, never_indexed) is None
+    assert saved.store.find(mine.id, another_namespace, never_indexed) is None
+    assert saved.store.find(uuid7(), another_namespace, never_indexed) is None
+    assert saved.store.find("no id at all", another_namespace, never_indexed) is None
     assert checked == ["ana", "", ""]
     assert saved.find(uuid7()) is None
 
@@ -93,10 +93,10 @@ def test_stored_receipt_is_reported_as_indexed_when_its_engrams_are(saved: Recei
 
 def test_only_the_newest_receipts_are_kept(saved: Receipts, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(receipts, "MAX_RECEIPTS", 3)
-    made = [receipt() for _ in range(5)]
-    for one in made:
+    saved_receipts = [receipt() for _ in range(5)]
+    for one in saved_receipts:
         saved.save(one)
-    assert [saved.find(one.id) for one in made] == [None, None, *made[2:]]
+    assert [saved.find(one.id) for one in saved_receipts] == [None, None, *saved_receipts[2:]]
 
 
 def test_transaction_is_rolled_back_on_an_exception(saved: Receipts) -> None:

@@ -1,4 +1,4 @@
-"""The recorder stores every message once, in every state of the memory, and whenever the server is killed."""
+"""The recorder stores every message once, in every state of the memory, and if the server is killed at any time."""
 
 from __future__ import annotations
 
@@ -264,8 +264,8 @@ def test_identical_concurrent_requests_are_stored_once(workspace: Workspace) -> 
     with workspace.client() as client:
         first, history = client.turn(user("one"), to="two")
         messages = [*history, user("three")]
-        found = [client.find(*messages), client.find(*messages)]
-        for match in found:
+        matches = [client.find(*messages), client.find(*messages)]
+        for match in matches:
             ticket = client.recorder.accept(match, messages, datetime.now(UTC), None, "serve")
             client.answer(ticket, "four")
         client.settle()
@@ -280,8 +280,8 @@ def test_identical_concurrent_requests_are_stored_once(workspace: Workspace) -> 
 def test_history_sent_twice_at_once_is_stored_once(workspace: Workspace) -> None:
     with workspace.client() as client:
         messages = [user("one"), assistant("two"), user("three")]
-        found = [client.find(*messages), client.find(*messages)]
-        for match, answer in zip(found, ("four", "another four"), strict=True):
+        matches = [client.find(*messages), client.find(*messages)]
+        for match, answer in zip(matches, ("four", "another four"), strict=True):
             client.answer(client.recorder.accept(match, messages, datetime.now(UTC), None, "serve"), answer)
         client.settle()
         assert client.texts() == ["one", "two", "three", "four", "another four"]
@@ -375,12 +375,12 @@ def test_engrams_written_before_a_crash_are_marked_stored_on_start(workspace: Wo
 def test_kill_at_any_time_loses_nothing_stored_and_duplicates_nothing(tmp_path: Path) -> None:
     memory, log = tmp_path / "memory.db", tmp_path / "log"
     log.touch()
-    chance = random.Random(7)
+    rng = random.Random(7)
     for _ in range(12):
         child = run_child(memory, log, 0)
         opened = {"open": child.pid}
         wait_until(lambda child=child, opened=opened: opened in entries(log) or child.poll() is not None)
-        time.sleep(chance.random() * 0.2)
+        time.sleep(rng.random() * 0.2)
         assert child.poll() is None, "it ended by itself"
         child.kill()
         child.wait()

@@ -57,7 +57,7 @@ def collected(wire: Wire, chunks: Iterable[bytes], content_type: str = STREAM) -
     return collector.replies()
 
 
-def end_seen_at(wire: Wire, chunks: Iterable[bytes]) -> int | None:
+def end_detected_at(wire: Wire, chunks: Iterable[bytes]) -> int | None:
     """Return the index of the chunk in which the end of the stream is detected; None if it is not."""
     tail = b""
     for index, chunk in enumerate(chunks):

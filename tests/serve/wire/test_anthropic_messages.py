@@ -32,37 +32,39 @@ def message(content: list[dict[str, Any]]) -> Any:
 
 def events(content: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the events of a stream with the same content, validated by the anthropic package."""
-    found: list[dict[str, Any]] = [
+    stream: list[dict[str, Any]] = [
         {"type": "message_start", "message": HEAD | {"content": [], "stop_reason": None, "usage": USAGE}},
         {"type": "ping"},
     ]
     for index, block in enumerate(content):
         if block["type"] == "text":
-            begun, given, delta = block | {"text": ""}, block["text"], ("text_delta", "text")
+            start, value, delta = block | {"text": ""}, block["text"], ("text_delta", "text")
         elif block["type"] == "thinking":
-            begun, given, delta = (
+            start, value, delta = (
                 block | {"thinking": "", "signature": ""},
                 block["thinking"],
                 ("thinking_delta", "thinking"),
             )
         else:
-            begun, given, delta = (
+            start, value, delta = (
                 block | {"input": {}},
                 json.dumps(block["input"]),
                 ("input_json_delta", "partial_json"),
             )
-        found.append({"type": "content_block_start", "index": index, "content_block": begun})
-        found += [
+        stream.append({"type": "content_block_start", "index": index, "content_block": start})
+        stream += [
             {"type": "content_block_delta", "index": index, "delta": {"type": delta[0], delta[1]: part}}
-            for part in ("", given[:3], given[3:])
+            for part in ("", value[:3], value[3:])
         ]
-        found.append({"type": "content_block_stop", "index": index})
-    found.append({"type": "message_delta", "delta": {"stop_reason": "end_turn", "stop_sequence": None}, "usage": USAGE})
-    found.append({"type": "message_stop"})
-    for event in found:
+        stream.append({"type": "content_block_stop", "index": index})
+    stream.append(
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn", "stop_sequence": None}, "usage": USAGE}
+    )
+    stream.append({"type": "message_stop"})
+    for event in stream:
         if event["type"] != "ping":
             EVENT.validate_python(event)
-    return found
+    return stream
 
 
 def test_request_is_parsed() -> None:

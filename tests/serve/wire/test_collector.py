@@ -1,4 +1,4 @@
-"""Collected responses: streams and JSON of all wire formats, however they are cut."""
+"""Collected responses: streams and JSON of all wire formats, for any division into chunks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from engram.serve.wire.collector import parse_object, parse_object_fast
 from engram.serve.wire.table import CHAT, MESSAGES, RESPONSES, Wire
 
-from .forms import JSON, STREAM, VALUES, collected, end_seen_at, pieces, stream
+from .forms import JSON, STREAM, VALUES, collected, end_detected_at, pieces, stream
 
 WORDS = ["Grüße", " an", " den 🐕", " [DONE]", "\n", "event: message_stop", ' "response.completed"']
 
@@ -54,16 +54,16 @@ def test_reply_and_end_do_not_depend_on_where_the_stream_is_cut(
     [reply] = collected(wire, chunks)
     assert reply.message.text == "".join(WORDS)
     # The end is detected in the chunk that completes the mark, never in a model's words.
-    seen = end_seen_at(wire, chunks)
-    assert seen is not None
-    assert b"".join(chunks[: seen + 1]).startswith(whole[: whole.index(b'"response.completed\\"')])
+    end = end_detected_at(wire, chunks)
+    assert end is not None
+    assert b"".join(chunks[: end + 1]).startswith(whole[: whole.index(b'"response.completed\\"')])
 
 
 @pytest.mark.parametrize(("wire", "whole"), STREAMS, ids=["chat", "messages", "responses"])
 def test_stream_of_single_bytes(wire: Wire, whole: bytes) -> None:
     chunks = [bytes([byte]) for byte in whole]
     assert collected(wire, chunks) == collected(wire, [whole])
-    assert end_seen_at(wire, chunks) is not None
+    assert end_detected_at(wire, chunks) is not None
     assert wire.ends(whole)
 
 
@@ -71,9 +71,9 @@ def test_stream_of_single_bytes(wire: Wire, whole: bytes) -> None:
 @given(borders=st.lists(st.integers(0, 10_000), max_size=30))
 def test_reply_is_complete_once_its_end_is_detected(wire: Wire, whole: bytes, borders: list[int]) -> None:
     chunks = pieces(whole, borders)
-    seen = end_seen_at(wire, chunks)
-    assert seen is not None
-    [reply] = collected(wire, chunks[: seen + 1])
+    end = end_detected_at(wire, chunks)
+    assert end is not None
+    [reply] = collected(wire, chunks[: end + 1])
     assert reply.complete
     assert reply.message.text == "".join(WORDS)
 

@@ -53,7 +53,7 @@ def response(output: list[dict[str, Any]], status: str = "completed") -> Any:
 
 def events(output: list[dict[str, Any]], end: str = "completed", *, output_at_end: bool = True) -> list[dict[str, Any]]:
     """Return the events of a stream with the same output, validated by the openai package."""
-    found: list[dict[str, Any]] = [
+    stream: list[dict[str, Any]] = [
         {"type": "response.created", "response": response([], "in_progress").model_dump(mode="json")}
     ]
     for index, item in enumerate(output):
@@ -73,16 +73,16 @@ def events(output: list[dict[str, Any]], end: str = "completed", *, output_at_en
             ]
         else:
             begun, deltas = item, []
-        found += [
+        stream += [
             {"type": "response.output_item.added", "output_index": index, "item": begun},
             *deltas,
             {"type": "response.output_item.done", "output_index": index, "item": item},
         ]
     last = response(output if output_at_end else [], end)
-    found.append({"type": f"response.{end}", "response": last.model_dump(mode="json")})
-    for number, event in enumerate(found):
+    stream.append({"type": f"response.{end}", "response": last.model_dump(mode="json")})
+    for number, event in enumerate(stream):
         EVENT.validate_python(event | {"sequence_number": number})
-    return found
+    return stream
 
 
 def test_request_is_parsed() -> None:

@@ -1,4 +1,4 @@
-"""Bodies are parsed as the json module parses them, and notes change only the content that they are inserted into."""
+"""Bodies are parsed as by the json module, and notes change only the content into which they are inserted."""
 
 from __future__ import annotations
 

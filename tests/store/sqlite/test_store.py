@@ -1,4 +1,4 @@
-"""The SQLite store: both suites, and files: old, foreign and damaged ones, and several processes."""
+"""The SQLite store: both suites; old, foreign and damaged files; several processes."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ INSERT INTO forgotten VALUES (2);
 PRAGMA application_id = 1164863346;
 PRAGMA user_version = 1;
 """
-"""A file as format 1 was first written. Never changed: a released format must always open."""
+"""A file of format 1. Never change it: a released format must always open."""
 
 
 class TestInAFile(StoreSuite, LogSuite):
@@ -187,12 +187,12 @@ def test_engram_with_nul_from_an_old_version_can_be_read(path: Path) -> None:
         store.append([engram])
     put_nul_for_spaces(path)
     with closing(SqliteStore(path)) as store:
-        (found,) = store.engrams(Filter("n\0m", "s\0t"))
-        assert (found.text, found.namespace, found.session) == ("before\0after", "n\0m", "s\0t")
-        assert (found.speaker, found.source, found.metadata) == ("A\0B", "x\0y", {"k\0v": "v\0w"})
-        assert store.get(engram.id) == found
+        (restored,) = store.engrams(Filter("n\0m", "s\0t"))
+        assert (restored.text, restored.namespace, restored.session) == ("before\0after", "n\0m", "s\0t")
+        assert (restored.speaker, restored.source, restored.metadata) == ("A\0B", "x\0y", {"k\0v": "v\0w"})
+        assert store.get(engram.id) == restored
         (record,) = store.changes("", 9).appended
-        assert record.text == found.text
+        assert record.text == restored.text
         assert store.speakers(record.namespace) == {"A\0B": record.speaker}
         assert store.forget(Filter("n\0m")) == 1
 
@@ -264,12 +264,12 @@ def filled(path: Path, count: int = 2000) -> None:
         store.append([one(f"number {i} " + "word " * 20) for i in range(count)])
 
 
-@pytest.mark.parametrize("kept", [100, 1])
-def test_error_about_damaged_pages_names_the_doctor(path: Path, kept: int) -> None:
+@pytest.mark.parametrize("stride", [100, 1])
+def test_error_about_damaged_pages_names_the_doctor(path: Path, stride: int) -> None:
     filled(path)
     content = bytearray(path.read_bytes())
     for page in range(2, len(content) // 4096):
-        if page % kept == 1 or kept == 1:
+        if page % stride == 1 or stride == 1:
             content[page * 4096 : (page + 1) * 4096] = os.urandom(4096)
     path.write_bytes(content)
     with pytest.raises(MemoryDamaged, match=r"memory\.db is damaged.*engram doctor --memory"):
@@ -297,7 +297,7 @@ def test_invalid_values_are_reported_as_damage(path: Path, change: str) -> None:
         list(store.engrams(Filter()))
 
 
-def test_read_only_store_sees_writes_and_refuses_its_own(path: Path) -> None:
+def test_read_only_store_sees_writes_of_others_and_refuses_to_write(path: Path) -> None:
     with closing(SqliteStore(path)) as writer:
         writer.append([one("early")])
         with closing(SqliteStore(path, read_only=True)) as store:
@@ -451,6 +451,6 @@ store.close()
 def test_every_error_names_the_file(path: Path, code: int, kind: type[EngramError]) -> None:
     error = sqlite3.OperationalError("it went wrong")
     error.sqlite_errorcode = code
-    found = translate(error, str(path), "write", 1.0)
-    assert type(found) is kind
-    assert str(path) in str(found)
+    translated = translate(error, str(path), "write", 1.0)
+    assert type(translated) is kind
+    assert str(path) in str(translated)
