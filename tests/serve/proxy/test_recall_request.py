@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engram.memory import Memory
 from engram.notes.injection import wording_for
-from engram.serve.proxy.recall_request import NO_NOTES, Recaller, RecallRequest
+from engram.serve.proxy.recall_request import NO_NOTES, NoteFinder, RecallRequest
 
 WORDING = wording_for(embedded=False, budget=512, notes=5, least_score=0.0)
 
@@ -13,7 +13,7 @@ def test_parts_give_the_same_notes_and_earlier_notes_come_first() -> None:
     with Memory(":memory:") as memory:
         dog = memory.remember("My dog is called Biscuit.", namespace="ana")
         memory.remember("My cat is called Plum.", namespace="ana")
-        recaller = Recaller(memory, WORDING)
+        recaller = NoteFinder(memory, WORDING)
         whole = RecallRequest(
             namespace="ana",
             last=2,

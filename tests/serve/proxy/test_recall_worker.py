@@ -18,7 +18,7 @@ from engram.errors import EngramError, MemoryClosed
 from engram.memory import Memory
 from engram.notes.injection import wording_for
 from engram.serve.proxy import recall_worker
-from engram.serve.proxy.recall_request import Notes, Recaller, RecallRequest
+from engram.serve.proxy.recall_request import NoteFinder, Notes, RecallRequest
 from engram.serve.proxy.recall_worker import RecallProcess
 from tests.serve.conftest import wait_until
 
@@ -31,7 +31,7 @@ class Asker:
     """Calls a `RecallProcess` on a separate event loop, as a server does."""
 
     def __init__(self, memory: Memory) -> None:
-        self.here = Recaller(memory, WORDING)
+        self.here = NoteFinder(memory, WORDING)
         self._threads = ThreadPoolExecutor(1)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)

@@ -1,7 +1,7 @@
 """The notes for a proxied request.
 
 Owns the query for memory and the choice of messages that get notes. A `RecallRequest` is plain data, so that a
-`Recaller` in another process can answer it. Does not know where the recaller runs.
+`NoteFinder` in another process can answer it. Does not know where the finder runs.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def build_recall_request(
     )
 
 
-class Recaller:
+class NoteFinder:
     """Finds the notes for requests. Safe to call from several threads."""
 
     def __init__(self, memory: Memory, wording: Wording) -> None:

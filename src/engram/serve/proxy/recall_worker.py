@@ -28,7 +28,7 @@ from engram.memory import Memory
 from engram.notes.injection import Wording
 from engram.serve.http.logs import log, set_up
 from engram.serve.malloc import return_freed_memory
-from engram.serve.proxy.recall_request import Notes, Recaller, RecallRequest
+from engram.serve.proxy.recall_request import NoteFinder, Notes, RecallRequest
 from engram.store.sqlite.connections import IN_MEMORY
 
 logger = logging.getLogger("engram.serve")
@@ -63,7 +63,7 @@ class RecallProcess:
         """`threads`: run recall while the worker is missing; always, for a memory in RAM."""
         self._path = memory.path
         self._wording = wording
-        self._recaller = Recaller(memory, wording)
+        self._finder = NoteFinder(memory, wording)
         self._threads = threads
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: WorkerConnection | None = None
@@ -80,7 +80,7 @@ class RecallProcess:
         if connection is not None:
             with suppress(WorkerLost):
                 return await connection.request(request, until)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._recaller.notes, request)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._finder.notes, request)
 
     def written(self) -> None:
         """Tell the worker that the memory has new commits."""
@@ -275,12 +275,12 @@ class WorkerChannel:
         self._connection.sendall(framed(message))
 
 
-def answer(recaller: Recaller, request: RecallRequest, until: float) -> tuple[bool, object]:
+def answer(finder: NoteFinder, request: RecallRequest, until: float) -> tuple[bool, object]:
     """Return whether recall succeeded, and the notes or the error."""
     if time.monotonic() > until:
         return False, EngramError("the request expired before recall began")
     try:
-        return True, recaller.notes(request)
+        return True, finder.notes(request)
     except (EngramError, OSError, ValueError) as error:
         return False, error
     except Exception as error:  # the edge of this process: the next request must still be answered
@@ -290,7 +290,7 @@ def answer(recaller: Recaller, request: RecallRequest, until: float) -> tuple[bo
 
 def serve(channel: WorkerChannel, memory: Memory) -> None:
     """Answer requests until the server closes the socket (`EOFError`)."""
-    recaller, last = Recaller(memory, channel.next(None)), 0.0
+    finder, last = NoteFinder(memory, channel.next(None)), 0.0
     channel.send(READY)
     gc.freeze()
     while True:
@@ -299,7 +299,7 @@ def serve(channel: WorkerChannel, memory: Memory) -> None:
         except TimeoutError:
             message = WRITTEN
         if message != WRITTEN:
-            channel.send(answer(recaller, *message))
+            channel.send(answer(finder, *message))
             last = time.monotonic()
         elif time.monotonic() > last + CALM:
             # Read new commits while nobody waits. If that fails, the next recall reports the reason.
