@@ -1,6 +1,6 @@
 """Engram ids: UUIDv7 (RFC 9562), as canonical text and as 16 bytes.
 
-Owns how an id is made, derived from a hash, and converted. Knows nothing of engrams.
+Owns the creation of ids, their derivation from a hash, and their conversion. Does not know engrams.
 """
 
 from __future__ import annotations

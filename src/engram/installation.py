@@ -1,6 +1,6 @@
-"""What is installed: the version of this distribution, and other distributions that get in its way.
+"""What is installed: the version of this distribution, and other distributions that conflict with it.
 
-Owns the name under which Engram is published. Knows nothing of memories. Modules that take long to import, and that
+Owns the name under which Engram is published. Does not know memories. Modules that take long to import, and that
 nothing else of Engram needs, are imported when a function runs.
 """
 
@@ -28,7 +28,7 @@ class Conflict(NamedTuple):
 
     @property
     def advice(self) -> str:
-        """What is wrong, and the two commands that correct it."""
+        """The conflict, and the two commands that resolve it."""
         return (
             f"the distribution {self.name} {self.version} also installs a module `engram`, so files of the two "
             f"overwrite each other; run: pip uninstall {self.name} && pip install --force-reinstall {DISTRIBUTION}"

@@ -1,6 +1,6 @@
 """`engram serve`: memory for any model, by changing one URL.
 
-Owns the command's options and the sources of their values. Knows nothing of HTTP; that is `engram.serve`.
+Owns the command's options and the sources of their values. Does not know HTTP; that is `engram.serve`.
 """
 
 from __future__ import annotations

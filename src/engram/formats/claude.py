@@ -44,7 +44,7 @@ def read(conversation: Mapping[str, object], location: SourceLocation, settings:
 
 
 class _ConversationReader:
-    """Reads the messages of one conversation. Holds what they share, and the time of the last message."""
+    """Reads the messages of one conversation. Holds their common fields, and the time of the last message."""
 
     def __init__(self, session: str, conversation: Mapping[str, object], settings: ImportSettings) -> None:
         self._session = session

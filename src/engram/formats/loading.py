@@ -19,7 +19,7 @@ BATCH = 1_000
 """Maximum turns in one commit."""
 
 BATCH_CHARACTERS = 8 << 20
-"""Characters of text after which a batch is committed, whatever its number of turns."""
+"""Characters of text after which a batch is committed, for any number of turns."""
 
 
 class ImportTarget(Protocol):

@@ -1,4 +1,4 @@
-"""The tree of messages in one conversation of a ChatGPT export, whatever the state of its links.
+"""The tree of messages in one conversation of a ChatGPT export, also with broken links.
 
 Owns the traversal. Exports name parents, children or both, and some links are missing; a loop must not hang the import.
 """

@@ -1,4 +1,4 @@
-"""Memories as a numbered list for a model that asked for them, as the MCP tools answer.
+"""Memories as a numbered list for a model that called a tool, in the results of the MCP tools.
 
 Owns how an engram is shown and cut, and the text of the list. Does not know the protocol or the tools.
 """

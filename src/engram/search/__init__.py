@@ -1,1 +1,1 @@
-"""Search: what is derived from a store so that recall is fast. It can be thrown away and built again."""
+"""Search: indexes, which are derived from a store so that recall is fast. An index can be deleted and rebuilt."""

@@ -1,1 +1,1 @@
-"""Stores: what is true. Every engram is durable here before it is acknowledged."""
+"""Stores: the source of truth. Every engram is durable in a store before it is acknowledged."""

@@ -59,7 +59,7 @@ class Changes(NamedTuple):
 
 
 class Distance(NamedTuple):
-    """What was committed between two cursors; negative if the second one comes first."""
+    """The changes between two cursors; negative if the second cursor precedes the first."""
 
     appended: int
     """Number of engrams that were appended, including those that were deleted later."""
@@ -221,11 +221,11 @@ class Log(Protocol):
     """The changes of a store in the order in which they were committed, for any number of independent readers.
 
     A reader stores a cursor: an opaque text, "" for the beginning. The log is append-only: every reader sees the same
-    order, and a change never appears in front of one that was read already. Deletions are logged as keys, without text.
+    order, and a change never appears before one that was read already. Deletions are logged as keys, without text.
     """
 
     def head(self) -> str:
-        """Return the cursor behind the last change. One cheap round trip: a reader compares it with its own cursor."""
+        """Return the cursor after the last change. One cheap round trip: a reader compares it with its own cursor."""
         ...
 
     def changes(self, cursor: str, limit: int) -> Changes:
@@ -248,4 +248,4 @@ class Log(Protocol):
 
 
 class LoggedStore(Store, Log, Protocol):
-    """A store that is its own log: what a memory is opened over."""
+    """A store that is its own log: a memory is opened over one."""

@@ -193,7 +193,7 @@ class MemoryStore:
     # Log.
 
     def head(self) -> str:
-        """Return the cursor behind the last change."""
+        """Return the cursor after the last change."""
         with self._open():
             return str(self._head())
 

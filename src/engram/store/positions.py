@@ -33,7 +33,7 @@ class Position(NamedTuple):
         """Return the position of `cursor` in a log whose head is `self`.
 
         `pruned`: the number of the last deletion that was pruned. Raises `CursorExpired` if deletions after the cursor
-        were pruned, or if the cursor lies behind the head.
+        were pruned, or if the cursor is after the head.
         """
         if not cursor:
             return Position(0, self.deleted)

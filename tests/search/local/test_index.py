@@ -122,8 +122,8 @@ def test_failure_is_logged_once_and_tried_again(
         assert whole.flush(30)
     assert whole.stats().trouble is None
     assert index.snapshot().rows == 300
-    assert [record.message for record in caplog.records if "could not be kept up" in record.message] == [
-        "the index could not be kept up, recall goes on from the tail: OSError: [Errno 28] No space left on device"
+    assert [record.message for record in caplog.records if "cannot be updated" in record.message] == [
+        "the index cannot be updated, recall continues from the tail: OSError: [Errno 28] No space left on device"
     ]
 
 

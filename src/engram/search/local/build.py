@@ -73,7 +73,7 @@ class IndexBuild:
     # Writing.
 
     def start_writing(self) -> None:
-        """Start to write. Removes what was written and not published before a crash."""
+        """Start to write. Removes data that was written and not published before a crash."""
         self._inverted.start_writing()
         self._forward.repair()
         if self._inverted.read().last_row() > self.rows:

@@ -1,4 +1,4 @@
-"""How a damaged index is told from a mistake in this program: translation of errors into `IndexDamaged`."""
+"""Distinguishes a damaged index from a bug in this program: translates errors into `IndexDamaged`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from engram.search.base import IndexDamaged
 
 @contextmanager
 def damage_noticed() -> Iterator[None]:
-    """Convert whatever reading a damaged index raises to `IndexDamaged`. Must enclose nothing but such reading."""
+    """Convert the errors of reading a damaged index to `IndexDamaged`. Must enclose only reads of the index."""
     try:
         yield
     except (ValueError, OSError, IndexError, TypeError, OverflowError, MemoryError, RecursionError) as error:

@@ -78,7 +78,7 @@ class IndexFolder:
         """Open the index in `folder`; None makes one in RAM.
 
         `encoder`: fingerprint of the analyzer. `memory`: identity of the store; None accepts any. Raises nothing for
-        what is in the folder: an index that cannot be used is shown as empty, and `damage` says why.
+        what is in the folder: an index that cannot be used is shown as empty, and `damage` states the reason.
         """
         self.folder = folder
         self.damage: str | None = None
@@ -164,7 +164,7 @@ class IndexFolder:
         numbers, texts = (state.rows, state.tokens), (state.begun, state.cursor)
         valid = all(type(n) is int and n >= 0 for n in numbers) and all(type(text) is str for text in texts)
         if not valid or not NAME.fullmatch(str(state.build)):
-            raise IndexDamaged(f"{path} does not hold what was written")
+            raise IndexDamaged(f"{path} does not contain the written data")
         if state.encoder != self._encoder:
             raise IndexDamaged(f"{self.folder} was made with another encoder ({state.encoder})")
         if self._memory is not None and state.memory != self._memory:
@@ -174,7 +174,7 @@ class IndexFolder:
         return state
 
     def _adopt(self, state: State) -> None:
-        """Show the build of `state`, as far as it is published."""
+        """Show the published part of the build of `state`."""
         if self._shown is None or self._shown.name != state.build:
             self._shown = self._open(state.build, state.begun)
         self._snapshot = self._shown.show(state.rows, state.tokens, state.cursor)

@@ -44,7 +44,7 @@ LastRow = Callable[[int], int]
 
 
 def no_older_rows(session: int) -> int:
-    """Return 0: no session has a turn in front of the first row."""
+    """Return 0: no session has a turn before the first row."""
     return 0
 
 
@@ -74,14 +74,14 @@ class ForwardIndex:
     def __init__(
         self, first: int, token_type: npt.DTypeLike, folder: Path | None = None, older: LastRow = no_older_rows
     ) -> None:
-        """`older`: finds a session's last turn in front of `first`, in the index that this one continues."""
+        """`older`: finds a session's last turn before `first`, in the index that this one continues."""
         self.first = first
         self.rows = GrowingArray(ROW, None if folder is None else folder / "rows")
         self.tokens = GrowingArray(token_type, None if folder is None else folder / "tokens")
         self.ends = GrowingArray("<i4", None if folder is None else folder / "ends")
         """Row of the last turn of each session, by the session's number; 0: none."""
         self.links_from_older: dict[int, int] = {}
-        """The next turn of the session for rows in front of `first`, whose own record is in another index."""
+        """The next turn of the session for rows before `first`, whose record is in another index."""
         self._older = older
         self._pending_ends: dict[int, int] = {}
 
@@ -194,7 +194,7 @@ class ForwardIndex:
         self.ends.resize(self.ends.entries_in_file())
 
     def repair(self) -> None:
-        """Remove links and ends that a crash has left, and that lead to rows behind the last one."""
+        """Remove links and ends that a crash has left, and that point to rows after the last one."""
         ends = self.ends.view()
         sessions = np.flatnonzero(ends > self.last)
         if not len(sessions) and self.rows.entries_in_file() == self.rows.size:
@@ -257,7 +257,7 @@ class ForwardIndex:
     def take(self, rows: Ints) -> Turns:
         """Return the engrams with these rows, in the same order; rows without one are left out.
 
-        Raises `IndexDamaged` if the files do not hold what was written.
+        Raises `IndexDamaged` if the files do not contain the written data.
         """
         # The rows are viewed before their tokens: a writer may be appending.
         view, tokens = self.rows.view(), self.tokens.view()
@@ -301,7 +301,7 @@ class ForwardIndex:
     def _walk_to_end(self, session: int, through: int, deleted: Collection[int] = ()) -> int | None:
         """As `session_end`; None if the links are damaged.
 
-        A writer can be ahead of what it has published: then the session's end is a row that this process does not show
+        A writer can be ahead of its published state: then the session's end is a row that this process does not show
         yet, and its links are read from the file.
         """
         ends = self.ends.view()
@@ -316,23 +316,23 @@ class ForwardIndex:
     def session_tokens(self, sessions: Ints, through: int) -> Ints:
         """Return the number of tokens of each session, by its number, through the row `through`.
 
-        Shape (len(sessions),). Raises `IndexDamaged` if the files do not hold what was written.
+        Shape (len(sessions),). Raises `IndexDamaged` if the files do not contain the written data.
         """
         ends, rows, first = self.ends.view(), self.rows.view(), self.first
         with damage_noticed():
             indices = np.full(len(sessions), -1, np.int64)
             known = sessions < len(ends)
             indices[known] = ends.take(sessions[known]).astype(np.int64) - first
-            # A writer can be ahead of what it has published.
+            # A writer can be ahead of its published state.
             for late in np.flatnonzero(indices > through - first).tolist():
                 row = self._walk_to_end(int(sessions[late]), through)
                 if row is None:
-                    raise ValueError(f"{self.ends.path} does not hold what was written")
+                    raise ValueError(f"{self.ends.path} does not contain the written data")
                 indices[late] = row - first
             inside = np.flatnonzero((indices >= 0) & (indices < len(rows)))
             ending = indices.take(inside)
             if not np.array_equal(rows["session"][ending], sessions.take(inside)):
-                raise ValueError(f"{self.ends.path} does not hold what was written")
+                raise ValueError(f"{self.ends.path} does not contain the written data")
             found = np.zeros(len(sessions), np.int64)
             found[inside] = rows["session_tokens_through"][ending]
         return found
@@ -346,7 +346,7 @@ def key_number(key: Key) -> int:
 def gathered(
     rows: Array, tokens: Array, seqs: Ints, first: int, factors: npt.NDArray[np.uint64], token_factor: int
 ) -> tuple[Ints, Array, Array, Ints, str]:
-    """Return the fields of `Turns` for the `seqs` that name an engram, in order, and what is wrong; "" for nothing.
+    """Return the fields of `Turns` for the `seqs` that name an engram, in order, and the damage in words, "" for none.
 
     `seqs`: row numbers. `first`: number of the first of `rows`. The last two: as in `checksums`.
     """
@@ -371,7 +371,7 @@ def gathered(
 def checksums(
     rows: Array, tokens: Array, lengths: Ints, factors: Array = FACTORS, token_factor: int = TOKEN_FACTOR
 ) -> npt.NDArray[np.uint32]:
-    """Return a number for each engram, made of its tokens and of the fields that never change: shape (n,)."""
+    """Return a checksum for each engram, of its tokens and of the fields that never change: shape (n,)."""
     words = rows.view("<u4").reshape(len(rows), len(factors))
     fixed = np.einsum("nw,w->n", words, factors, dtype=np.uint64)
     total = fixed + segment_sums(tokens.astype(np.int64), lengths).astype(np.uint64) * np.uint64(token_factor)

@@ -64,7 +64,7 @@ class GrowingArray:
         values = np.ascontiguousarray(values, dtype=self.dtype)
         needed = self.size + len(values)
         if self.path is not None:
-            # If the array has entries and its file is gone, an empty file must not replace it.
+            # If the array has entries and its file is missing, an empty file must not replace it.
             with open(self.path, "r+b" if self.size or self.path.exists() else "wb") as file:
                 file.seek(self.size * self.dtype.itemsize)
                 file.write(values.tobytes())

@@ -218,8 +218,8 @@ class Indexer:
     def _failed(self, error: BaseException) -> float:
         """Note a failure. Returns the seconds until the next attempt."""
         reason = f"{type(error).__name__}: {error}"
-        self.log_once(f"the index could not be kept up, recall goes on from the tail: {reason}")
-        log.debug("the index could not be kept up", exc_info=error)
+        self.log_once(f"the index cannot be updated, recall continues from the tail: {reason}")
+        log.debug("the index cannot be updated", exc_info=error)
         self._folder.abandon()
         self._failures_in_succession += 1
         if self._failures_in_succession % TRIES == 0:

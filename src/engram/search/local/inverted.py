@@ -75,7 +75,7 @@ class InvertedIndex:
 
     def _readable(self, folder: Path) -> Path:
         """Return the folder from which the index in `folder` can be read."""
-        # Tantivy creates an empty index where it finds none.
+        # Tantivy creates an empty index if the folder has none.
         if not tantivy.Index.exists(str(folder)):
             raise IndexDamaged(f"there is no inverted index in {folder}")
         if os.access(folder, os.W_OK):

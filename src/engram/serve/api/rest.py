@@ -40,7 +40,7 @@ LARGE_BODY = 256 << 10
 """Bytes from which a body is parsed in a thread, so that the event loop does not wait for it."""
 
 PAGE_CHARACTERS = 4 << 20
-"""Characters of text after which a page of a listing ends, whatever its number of engrams."""
+"""Characters of text after which a page of a listing ends, for any number of engrams."""
 
 EXPORT_CHUNK_BYTES = 256 << 10
 """Approximate bytes of an export that are read at a time."""
@@ -272,7 +272,7 @@ class Rest:
         run = self._services.run
         engrams = await run(lambda: self._memory.engrams(namespace=namespace, **params.filters()))
         chunks = json_lines(engrams)
-        # Read before the response starts, so that an early error gets its own status.
+        # Read before the response starts, so that an early error gets its status.
         first = await run(next, chunks, b"")
 
         async def stream() -> Any:

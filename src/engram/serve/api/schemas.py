@@ -532,7 +532,7 @@ class ListArguments(ToolArguments):
     before: UntilTime = None
     limit: Annotated[int, Field(ge=1, le=100, description="How many memories at most.")] = 20
     after_id: Annotated[
-        LeftOut[ToolId], Field(description="Go on behind the memory with this id: next of the answer before.")
+        LeftOut[ToolId], Field(description="Continue after the memory with this id: `next` of the previous result.")
     ] = None
 
 

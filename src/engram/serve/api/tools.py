@@ -93,7 +93,7 @@ def list_memories(memory: Memory, namespace: str, arguments: schemas.ListArgumen
     if not engrams:
         text = "There are no such memories."
     if next_id is not None:
-        text += f" There are more: list with after_id {next_id} goes on."
+        text += f" There are more: call list with after_id {next_id}."
     return result, text
 
 

@@ -1,7 +1,7 @@
 """The request headers by which a caller names its key, its namespace and its session.
 
-Owns the names of these headers and how their values are read. Header mappings have lower-case names. Knows nothing of
-which keys exist (`keys`) nor of their rights (`access`).
+Owns the names of these headers and how their values are read. Header mappings have lower-case names. Does not know
+which keys exist (`keys`) or which rights they have (`access`).
 """
 
 from __future__ import annotations

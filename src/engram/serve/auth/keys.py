@@ -1,6 +1,6 @@
 """API keys of Engram: their form, how they are created, and the table that stores them.
 
-A key is "engram_<id>_<secret>". The table stores its SHA-256 digest, never the key. Knows nothing of headers
+A key is "engram_<id>_<secret>". The table stores its SHA-256 digest, never the key. Does not know headers
 (`headers`) nor of what a request may do (`access`).
 """
 

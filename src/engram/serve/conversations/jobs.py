@@ -1,6 +1,6 @@
 """What the recorder writes: a ticket for each request, and jobs for its messages and for the reply.
 
-Data only. Knows nothing of queues, threads and files.
+Data only. Does not know queues, threads or files.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The conversation tree: one node for each message, and the response ids of replies.
 
 Owns the tables sessions, nodes and responses, and the rule for reading them: pending writes first, the file second, so
-that an entry that moves from one to the other in between is seen in at least one. Knows nothing of how a conversation
+that an entry that moves from one to the other in between is seen in at least one. Does not know how a conversation
 is matched (`matching`) nor of when a node is written (`recorder`).
 """
 

@@ -1,7 +1,7 @@
 """Matches a request to a stored conversation, and lists which of its messages are new.
 
 Owns the rules. A message is recognised by the chain hash of it and all messages before it; where a client has cut off
-the beginning, by the hash of it and the two messages (or the one message) before. Writes nothing. Knows nothing of the
+the beginning, by the hash of it and the two messages (or the one message) before. Writes nothing. Does not know the
 format of a request (`wire`) nor of when its messages are written (`recorder`).
 """
 

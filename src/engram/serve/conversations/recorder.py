@@ -3,7 +3,7 @@
 Owns the queue and the one thread that writes. The thread writes jobs in groups, in three steps: a transaction of the
 server database ("accepted"), a commit of the memory, and a second transaction of the server database ("stored"). A
 server killed at any moment therefore loses nothing that it reported as stored, and writes nothing twice if the client
-sends it again. Knows nothing of requests and models. For locks and their order see `pending`.
+sends it again. Does not know requests or models. For locks and their order see `pending`.
 """
 
 from __future__ import annotations

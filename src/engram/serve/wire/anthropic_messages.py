@@ -1,6 +1,6 @@
 """Anthropic's messages: the format of requests, responses, streams and errors.
 
-Owns the fields that hold each part. Knows nothing of the other APIs.
+Owns the fields that hold each part. Does not know the other APIs.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The parts of requests and replies that memory needs, in a form that all APIs share.
 
-Data and one interface. Knows nothing of JSON.
+Data and one interface. Does not know JSON.
 """
 
 from __future__ import annotations

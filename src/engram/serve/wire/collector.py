@@ -1,6 +1,6 @@
 """The body of an upstream response: stored while it streams, parsed into events or JSON when the replies are read.
 
-Knows nothing of what an API's events mean: each API has a subclass of `BodyCollector`.
+Does not know what an API's events mean: each API has a subclass of `BodyCollector`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Builds a `ChatMessage`: its text, its tool calls and results as they are remembered, and its canonical form.
 
-The same builder is used for messages of requests and for replies, so that both come out equal. Knows nothing of where
+The same builder is used for messages of requests and for replies, so that both come out equal. Does not know where
 an API's format keeps each part.
 """
 

@@ -1,6 +1,6 @@
 """Checks the fields of a request, and words the errors.
 
-Every error names the field and the kind of value it holds. Knows nothing of what a message means.
+Every error names the field and the kind of value it holds. Does not know what a message means.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """OpenAI's chat completions: the format of requests, responses and streams.
 
-Owns the fields that hold each part. Knows nothing of the other APIs.
+Owns the fields that hold each part. Does not know the other APIs.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """OpenAI's responses: the format of requests, responses and streams.
 
 Owns the fields that hold each part. A reply is a list of items, and the client sends it back as such: successive items
-of the model are one message here. Knows nothing of the other APIs.
+of the model are one message here. Does not know the other APIs.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ class Database:
     version: ClassVar[int]
     """Current version of the format."""
     idle_readers: ClassVar[int]
-    """Reading connections that stay open while nobody reads."""
+    """Maximum number of idle reading connections."""
 
     writer: sqlite3.Connection
 
@@ -159,7 +159,7 @@ class Database:
             raise
 
     def on_rollback(self) -> None:
-        """Hook, called under the lock before a rollback: drop what was cached from the transaction."""
+        """Hook, called under the lock before a rollback: drop the cached data of the transaction."""
 
     # Errors.
 

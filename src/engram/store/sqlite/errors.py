@@ -29,10 +29,10 @@ def translate(error: sqlite3.Error, path: str, doing: str, wait: float) -> Engra
         return MemoryLocked(f"{path}: another process held the memory for over {wait:g} s; try again when it is done")
     may_be_full = primary in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN) and disk_is_full(path)
     if primary == sqlite3.SQLITE_FULL or may_be_full:
-        return MemoryFull(f"{path}: the disk is full, nothing of this {doing} was kept; make room and try again")
+        return MemoryFull(f"{path}: the disk is full, nothing of this {doing} was stored; make room and try again")
     if code in WRITING_FAILED:
         return MemoryFull(
-            f"{path}: nothing of this {doing} was kept ({error}): a quota or a limit on the size of files is reached,"
+            f"{path}: nothing of this {doing} was stored ({error}): a quota or a limit on the size of files is reached,"
             " or the disk fails; make room and try again"
         )
     if primary in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN):
@@ -57,7 +57,7 @@ def damaged(path: str, error: Exception) -> MemoryDamaged:
 def no_file(error: OSError, path: str, doing: str) -> EngramError:
     """Return the `EngramError` for an error of the operating system."""
     if error.errno in NO_ROOM:
-        return MemoryFull(f"{path}: the disk is full, nothing of this {doing} was kept; make room and try again")
+        return MemoryFull(f"{path}: the disk is full, nothing of this {doing} was stored; make room and try again")
     return MemoryReadOnly(f"cannot {doing} {path}: {error.strerror}; check the path")
 
 

@@ -131,9 +131,9 @@ def conditions(where: Filter, prefix: str) -> tuple[str, list[object]]:
 def drop_unused_names(db: sqlite3.Connection, used: Sequence[tuple[int, int, int | None]]) -> None:
     """Delete the names that no engram has any more. `used`: numbers of the names of the deleted engrams."""
     spaces, sessions, speakers = (set(numbers) for numbers in zip(*used, strict=True)) if used else ((), (), ())
-    gone = "DELETE FROM {} WHERE number = ? AND NOT EXISTS (SELECT 1 FROM engrams e WHERE {})"
-    # By the index of namespaces: there is none of speakers.
+    delete = "DELETE FROM {} WHERE number = ? AND NOT EXISTS (SELECT 1 FROM engrams e WHERE {})"
+    # By the index of namespaces, because speakers have no index.
     speaker = "e.namespace = speakers.namespace AND e.speaker = number"
-    db.executemany(gone.format("speakers", speaker), ((n,) for n in speakers if n is not None))
-    db.executemany(gone.format("sessions", "e.session = number"), ((n,) for n in sessions))
-    db.executemany(gone.format("namespaces", "e.namespace = number"), ((n,) for n in spaces))
+    db.executemany(delete.format("speakers", speaker), ((n,) for n in speakers if n is not None))
+    db.executemany(delete.format("sessions", "e.session = number"), ((n,) for n in sessions))
+    db.executemany(delete.format("namespaces", "e.namespace = number"), ((n,) for n in spaces))

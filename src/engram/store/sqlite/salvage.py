@@ -96,7 +96,7 @@ class FileReport(NamedTuple):
     format: int | None = None
     """Version of the format; None if it cannot be read."""
     head: str = ""
-    """Head of the store's log, as far as it can be known."""
+    """Head of the store's log, from the readable rows."""
     identity: str | None = None
     """Identity of the store; None if it cannot be read."""
 
@@ -153,7 +153,7 @@ def _replaced(value: Any) -> Any:
 
 
 class SalvageReader:
-    """Reads a database that may be damaged, as far as possible."""
+    """Reads the readable parts of a database that may be damaged."""
 
     def __init__(self, db: sqlite3.Connection, path: str) -> None:
         """`db`: a connection to the file at `path` from `opened`."""

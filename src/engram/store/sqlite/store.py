@@ -42,7 +42,7 @@ LAST_SEQ = (1 << 63) - 1
 """The highest rowid in SQLite."""
 
 IDLE_READERS = 16
-"""Reading connections that stay open while nobody reads."""
+"""Maximum number of idle reading connections."""
 
 RECORD_CHARACTERS = 16 << 20
 """Characters of text after which `changes` ends a batch."""
@@ -323,7 +323,7 @@ class SqliteStore:
     # Log.
 
     def head(self) -> str:
-        """Return the cursor behind the last change."""
+        """Return the cursor after the last change."""
         with self._file.reading() as db:
             return str(self._head(db))
 
