@@ -6,6 +6,7 @@ import gc
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -272,7 +273,7 @@ def test_foreign_file_is_refused(tmp_path: Path) -> None:
     db = sqlite3.connect(tmp_path / "new.db")
     db.execute("PRAGMA user_version = 99")
     db.close()
-    with pytest.raises(MemoryTooNew, match="upgrade"):
+    with pytest.raises(MemoryTooNew, match="pip install -U engram-layer"):
         Memory(tmp_path / "new.db")
 
 
@@ -320,10 +321,19 @@ def test_contradictory_arguments_are_refused(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("url", ["postgresql://user:secret@host/db", "postgres://host"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://user:secret@host/db",
+        "postgres://host",
+        "postgresql+psycopg://user:secret@host/db",
+        "my-db://user:secret@host/postgres://db",
+        Path("postgresql://user:secret@host/db"),
+    ],
+)
 def test_url_is_refused_without_its_password(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(EngramError, match="postgres.*:// is not available yet") as caught:
+    with pytest.raises(EngramError, match=r"a memory at [\w+-]+:// is not available yet") as caught:
         Memory(url)
     assert "secret" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
@@ -400,3 +410,17 @@ def test_memory_of_format_1_is_migrated_and_its_index_rebuilt(open_memory: OpenM
         assert memory.stats().index_trouble is None
         assert memory.forget(namespace="ana", before=datetime(2027, 1, 1, tzinfo=UTC)) == 2
         assert not memory.recall("dog", namespace="ana")
+
+
+@pytest.mark.parametrize("name", ["namespace", "session"])
+def test_lone_surrogate_in_a_filter_is_refused_by_name(memory: Memory, name: str) -> None:
+    for call in (partial(memory.recall, "dog"), memory.forget, memory.engrams):
+        with pytest.raises(InvalidEngram, match=f"{name} holds a lone surrogate"):
+            call(**{name: "\ud800"})
+    with pytest.raises(InvalidEngram, match="namespace holds a lone surrogate"):
+        memory.sessions("\ud800")
+
+
+def test_read_only_is_refused_with_a_store() -> None:
+    with pytest.raises(ValueError, match="open the store read-only"):
+        Memory(store=MemoryStore(), read_only=True)

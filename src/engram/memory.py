@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
 
-from engram.engram import DEFAULT_NAMESPACE, DEFAULT_SESSION, Engram, canonical_id, checked, draft
+from engram.engram import DEFAULT_NAMESPACE, DEFAULT_SESSION, Engram, byte_length, canonical_id, checked, draft
 from engram.errors import InvalidEngram, NotFound
 from engram.opening import close_all, open_analyzer, open_search, open_store
 from engram.recall.recaller import Recaller
@@ -39,7 +39,7 @@ class Stats:
     indexed_through: int
     """Engrams that the index has read, in the order in which they were remembered; forgotten ones count too."""
     unindexed: int
-    """Engrams that were remembered after those. Recall scans them, so that they are found too."""
+    """Engrams that were remembered after those, forgotten ones included. Recall scans them, so it finds them too."""
     store_bytes: int
     index_bytes: int
     index_trouble: str | None
@@ -69,12 +69,14 @@ class Memory:
         `close` closes both.
 
         Raises an `EngramError` that names the file: it is damaged, newer than this version, locked, not writable, or
-        the disk is full. Raises `ValueError` if both a path and a store are given, or `search` without a store.
+        the disk is full. Raises `ValueError` if a path or read_only is given with a store, or `search` without one.
         """
         if store is None and search is not None:
             raise ValueError("search was given without its store; give store= too")
         if store is not None and path is not None:
             raise ValueError(f"both the path {path} and a store were given; give one of them")
+        if store is not None and read_only:
+            raise ValueError("read_only was given with a store; open the store read-only instead")
         analyzer = open_analyzer(table)
         self._store = open_store(path, read_only=read_only, wait=wait) if store is None else store
         self._search = open_search(self._store, analyzer) if search is None else search
@@ -234,10 +236,12 @@ class Memory:
 
     def namespaces(self, prefix: str = "") -> list[tuple[str, int]]:
         """Return every namespace whose name begins with `prefix`, and its number of engrams, by name."""
+        byte_length("prefix", prefix)
         return self._store.namespaces(prefix)
 
     def sessions(self, namespace: str = DEFAULT_NAMESPACE) -> list[tuple[str, int]]:
         """Return every session of a namespace and its number of engrams, in the order in which they began."""
+        byte_length("namespace", namespace)
         return self._store.sessions(namespace)
 
     def stats(self) -> Stats:
@@ -292,7 +296,8 @@ class Memory:
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until everything that was remembered is in the index; False after `timeout` seconds.
 
-        Recall does not need this: it scans what the index does not hold. Raises `EngramError` if the index cannot be
+        A read-only memory cannot update its index and returns False at once if another process has not done so. Recall
+        does not need this: it scans what the index does not hold. Raises `EngramError` if the index cannot be
         written.
         """
         return self._search.flush(timeout)

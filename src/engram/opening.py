@@ -7,6 +7,7 @@ this module loads the kernel, so every recall of the process uses it.
 from __future__ import annotations
 
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,6 +27,9 @@ from engram.text.vectors import VectorTable, default_table
 
 load_kernel(ROW)
 
+URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")
+"""The start of a URL. `pathlib` turns its two slashes into one; a single letter may be a drive."""
+
 INDEX_SUFFIX = ".index"
 """The index of `memory.db` is in the folder `memory.db.index`."""
 
@@ -41,10 +45,14 @@ def open_store(path: str | os.PathLike[str] | None, *, read_only: bool = False, 
     Raises an `EngramError` that names the path, also for a URL: no other stores are available yet.
     """
     where = str(default_path() if path is None else path)
-    scheme, separator, _ = where.partition("://")
-    if separator and scheme.isidentifier():
-        raise EngramError(f"a memory at {scheme}:// is not available yet; give the path of a file, or {IN_MEMORY}")
+    refuse_url(where)
     return SqliteStore(where, read_only=read_only, wait=wait)
+
+
+def refuse_url(path: str | os.PathLike[str]) -> None:
+    """Raise `EngramError` if `path` is a URL, or a `Path` made from one. The message repeats no password in it."""
+    if url := URL.match(os.fspath(path)):
+        raise EngramError(f"a memory at {url[1]}:// is not available yet; give the path of a file, or {IN_MEMORY}")
 
 
 def open_analyzer(table: VectorTable | None = None) -> Analyzer:

@@ -340,6 +340,18 @@ def test_kernel_of_another_source_is_not_used(folder: Path, caplog: pytest.LogCa
         assert "python hatch_build.py" in text
 
 
+@needs_kernel
+@pytest.mark.skipif(sys.platform != "linux", reason="ELF is Linux's format of libraries")
+def test_truncated_kernel_is_not_used(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    whole = (compiled.FOLDER / "kernel.so").read_bytes()
+    for size in (3_000, len(whole) - 1):
+        (folder / "kernel.so").write_bytes(whole[:size])
+        load_kernel(ROW, folder)
+        assert_numpy_in_use()
+        assert "kernel.so is not used: the file is cut off" in caplog.text
+        caplog.clear()
+
+
 def test_file_that_is_no_library_is_not_used(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     (folder / "kernel.so").write_bytes(b"no library")
     load_kernel(ROW, folder)

@@ -51,6 +51,8 @@ def load(folder: Path, structs: Sequence[type[ctypes.Structure]]) -> Library | N
     path = folder / "kernel.so"
     if not path.exists():
         return None
+    if not is_complete(path):
+        raise Unusable("the file is cut off")
     if sys.byteorder != "little":
         raise Unusable("this machine is big-endian")
     try:
@@ -67,6 +69,15 @@ def load(folder: Path, structs: Sequence[type[ctypes.Structure]]) -> Library | N
         if wrong := difference(layout_of_struct(struct), layout):
             raise Unusable(f"{struct.__name__}: {wrong}")
     return Library(reading, computing, row)
+
+
+def is_complete(path: Path) -> bool:
+    """Return whether an ELF file holds all its section headers, which are last: a process that maps less is killed."""
+    head = path.read_bytes()[:64]
+    if len(head) < 64 or head[:5] != b"\x7fELF\x02":
+        return True
+    headers, size, count = (int.from_bytes(head[a:b], "little") for a, b in ((40, 48), (58, 60), (60, 62)))
+    return path.stat().st_size >= headers + size * count
 
 
 def checked_source(library: Any, folder: Path) -> None:

@@ -38,6 +38,15 @@ def time_option(text: str | datetime) -> datetime:
         raise typer.BadParameter(str(error)) from None
 
 
+def memory_path(path: Path | None) -> Path | None:
+    """Return the path of --memory. Raises `EngramError` for a URL, before a command uses it as the name of a file."""
+    if path is not None:
+        from engram.opening import refuse_url
+
+        refuse_url(path)
+    return path
+
+
 MemoryPath = Annotated[
     Path | None,
     typer.Option(
@@ -45,6 +54,7 @@ MemoryPath = Annotated[
         "-m",
         envvar="ENGRAM_MEMORY",
         metavar="PATH",
+        callback=memory_path,
         help="The file of the memory. Default: the user's memory.",
         show_default=False,
     ),

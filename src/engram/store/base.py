@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
-from engram.engram import Engram
+from engram.engram import Engram, byte_length
 from engram.errors import EngramError
 from engram.times import as_utc
 
@@ -75,7 +75,8 @@ class CursorExpired(EngramError):
 class Filter:
     """A condition on engrams; a field that is None admits all. `at` must be before `before` and not before `after`.
 
-    A naive time is taken as UTC. Raises `InvalidEngram` if `before` or `after` is no datetime.
+    A naive time is taken as UTC. Raises `InvalidEngram` if `before` or `after` is no datetime, or if a name holds a
+    lone surrogate.
     """
 
     namespace: str | None = None
@@ -85,6 +86,9 @@ class Filter:
     kinds: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
+        for name, value in (("namespace", self.namespace), ("session", self.session)):
+            if isinstance(value, str):
+                byte_length(name, value)
         for name in ("before", "after"):
             moment = getattr(self, name)
             if moment is not None:

@@ -91,7 +91,7 @@ class Database:
         if version > self.version:
             raise MemoryTooNew(
                 f"{self.path} has format {version}, this Engram knows up to {self.version};"
-                " upgrade: pip install -U engram"
+                " upgrade: pip install -U engram-layer"
             )
         return version
 
