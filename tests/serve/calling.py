@@ -15,7 +15,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from engram.cli import main
 
-from .conftest import PATIENCE, RunningServer
+from .conftest import PATIENCE, TLS, RunningServer
 
 
 def call(
@@ -25,7 +25,7 @@ def call(
 
     async def called() -> Any:
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-        async with httpx2.AsyncClient(headers=headers, timeout=PATIENCE, trust_env=False) as http:
+        async with httpx2.AsyncClient(headers=headers, timeout=PATIENCE, trust_env=False, verify=TLS) as http:
             async with Client(streamable_http_client(server.url + "/mcp", http_client=http)) as client:
                 return await client.call_tool(tool, arguments)
 

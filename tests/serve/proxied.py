@@ -16,7 +16,7 @@ import openai
 
 from engram.notes.injection import CLOSE, OPEN
 
-from .conftest import PATIENCE, LocalServer, wait_until
+from .conftest import PATIENCE, TLS, LocalServer, wait_until
 from .upstream import Asked, Upstream
 
 KEY = "sk-caller"
@@ -72,14 +72,16 @@ class Caller:
 
     def openai(self, **options: Any) -> openai.OpenAI:
         """The `openai` package's client."""
-        http = self._stack.enter_context(httpx.Client(trust_env=False, timeout=PATIENCE, event_hooks=self._hooks()))
+        http = self._stack.enter_context(
+            httpx.Client(trust_env=False, timeout=PATIENCE, verify=TLS, event_hooks=self._hooks())
+        )
         options = {"api_key": KEY, "max_retries": 0, "default_headers": self.headers, **options}
         return openai.OpenAI(base_url=self.server.base, http_client=http, **options)
 
     def anthropic(self, **options: Any) -> anthropic.Anthropic:
         """The `anthropic` package's client."""
         # The package bundles its own HTTP client.
-        http = anthropic.DefaultHttpxClient(trust_env=False, timeout=PATIENCE, event_hooks=self._hooks())
+        http = anthropic.DefaultHttpxClient(trust_env=False, timeout=PATIENCE, verify=TLS, event_hooks=self._hooks())
         self._stack.enter_context(http)
         options = {"api_key": KEY, "max_retries": 0, "default_headers": self.headers, **options}
         return anthropic.Anthropic(base_url=self.server.url, http_client=http, **options)

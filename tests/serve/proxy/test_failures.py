@@ -250,16 +250,16 @@ def test_a_stream_without_its_end(relayed: Caller, path: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["reset", "close", "cut"])
-def test_a_broken_body(relayed: Caller, how: str) -> None:
-    answer = relayed.post(CHAT, asking(DOG, f"{how}=1"))
+def test_a_broken_body(ana: Caller, how: str) -> None:
+    answer = ana.post(CHAT, asking(DOG, f"{how}=1"))
     assert answer.status_code == 502
     assert answer.json()["error"]["code"] == "upstream_broken"
-    relayed.settle()
-    assert relayed.said() == [("user", DOG)]
+    ana.settle()
+    assert ana.said() == [("user", DOG)]
     # The client retries.
-    assert relayed.chat(DOG).status_code == 200
-    relayed.settle()
-    assert relayed.said() == [("user", DOG), ("assistant", relayed.upstream.reply)]
+    assert ana.chat(DOG).status_code == 200
+    ana.settle()
+    assert ana.said() == [("user", DOG), ("assistant", ana.upstream.reply)]
 
 
 @pytest.mark.parametrize("path", [CHAT, MESSAGES, RESPONSES])
@@ -276,15 +276,15 @@ def test_an_event_that_is_not_json_is_relayed_and_not_stored(relayed: Caller, pa
 @pytest.mark.parametrize("path", [CHAT, MESSAGES, RESPONSES])
 @pytest.mark.parametrize("script", ["html", "garbled", "html+gzip", "500+gzip"])
 def test_responses_that_are_not_replies_are_relayed_unchanged(
-    relayed: Caller, script: str, path: str, stream: bool
+    ana: Caller, script: str, path: str, stream: bool
 ) -> None:
     body = asking(DOG, script, stream=stream, path=path)
-    straight = relayed.server.http.post(relayed.upstream.root + path, json=body)
-    answer = relayed.post(path, body)
+    straight = ana.server.http.post(ana.upstream.root + path, json=body)
+    answer = ana.post(path, body)
     assert (answer.status_code, answer.content) == (straight.status_code, straight.content)
     assert answer.headers["content-type"] == straight.headers["content-type"]
-    relayed.settle()
-    assert relayed.said() == [("user", DOG)]
+    ana.settle()
+    assert ana.said() == [("user", DOG)]
 
 
 def test_a_late_answer(relayed: Caller) -> None:
