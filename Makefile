@@ -13,8 +13,9 @@ KERNEL := src/engram/accel/kernel
 PIP = install --quiet --disable-pip-version-check $(PIP_OPTIONS)
 LOCKED = $(PIP) --require-hashes
 BENCH ?= --scale full --report docs/BENCHMARK.md
-# One worker per core, at most four: the tests start servers, and wait for them for a limited time.
-PARALLEL := -n auto --maxprocesses 4 --dist worksteal
+# One worker more than cores, because tests also wait; at most four, because tests wait for servers for a limited time.
+WORKERS := $(shell $(PYTHON) -c 'import os; print(min(4, (os.cpu_count() or 1) + 1))')
+PARALLEL := -n $(WORKERS) --dist worksteal
 
 .PHONY: chat serve test test-fast test-core bench lint docs lock table wheels clean
 

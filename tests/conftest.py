@@ -26,6 +26,18 @@ NEEDED = {"bench": "fastapi", "cli": "typer", "serve": "fastapi"}
 collect_ignore = [room for room, package in NEEDED.items() if find_spec(package) is None]
 
 
+PROCESSES = ("bench", "examples", "packaging", "robustness", "serve", "tools")
+"""Test folders that start servers, environments or benchmarks: together they take most of the suite's time."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of `PROCESSES` as slow, except those of the wire formats, which start nothing."""
+    for item in items:
+        folders = item.path.relative_to(Path(__file__).parent).parts
+        if folders[0] in PROCESSES and folders[:2] != ("serve", "wire"):
+            item.add_marker("slow")
+
+
 @pytest.fixture(autouse=True)
 def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty home folder, so that no test reads or writes the files of the user."""
