@@ -176,9 +176,9 @@ class Memory:
     ) -> Recall:
         """Return the engrams of a namespace that answer `query`, at most `limit`, best first; none if nothing fits.
 
-        query: any text; no text raises an error. session, before (exclusive), after (inclusive), kinds: conditions that
-        a hit must meet. now: the time of the query, to which words such as "last May" refer; by default the current
-        time.
+        query: any text; what it contains never raises an error. session, before (exclusive), after (inclusive), kinds:
+        conditions that a hit must meet. now: the time of the query, to which words such as "last May" refer; by default
+        the current time.
 
         Runs no language model: words, similar words and the neighbouring turns are looked up and scored.
         """

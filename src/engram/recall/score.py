@@ -63,7 +63,7 @@ class Tables(NamedTuple):
     previous: Floats
     """Factor of the previous turn, by that turn's marks: shape (8,)."""
     others: Floats
-    """Factor of the last turn but one, of the next, and of the next but one: shape (3, 1)."""
+    """Factor of the turn before the previous one, of the next, and of the next but one: shape (3, 1)."""
     voice: Floats
     """Factor of a neighbour by another speaker, and by the same: shape (2,)."""
     question: Floats
