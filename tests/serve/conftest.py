@@ -26,7 +26,7 @@ from starlette.types import ASGIApp
 
 from engram.serve.app import EngramApp, create_app
 from engram.serve.http.connection import http_protocol
-from engram.serve.http.logs import JsonLines
+from engram.serve.http.logs import JsonLines, set_levels
 from engram.serve.server import uvicorn_config
 from engram.serve.settings import Settings
 
@@ -171,6 +171,7 @@ class LogLines(logging.Handler):
 
     def start(self) -> None:
         logging.getLogger("engram").setLevel(logging.INFO)
+        set_levels()
         for name in self.NAMES:
             logging.getLogger(name).addHandler(self)
 

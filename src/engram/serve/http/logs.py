@@ -14,6 +14,16 @@ from typing import TextIO
 FIELDS = "fields"
 TEXT = "text"
 
+# The server itself logs one line a request, and its start and end, so the libraries log only what went wrong.
+# Malformed HTTP gets a response, so it needs no log line; uvicorn would also advise to install a websocket package.
+QUIETER = {
+    "uvicorn": logging.WARNING,
+    "uvicorn.error": logging.ERROR,
+    "uvicorn.access": logging.WARNING,
+    "aiohttp": logging.WARNING,
+    "mcp": logging.WARNING,
+}
+
 
 class JsonLines(logging.Formatter):
     """Formats a record as a line of JSON: time, level, logger, message, and the fields given to `log`."""
@@ -50,11 +60,14 @@ def set_up(*, with_text: bool, stream: TextIO | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
-    # The server itself logs one line a request, and its start and end.
-    for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "aiohttp", "mcp"):
+    for name in QUIETER:
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
-        logger.setLevel(logging.WARNING)
-    # Malformed HTTP gets a response, so it needs no log line; uvicorn would also advise to install a websocket package.
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+    set_levels()
+
+
+def set_levels() -> None:
+    """Set from which level on the libraries' records are logged."""
+    for name, level in QUIETER.items():
+        logging.getLogger(name).setLevel(level)
