@@ -361,6 +361,7 @@ def test_a_port_that_is_taken(running: Running, tmp_path: Path):
     code, error = failed_start("--memory", str(tmp_path / "memory.db"), "--port", port, "--upstream", upstream.url)
     assert code == 1
     assert f"cannot listen on 127.0.0.1:{port}" in error
+    assert not (tmp_path / "memory.db").exists()
     assert "--port" in error
     assert error.count("\n") == 1
 

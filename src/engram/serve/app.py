@@ -29,7 +29,7 @@ from engram.serve.http.limits import guarded, local_path, send_error
 from engram.serve.http.logs import log
 from engram.serve.proxy.handler import Proxy
 from engram.serve.relay import choose_relay
-from engram.serve.services import ServerParts, Services, open_parts
+from engram.serve.services import ServerParts, Services, open_database, open_parts
 from engram.serve.settings import Settings
 
 logger = logging.getLogger("engram.serve")
@@ -92,7 +92,8 @@ class EngramApp:
             parts = self._parts
             if parts is None:
                 fast = await choose_relay(self._settings.relay)
-                parts = stack.enter_context(open_parts(self._settings, fast=fast))
+                database = stack.enter_context(open_database(self._settings))
+                parts = stack.enter_context(open_parts(self._settings, database, fast=fast))
             self._app = await stack.enter_async_context(running(parts))
             self._stack = stack.pop_all()
         return self

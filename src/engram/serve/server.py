@@ -20,12 +20,13 @@ from starlette.types import ASGIApp
 
 from engram.errors import EngramError
 from engram.serve.app import EngramApp
+from engram.serve.auth.keys import KeyStore
 from engram.serve.http.connection import http_protocol
 from engram.serve.http.limits import check_bind
 from engram.serve.http.logs import log
 from engram.serve.malloc import return_freed_memory
 from engram.serve.relay import choose_relay
-from engram.serve.services import open_parts
+from engram.serve.services import open_database, open_parts
 from engram.serve.settings import Settings
 
 logger = logging.getLogger("engram.serve")
@@ -40,9 +41,11 @@ def serve(settings: Settings) -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         fast = runner.run(choose_relay(settings.relay))
     with ExitStack() as stack:
-        parts = stack.enter_context(open_parts(settings, fast=fast))
-        check_bind(settings, parts.keys.any_created())
+        database = stack.enter_context(open_database(settings))
+        # Before the memory and the model, which a refused start should neither create nor load.
+        check_bind(settings, KeyStore(database).any_created())
         listener = stack.enter_context(bind(settings))
+        parts = stack.enter_context(open_parts(settings, database, fast=fast))
         config = uvicorn_config(EngramApp(settings, parts), settings, http_protocol(settings, direct=fast))
         # The objects that exist now live as long as the process; the collector need not visit them again.
         gc.collect()

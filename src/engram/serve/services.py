@@ -82,20 +82,24 @@ class ServerParts:
     """All parts of one server."""
 
     services: Services
-    keys: KeyStore
     upstream: Upstream
     recalls: RecallProcess
 
 
 @contextmanager
-def open_parts(settings: Settings, *, fast: bool) -> Iterator[ServerParts]:
+def open_database(settings: Settings) -> Iterator[ServerDatabase]:
+    """Open the server database of a memory, as its only server. Raises `EngramError` if that is not possible."""
+    with only_server(settings.memory), ServerDatabase(server_database_path(settings.memory)) as database:
+        yield database
+
+
+@contextmanager
+def open_parts(settings: Settings, database: ServerDatabase, *, fast: bool) -> Iterator[ServerParts]:
     """Open the parts of a server, and close them in reverse order. Blocking.
 
     fast: whether `fast_relay` reads the streams of upstream. Raises `EngramError` if a part cannot be opened.
     """
     with ExitStack() as stack:
-        stack.enter_context(only_server(settings.memory))
-        database = stack.enter_context(ServerDatabase(server_database_path(settings.memory)))
         memory = stack.enter_context(Memory(settings.memory, wait=MEMORY_WAIT))
         model = None
         if settings.upstream is None:
@@ -103,7 +107,7 @@ def open_parts(settings: Settings, *, fast: bool) -> Iterator[ServerParts]:
             stack.callback(model.close)
         upstream = open_upstream(settings, model, fast=fast)
         metrics = Metrics()
-        keys, conversations = KeyStore(database), ConversationStore(database)
+        conversations = ConversationStore(database)
         recorder = Recorder(
             memory, conversations, most_waiting=settings.most_waiting, on_event=metrics.event, clean=without_notes
         )
@@ -122,11 +126,11 @@ def open_parts(settings: Settings, *, fast: bool) -> Iterator[ServerParts]:
             memory=memory,
             conversations=conversations,
             recorder=recorder,
-            gate=Gate(keys, settings.namespace),
+            gate=Gate(KeyStore(database), settings.namespace),
             metrics=metrics,
             threads=threads,
         )
-        yield ServerParts(services, keys, upstream, RecallProcess(memory, wording, threads))
+        yield ServerParts(services, upstream, RecallProcess(memory, wording, threads))
 
 
 @contextmanager

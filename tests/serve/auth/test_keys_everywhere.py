@@ -513,6 +513,7 @@ def test_server_without_keys_refuses_to_listen_beyond_loopback(tmp_path: Path, h
     assert done.stderr.count("\n") == 1
     assert host in done.stderr
     assert "engram keys create" in done.stderr
+    assert not (tmp_path / "memory.db").exists()
 
 
 def test_server_with_keys_listens_beyond_loopback_and_stays_closed_after_revocation(tmp_path: Path):
