@@ -156,13 +156,12 @@ def check_metadata_has_no_nul(metadata: Mapping[str, object]) -> None:
 
 
 def refuse_nul(engram: Engram) -> None:
-    """Raise `InvalidEngram` if any field of an engram holds a NUL character. `draft` has checked it already."""
+    """Raise `InvalidEngram` if any field of an engram holds a NUL character, for engrams that `draft` did not make."""
     for name in TEXT_FIELDS:
         value = getattr(engram, name)
         if value is not None:
             check_no_nul(name, value)
-    if engram.metadata and NUL_IN_JSON in metadata_json(engram.metadata):
-        check_metadata_has_no_nul(engram.metadata)
+    check_metadata_has_no_nul(engram.metadata)
 
 
 def byte_length(field_name: str, value: str) -> int:

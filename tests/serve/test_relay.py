@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -67,6 +69,14 @@ def test_a_changed_library_is_noticed(
     found = run(relay.failure())
     assert found is not None
     assert reason in found or "did not end" in found
+
+
+def test_the_supported_versions_are_the_bounds_of_pyproject() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    requirements = project["optional-dependencies"]["serve"]
+    for name, bounds in relay.SUPPORTED.items():
+        first, end = map(relay.dotted, bounds)
+        assert f"{name}>={first},<{end}" in requirements
 
 
 def test_an_unsupported_version_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,7 +73,8 @@ def load(folder: Path, structs: Sequence[type[ctypes.Structure]]) -> Library | N
 
 def is_complete(path: Path) -> bool:
     """Return whether an ELF file holds all its section headers, which are last: a process that maps less is killed."""
-    head = path.read_bytes()[:64]
+    with path.open("rb") as file:
+        head = file.read(64)
     if len(head) < 64 or head[:5] != b"\x7fELF\x02":
         return True
     headers, size, count = (int.from_bytes(head[a:b], "little") for a, b in ((40, 48), (58, 60), (60, 62)))
