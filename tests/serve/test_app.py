@@ -144,9 +144,9 @@ def test_uvicorn_as_it_is(local: StartLocal, upstream: Upstream, http: str) -> N
 @pytest.mark.parametrize("http", [None, "h11"])
 def test_a_client_that_does_not_read_holds_upstream_back(local: StartLocal, upstream: Upstream, http: str) -> None:
     server = local(http=http, relay="auto" if http is None else "plain")
-    # The model repeats 250 long words, more than all buffers of the kernel hold.
-    words = " ".join(["x" * 100_000] * 250)
-    body = json.dumps(asking(words, "echo", stream=True)).encode()
+    # The reply is longer than all buffers of the kernel, which may hold 32 MiB of one connection.
+    size, times = 100_000, 1_000
+    body = json.dumps(asking("x" * size, f"echo+times={times}", stream=True)).encode()
     head = f"POST {CHAT} HTTP/1.1\r\nhost: localhost\r\nx-engram: off\r\ncontent-length: {len(body)}\r\n\r\n"
     with socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2])), PATIENCE) as line:
         line.sendall(head.encode() + body)
@@ -155,7 +155,7 @@ def test_a_client_that_does_not_read_holds_upstream_back(local: StartLocal, upst
         received = bytearray()
         while not received.endswith(b"0\r\n\r\n"):
             received += line.recv(1 << 20)
-    assert len(received) > len(words)
+    assert len(received) > size * times
     assert upstream.last.ended.wait(PATIENCE)
     assert upstream.last.outcome == "answered"
 

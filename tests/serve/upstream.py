@@ -7,6 +7,7 @@ Content
     echo        the last user message, as it arrived (with notes)
     text=WORD   this word, spaces written as "_"; default: `Upstream.reply`
     tokens=N    N words
+    times=N     the reply is given N times
     tools       two tool calls, unless the last message is a tool's result
     thinking    a thinking block first (Anthropic)
     refusal     the reply is a refusal (chat)
@@ -311,7 +312,7 @@ class Answer:
         elif count := script.count("tokens"):
             text = " ".join(f"word{number}" for number in range(count))
         tools = () if "tools" not in script or is_result(last) else TOOL_CALLS
-        pieces = () if tools else tokens(text)
+        pieces = () if tools else tokens(text) * (script.count("times") or 1)
         return Said(pieces, tools, "length" in script, "refusal" in script, "thinking" in script)
 
     def _error(self, status: int) -> bytes:

@@ -76,6 +76,34 @@ def test_chunks_of_one_turn_go_out_as_one_message() -> None:
     asyncio.run(main())
 
 
+def test_draining_waits_for_what_is_written_meanwhile() -> None:
+    # A reply's end mark is written when the reply is stored, at any moment of `drain`.
+    for turns in range(6):
+
+        async def main(turns: int = turns) -> None:
+            server = FakeServer(reads=False)
+            outlet = server.outlet()
+            written = [b"word"]
+
+            async def drain() -> tuple[list[bytes], list[bytes]]:
+                await outlet.drain()
+                return list(server.sent), list(written)
+
+            outlet.write(b"word")
+            drained = asyncio.ensure_future(drain())
+            await asyncio.sleep(0.01)
+            server.reads.set()
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            written.append(b"end")
+            outlet.write(b"end")
+            sent, expected = await drained
+            assert b"".join(sent) == b"".join(expected)
+            outlet.close()
+
+        asyncio.run(main())
+
+
 def test_a_client_that_does_not_read_pauses_the_source() -> None:
     async def main() -> None:
         server = FakeServer(reads=False)

@@ -108,12 +108,14 @@ class AsgiOutlet:
 
     async def drain(self) -> None:
         """Wait until the server has accepted all chunks. Raises `ClientDisconnected` if it refuses them."""
-        if self._sender is None:
-            return
-        await asyncio.wait({self._sender})
-        if isinstance(self._sender.exception(), OSError):
-            raise ClientDisconnected
-        self._sender.result()
+        waited_for = None
+        # While one sender is awaited, a write from elsewhere may start the next.
+        while (sender := self._sender) is not waited_for and sender is not None:
+            await asyncio.wait({sender})
+            if isinstance(sender.exception(), OSError):
+                raise ClientDisconnected
+            sender.result()
+            waited_for = sender
 
     def attach(self, source: Source | None) -> None:
         """Pause `source` while more than `HIGH_WATER` bytes wait."""
