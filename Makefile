@@ -69,7 +69,7 @@ lint: .venv/test
 	@.venv/bin/python -m pip $(LOCKED) -r requirements/test.txt
 	@touch $@
 
-.venv/core: .venv/test requirements/core.txt pyproject.toml
+.venv/core: .venv/chat requirements/core.txt
 	@$(PYTHON) -m venv --without-pip .venv/core
 	@.venv/bin/python -m pip --python .venv/core/bin/python $(LOCKED) -r requirements/core.txt
 	@.venv/bin/python -m pip --python .venv/core/bin/python $(PIP) --no-deps --no-build-isolation -e .
