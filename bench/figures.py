@@ -19,8 +19,8 @@ class Bar:
     higher_is_better: bool = False
 
     def verdict(self, value: float, threshold: float) -> str:
-        """Whether a value meets a threshold, which is `bar` or `goal`: "met" or "short of"."""
-        return "met" if (value >= threshold if self.higher_is_better else value <= threshold) else "short of"
+        """Whether a value meets a threshold, which is `bar` or `goal`: "met" or "not reached"."""
+        return "met" if (value >= threshold if self.higher_is_better else value <= threshold) else "not reached"
 
 
 BARS = {

@@ -12,7 +12,7 @@ from typing import Any
 
 from bench.figures import Figure, Part, Table
 
-HEAD = ("measured", "value", "bar", "reach for", "beside it, in the same run")
+HEAD = ("measured", "value", "bar", "goal", "reference, in the same run")
 
 
 def summary(parts: Iterable[Part]) -> str:
@@ -48,7 +48,7 @@ def markdown(
     lines = [
         "# Benchmark",
         "",
-        f"Measured on {when:%Y-%m-%d} ({when:%H:%M} {when:%Z}) in {seconds / 60:.1f} minutes; made again by:",
+        f"Measured on {when:%Y-%m-%d} ({when:%H:%M} {when:%Z}) in {seconds / 60:.1f} minutes; to measure again:",
         "",
         f"    {command}",
         "",
@@ -56,7 +56,7 @@ def markdown(
         "",
         "How each figure is measured is in docs/bench.md. Files just written stand in the system's page cache.",
         "",
-        "## What it must reach",
+        "## Figures with their bars and goals",
         "",
         summary(parts),
     ]
@@ -98,7 +98,7 @@ def figure_json(figure: Figure) -> dict[str, Any]:
         "value": number(figure.value),
         "unit": figure.unit.sign.strip(),
         "bar": None if bar is None else bar.bar,
-        "reach_for": None if bar is None else bar.goal,
+        "goal": None if bar is None else bar.goal,
         "verdicts": [verdict for _, verdict in verdicts(figure)],
         "references": [
             {"name": r.name, "value": number(r.value), "unit": r.unit.sign.strip()} for r in figure.references

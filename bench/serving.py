@@ -233,15 +233,15 @@ def first_token_figure(key: str, label: str, result: Result, rounds: int, stolen
     round, so the figure is the median of the rounds; the value over all questions is a reference.
     """
     direct, proxied = result[DIRECT]["first"], result[PROXIED]["first"]
-    added = [through - straight for through, straight in zip(proxied, direct, strict=True)]
+    added = [through - alone for through, alone in zip(proxied, direct, strict=True)]
     each = len(added) // rounds
     of_rounds = [percentile(added[begin : begin + each], 95) for begin in range(0, each * rounds, each)]
     references = [
         Reference("p95 of all", percentile(added, 95), MILLISECONDS),
         Reference("median of all", median(added), MILLISECONDS),
-        Reference("straight, p95", percentile(direct, 95), MILLISECONDS),
-        Reference("through it, p95", percentile(proxied, 95), MILLISECONDS),
-        Reference("share of the processors that the host took", stolen, SHARE),
+        Reference("model alone, p95", percentile(direct, 95), MILLISECONDS),
+        Reference("through the server, p95", percentile(proxied, 95), MILLISECONDS),
+        Reference("share of processor time that the host took", stolen, SHARE),
     ]
     name = f"served: added to the time to the first token, {label}, p95 of {each}, median of {rounds} rounds"
     return Figure(key, name, median(of_rounds), MILLISECONDS, references)
@@ -250,7 +250,7 @@ def first_token_figure(key: str, label: str, result: Result, rounds: int, stolen
 def first_token_rows(streams: str, result: Result) -> list[list[str]]:
     """One row per route."""
     rows = []
-    for route, name in ((DIRECT, "straight"), (PROXIED, "through Engram")):
+    for route, name in ((DIRECT, "model alone"), (PROXIED, "through the server")):
         totals, times = result[route], result[route]["first"]
         shown = [MILLISECONDS.show(percentile(times, p)) for p in (50, 95, 99)]
         memory = [
@@ -265,14 +265,14 @@ def first_token_rows(streams: str, result: Result) -> list[list[str]]:
 def tokens_figure(plan: Plan, result: Result) -> Figure:
     """Tokens per second of clients that send a request after their previous reply."""
     direct, proxied = (result[route]["tokens_per_second"] for route in (DIRECT, PROXIED))
-    shares = [through / straight for through, straight in zip(proxied, direct, strict=True)]
+    shares = [through / alone for through, alone in zip(proxied, direct, strict=True)]
     references = [
         Reference("of all rounds", sum(proxied) / sum(direct), TIMES),
-        Reference("straight", median(direct), PER_SECOND),
-        Reference("through it", median(proxied), PER_SECOND),
+        Reference("model alone", median(direct), PER_SECOND),
+        Reference("through the server", median(proxied), PER_SECOND),
     ]
     name = (
-        f"served: tokens a second, {plan.streams} streams at once, replies of {plan.tokens}, in times of straight,"
+        f"served: tokens a second, {plan.streams} streams at once, replies of {plan.tokens}, relative to the model alone,"
         f" median of {plan.rounds} rounds"
     )
     return Figure("serve-tokens", name, median(shares), TIMES, references)
@@ -298,7 +298,7 @@ def measure_growth(bench: Bench, server: Server, part: Part) -> None:
     first, last = samples[0], samples[-1]
     references = [
         Reference("before", first.resident / MEGABYTE, MEGABYTES),
-        Reference("of it its own, without mapped files", (last.anonymous - first.anonymous) / MEGABYTE, MEGABYTES),
+        Reference("of the growth, without mapped files", (last.anonymous - first.anonymous) / MEGABYTE, MEGABYTES),
     ]
     name = f"served: growth of the server's memory over {plan.requests:,} requests"
     growth = (last.resident - first.resident) / MEGABYTE
@@ -314,7 +314,7 @@ def measure_growth(bench: Bench, server: Server, part: Part) -> None:
         f"{plan.clients} clients, replies of 5 tokens at once, {plan.requests_warm:,} requests before;"
         f" {plan.requests / seconds:,.0f} requests a second, memory failed in {failed:,}."
     )
-    part.tables.append(Table("The server's memory", ["requests", "resident", "of it its own"], rows, note))
+    part.tables.append(Table("The server's memory", ["requests", "resident", "without mapped files"], rows, note))
 
 
 def idle_usage(server: Server, seconds: float) -> Usage:
@@ -360,9 +360,9 @@ def measure_kills(bench: Bench, part: Part) -> None:
         stored.update(*result["stored"])
         lost |= missing(bench, began, finished, stored)
     references = [
-        Reference("turns with a receipt whose reply had come", len(finished), COUNT),
+        Reference("turns with a receipt whose reply was complete", len(finished), COUNT),
         Reference("without a receipt", without_receipt, COUNT),
-        Reference("engrams that receipts called stored", len(stored), COUNT),
+        Reference("engrams whose receipts said stored", len(stored), COUNT),
     ]
     name = f"served: acknowledged turns lost over {plan.kills} kill -9 under {plan.streams} streams"
     part.figures.append(Figure("serve-lost", name, len(lost), COUNT, references))
@@ -402,7 +402,7 @@ def measure_prefixes(bench: Bench, part: Part) -> None:
         )
         pairs = Reference("pairs", len(bodies) - 1, COUNT)
         notes = Reference("requests with notes", result["recalled"], COUNT)
-        label = f"served: pairs of successive requests of {plan.turns} turns that part before {name}"
+        label = f"served: pairs of successive requests of {plan.turns} turns that differ before {name}"
         part.figures.append(Figure(key, label, early, COUNT, [pairs, notes]))
 
 

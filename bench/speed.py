@@ -93,7 +93,7 @@ def measure_remember(plan: Plan, folder: Path, seed: int, progress: Progress) ->
     ]
     figure = Figure(
         "remember-ratio",
-        f"remember, one at a time, durable: median of {plan.singles:,}, in times a bare SQLite insert",
+        f"remember, one at a time, durable: median of {plan.singles:,}, relative to a bare SQLite insert",
         median(engram) / median(bare),
         TIMES,
         [Reference("remember", median(engram), MILLISECONDS), Reference("bare insert", median(bare), MILLISECONDS)],

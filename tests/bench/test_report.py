@@ -26,15 +26,15 @@ PARTS = [
 
 def test_verdict_compares_the_value_with_a_threshold():
     low, high = Bar(5, 2), Bar(8, 20, higher_is_better=True)
-    assert [low.verdict(value, low.bar) for value in (4, 5, 5.1)] == ["met", "met", "short of"]
-    assert [high.verdict(value, high.goal) for value in (19, 20, 21)] == ["short of", "met", "met"]
+    assert [low.verdict(value, low.bar) for value in (4, 5, 5.1)] == ["met", "met", "not reached"]
+    assert [high.verdict(value, high.goal) for value in (19, 20, 21)] == ["not reached", "met", "met"]
     for bar in BARS.values():
         assert (bar.goal > bar.bar) == bar.higher_is_better
 
 
 def test_a_row_shows_value_verdicts_and_references():
     first, second, third = map(report.figure_row, PARTS[0].figures)
-    assert first == ["recall, p95", "3.46 ms", "5: met", "2: short of", "FTS5: 9.00 ms"]
+    assert first == ["recall, p95", "3.46 ms", "5: met", "2: not reached", "FTS5: 9.00 ms"]
     assert second == ["remember_many", "25,000 /s", "8,000: met", "20,000: met", ""]
     assert third == ["no bar", "0.500", "", "", ""]
 
@@ -67,6 +67,6 @@ def test_json_contains_values_bars_and_verdicts():
     assert value["machine"] == {"cores": "2"}
     first = value["figures"][0]
     assert first["value"] == pytest.approx(3.456)
-    assert (first["bar"], first["reach_for"], first["verdicts"]) == (5, 2, ["met", "short of"])
+    assert (first["bar"], first["goal"], first["verdicts"]) == (5, 2, ["met", "not reached"])
     assert value["figures"][2]["bar"] is None
     assert value["tables"][0]["rows"] == [["x", "1"]]

@@ -148,4 +148,4 @@ def test_first_token_is_the_median_of_rounds():
     assert 3.5 < figure.value <= 4.0
     references = {reference.name: reference.value for reference in figure.references}
     assert references["p95 of all"] > 400
-    assert references["share of the processors that the host took"] == 0.25
+    assert references["share of processor time that the host took"] == 0.25
