@@ -272,8 +272,8 @@ def tokens_figure(plan: Plan, result: Result) -> Figure:
         Reference("through the server", median(proxied), PER_SECOND),
     ]
     name = (
-        f"served: tokens a second, {plan.streams} streams at once, replies of {plan.tokens}, relative to the model alone,"
-        f" median of {plan.rounds} rounds"
+        f"served: tokens a second, {plan.streams} streams at once, replies of {plan.tokens},"
+        f" relative to the model alone, median of {plan.rounds} rounds"
     )
     return Figure("serve-tokens", name, median(shares), TIMES, references)
 
