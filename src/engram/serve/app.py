@@ -25,8 +25,9 @@ from engram.opening import default_path
 from engram.serve.api import rest, rest_errors
 from engram.serve.api.mcp import mcp_app
 from engram.serve.http.errors import ServeError
-from engram.serve.http.limits import guarded, local_path, send_error
+from engram.serve.http.limits import guarded, send_error
 from engram.serve.http.logs import log
+from engram.serve.http.paths import addressed, local_path
 from engram.serve.proxy.handler import Proxy
 from engram.serve.relay import choose_relay
 from engram.serve.services import ServerParts, Services, open_database, open_parts
@@ -114,7 +115,7 @@ async def running(parts: ServerParts) -> AsyncIterator[ASGIApp]:
     parts.recalls.start()
     try:
         async with mcp.lifespan():
-            yield guarded(split(faces(services, proxy, mcp), proxy), services.settings)
+            yield addressed(guarded(split(faces(services, proxy, mcp), proxy), services.settings))
         await finish(services, proxy)
     finally:
         await parts.upstream.close()

@@ -16,7 +16,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
-from urllib.parse import quote
 
 from starlette.types import Receive, Scope, Send
 
@@ -29,8 +28,8 @@ from engram.serve.conversations import matching
 from engram.serve.conversations.jobs import WriteTicket
 from engram.serve.conversations.matching import ConversationMatch
 from engram.serve.http.errors import ServeError, bad_request
-from engram.serve.http.limits import local_path
 from engram.serve.http.logs import log
+from engram.serve.http.paths import local_path, target_of
 from engram.serve.proxy.recall_request import NO_NOTES, Notes, build_recall_request
 from engram.serve.proxy.recall_worker import RecallProcess
 from engram.serve.proxy.reply import (
@@ -422,20 +421,6 @@ class Proxy:
         except Exception:  # the edge of a background task: the reply must go on
             self._services.metrics.failures.labels("record_error").inc()
             logger.exception("a reply was not remembered")
-
-
-def target_of(scope: Scope) -> tuple[str, str]:
-    """Return the path below the mount point and the query, both percent-encoded as they arrived.
-
-    Raises `ServeError` (400) for a path with . or .. segments: upstream might resolve it to a path outside its API.
-    """
-    path = local_path(scope)
-    if not {".", ".."}.isdisjoint(path.split("/")):
-        raise bad_request("the path holds . or .. as a segment; leave that out")
-    raw = scope.get("raw_path") or quote(scope["path"]).encode()
-    if path != scope["path"]:
-        raw = raw[len(quote(scope["root_path"])) :]
-    return raw.decode("latin-1"), scope.get("query_string", b"").decode("latin-1")
 
 
 def has_body(headers: Sequence[tuple[str, str]]) -> bool:

@@ -20,7 +20,7 @@ from yarl import URL
 
 from engram.errors import EngramError
 from engram.models.local import LocalModel
-from engram.serve.auth.headers import is_engram_key
+from engram.serve.auth.headers import ENGRAM, is_engram_key
 from engram.serve.http.errors import ServeError
 from engram.serve.http.outlet import Sink, Source
 from engram.serve.proxy.fast_relay import IdleTimer, InterceptingConnector, StreamInterceptor
@@ -49,8 +49,6 @@ NOT_FORWARDED = HOP_BY_HOP | {
 NOT_RETURNED = HOP_BY_HOP | {"content-length", "content-encoding", "server", "date", "set-cookie", "alt-svc"}
 MAX_HEADER = 64 << 10
 """Largest header of a response, in bytes."""
-ENGRAM = "x-engram"
-"""Prefix of the headers between the client and Engram; they are never forwarded."""
 LARGE_BODY = 1 << 20
 """Bodies of more bytes are sent in parts."""
 CORS = "access-control-"
