@@ -115,6 +115,7 @@ async def running(parts: ServerParts) -> AsyncIterator[ASGIApp]:
     parts.recalls.start()
     try:
         async with mcp.lifespan():
+            log(logger, logging.INFO, "requests that name no namespace", namespace=services.settings.namespace)
             yield addressed(guarded(split(faces(services, proxy, mcp), proxy), services.settings))
         await finish(services, proxy)
     finally:

@@ -41,12 +41,6 @@ def asking(text: str, path: str = CHAT, **fields: Any) -> dict[str, Any]:
     return {"model": "plain", "max_tokens": 9, **content, **fields}
 
 
-def texts(server: Any, namespace: str) -> list[str]:
-    """Return the texts of a namespace."""
-    found = server.http.get("/memory/engrams", params={"namespace": namespace})
-    return [engram["text"] for engram in found.json()["engrams"]]
-
-
 @pytest.mark.parametrize("path", [CHAT, MESSAGES, RESPONSES, "/v1/models", "/memory/recall", "/mcp"])
 @pytest.mark.parametrize(
     ("name", "values"),
@@ -149,8 +143,84 @@ def test_an_error_below_a_named_path_has_the_form_of_its_api(ana: Caller) -> Non
 )
 def test_a_slash_too_many_does_not_turn_memory_off(ana: Caller, path: str) -> None:
     path = path.replace("/ns/slash//", f"/ns/{ana.namespace}/")
-    answer = ana.post(path, asking(OWL, path))
+    answer = ana.post(ana.server.url + path, asking(OWL, path))
     assert answer.status_code == 200, answer.text
     ana.settle()
     assert ana.said()[0] == ("user", OWL)
     assert ana.last.path in (CHAT, MESSAGES)
+
+
+def used(ana: Caller, path: str = CHAT, headers: dict[str, str] | None = None, **fields: Any) -> tuple[str, str]:
+    """Return the namespace and the session that a request without a namespace header used."""
+    answer = ana.server.http.post(path, json=asking(OWL, path, **fields), headers=headers)
+    assert answer.status_code == 200, answer.text
+    receipt = ana.server.settled(answer.headers["x-engram-receipt"])
+    return receipt["namespace"], answer.headers["x-engram-session"]
+
+
+@pytest.mark.parametrize("path", [CHAT, RESPONSES])
+def test_safety_identifier_names_the_namespace_where_user_is_missing(ana: Caller, path: str) -> None:
+    assert used(ana, path, safety_identifier="ida")[0] == "ida"
+    assert used(ana, path, safety_identifier="ida", user="")[0] == "ida"
+    assert used(ana, path, safety_identifier="ida", user="ben")[0] == "ben"
+    assert used(ana, path, {"X-Engram-Namespace": "kim"}, safety_identifier="ida")[0] == "kim"
+    assert used(ana, path, prompt_cache_key="ida")[0] == "default"
+
+
+def test_open_webuis_headers_count_where_nothing_else_names_anybody(ana: Caller) -> None:
+    headers = {"X-OpenWebUI-User-Id": "u-17", "X-OpenWebUI-Chat-Id": "c-4"}
+    assert used(ana, headers=headers) == ("u-17", "c-4")
+    assert used(ana, headers=headers, user="ben") == ("ben", "c-4")
+    explicit = {"X-Engram-Namespace": "kim", "X-Engram-Session": "s-kim"}
+    assert used(ana, headers=headers | explicit) == ("kim", "s-kim")
+    assert used(ana, "/ns/lea/session/lake" + CHAT, headers) == ("lea", "lake")
+
+
+@pytest.mark.parametrize("value", ["n" * 600, "{{USER_ID}}", "a\tb"])
+@pytest.mark.parametrize("name", ["X-OpenWebUI-User-Id", "X-OpenWebUI-Chat-Id"])
+def test_a_wrong_name_in_open_webuis_headers_passes_without_memory(ana: Caller, name: str, value: str) -> None:
+    answer = ana.server.http.post(CHAT, json=asking(OWL), headers={name: value})
+    assert answer.status_code == 200
+    assert name.lower() in answer.headers["x-engram-error"]
+    assert "x-engram-receipt" not in answer.headers
+
+
+WEBUI_TITLE = "### Task:\nGenerate a title.\n<chat_history>\nUSER: Hello\n</chat_history>"
+NAMED = "Be kind. The user's name is {}."
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (({"Authorization": "Bearer sk-1"}, {}), ({"Authorization": "Bearer sk-2"}, {})),
+        (({"X-Forwarded-User": "ida@example.org"}, {}), ({"X-Forwarded-User": "ben@example.org"}, {})),
+        (
+            ({}, {"messages": [{"role": "system", "content": NAMED.format("Ida")}, user("Hello")]}),
+            ({}, {"messages": [{"role": "system", "content": NAMED.format("Ben")}, user("Hello")]}),
+        ),
+        (({}, {}), ({}, {"messages": [user(WEBUI_TITLE)]})),
+    ],
+    ids=["keys of the model", "a proxy's sign-in", "names in system messages", "Open WebUI"],
+)
+def test_the_log_warns_once_if_several_people_share_a_namespace(local: StartLocal, first: Any, second: Any) -> None:
+    server = local(namespace="common")
+    warned = "several people seem to share one memory"
+    for headers, fields in (first, first, *[second] * 3):
+        # Where the request names somebody, nothing is shared.
+        named = asking("Hello", **{"user": "ida"} | fields)
+        assert server.http.post(CHAT, json=named, headers=headers).status_code == 200
+    assert server.logged(warned) == []
+    for headers, fields in (first, first):
+        server.http.post(CHAT, json=asking("Hello", **fields), headers=headers)
+    assert server.logged(warned) == []
+    for headers, fields in (second, first, second):
+        server.http.post(CHAT, json=asking("Hello", **fields), headers=headers)
+    (line,) = server.logged(warned)
+    assert (line["level"], line["namespace"]) == ("warning", "common")
+    assert "/ns/" in line["advice"]
+    assert not any(secret in str(line) for secret in ("sk-1", "sk-2", "Ida", "Ben", "@example"))
+
+
+def test_the_log_says_at_start_which_namespace_is_used_where_nothing_is_said(local: StartLocal) -> None:
+    (line,) = local(namespace="common").logged("requests that name no namespace")
+    assert line["namespace"] == "common"
