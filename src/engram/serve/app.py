@@ -15,6 +15,7 @@ from types import TracebackType
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -145,6 +146,10 @@ def faces(services: Services, proxy: ASGIApp, mcp: ASGIApp) -> ASGIApp:
     app.router.routes.append(Route("/v1/{path:path}", endpoint=proxy, methods=METHODS, include_in_schema=False))
     app.router.routes.append(Route("/mcp", endpoint=mcp, include_in_schema=False))
     add_health(app, services)
+    for route in app.routes:
+        if isinstance(route, Route | APIRoute) and not route.include_in_schema and "GET" in (route.methods or ()):
+            # Load balancers and uptime checks send HEAD.
+            route.methods = {*(route.methods or ()), "HEAD"}
     return app
 
 
@@ -160,6 +165,9 @@ def split(app: ASGIApp, proxy: ASGIApp) -> ASGIApp:
         elif (b"upgrade", b"websocket") in ((name, value.strip().lower()) for name, value in scope["headers"]):
             error = ServeError(501, "websockets are not served here; send plain HTTP requests", "websocket_not_served")
             await send_error(error, scope, send)
+        elif local_path(scope).startswith("/v1/v1/"):
+            message = "the path holds /v1 twice: the client adds it itself, so leave it out of the base URL"
+            await send_error(ServeError(404, message, "not_found"), scope, send)
         elif scope["method"] in METHODS and local_path(scope).startswith("/v1/"):
             await proxy(scope, receive, send)
         else:
@@ -170,6 +178,11 @@ def split(app: ASGIApp, proxy: ASGIApp) -> ASGIApp:
 
 def add_health(app: FastAPI, services: Services) -> None:
     """Add what a supervisor reads: whether the process lives, whether it can work, and its metrics."""
+
+    @app.get("/", include_in_schema=False)
+    async def about() -> Response:
+        paths = {"model": "/v1", "rest": "/memory", "mcp": "/mcp", "documentation": "/docs", "health": "/healthz"}
+        return JSONResponse({"name": "engram", "about": "a memory for language models", "paths": paths})
 
     @app.get("/healthz", include_in_schema=False)
     async def healthz() -> Response:

@@ -224,3 +224,26 @@ def test_the_log_warns_once_if_several_people_share_a_namespace(local: StartLoca
 def test_the_log_says_at_start_which_namespace_is_used_where_nothing_is_said(local: StartLocal) -> None:
     (line,) = local(namespace="common").logged("requests that name no namespace")
     assert line["namespace"] == "common"
+
+
+@pytest.mark.parametrize(
+    "path", ["/chat/completions", "/models", "/api/chat", "/openai/deployments/x/chat/completions"]
+)
+def test_a_base_url_without_v1_is_told_so(ana: Caller, path: str) -> None:
+    answer = ana.server.http.post(path, json=asking(OWL))
+    assert answer.status_code == 404
+    assert "ends with /v1" in answer.json()["error"]["message"]
+
+
+def test_a_base_url_with_v1_twice_is_told_so(ana: Caller) -> None:
+    asked = len(ana.upstream.asked)
+    answer = ana.server.http.post("/v1" + CHAT, json=asking(OWL))
+    assert (answer.status_code, len(ana.upstream.asked)) == (404, asked)
+    assert "/v1 twice" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/readyz", "/docs"])
+def test_pages_without_a_key_answer_get_and_head(ana: Caller, path: str) -> None:
+    assert ana.server.http.get(path).status_code == 200
+    head = ana.server.http.head(path)
+    assert (head.status_code, head.content) == (200, b"")
