@@ -23,6 +23,7 @@ from engram.models.local import LocalModel
 from engram.serve.auth.headers import ENGRAM, is_engram_key
 from engram.serve.http.errors import ServeError
 from engram.serve.http.outlet import Sink, Source
+from engram.serve.http.reasons import reason_of
 from engram.serve.proxy.fast_relay import IdleTimer, InterceptingConnector, StreamInterceptor
 from engram.serve.settings import Settings
 from engram.serve.wire.table import KEY_HEADERS, key_for_upstream
@@ -151,8 +152,8 @@ class Upstream:
         except TimeoutError:
             raise ServeError(504, f"{self.display_url} did not answer in time", "upstream_timeout") from None
         except (aiohttp.ClientError, ValueError) as error:
-            reason = str(error) or type(error).__name__
-            raise ServeError(502, f"{self.display_url} cannot be reached: {reason}", "upstream_unreachable") from None
+            message = f"{self.display_url} cannot be reached: {reason_of(error)}"
+            raise ServeError(502, message, "upstream_unreachable") from None
         try:
             yield UpstreamResponse(response, self.display_url, self._seconds)
         finally:
