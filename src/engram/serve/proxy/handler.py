@@ -21,7 +21,6 @@ from urllib.parse import quote
 from starlette.types import Receive, Scope, Send
 
 from engram.errors import EngramError
-from engram.notes.injection import without_notes
 from engram.notes.wording import SMALL
 from engram.serve.auth.access import Access
 from engram.serve.auth.headers import PLACEHOLDER, SESSION_HEADER, header_text, requested_namespace
@@ -44,8 +43,9 @@ from engram.serve.proxy.reply import (
 )
 from engram.serve.proxy.upstream import Upstream, UpstreamResponse
 from engram.serve.services import Services
-from engram.serve.wire.base import ChatMessage, Collector, Request
+from engram.serve.wire.base import Collector, Request
 from engram.serve.wire.collector import EVENT_STREAM
+from engram.serve.wire.reading import without_our_notes
 from engram.serve.wire.table import CHAT, Wire, error_wire, wire_at
 from engram.text.markup import one_line
 
@@ -465,14 +465,6 @@ def read_request(wire: Wire, body: bytes) -> Request:
     if (count := len(request.messages)) >= TOO_MANY_MESSAGES:
         raise bad_request(f"the request has {count:,} messages; it must have fewer than {TOO_MANY_MESSAGES:,}")
     return replace(request, messages=tuple(map(without_our_notes, request.messages)))
-
-
-def without_our_notes(message: ChatMessage) -> ChatMessage:
-    """Return a message without notes that Engram had inserted."""
-    parts = tuple(replace(part, text=text) for part in message.parts if (text := without_notes(part.text)))
-    if parts == message.parts:
-        return message
-    return replace(message, parts=parts, text=without_notes(message.text), canonical=without_notes(message.canonical))
 
 
 def mode_of(headers: dict[str, str], access: Access) -> tuple[bool, bool]:
