@@ -1,6 +1,6 @@
 """Removes the thoughts of a thinking model from its reply, where the thoughts stand in tags inside the text.
 
-Owns the tags. A tag counts where a model puts it, at the border of a line or a sentence; a tag in code or in the middle of
+Owns the tags. A tag counts where a model puts it, at the border of a line or a sentence; a tag in code or inside
 a sentence is a word of the reply. Pure functions over strings, linear in their length.
 """
 

@@ -15,6 +15,7 @@ from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -287,7 +288,9 @@ class Proxy:
             conversation = await services.run(self._match, state)
         else:
             # Matching is a few look-ups by key: faster on the event loop than a thread switch.
-            conversation = self._match(state)
+            conversation = self._match(state, reads_engrams=False)
+            if conversation.needs_engrams:
+                conversation = await services.run(self._match, state)
             if time.monotonic() > begun + SLOW_MATCH:
                 self._match_in_thread_until = time.monotonic() + THREAD_SECONDS
         if not state.reads:
@@ -301,13 +304,16 @@ class Proxy:
                     state.notes = state.notes.joined(await self._recalls.notes(part, until))
         state.recall_finished = True
 
-    def _match(self, state: ProxyRequest) -> ConversationMatch:
-        """Match the conversation. Runs on the event loop or in a thread."""
-        request, store = state.request, self._services.conversations
-        state.conversation = matching.match_conversation(
-            store, state.namespace, request.messages, state.session, request.previous_response_id
+    def _match(self, state: ProxyRequest, *, reads_engrams: bool = True) -> ConversationMatch:
+        """Match the conversation: in a thread, or on the event loop, where no engram may be read."""
+        request, services = state.request, self._services
+        read = partial(services.memory.get_many, namespace=state.namespace) if reads_engrams else None
+        match = matching.match_conversation(
+            services.conversations, state.namespace, request.messages, state.session, request.previous_response_id, read
         )
-        return state.conversation
+        if not match.needs_engrams:
+            state.conversation = match
+        return match
 
     def _accept(self, state: ProxyRequest, conversation: ConversationMatch) -> WriteTicket:
         """Enqueue the new messages."""
