@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from engram.engram import Engram
 from engram.notes.choosing import choose
 from engram.notes.wording import LARGE, SMALL, PromptProfile, lines_within, note_list
-from engram.recall.context import estimated_tokens, packed, rendered
+from engram.recall.context import HEADING, estimated_tokens, packed, rendered
 from engram.recall.result import Hit
 from engram.text.markup import neutral
 
@@ -25,10 +25,9 @@ in the request already (at most 20)."""
 OPEN, CLOSE = "<engram-notes>", "</engram-notes>"
 
 _MARK = re.compile(r"<(?=\s*/?\s*engram-notes)", re.IGNORECASE)
-_BLOCK = re.compile(rf"{OPEN}.*?(?:{CLOSE}|\Z)\s*", re.DOTALL | re.IGNORECASE)
-_LIST = re.compile(
-    rf"{re.escape(SMALL.opening)}[ \t]*\n(?:- .*(?:\n|\Z))+\s*(?:{re.escape(SMALL.closing)})?\s*",
-)
+_LIST = re.compile(rf"{re.escape(SMALL.opening)}\n(?:- .*\n)++\n{re.escape(SMALL.closing)} ?")
+_GAP = 3
+"""Line breaks after a block: two that are written with it, and one where the texts of parts are joined."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +102,15 @@ def make_harmless(engram: Engram) -> Engram:
 
 
 def without_notes(text: str) -> str:
-    """Return `text` without the notes that Engram inserted; "" if nothing else remains."""
-    if OPEN not in text.lower() and SMALL.opening not in text:
-        return text
-    return _LIST.sub("", _BLOCK.sub("", text)).strip()
+    """Return `text` without the notes at its front; "" if nothing else remains.
+
+    Notes are recognised as a whole, as `Wording.render` and the MCP tools write them: opening, heading, and closing.
+    All other text stays verbatim, also text that mentions the marks.
+    """
+    if text.startswith(f"{OPEN}\n{HEADING}\n"):
+        # A note cannot contain the closing mark, so the first one belongs to the opening.
+        end = text.find(f"\n{CLOSE}")
+        rest = text[end + 1 + len(CLOSE) :]
+        return text if end < 0 else rest[:_GAP].lstrip("\n") + rest[_GAP:]
+    notes = _LIST.match(text)
+    return text if notes is None else text[notes.end() :]

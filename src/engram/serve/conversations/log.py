@@ -72,7 +72,7 @@ class ConversationStore:
         return path
 
     def by_response(self, response: bytes) -> Node | None:
-        """Return the node of the reply with this (hashed) response id."""
+        """Return the node of the reply with this key: its (hashed) response id, or the hash of its text."""
         with self.pending.lock:
             node = self.pending.responses.get(response)
         return node if node is not None else self._by_response_in_file(response)
@@ -189,8 +189,13 @@ class ConversationStore:
         query = f"UPDATE nodes SET notes = ? WHERE id = {UNALIASED} AND notes IS NULL"
         transaction.execute(query, (pack_ids(notes), id))
 
+    def set_engrams(self, transaction: Transaction, id: bytes, engrams: Sequence[str]) -> None:
+        """Replace the engrams of a node, which is "accepted" until they are written."""
+        query = "UPDATE nodes SET engrams = ?, state = ? WHERE id = ?"
+        transaction.execute(query, (pack_ids(engrams), ACCEPTED, id))
+
     def set_response(self, transaction: Transaction, response: bytes, node: bytes) -> None:
-        """Record the (hashed) response id of the reply at a node."""
+        """Record a key of the reply at a node: its (hashed) response id, or the hash of its text."""
         transaction.execute("INSERT OR REPLACE INTO responses VALUES (?, ?)", (response, node))
 
 

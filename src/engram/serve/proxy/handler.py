@@ -15,12 +15,12 @@ from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeVar
 
 from starlette.types import Receive, Scope, Send
 
 from engram.errors import EngramError
-from engram.notes.injection import without_notes
 from engram.notes.wording import SMALL
 from engram.serve.auth.access import Access
 from engram.serve.auth.headers import PLACEHOLDER
@@ -44,8 +44,9 @@ from engram.serve.proxy.reply import (
 )
 from engram.serve.proxy.upstream import Upstream, UpstreamResponse
 from engram.serve.services import Services
-from engram.serve.wire.base import ChatMessage, Collector, Request
+from engram.serve.wire.base import Collector, Request
 from engram.serve.wire.collector import EVENT_STREAM
+from engram.serve.wire.reading import without_our_notes
 from engram.serve.wire.table import CHAT, Wire, error_wire, wire_at
 from engram.text.markup import one_line
 
@@ -295,7 +296,9 @@ class Proxy:
             conversation = await services.run(self._match, state)
         else:
             # Matching is a few look-ups by key: faster on the event loop than a thread switch.
-            conversation = self._match(state)
+            conversation = self._match(state, reads_engrams=False)
+            if conversation.needs_engrams:
+                conversation = await services.run(self._match, state)
             if time.monotonic() > begun + SLOW_MATCH:
                 self._match_in_thread_until = time.monotonic() + THREAD_SECONDS
         if not state.reads:
@@ -309,13 +312,16 @@ class Proxy:
                     state.notes = state.notes.joined(await self._recalls.notes(part, until))
         state.recall_finished = True
 
-    def _match(self, state: ProxyRequest) -> ConversationMatch:
-        """Match the conversation. Runs on the event loop or in a thread."""
-        request, store = state.request, self._services.conversations
-        state.conversation = matching.match_conversation(
-            store, state.namespace, request.messages, state.session, request.previous_response_id
+    def _match(self, state: ProxyRequest, *, reads_engrams: bool = True) -> ConversationMatch:
+        """Match the conversation: in a thread, or on the event loop, where no engram may be read."""
+        request, services = state.request, self._services
+        read = partial(services.memory.get_many, namespace=state.namespace) if reads_engrams else None
+        match = matching.match_conversation(
+            services.conversations, state.namespace, request.messages, state.session, request.previous_response_id, read
         )
-        return state.conversation
+        if not match.needs_engrams:
+            state.conversation = match
+        return match
 
     def _accept(self, state: ProxyRequest, conversation: ConversationMatch) -> WriteTicket:
         """Enqueue the new messages."""
@@ -468,14 +474,6 @@ def read_request(wire: Wire, body: bytes) -> Request:
         # Without its message, the reply must not be stored either.
         raise NotRemembered("a message holds a NUL character, which memory does not store")
     return replace(request, messages=tuple(map(without_our_notes, request.messages)))
-
-
-def without_our_notes(message: ChatMessage) -> ChatMessage:
-    """Return a message without notes that Engram had inserted."""
-    parts = tuple(replace(part, text=text) for part in message.parts if (text := without_notes(part.text)))
-    if parts == message.parts:
-        return message
-    return replace(message, parts=parts, text=without_notes(message.text), canonical=without_notes(message.canonical))
 
 
 def mode_of(headers: dict[str, str], access: Access) -> tuple[bool, bool]:
