@@ -15,10 +15,11 @@ from engram.serve.conversations.receipts import ReceiptStore
 from engram.serve.database import ServerDatabase, Transaction
 
 SELECT = (
-    "SELECT n.id, n.parent, n.place, s.name, n.chain, n.pair, n.triple, n.state, n.notes, n.engrams, n.leaf, n.branch"
-    " FROM nodes n JOIN sessions s ON s.place = n.place"
+    "SELECT n.id, n.parent, n.place, coalesce(s.name, ''), n.chain, n.pair, n.triple, n.state, n.notes, n.engrams,"
+    " n.leaf, n.branch"
+    " FROM nodes n LEFT JOIN sessions s ON s.place = n.place"
 )
-"""The columns of a node. The column `place` holds the session key."""
+"""The columns of a node. The column `place` holds the session key. An erased session has no name: ""."""
 
 UNALIASED = "(SELECT coalesce(same, id) FROM nodes WHERE id = ?)"
 """The id of a node, or of the node for which it is an alias."""

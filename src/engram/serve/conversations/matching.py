@@ -155,7 +155,7 @@ class Search:
         """Return the match."""
         response = None if previous_response_id is None else self._response(previous_response_id)
         if response is not None:
-            self._session_key, self._session = response.session_key, response.session
+            self._session_key, self._session = response.session_key, response.session or self._session
             return self._result(self._after_response(response), is_opening=False)
         if len(self._turns) == 1 and self._messages[self._turns[0]].role == "user":
             return self._result(self._opening(), is_opening=True)
@@ -314,7 +314,7 @@ class Search:
 
     def _result(self, found: Found, *, is_opening: bool) -> ConversationMatch:
         """Return the match, with a new node for each turn after the stored ones."""
-        session = found.last.session if found.last is not None else self._session
+        session = (found.last.session if found.last is not None else "") or self._session
         if session is None:
             session = new_session(self._hashes, datetime.now(UTC))
         stored = found.turns or {}

@@ -55,6 +55,7 @@ class Node:
     parent: bytes | None
     session_key: int
     session: str
+    """The name of the session; "" if it was erased. The engrams of later messages go into another session."""
     chain: bytes
     """Hash of this message and all messages before it."""
     pair: bytes | None

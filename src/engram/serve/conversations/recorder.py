@@ -68,12 +68,14 @@ class Recorder:
         most_waiting: int = 10_000,
         on_event: Callable[[str], None],
         clean: Callable[[str], str] = str,
+        first: Callable[[], None] = lambda: None,
     ) -> None:
         """Start the writer thread.
 
         most_waiting: engrams that may be queued while the memory cannot be written. on_event: called with "stored",
         "refused" or "overflow" for each engram, and with "retry" for each failed attempt. clean: removes from a text
-        what must not be stored.
+        what must not be stored. first: called by the writer thread before it writes, after it has settled what a killed
+        server left; called again if it raises an `EngramError`.
         """
         self._memory = memory
         self._store = store
@@ -81,6 +83,7 @@ class Recorder:
         self._most_waiting = most_waiting
         self._on_event = on_event
         self._clean = clean
+        self._first = first
         self._queue: deque[WriteJob] = deque()
         self._group: list[WriteJob] = []
         """The jobs that are being written."""
@@ -238,6 +241,7 @@ class Recorder:
     def _run(self) -> None:
         try:
             self._retry(self._recover)
+            self._retry(self._first)
             while self._next_group():
                 self._write_group()
         except Stopped as stopped:

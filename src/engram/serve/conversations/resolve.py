@@ -72,7 +72,8 @@ class Resolver:
             return
         if not node.in_file:
             self._store.add_alias(self._transaction, node.id, existing)
-        self._job.ticket.session = existing.session
+        if existing.session:
+            self._job.ticket.session = existing.session
         if existing.state == ACCEPTED:
             # A server was stopped before it wrote these engrams, or after.
             self._resolved.maybe_written.update(existing.engrams)
@@ -102,14 +103,10 @@ class Resolver:
         else:
             # Several choices of a reply follow one parent: the first makes the others no branch.
             before = self._parents.setdefault(parent.id, parent)
-            node = replace(
-                message.node,
-                parent=parent.id,
-                session_key=parent.session_key,
-                session=parent.session,
-                branch=before.branch or not before.leaf,
-            )
-            self._job.ticket.session = parent.session
+            node = replace(message.node, parent=parent.id, branch=before.branch or not before.leaf)
+            if parent.session:
+                node = replace(node, session_key=parent.session_key, session=parent.session)
+            self._job.ticket.session = node.session
         refused = len(self._resolved.reasons)
         node.engrams = self._draft(message, node)
         if node.engrams:
