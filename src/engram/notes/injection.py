@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from engram.engram import Engram
 from engram.notes.choosing import choose
 from engram.notes.wording import LARGE, SMALL, PromptProfile, lines_within, note_list
-from engram.recall.context import estimated_tokens, packed, rendered
+from engram.recall.context import estimated_tokens, packed, rendered, window
 from engram.recall.result import Hit
 from engram.text.markup import neutral
 
@@ -24,7 +24,6 @@ in the request already (at most 20)."""
 
 OPEN, CLOSE = "<engram-notes>", "</engram-notes>"
 
-_MARK = re.compile(r"<(?=\s*/?\s*engram-notes)", re.IGNORECASE)
 _BLOCK = re.compile(rf"{OPEN}.*?(?:{CLOSE}|\Z)\s*", re.DOTALL | re.IGNORECASE)
 _LIST = re.compile(
     rf"{re.escape(SMALL.opening)}[ \t]*\n(?:- .*(?:\n|\Z))+\s*(?:{re.escape(SMALL.closing)})?\s*",
@@ -57,7 +56,9 @@ class Wording:
         Ids are best first. The text is "" if no engram fits the budget. The same engrams and message always give the
         same text, and the engrams that fitted give it again on their own: a provider's prompt cache depends on that.
         """
-        safe = [make_harmless(engram) for engram in engrams]
+        # A long text is cut first: the cost of the rest depends on the budget, and not on what is remembered.
+        parts = [replace(engram, text=window(engram.text, query)) for engram in engrams]
+        safe = [make_harmless(engram) for engram in parts]
         return self._passages(safe, query) if self.tagged else self._list(safe)
 
     def _passages(self, engrams: Sequence[Engram], query: str) -> tuple[str, tuple[str, ...]]:
@@ -91,7 +92,7 @@ def marked(notes: str) -> str:
 
 def harmless(text: str) -> str:
     """Return `text` without the marks of notes and without chat-template markup; it reads as before."""
-    return _MARK.sub("‹", neutral(text))
+    return neutral(text)
 
 
 def make_harmless(engram: Engram) -> Engram:

@@ -144,7 +144,7 @@ class NoteFinder:
 def recall_query(messages: Sequence[ChatMessage], last: int) -> str:
     """Return the query for a user message: its text, after the end of the previous message if the text is short."""
     text = messages[last].text
-    if len(words(text)) > SHORT_MESSAGE:
+    if len(text) > PREVIOUS_CHARACTERS or len(words(text)) > SHORT_MESSAGE:
         return text
     previous = next(
         (
