@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from engram.engram import Engram
 from engram.notes.injection import CLOSE, OPEN, harmless
-from engram.recall.context import HEADING, estimated_tokens, origin_of, shortened, speaker_of
+from engram.recall.context import HEADING, estimated_tokens, shortened
 from engram.text.markup import one_line
 
 LIST_TOKENS = 16_000
@@ -53,9 +53,7 @@ def shown_note(
         id=engram.id,
         text=harmless(text),
         at=engram.at.isoformat(),
-        speaker=shown_name(speaker_of(engram))
-        if engram.speaker or origin_of(engram) not in ("", engram.role)
-        else None,
+        speaker=None if engram.speaker is None else shown_name(engram.speaker),
         role=engram.role,
         session=shown_name(engram.session),
         cut=cut,

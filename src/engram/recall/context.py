@@ -26,8 +26,6 @@ MAX_SHARE = 0.5
 """The largest share of the budget that one passage may take; a longer one is cut to its best part."""
 
 NOT_THE_USER = ("system", "assistant", "tool", "developer")
-"""Names of speakers that could be taken for a role."""
-
 CountTokens = Callable[[str], int]
 """Returns the number of tokens of a text."""
 

@@ -38,8 +38,6 @@ ACCENT = re.compile(
 )
 
 
-# Characters that can be combining marks, more than `MOST_MARKS` of them in a row. The two halfwidth voiced marks of
-# Japanese count as letters for `re`.
 MOST_MARKS = 30
 """Longest run of combining marks that is normalised, as in the Stream-Safe Text Format of Unicode (UAX 15)."""
 MARK_RUN = re.compile(rf"(?:[^\w\s\x00-\x7f]|[\uff9e\uff9f]){{{MOST_MARKS + 1},}}+")
@@ -75,12 +73,9 @@ def stream_safe(text: str) -> str:
 
 
 def _limited(match: re.Match[str]) -> str:
-    kept, run = [], 0
-    for character in match[0]:
-        run = run + 1 if unicodedata.combining(unicodedata.normalize("NFKD", character)[0]) else 0
-        if run <= MOST_MARKS:
-            kept.append(character)
-    return "".join(kept)
+    # All characters of a run that can be marks and are none stay.
+    marks = [bool(unicodedata.combining(unicodedata.normalize("NFKD", c)[0])) for c in match[0]]
+    return "".join(c for i, c in enumerate(match[0]) if i < MOST_MARKS or not all(marks[i - MOST_MARKS : i + 1]))
 
 
 def pairs(run: str) -> list[str]:
