@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from engram.engram import Engram
 from engram.notes.choosing import choose
 from engram.notes.wording import LARGE, SMALL, PromptProfile, lines_within, note_list
-from engram.recall.context import HEADING, estimated_tokens, packed, rendered
+from engram.recall.context import HEADING, estimated_tokens, packed, rendered, window
 from engram.recall.result import Hit
 from engram.text.markup import neutral
 
@@ -24,7 +24,6 @@ in the request already (at most 20)."""
 
 OPEN, CLOSE = "<engram-notes>", "</engram-notes>"
 
-_MARK = re.compile(r"<(?=\s*/?\s*engram-notes)", re.IGNORECASE)
 _LIST = re.compile(rf"{re.escape(SMALL.opening)}\n(?:- .*\n)++\n{re.escape(SMALL.closing)} ?")
 _GAP = 3
 """Line breaks after a block: two that are written with it, and one where the texts of parts are joined."""
@@ -45,9 +44,12 @@ class Wording:
         """Return how many hits to request for a request that contains `held` engrams already."""
         return self.profile.max_notes + SPARE_HITS + min(held, MAX_SPARE_HELD)
 
-    def choose(self, hits: Iterable[Hit], held_ids: Collection[str], held_texts: Collection[str]) -> list[Engram]:
+    def choose(
+        self, hits: Iterable[Hit], held_ids: Collection[str], held_texts: Collection[str], query: str = ""
+    ) -> list[Engram]:
         """Return the engrams that become notes, best first; see `engram.notes.choosing.choose`."""
-        chosen = choose(hits, self.profile, held_ids=held_ids, held_texts=held_texts, least_score=self.least_score)
+        least = self.least_score
+        chosen = choose(hits, self.profile, query=query, held_ids=held_ids, held_texts=held_texts, least_score=least)
         return [hit.engram for hit in chosen]
 
     def render(self, engrams: Sequence[Engram], query: str) -> tuple[str, tuple[str, ...]]:
@@ -56,7 +58,9 @@ class Wording:
         Ids are best first. The text is "" if no engram fits the budget. The same engrams and message always give the
         same text, and the engrams that fitted give it again on their own: a provider's prompt cache depends on that.
         """
-        safe = [make_harmless(engram) for engram in engrams]
+        # A long text is cut first: the cost of the rest depends on the budget, and not on what is remembered.
+        parts = [replace(engram, text=window(engram.text, query)) for engram in engrams]
+        safe = [make_harmless(engram) for engram in parts]
         return self._passages(safe, query) if self.tagged else self._list(safe)
 
     def _passages(self, engrams: Sequence[Engram], query: str) -> tuple[str, tuple[str, ...]]:
@@ -90,7 +94,7 @@ def marked(notes: str) -> str:
 
 def harmless(text: str) -> str:
     """Return `text` without the marks of notes and without chat-template markup; it reads as before."""
-    return _MARK.sub("‹", neutral(text))
+    return neutral(text)
 
 
 def make_harmless(engram: Engram) -> Engram:

@@ -119,7 +119,7 @@ class NoteFinder:
         """Return the engrams that become notes of the last user message, by id, best first."""
         limit = self._wording.recall_limit(len(request.held_ids))
         hits = self._memory.recall(query, namespace=request.namespace, limit=limit)
-        chosen = self._wording.choose(hits, request.held_ids, set(map(comparable, request.held_texts)))
+        chosen = self._wording.choose(hits, request.held_ids, set(map(comparable, request.held_texts)), query)
         return {engram.id: engram for engram in chosen}
 
     def _render(
@@ -148,7 +148,7 @@ def recall_query(messages: Sequence[ChatMessage], last: int) -> str:
     For a long message it is the question in the message.
     """
     text = messages[last].text
-    if len(words(text)) > SHORT_MESSAGE:
+    if len(text) > PREVIOUS_CHARACTERS or len(words(text)) > SHORT_MESSAGE:
         return question_of(text)
     previous = next(
         (
