@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engram.engram import Engram, draft
-from engram.notes.injection import CLOSE, OPEN, Wording, harmless, without_notes, wording_for
+from engram.notes.injection import CLOSE, OPEN, Wording, without_notes, wording_for
 from engram.notes.wording import SMALL
 from engram.recall.context import HEADING, estimated_tokens
 from engram.recall.result import Hit
+from engram.text.markup import neutral
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=200)
 HOSTILE = [
@@ -57,7 +58,7 @@ def test_a_text_cannot_close_the_marks_or_start_a_new_line(text: str, embedded: 
 
 @given(texts=st.lists(TEXTS, min_size=1, max_size=5), message=TEXTS, embedded=st.booleans())
 def test_without_notes_removes_what_render_inserted(texts: list[str], message: str, embedded: bool) -> None:
-    message = "I say: " + harmless(message).strip()
+    message = "I say: " + neutral(message).strip()
     notes = noted(wording(embedded=embedded), [engram(text) for text in texts], message)
     assert without_notes(notes + message) == message
 

@@ -89,14 +89,9 @@ def marked(notes: str) -> str:
     return f"{OPEN}\n{notes}\n{CLOSE}\n\n"
 
 
-def harmless(text: str) -> str:
-    """Return `text` without the marks of notes and without chat-template markup; it reads as before."""
-    return neutral(text)
-
-
 def make_harmless(engram: Engram) -> Engram:
     """Return `engram` with harmless text and speaker."""
-    text, speaker = harmless(engram.text), engram.speaker and harmless(engram.speaker)
+    text, speaker = neutral(engram.text), engram.speaker and neutral(engram.speaker)
     if text == engram.text and speaker == engram.speaker:
         return engram
     return replace(engram, text=text, speaker=speaker)

@@ -40,12 +40,12 @@ from starlette.types import Message, Receive, Scope, Send
 
 from engram.errors import EngramError
 from engram.installation import version
-from engram.notes.injection import harmless
 from engram.serve.api.caller import Caller
 from engram.serve.api.tools import TOOLS, MemoryTool
 from engram.serve.auth.headers import requested_namespace
 from engram.serve.http.errors import ServeError
 from engram.serve.http.limits import send_error
+from engram.text.markup import neutral
 
 if TYPE_CHECKING:
     from engram.memory import Memory
@@ -140,7 +140,7 @@ def described(tool: MemoryTool[Any]) -> Tool:
 
 def error_result(message: str) -> CallToolResult:
     """Return an error as a result that the model reads, so that it can correct its call."""
-    return CallToolResult(content=[TextContent(text=harmless(message))], is_error=True)
+    return CallToolResult(content=[TextContent(text=neutral(message))], is_error=True)
 
 
 # Over HTTP.
