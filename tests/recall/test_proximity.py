@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from engram.recall.proximity import closeness
 from engram.text.dates.parse import UNSURE, periods
 from engram.text.dates.period import FIRST, LAST
-
 from tests.text.dates.test_parse import NOTHING, NOW, STATED, YEARLY, moment
 
 DAY = 86_400_000_000
