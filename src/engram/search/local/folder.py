@@ -30,7 +30,7 @@ from engram.search.local.inverted import InvertedIndex
 
 log = logging.getLogger("engram")
 
-FORMAT = 3
+FORMAT = 4
 STATE = "state.json"
 LOCK = "writer.lock"
 WAITING = "writer.waiting"

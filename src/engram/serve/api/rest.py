@@ -24,7 +24,7 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 from pydantic import Field
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from engram.engram import Engram, draft
+from engram.engram import ORIGIN_OF_ROLE, Engram, draft, is_trusted, less_trusted
 from engram.errors import EngramError, InvalidEngram
 from engram.formats.results import explanation_record, hit_record
 from engram.records import to_json, to_record
@@ -148,8 +148,7 @@ class Rest:
             engrams = [
                 draft_turn(turn, namespace, f"items[{index}]." if many else "") for index, turn in enumerate(turns)
             ]
-            self._memory.add(engrams)
-            return {"engrams": list(map(to_record, engrams))}
+            return {"engrams": list(map(to_record, self._memory.remember_many(engrams)))}
 
         return await self._respond(add, 201)
 
@@ -368,10 +367,14 @@ def namespace_of(caller: Caller, right: Right, field: str | None) -> str:
 def draft_turn(turn: schemas.Turn, namespace: str, path: str) -> Engram:
     """Return the engram of a turn. Raises `ServeError` 422 with `path` before the name of the wrong field.
 
-    The id is always new: callers must not learn whether an id exists in another namespace.
+    The id is always new: callers must not learn whether an id exists in another namespace. A caller can state a less
+    trusted origin than that of a program, and no more trusted one.
     """
-    fields: dict[str, Any] = dict(turn) | {"namespace": namespace}
+    most = less_trusted("program", ORIGIN_OF_ROLE[turn.role])
+    fields: dict[str, Any] = dict(turn) | {"namespace": namespace, "origin": turn.origin or most}
     try:
+        if not is_trusted(most, fields["origin"]):
+            raise InvalidEngram(f"origin is {turn.origin!r}; over REST, the role {turn.role} is trusted up to {most!r}")
         return draft(**fields)
     except InvalidEngram as error:
         raise ServeError(422, f"{path}{error}", "invalid_field", f"{path}{str(error).partition(' ')[0]}") from None

@@ -119,6 +119,7 @@ NamespaceName = Annotated[
     ),
 ]
 Role = Literal["user", "assistant", "system", "tool"]
+Origin = Literal["user", "program", "import", "assistant", "agent", "document", "tool"]
 QueryText = Annotated[
     str,
     Field(
@@ -183,6 +184,13 @@ class Turn(RequestBody):
     metadata: Annotated[
         dict[str, Any] | None,
         Field(description="A JSON object to store with it, up to 64 KiB.", examples=[{"page": 3}]),
+    ] = None
+    origin: Annotated[
+        Origin | None,
+        Field(
+            description="By which way the text came in: no more trusted than the default, which is program for the"
+            " roles user and system, and the role for the others."
+        ),
     ] = None
 
 
@@ -314,10 +322,12 @@ class EngramForm(BaseModel):
     kind: Annotated[str, Field(examples=["turn"])]
     source: Annotated[str | None, Field(examples=["notes"])]
     metadata: dict[str, Any]
+    origin: Annotated[Origin, Field(description="By which way the text came in, and so how far it is trusted.")]
+    quarantined: Annotated[str | None, Field(description="Why it is kept in quarantine, unless it is null.")]
 
 
 class Remembered(BaseModel):
-    """The engrams that were remembered; they are durable, and the next recall can find them."""
+    """The engrams, which are durable; the next recall can find them, except those that went into quarantine."""
 
     engrams: list[EngramForm]
 
@@ -414,6 +424,7 @@ class MemoryStats(BaseModel):
     engrams: int
     namespaces: int
     sessions: int
+    quarantined: Annotated[int, Field(description="Engrams in quarantine, which are not among the others.")]
     indexed_through: Annotated[int, Field(description="Sequence number up to which the index is complete.")]
     unindexed: Annotated[int, Field(description="Engrams that are not in the index yet; recall finds them too.")]
     store_bytes: int

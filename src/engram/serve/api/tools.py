@@ -43,6 +43,8 @@ def remember(
         speaker=arguments.speaker,
         at=arguments.at or now,
         source="mcp",
+        # Whatever role the agent claims: the text may come from what the agent has read.
+        origin="agent",
     )
     result = schemas.RememberResult(
         id=engram.id,
