@@ -25,6 +25,7 @@ from engram.store.sqlite.connections import IN_MEMORY
 from engram.store.sqlite.store import SqliteStore
 from engram.text.analyzer import TableAnalyzer
 from engram.text.base import Analyzer
+from engram.text.orders import reads_as_order
 from engram.text.vectors import VectorTable, default_table
 
 load_kernel(ROW)
@@ -66,8 +67,8 @@ def open_analyzer(table: VectorTable | None = None) -> Analyzer:
 
 
 def open_detector() -> Detector:
-    """Return the detector of texts that go into quarantine unless the user typed them: none is found yet."""
-    return lambda engram: None
+    """Return the detector of texts that go into quarantine unless the user typed them: orders to a model."""
+    return lambda engram: reads_as_order(engram.text)
 
 
 def open_search(store: LoggedStore, analyzer: Analyzer) -> Search:

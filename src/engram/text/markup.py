@@ -37,7 +37,7 @@ _ASKING = re.compile(
 
 # Characters that a reader does not see: controls, format characters, fillers, tags, and variation selectors. Joiners
 # and the selector of emoji stay between characters that need them.
-_HIDDEN = re.compile(
+HIDDEN = re.compile(
     "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f"
     "\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0d\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
     "\U000e0000-\U000e0fff]"
@@ -70,7 +70,7 @@ _NAMES = """
     system_instruction instructions turn channel message start_header_id end_header_id eot_id eom_id python_tag
 """.split()
 _NAME = "|".join(name.replace("_", r"[\s_.-]{0,3}+") for name in sorted(_NAMES, key=len, reverse=True))
-_MARKUP = re.compile(
+MARKUP = re.compile(
     # ChatML, Llama 3, Phi, Harmony, DeepSeek: <|im_start|>, <|eot_id|>, <|User|>; EXAONE: [|user|].
     r"<(?=\s*+\|)|(?<=\w)\|\s?>|\[(?=\s*+\|)"
     r"|<(?=[\s/]*+\w{1,40}+\|>)"
@@ -89,29 +89,29 @@ def neutral(text: str) -> str:
     Markup is found in every spelling: with other widths, dashes and bars, with HTML entities, with hidden characters
     inside. A text that spells markup in such a way is returned in its plain spelling, broken.
     """
-    text = _HIDDEN.sub("", stream_safe(text))
-    plain = _plain(text)
-    broken = _MARKUP.sub(lambda match: match[0].translate(_BROKEN), plain)
-    if broken != plain:
+    text = HIDDEN.sub("", stream_safe(text))
+    spelled = plain(text)
+    broken = MARKUP.sub(lambda match: match[0].translate(_BROKEN), spelled)
+    if broken != spelled:
         text = broken
     # Accents and letters of other alphabets inside a name are ignored for the comparison.
-    return text.translate(_BROKEN) if _MARKUP.search(_skeleton(text)) else text
+    return text.translate(_BROKEN) if MARKUP.search(skeleton(text)) else text
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Return `text` in the spelling in which markup is searched: NFKC, without entities and hidden characters."""
     if "&" in text:
         for _ in range(NESTED_ENTITIES):
             text = _ENTITY.sub(_decoded, text)
-        text = _HIDDEN.sub("", stream_safe(text))
+        text = HIDDEN.sub("", stream_safe(text))
     if text.isascii():
         return text
-    return _HIDDEN.sub("", unicodedata.normalize("NFKC", text.translate(_PUNCTUATION)).translate(_PUNCTUATION))
+    return HIDDEN.sub("", unicodedata.normalize("NFKC", text.translate(_PUNCTUATION)).translate(_PUNCTUATION))
 
 
-def _skeleton(text: str) -> str:
+def skeleton(text: str) -> str:
     """Return `text` in its plain spelling, without marks and with letters that look like ASCII as ASCII."""
-    text = _plain(text)
+    text = plain(text)
     if text.isascii():
         return text
     text = unicodedata.normalize("NFKD", text).casefold().translate(_LOOKALIKES)
