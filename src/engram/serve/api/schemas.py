@@ -24,7 +24,7 @@ from pydantic import (
     model_validator,
 )
 
-from engram.engram import DEFAULT_SESSION, MAX_NAME_BYTES, MAX_TEXT_BYTES, byte_length, canonical_id
+from engram.engram import DEFAULT_SESSION, MAX_NAME_BYTES, MAX_TEXT_BYTES, Origin, byte_length, canonical_id
 from engram.times import as_utc, parse_time
 
 MAX_ITEMS = 1_000
@@ -121,7 +121,6 @@ NamespaceName = Annotated[
 Role = Literal["user", "assistant", "system", "tool"]
 StatedOrigin = Literal["program", "import", "assistant", "agent", "document", "tool"]
 """What a program can say of a text. That the user typed it is known where the user types."""
-Origin = Literal["user", StatedOrigin]
 QueryText = Annotated[
     str,
     Field(
