@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 
-from engram.engram import Engram
+from engram.engram import Engram, is_trusted
 from engram.memory import Memory
 from engram.models.base import Message, Model
-from engram.notes.choosing import choose
+from engram.notes.choosing import LEAST_TRUST, choose
 from engram.notes.wording import PromptProfile, lines_within, with_notes
 from engram.recall.context import longest_prefix
 from engram.recall.result import Hit
@@ -51,18 +51,24 @@ class Conversation:
         namespace: str,
         session: str,
         profile: PromptProfile,
+        least_trust: str = LEAST_TRUST,
     ) -> None:
-        """Continue the session if it has turns already."""
+        """Continue the session if it has turns already.
+
+        least_trust: the least trusted origin, of `ORIGINS`, from which an engram becomes a note.
+        """
         self.memory = memory
         self.model = model
         self.namespace = namespace
         self.session = session
         self.profile = profile
+        self.least_trust = least_trust
         self.used: tuple[Hit, ...] = ()
         """The hits that went to the model as notes with the last message, best first."""
         self._visible: list[VisibleMessage] = []
         for engram in memory.engrams(namespace=namespace, session=session):
-            if engram.role in ("user", "assistant"):
+            # What an agent, a document or a tool said is no message of the conversation, whatever its role.
+            if engram.role in ("user", "assistant") and is_trusted(engram.origin, "assistant"):
                 self._show(engram)
                 self._drop_oldest(self._history_room())
 
@@ -73,7 +79,7 @@ class Conversation:
         pieces that came before the error.
         """
         # Recall runs before the text is stored, or the best hit for a text would be the text itself.
-        hits = self.memory.recall(text, namespace=self.namespace, limit=_RECALL_LIMIT)
+        hits = self.memory.recall(text, namespace=self.namespace, limit=_RECALL_LIMIT, trust=self.least_trust)
         chosen = choose(hits, self.profile, held_ids={visible.id for visible in self._visible})
         self.used = self._within_budget(chosen)
         stored = self._store(text, "user", complete=True)

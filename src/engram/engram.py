@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal, get_args
 
 from engram.errors import InvalidEngram
 from engram.ids import uuid7
@@ -30,7 +30,8 @@ DEFAULT_NAMESPACE = "default"
 DEFAULT_SESSION = "default"
 ROLES = ("user", "assistant", "system", "tool")
 
-ORIGINS = ("user", "program", "import", "assistant", "agent", "document", "tool")
+Origin = Literal["user", "program", "import", "assistant", "agent", "document", "tool"]
+ORIGINS: tuple[str, ...] = get_args(Origin)
 """By which way a text came in, from the most to the least trusted.
 
 user: typed by the user. program: written by an application, through REST or as a system prompt. import: read from a

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from engram.cli.options import After, Before, Json, Kinds, MemoryPath, Namespace, OnlySession, open_memory
+from engram.cli.options import After, Before, Json, Kinds, MemoryPath, Namespace, OnlySession, Trust, open_memory
 from engram.cli.output import escape, escape_line, print_engram, print_json, print_note, print_table
 from engram.engram import DEFAULT_NAMESPACE
 from engram.formats.results import explanation_record, hit_record
@@ -23,6 +23,7 @@ def recall(
     before: Before = None,
     after: After = None,
     kind: Kinds = None,
+    trust: Trust = None,
     context: Annotated[
         int | None,
         typer.Option(
@@ -47,7 +48,14 @@ def recall(
     """
     with open_memory(path) as memory:
         hits = memory.recall(
-            query, namespace=namespace, limit=limit, session=session, before=before, after=after, kinds=kind
+            query,
+            namespace=namespace,
+            limit=limit,
+            session=session,
+            before=before,
+            after=after,
+            kinds=kind,
+            trust=trust,
         )
     if as_json:
         value: dict[str, object] = {

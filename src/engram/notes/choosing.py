@@ -8,9 +8,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Collection, Iterable
 
+from engram.engram import Origin
 from engram.notes.wording import PromptProfile
 from engram.recall.result import Hit
 from engram.text.markup import comparable, is_question
+
+LEAST_TRUST: Origin = "agent"
+"""The least trusted origin of notes by default: what a document or a tool said can come from anyone."""
 
 
 def choose(

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from engram.engram import Engram
-from engram.notes.choosing import choose
+from engram.notes.choosing import LEAST_TRUST, choose
 from engram.notes.wording import LARGE, SMALL, PromptProfile, lines_within, note_list
 from engram.recall.context import HEADING, estimated_tokens, packed, rendered, window
 from engram.recall.result import Hit
@@ -39,6 +39,8 @@ class Wording:
     """Minimum score of the best hit (0..1); without such a hit there are no notes. The other hits need half of it."""
     tagged: bool
     """Whether notes are passages between marks; otherwise a plain list, which a small model uses better."""
+    least_trust: str = LEAST_TRUST
+    """The least trusted origin (of `engram.ORIGINS`) from which an engram becomes a note."""
 
     def recall_limit(self, held: int) -> int:
         """Return how many hits to request for a request that contains `held` engrams already."""
@@ -73,7 +75,9 @@ class Wording:
         return text, tuple(engram.id for engram in engrams[: len(lines)])
 
 
-def wording_for(*, embedded: bool, budget: int, notes: int, least_score: float) -> Wording:
+def wording_for(
+    *, embedded: bool, budget: int, notes: int, least_score: float, least_trust: str = LEAST_TRUST
+) -> Wording:
     """Return the wording for the embedded small model, or for any other model.
 
     budget: maximum tokens of all notes. notes: maximum number of notes. The small model's limits are never exceeded.
@@ -81,7 +85,7 @@ def wording_for(*, embedded: bool, budget: int, notes: int, least_score: float) 
     if embedded:
         budget, notes = min(budget, SMALL.budget), min(notes, SMALL.max_notes)
     profile = replace(SMALL if embedded else LARGE, budget=budget, max_notes=notes)
-    return Wording(profile, least_score, tagged=not embedded)
+    return Wording(profile, least_score, tagged=not embedded, least_trust=least_trust)
 
 
 def marked(notes: str) -> str:

@@ -8,6 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from engram.engram import Origin
+from engram.notes.choosing import LEAST_TRUST
+
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 RelayMode = Literal["auto", "fast", "plain"]
@@ -39,6 +42,8 @@ class Settings:
     """Maximum number of notes in a request."""
     least_score: float = 0.15
     """Score, 0 to 1, that the best hit must reach; every other hit must reach half. Below it, nothing is inserted."""
+    least_trust: Origin = LEAST_TRUST
+    """The least trusted origin from which an engram becomes a note."""
     sticky: bool = False
     """Whether earlier messages get their notes back."""
     deadline: float = 0.15

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from engram.engram import Engram
+from engram.engram import Engram, is_trusted
 from engram.memory import Memory
 from engram.notes.injection import Wording
 from engram.recall.context import estimated_tokens
@@ -118,7 +118,7 @@ class NoteFinder:
     def _recall(self, query: str, request: RecallRequest) -> dict[str, Engram]:
         """Return the engrams that become notes of the last user message, by id, best first."""
         limit = self._wording.recall_limit(len(request.held_ids))
-        hits = self._memory.recall(query, namespace=request.namespace, limit=limit)
+        hits = self._memory.recall(query, namespace=request.namespace, limit=limit, trust=self._wording.least_trust)
         chosen = self._wording.choose(hits, request.held_ids, set(map(comparable, request.held_texts)))
         return {engram.id: engram for engram in chosen}
 
@@ -132,10 +132,11 @@ class NoteFinder:
         missing = [id for ids in ids_by_message.values() for id in ids if id not in engrams]
         if missing:
             engrams = {**engrams, **self._memory.get_many(missing, namespace=request.namespace)}
-        texts: dict[int, str] = {}
+        least, texts = self._wording.least_trust, dict[int, str]()
         used: dict[int, tuple[str, ...]] = {}
         for index, ids in ids_by_message.items():
-            existing = [engrams[id] for id in ids if id in engrams]
+            # An earlier request may have been answered with another limit of trust.
+            existing = [engrams[id] for id in ids if id in engrams and is_trusted(engrams[id].origin, least)]
             text, ids_in_text = self._wording.render(existing, request.texts[index])
             if text:
                 texts[index], used[index] = text, ids_in_text
