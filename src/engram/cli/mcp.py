@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 import typer
 
-from engram.cli.options import MemoryPath, Namespace, open_memory
+from engram.cli.options import MemoryPath, Namespace, Redact, open_memory
 from engram.engram import DEFAULT_NAMESPACE
 from engram.serve.api.caller import Caller
 from engram.serve.api.mcp import make_server, serve_stdio
@@ -13,7 +13,7 @@ from engram.serve.auth.access import Access
 from engram.serve.auth.keys import check_namespace
 
 
-def mcp(namespace: Namespace = DEFAULT_NAMESPACE, path: MemoryPath = None) -> None:
+def mcp(namespace: Namespace = DEFAULT_NAMESPACE, path: MemoryPath = None, redact: Redact = "") -> None:
     """Offer a memory to an agent as MCP tools, over stdio.
 
     For clients that start the server as a process, as Claude Code and Cursor do. The tools are remember, recall, forget
@@ -25,7 +25,7 @@ def mcp(namespace: Namespace = DEFAULT_NAMESPACE, path: MemoryPath = None) -> No
     """
     check_namespace(namespace)
     caller = Caller(Access(key_id=None, default=namespace, read=True, write=True, erase=True, admin=False))
-    with open_memory(path, create=True) as memory:
+    with open_memory(path, create=True, redact=redact) as memory:
         interrupted = anyio.run(serve_stdio, make_server(memory, caller=lambda: caller))
     if interrupted:
         raise typer.Abort

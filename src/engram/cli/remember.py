@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from engram.cli.options import Json, MemoryPath, Namespace, UsageError, open_memory, time_option
+from engram.cli.options import Json, MemoryPath, Namespace, Redact, UsageError, open_memory, time_option
 from engram.cli.output import escape_line, print_json, print_note
 from engram.engram import DEFAULT_NAMESPACE, DEFAULT_SESSION
 from engram.errors import InvalidEngram
@@ -38,6 +38,7 @@ def remember(
     metadata: Annotated[
         str | None, typer.Option(metavar="JSON", help="A JSON object to store with it.", show_default=False)
     ] = None,
+    redact: Redact = "",
     path: MemoryPath = None,
     as_json: Json = False,
 ) -> None:
@@ -49,7 +50,7 @@ def remember(
       engram remember "My dog is called Biscuit." --speaker Ana
       pbpaste | engram remember - --session 2026-03-02
     """
-    with open_memory(path, create=True) as memory:
+    with open_memory(path, create=True, redact=redact) as memory:
         engram = memory.remember(
             stdin_text() if text == "-" else text,
             namespace=namespace,

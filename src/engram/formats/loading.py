@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from engram.engram import Engram
 from engram.errors import InvalidEngram, NotFound
 from engram.formats.items import ImportedTurn, Item, Problem, Skipped
 from engram.records import FIELDS
+from engram.text.redaction import Redactor, redacted
 
 BATCH = 1_000
 """Maximum turns in one commit."""
@@ -51,6 +52,8 @@ class ImportResult:
     already_there: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
     """Number of skipped parts, by reason."""
+    redacted: int = 0
+    """Turns from which something was taken out before they were stored."""
     problems: list[Problem] = field(default_factory=list)
 
     def add(self, other: ImportResult) -> None:
@@ -59,11 +62,13 @@ class ImportResult:
         self.remembered += other.remembered
         self.already_there += other.already_there
         self.left_out += other.left_out
+        self.redacted += other.redacted
         self.problems += other.problems
 
 
-def load(items: Iterable[Item], memory: ImportTarget | None) -> ImportResult:
-    """Store the turns among `items` in `memory`; None only counts them (a dry run).
+def load(items: Iterable[Item], memory: ImportTarget | None, redactor: Redactor | None = None) -> ImportResult:
+    """Store the turns among `items` in `memory`; None only counts them (a dry run). redactor: takes
+    secrets or personal data out first.
 
     Each batch is durable before the next one is read. Raises what `Memory.add` raises, except for an id that exists
     with other content: that becomes a problem of its turn.
@@ -79,8 +84,10 @@ def load(items: Iterable[Item], memory: ImportTarget | None) -> ImportResult:
                 result.left_out[item.why] += 1
             case ImportedTurn():
                 result.read += 1
+                stored = replace(item, engram=redacted(item.engram, redactor))
+                result.redacted += stored.engram is not item.engram
                 if memory is not None:
-                    batch.append(item)
+                    batch.append(stored)
                     size += len(item.engram.text)
                     if len(batch) >= BATCH or size >= BATCH_CHARACTERS:
                         _store(batch, memory, result)

@@ -114,7 +114,7 @@ def open_parts(settings: Settings, database: ServerDatabase, *, fast: bool) -> I
     """
     with ExitStack() as stack:
         store = open_store(settings.memory, wait=MEMORY_WAIT)
-        memory = stack.enter_context(Memory(store=store))
+        memory = stack.enter_context(Memory(store=store, redact=settings.redact))
         model = None
         if settings.upstream is None:
             model = LocalModel(smollm2_path(), name="SmolLM2-135M-Instruct")
@@ -131,7 +131,7 @@ def open_parts(settings: Settings, database: ServerDatabase, *, fast: bool) -> I
             first=partial(erase_at_start, memory, store, database),
         )
         stack.callback(recorder.close)
-        metrics.watch_queue(recorder.unwritten)
+        metrics.watch(recorder.unwritten, lambda: memory.redactions)
         threads = ThreadPoolExecutor(THREADS, "engram-serve")
         stack.callback(threads.shutdown, wait=True, cancel_futures=True)
         wording = wording_for(

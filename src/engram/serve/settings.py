@@ -44,6 +44,8 @@ class Settings:
     """Score, 0 to 1, that the best hit must reach; every other hit must reach half. Below it, nothing is inserted."""
     least_trust: Origin = LEAST_TRUST
     """The least trusted origin from which an engram becomes a note."""
+    redact: tuple[str, ...] = ()
+    """What is taken out of every text before it is stored, of `engram.text.redaction.REDACTIONS`."""
     sticky: bool = False
     """Whether earlier messages get their notes back."""
     deadline: float = 0.15

@@ -39,11 +39,15 @@ class Metrics:
         """outcome: stored, refused, retry, overflow."""
         self.failures = Counter("engram_failures", "Failures by kind.", ("kind",), registry=self._registry)
         """kind: recall_deadline, recall_error, record_error, record_deadline, upstream_unreachable, upstream_broken."""
+        self._redacted = Gauge(
+            "engram_redacted_turns", "Turns of which a part was not stored (--redact).", registry=self._registry
+        )
         self._waiting = Gauge("engram_queue_length", "Turns waiting to be written.", registry=self._registry)
 
-    def watch_queue(self, length: Callable[[], float]) -> None:
-        """Read the queue length from `length` whenever the metrics are read."""
-        self._waiting.set_function(length)
+    def watch(self, queue_length: Callable[[], float], redactions: Callable[[], float]) -> None:
+        """Call `queue_length` and `redactions` for their values whenever the metrics are read."""
+        self._waiting.set_function(queue_length)
+        self._redacted.set_function(redactions)
 
     def event(self, outcome: str) -> None:
         """Count the outcome of a turn."""
