@@ -7,14 +7,34 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Iterable
+from functools import lru_cache
 
-from engram.engram import Origin
+from engram.engram import Engram, Origin
 from engram.notes.wording import PromptProfile
 from engram.recall.result import Hit
 from engram.text.markup import comparable, is_question
+from engram.text.orders import may_steer
 
 LEAST_TRUST: Origin = "agent"
 """The least trusted origin of notes by default: what a document or a tool said can come from anyone."""
+
+
+SHORT = 2_000
+"""Characters of a text that are judged before it is chosen; of a longer one also the part that is shown
+(`Wording.render`)."""
+
+
+def may_be_quoted(engram: Engram, shown: str) -> bool:
+    """Return whether `shown`, all or a part of an engram's text, may stand in a prompt.
+
+    What the user did not type and may steer a model may not: it stays out of prompts, and recall still finds it.
+    """
+    return engram.origin == "user" or not _may_steer(shown)
+
+
+@lru_cache(maxsize=4_096)
+def _may_steer(text: str) -> bool:
+    return may_steer(text)
 
 
 def choose(
@@ -31,7 +51,8 @@ def choose(
     sees anyway; they are skipped. least_score: nothing is returned if the best remaining hit scores below it; the hits
     after the best need half of it.
 
-    Also skipped: repeated texts, and questions, because a question answers none. Replies of a model are skipped unless
+    Also skipped: repeated texts, texts that may steer the model (`may_be_quoted`), and questions, because a
+    question answers none. Replies of a model are skipped unless
     the profile includes them: the guesses of a small model would come back as facts.
     """
     candidates = (
@@ -49,6 +70,8 @@ def choose(
         engram = hit.engram
         text = comparable(engram.text)
         if text in texts or is_question(engram.text):
+            continue
+        if not may_be_quoted(engram, engram.text[:SHORT]):
             continue
         if engram.role == "assistant" and not profile.include_replies:
             continue
