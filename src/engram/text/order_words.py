@@ -91,7 +91,7 @@ WORDS: dict[str, str] = {
         katakan rekomendasikan sebutkan
     """,
     # The acts of a model alone, in the same form.
-    "speak": "answer reply respond say state claim recommend insist pretend",
+    "speak": "answer reply respond say state claim recommend insist pretend steer instruct",
     # What a model does, as a statement.
     "does": """
         gives says answers replies responds recommends reports names picks chooses adds mentions tells suggests states
@@ -177,7 +177,8 @@ WORDS: dict[str, str] = {
     """,
     # The text itself, as the thing that is read.
     "itself": """
-        reading_this reads_this this_page this_document this_note this_entry this_phrase this_result these_results
+        apply_this all_references reading_this
+        reads_this this_page this_document this_note this_entry this_phrase this_result these_results
         this_mapping this_rule this_text this_article this_memory this_record this_line this_message this_one
         same_steps dieser_seite diese_seite dieses_dokument cette_page cette_note esta_página esta_nota questa_pagina
         deze_pagina эту_страницу этой_странице этой_памяти bu_sayfa* denna_sida هذه_الصفحة इस_पृष्ठ halaman_ini
@@ -201,7 +202,8 @@ WORDS: dict[str, str] = {
     """,
     # Claims of a right to give orders.
     "authority": """
-        administrator admin trigger triggers operator developer policy trusted verified system_message system_prompt
+        administrator admin admin-* trigger triggers
+        operator developer policy trusted verified system_message system_prompt
         official override overrides supersedes correction corrected mandatory compulsory compliance authorised
         authorized priority systemanweisung systemnachricht administrateur administrador amministratore beheerder
         администратор* системная yönetici administratör المسؤول

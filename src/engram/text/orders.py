@@ -50,7 +50,7 @@ POINTS: dict[str, int] = {
     # Who is addressed, and whom a model serves.
     "model": 5, "helper": 1, "called": 3, "helper_must": 6, "model_must": 3, "helper_does": 2, "user": 2, "people": 1,
     # What is to be done.
-    "saying": 2, "says": 1, "speaks": 1, "acts": 2, "sets_aside": 2, "sets_orders_aside": 6,
+    "saying": 2, "says": 1, "speaks": 2, "acts": 2, "cancel": 1, "sets_aside": 2, "sets_orders_aside": 6,
     "stands_for": 2, "arrow": 1, "likewise": 3,
     # When, and how long.
     "when_asked": 1, "asked_then": 1, "every_question": 1, "condition": 1, "scope": 2, "ever": 1, "ever_do": 1,
@@ -155,7 +155,8 @@ def _shape(text: str, shown: str) -> Iterator[str]:
 def _is_stuffed(text: str) -> bool:
     """Whether the beginning of `text` repeats its words, as a text does that is made to be found."""
     found = re.findall(r"[^\W\d_]{3,}|[^\W\d_](?<![a-zA-Z])", text[:160])[:16]
-    return len(found) >= 6 and sum(n - 1 for n in Counter(map(str.casefold, found)).values()) > 0.3 * len(found)
+    repeated = sum(n - 1 for n in Counter(word[:5].casefold() for word in found).values())
+    return len(found) >= 6 and repeated > 0.24 * len(found)
 
 
 def _pairs(text: str) -> Iterator[Traits]:
