@@ -6,6 +6,7 @@ Reads a `SearchReader`; engrams are passed in.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,14 +16,14 @@ from engram.recall.candidates import DEFAULT_LIMITS, RetrievalLimits, find_candi
 from engram.recall.features import Features, Floats, make_features
 from engram.recall.query import ParsedQuery
 from engram.recall.result import Explanation, Hit
-from engram.recall.score import FLOOR, Scores, TokenWeights, confidence, score, token_weights
-from engram.search.base import Ints, SearchReader, kind_code
+from engram.recall.score import FLOOR, HEAD, Scores, TokenWeights, confidence, score, token_weights
+from engram.search.base import Ints, SearchReader, Turns, kind_code
 from engram.store.base import Filter
 from engram.text.base import Analyzer
 from engram.times import microseconds
 
 WIDEST = 64
-"""Upper bound of the factor by which candidate limits grow when a filter removes most candidates."""
+"""Upper bound of the factor by which candidate limits grow when a filter or copies leave few candidates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,18 @@ class Ranking:
     exhausted: bool
     """Whether higher limits would find no more."""
 
+    def folded(self, order: Ints) -> Iterator[int]:
+        """Yield `order` with the turns first whose words no better turn of the same speaker has, then the copies."""
+        ends, seen, copies = self.features.turns.lengths.cumsum(), set(), []
+        for index in order.tolist():
+            words = words_of(self.features.turns, index, ends)
+            if words not in seen:
+                yield index
+            else:
+                copies.append(index)
+            seen.add(words)
+        yield from copies
+
     def order(self, where: Filter, *, floor: bool = True) -> Ints:
         """Return the indices of the turns that a filter admits, best first; of equal ones the later first.
 
@@ -65,13 +78,14 @@ class Ranking:
             return order[:0]
         return order
 
-    def hit(self, index: int, engram: Engram) -> Hit:
-        """Return the hit for the turn at an index."""
+    def hit(self, index: int, engram: Engram, most: float = 1.0) -> Hit:
+        """Return the hit for the turn at an index, with a score of at most `most`."""
         why = {name: float(part[index]) for name, part in self.scores.parts.items()}
-        return Hit(engram, float(self.confidence[index]), why, int(self.seqs[index]))
+        return Hit(engram, min(most, float(self.confidence[index])), why, int(self.seqs[index]))
 
     def explanation(self, query: str, engram: Engram, seq: int, order: Ints, winner: Hit | None) -> Explanation:
         """Explain the position in `order` of the engram with this seq."""
+        order = np.fromiter(self.folded(order), np.int64, len(order))
         positions = np.flatnonzero(self.seqs[order] == seq)
         if not len(positions):
             words = {term: (float(w), 0.0) for term, w in zip(self.query.terms, self.token_weight, strict=True)}
@@ -109,11 +123,27 @@ def rank(
     )
     weight = token_weights(query, candidates.size, frequencies)
     scores = score(query, features, weight)
-    sure = confidence(query, features, weight, scores)
+    # The turns after the copies are hits too, so their confidence is computed as well.
+    head = len(scores.order) if crowded(features.turns, scores) else HEAD
+    sure = confidence(query, features, weight, scores, head=head)
     seqs = reader.seqs(candidates.turns.rows)
     return Ranking(
         query, features, namespace, seqs, candidates.size, frequencies, weight, scores, sure, candidates.exhausted
     )
+
+
+def crowded(turns: Turns, scores: Scores) -> bool:
+    """Return whether half of the best turns are copies of others, which may have kept out other candidates."""
+    head, ends = scores.order[:HEAD], turns.lengths.cumsum()
+    # Copies match the query's words equally well; this is quicker to see.
+    alike = 2 * len(np.unique(scores.parts["words"].take(head))) <= len(head)
+    return alike and 2 * len({words_of(turns, index, ends) for index in head.tolist()}) <= len(head)
+
+
+def words_of(turns: Turns, index: int, ends: Ints) -> tuple[int, int, bytes]:
+    """Return what copies of a turn share: role, speaker and tokens. `ends`: where each turn's tokens end."""
+    row, end = turns.columns[index], int(ends[index])
+    return int(row["role"]), int(row["speaker"]), turns.tokens[end - int(turns.lengths[index]) : end].tobytes()
 
 
 def rank_filtered(
@@ -125,12 +155,15 @@ def rank_filtered(
     limit: int,
     also: Ints | None = None,
 ) -> Ranking | None:
-    """Rank as `rank` does, with more candidates until `limit` of them pass the filter or no more can be candidates."""
+    """Rank as `rank` does, with more candidates while fewer than `limit` pass the filter or copies crowd out others."""
     factor = max(1, limit // DEFAULT_LIMITS.exact)
     while True:
         ranking = rank(reader, namespace, query, analyzer, DEFAULT_LIMITS.times(factor), also)
-        last = not is_narrow(where) or factor >= WIDEST
-        if ranking is None or last or ranking.exhausted or len(ranking.order(where)) >= limit:
+        if ranking is None or factor >= WIDEST or ranking.engrams <= len(ranking.seqs):
+            return ranking
+        filtered = is_narrow(where) and not ranking.exhausted and len(ranking.order(where)) < limit
+        # Words that many copies hold count as common, so they are looked up only by higher limits.
+        if not filtered and not crowded(ranking.features.turns, ranking.scores):
             return ranking
         factor *= 4
 

@@ -6,6 +6,7 @@ Knows the contracts of store, search and analyzer only; the ranking is `recall.r
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import NamedTuple
@@ -85,18 +86,17 @@ class Recaller:
         return rank_filtered(reader, number, parsed, self._analyzer, where, limit, also)
 
     def _hits(self, ranking: Ranking, order: Ints, where: Filter, limit: int) -> Iterator[Hit]:
-        """Yield the first `limit` of a ranking that are still in the store and that the filter admits."""
-        left = limit
-        for start in range(0, len(order), limit):
-            part = order[start : start + limit]
+        """Yield the first `limit` of a folded ranking that are still in the store and that the filter admits."""
+        left, folded, score = limit, ranking.folded(order), 1.0
+        while left and (part := list(itertools.islice(folded, limit))):
             engrams = self._store.by_seq(ranking.namespace, ranking.seqs[part].tolist())
-            for index in part.tolist():
+            for index in part:
                 engram = engrams.get(int(ranking.seqs[index]))
-                if engram is not None and where.admits(engram):
-                    yield ranking.hit(index, engram)
+                if left and engram is not None and where.admits(engram):
+                    hit = ranking.hit(index, engram, score)
+                    score = hit.score
+                    yield hit
                     left -= 1
-                    if not left:
-                        return
 
 
 class _Speakers(NamedTuple):

@@ -34,7 +34,7 @@ FLOOR = 0.03
 """If the best hit has a lower confidence, recall returns nothing. Such a hit covers a sixth of the query."""
 
 HEAD = 64
-"""Number of best turns whose coverage is computed. Below them, confidence falls with the score."""
+"""Number of best turns whose coverage is usually computed. Below them, confidence falls with the score."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ def score(query: ParsedQuery, features: Features, token_weight: TokenWeights, we
         "previous": previous,
         "session": score_sessions(matched, share, f, w).take(f.session),
         "speaker": score_speaker(query, f, w),
-        "question": table.question.take(marks),
+        "question": np.subtract(table.question.take(marks), w.repeat * repeats(f), dtype=np.float32),
         "time": w.date * when if query.periods else when,
     }
     if query.asks_when:
@@ -125,6 +125,12 @@ def score(query: ParsedQuery, features: Features, token_weight: TokenWeights, we
     total = np.add.reduce(np.concatenate(list(parts.values())).reshape(len(parts), n))
     order = n - 1 - (-total[::-1]).argsort(kind="stable")
     return Scores(total, parts, order, matched[:q], when)
+
+
+def repeats(features: Features) -> npt.NDArray[np.bool_]:
+    """Return whether each turn only repeats the query: all its words are the query's, and at least half as many."""
+    counts, lengths = features.counts, features.turns.lengths
+    return np.asarray((np.add.reduce(counts, axis=0) == lengths) & (2 * lengths >= len(counts)))
 
 
 def match(features: Features, weights: Weights, out: Floats) -> None:
@@ -190,21 +196,21 @@ def score_speaker(query: ParsedQuery, features: Features, weights: Weights) -> F
 
 
 def confidence(
-    query: ParsedQuery, features: Features, token_weight: TokenWeights, scores: Scores, weights: Weights = DEFAULT
+    query: ParsedQuery, features: Features, weight: TokenWeights, scores: Scores, w: Weights = DEFAULT, head: int = HEAD
 ) -> Floats:
     """Return the confidence of each turn, 0 to 1: shape (n,). It never rises along `scores.order`.
 
     It is the share of the query's information that the turn and its neighbours cover, through a logistic. A word that
     the memory does not hold counts as not covered; this is why a token's weight depends on plain language too.
     """
-    w, order, head = weights, scores.order, scores.order[:HEAD]
-    covered = coverage(query, features, token_weight, scores, head, w)
+    order = scores.order
+    covered = coverage(query, features, weight, scores, order[:head], w)
     calibrated = 1 / (1 + np.exp(w.calibration_bias - w.calibration_slope * covered))
-    # All turns of a session share the session's part, so it does not tell them apart.
-    falling = (scores.total - scores.parts["session"]).take(order)
+    # All turns of a session share the session's part, so it does not tell them apart; a repeated query is no less sure.
+    falling = (scores.total - scores.parts["session"] - scores.parts["question"]).take(order)
     falling *= calibrated[0] / max(float(falling[0]), 1e-6)
     falling[0] = calibrated[0]
-    np.minimum(falling[: len(head)], calibrated, out=falling[: len(head)], casting="same_kind")
+    np.minimum(falling[:head], calibrated, out=falling[:head], casting="same_kind")
     np.minimum.accumulate(falling, out=falling)
     result = np.empty(len(order), np.float32)
     result[order] = np.maximum(falling, 0, out=falling)
