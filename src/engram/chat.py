@@ -73,7 +73,7 @@ class Conversation:
         """
         # Recall runs before the text is stored, or the best hit for a text would be the text itself.
         hits = self.memory.recall(text, namespace=self.namespace, limit=_RECALL_LIMIT)
-        chosen = choose(hits, self.profile, held_ids={visible.id for visible in self._visible})
+        chosen = choose(hits, self.profile, query=text, held_ids={visible.id for visible in self._visible})
         self.used = self._within_budget(chosen)
         stored = self._store(text, "user", complete=True)
         messages = self._messages(text)

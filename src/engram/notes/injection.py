@@ -46,9 +46,12 @@ class Wording:
         """Return how many hits to request for a request that contains `held` engrams already."""
         return self.profile.max_notes + SPARE_HITS + min(held, MAX_SPARE_HELD)
 
-    def choose(self, hits: Iterable[Hit], held_ids: Collection[str], held_texts: Collection[str]) -> list[Engram]:
+    def choose(
+        self, hits: Iterable[Hit], held_ids: Collection[str], held_texts: Collection[str], query: str = ""
+    ) -> list[Engram]:
         """Return the engrams that become notes, best first; see `engram.notes.choosing.choose`."""
-        chosen = choose(hits, self.profile, held_ids=held_ids, held_texts=held_texts, least_score=self.least_score)
+        least = self.least_score
+        chosen = choose(hits, self.profile, query=query, held_ids=held_ids, held_texts=held_texts, least_score=least)
         return [hit.engram for hit in chosen]
 
     def render(self, engrams: Sequence[Engram], query: str) -> tuple[str, tuple[str, ...]]:
