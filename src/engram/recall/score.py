@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from engram import accel
-from engram.recall.dates.proximity import closeness
 from engram.recall.features import Features, Floats
+from engram.recall.proximity import closeness
 from engram.recall.query import ParsedQuery
 from engram.recall.weights import DEFAULT, Weights
 from engram.search.base import Array, Ints
@@ -34,7 +34,7 @@ FLOOR = 0.03
 """If the best hit has a lower confidence, recall returns nothing. Such a hit covers a sixth of the query."""
 
 HEAD = 64
-"""Number of best turns whose coverage is usually computed. Below them, confidence falls with the score."""
+"""Number of best turns whose coverage is computed. Below them, confidence falls with the score."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +128,10 @@ def score(query: ParsedQuery, features: Features, token_weight: TokenWeights, we
 
 
 def repeats(features: Features) -> npt.NDArray[np.bool_]:
-    """Return whether each turn only repeats the query: all its words are the query's, and at least half as many."""
-    counts, lengths = features.counts, features.turns.lengths
-    return np.asarray((np.add.reduce(counts, axis=0) == lengths) & (2 * lengths >= len(counts)))
+    """Return whether each turn asks what the query asks: all its words are the query's, and at least half as many."""
+    counts, turns = features.counts, features.turns
+    same = (np.add.reduce(counts, axis=0) == turns.lengths) & (2 * turns.lengths >= len(counts))
+    return np.asarray(same & (turns.columns["marks"] & ASKS != 0))
 
 
 def match(features: Features, weights: Weights, out: Floats) -> None:
@@ -196,21 +197,21 @@ def score_speaker(query: ParsedQuery, features: Features, weights: Weights) -> F
 
 
 def confidence(
-    query: ParsedQuery, features: Features, weight: TokenWeights, scores: Scores, w: Weights = DEFAULT, head: int = HEAD
+    query: ParsedQuery, features: Features, token_weight: TokenWeights, scores: Scores, weights: Weights = DEFAULT
 ) -> Floats:
     """Return the confidence of each turn, 0 to 1: shape (n,). It never rises along `scores.order`.
 
     It is the share of the query's information that the turn and its neighbours cover, through a logistic. A word that
     the memory does not hold counts as not covered; this is why a token's weight depends on plain language too.
     """
-    order = scores.order
-    covered = coverage(query, features, weight, scores, order[:head], w)
+    w, order, head = weights, scores.order, scores.order[:HEAD]
+    covered = coverage(query, features, token_weight, scores, head, w)
     calibrated = 1 / (1 + np.exp(w.calibration_bias - w.calibration_slope * covered))
     # All turns of a session share the session's part, so it does not tell them apart; a repeated query is no less sure.
     falling = (scores.total - scores.parts["session"] - scores.parts["question"]).take(order)
     falling *= calibrated[0] / max(float(falling[0]), 1e-6)
     falling[0] = calibrated[0]
-    np.minimum(falling[:head], calibrated, out=falling[:head], casting="same_kind")
+    np.minimum(falling[: len(head)], calibrated, out=falling[: len(head)], casting="same_kind")
     np.minimum.accumulate(falling, out=falling)
     result = np.empty(len(order), np.float32)
     result[order] = np.maximum(falling, 0, out=falling)

@@ -65,7 +65,7 @@ class Weights:
     question: float = 0.18
     """Subtracted if it ends in a question."""
     repeat: float = 2.0
-    """Subtracted if it only repeats the query: it holds no answer."""
+    """Subtracted if it asks what the query asks: it holds no answer."""
     asks_when: float = 0.32
     """The query asks when, and the turn names a time."""
     date: float = 0.4
