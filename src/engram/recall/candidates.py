@@ -56,9 +56,8 @@ WIDEST, WIDEST_NEAR = 64, 16
 """Upper bounds of the factors by which the look-ups of exact and near words are widened for a filter."""
 WIDEST_COPIES = 16
 """Factor by which a look-up is widened that finds copies of a few texts."""
-LEAST_TERMS = 3
-"""Words of the query that are looked up, even if they are common in the namespace: what is asked often makes its own
-words common."""
+MOST_COMMON = 3
+"""Words of the query that are looked up although they are common in the namespace."""
 RARE_SHARE = 1e-3
 """Share among all words of the language under which a word is rare in it."""
 
@@ -154,14 +153,14 @@ def look_up(
 
 
 def rarest_words(query: ParsedQuery, size: int, frequencies: Ints, limits: RetrievalLimits) -> list[int]:
-    """Return the indices of the query's words to look up: those that occur and are not common, the rarest first."""
+    """Return the indices of the query's words to look up: those that occur, the rarest first, then a few common ones."""
     counts, most = frequencies.tolist(), max(limits.common * size, limits.exact)
     occurring = sorted((i for i, count in enumerate(counts) if count), key=counts.__getitem__)
     rare = [i for i in occurring if counts[i] <= most]
-    if rare and len(rare) < LEAST_TERMS:
-        told = [i for i in occurring if counts[i] > most and query.probabilities[i] < RARE_SHARE]
-        rare += told[: LEAST_TERMS - len(rare)]
-    return (rare or occurring[:LEAST_TERMS])[: limits.max_terms]
+    # What is asked often makes its own words common in the namespace; of these, some that are rare in the language.
+    common = sorted((i for i in occurring if counts[i] > most), key=query.probabilities.__getitem__)
+    common = [i for i in common if not rare or query.probabilities[i] < RARE_SHARE][:MOST_COMMON]
+    return rare[: limits.max_terms - len(common)] + common
 
 
 def near_words(query: ParsedQuery, looked_up: list[int], analyzer: Analyzer, limits: RetrievalLimits) -> list[str]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import numpy as np
 
 from engram.search.base import Array, Ints, SearchReader, Turns
+from engram.text.base import QUESTION
 
-MOST = 3
-"""Copies of a text, the latest ones, that may take places from other turns: a diary repeats itself, too."""
+MOST, MOST_ASKED = 3, 1
+"""Copies of a text, and of a question, that may take places from other turns: a diary repeats itself, too."""
 
 
 def may_hold_copies(columns: Array) -> bool:
@@ -20,35 +21,45 @@ def may_hold_copies(columns: Array) -> bool:
 
 
 def few_copies(reader: SearchReader, rows: Ints) -> Ints:
-    """Return `rows`, in their order, without the copies of a text but its latest `MOST`."""
+    """Return `rows`, in their order, without those copies of a text that are too many; the latest stay."""
     turns = reader.take(np.sort(rows))
-    return np.asarray(rows[np.isin(rows, turns.rows[~surplus(turns, np.arange(len(turns.rows))[::-1])])])
+    latest_first = np.arange(len(turns.rows))[::-1]
+    return np.asarray(rows[np.isin(rows, turns.rows[~surplus(turns, latest_first)])])
 
 
-def surplus(turns: Turns, order: Ints, most: int = MOST) -> Array:
-    """Return which turns have `most` copies before them in `order`, which holds indices: shape (n,), bool."""
-    found = np.zeros(len(turns.rows), np.bool_)
-    ends, seen = turns.lengths.cumsum(), dict[tuple[int, int, bytes], int]()
-    for index in order.tolist():
-        row, end = turns.columns[index], int(ends[index])
-        text = turns.tokens[end - int(turns.lengths[index]) : end].tobytes()
-        key = (int(row["role"]), int(row["speaker"]), text)
-        seen[key] = seen.get(key, 0) + 1
-        found[index] = seen[key] > most
-    return found
+def copies_last(order: Ints, turns: Turns, words: Array, before: Array, previous: Ints) -> Ints:
+    """Return `order`, indices of turns with the best first, with the surplus copies of a text at its end.
 
-
-def copies_last(order: Ints, turns: Turns, words: Array, around: Array) -> Ints:
-    """Return `order`, best first, with the surplus copies of a text at its end.
-
-    words, around: how well each turn, and the turns around it, match the query, shape (n,). A turn that matches by the
-    turns around it, such as "yes", is an answer of its own each time. Copies match equally well.
+    words, before: how well each turn, and the turns before it, match the query, shape (n,). previous: index of the turn
+    before each, -1 for none, shape (n,). A turn that owes its place to the turn before it, such as "yes", is a copy
+    only if that one is too.
     """
-    values = words.take(order)
-    by_words = values > np.maximum(around.take(order), 0)
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    suspects = order[by_words & (counts > MOST)[inverse]]
+    # Copies match the query equally well; this is quicker to see than that their words are the same.
+    matches = words.take(order) + 1j * before.take(order)
+    _, inverse, counts = np.unique(matches, return_inverse=True, return_counts=True)
+    suspects = order[(counts > min(MOST, MOST_ASKED))[inverse]]
     if not len(suspects):
         return order
-    last = surplus(turns, suspects)[order]
+    last = surplus(turns, suspects, np.where(before > words, previous, -1))[order]
     return np.concatenate((order[~last], order[last]))
+
+
+def surplus(turns: Turns, order: Ints, previous: Ints | None = None) -> Array:
+    """Return which turns have enough copies before them in `order`, which holds indices: shape (n,), bool.
+
+    previous: index of the turn before each that must be the same too, -1 for none, shape (n,).
+    """
+    found, seen = np.zeros(len(turns.rows), np.bool_), dict[tuple[bytes, ...], int]()
+    ends = turns.lengths.cumsum()
+
+    def said(index: int) -> bytes:
+        row, end = turns.columns[index], int(ends[index])
+        voice = b"%d %d " % (row["role"], row["speaker"])
+        return voice + turns.tokens[end - int(turns.lengths[index]) : end].tobytes()
+
+    for index in order.tolist():
+        other = -1 if previous is None else int(previous[index])
+        key = (said(index),) if other < 0 else (said(index), said(other))
+        seen[key] = seen.get(key, 0) + 1
+        found[index] = seen[key] > (MOST_ASKED if turns.columns["marks"][index] & QUESTION else MOST)
+    return found

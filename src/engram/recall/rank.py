@@ -70,7 +70,7 @@ class Ranking:
         if not len(positions):
             words = {term: (float(w), 0.0) for term, w in zip(self.query.terms, self.token_weight, strict=True)}
             reason = (
-                "it was no candidate: neither it nor a neighbour holds enough of the query's words or words near them, or"
+                "it was no candidate: it and its neighbours hold too few of the query's words or words near them, or"
                 " later turns say the same"
             )
             return Explanation(query, engram, None, len(order), 0.0, {}, winner, words, reason)
@@ -104,8 +104,8 @@ def rank(
     )
     weight = token_weights(query, candidates.size, frequencies)
     scores = score(query, features, weight)
-    around = scores.parts["previous"] + scores.parts["next"]
-    order = copies_last(scores.order, features.turns, scores.parts["words"], around)
+    parts = scores.parts
+    order = copies_last(scores.order, features.turns, parts["words"], parts["previous"], features.around[0])
     scores = replace(scores, order=order)
     sure = confidence(query, features, weight, scores)
     seqs = reader.seqs(candidates.turns.rows)
