@@ -153,13 +153,14 @@ def look_up(
 
 
 def rarest_words(query: ParsedQuery, size: int, frequencies: Ints, limits: RetrievalLimits) -> list[int]:
-    """Return the indices of the query's words to look up: those that occur, the rarest first, then a few common ones."""
+    """Return the indices of the query's words to look up: of those that occur the rare ones, then a few common ones."""
     counts, most = frequencies.tolist(), max(limits.common * size, limits.exact)
+    shares, names = query.probabilities.tolist(), query.names.tolist()
     occurring = sorted((i for i, count in enumerate(counts) if count), key=counts.__getitem__)
     rare = [i for i in occurring if counts[i] <= most]
     # What is asked often makes its own words common in the namespace; of these, some that are rare in the language.
-    common = sorted((i for i in occurring if counts[i] > most), key=query.probabilities.__getitem__)
-    common = [i for i in common if not rare or query.probabilities[i] < RARE_SHARE][:MOST_COMMON]
+    common = sorted((i for i in occurring if counts[i] > most), key=shares.__getitem__)
+    common = [i for i in common if not rare or (shares[i] < RARE_SHARE and not names[i])][:MOST_COMMON]
     return rare[: limits.max_terms - len(common)] + common
 
 

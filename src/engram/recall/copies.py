@@ -5,6 +5,8 @@ Owns how copies are recognised, and how many of them may take places from other 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from engram.search.base import Array, Ints, SearchReader, Turns
@@ -16,8 +18,8 @@ MOST, MOST_ASKED = 3, 1
 
 def may_hold_copies(columns: Array) -> bool:
     """Return whether most of some turns (dtype ROW) look like copies: `few_copies` then finds those that are."""
-    alike = np.ascontiguousarray(columns["centroid"]).view(np.dtype((np.void, columns["centroid"].shape[1])))
-    return 2 * len(np.unique(alike)) <= len(columns)
+    alike = np.sort(np.ascontiguousarray(columns["centroid"][:, :8]).view(np.int64)[:, 0])
+    return 2 * int(np.count_nonzero(alike[1:] == alike[:-1])) >= len(columns)
 
 
 def few_copies(reader: SearchReader, rows: Ints) -> Ints:
@@ -27,20 +29,23 @@ def few_copies(reader: SearchReader, rows: Ints) -> Ints:
     return np.asarray(rows[np.isin(rows, turns.rows[~surplus(turns, latest_first)])])
 
 
-def copies_last(order: Ints, turns: Turns, words: Array, before: Array, previous: Ints) -> Ints:
+def copies_last(order: Ints, turns: Turns, parts: Mapping[str, Array], previous: Ints) -> Ints:
     """Return `order`, indices of turns with the best first, with the surplus copies of a text at its end.
 
-    words, before: how well each turn, and the turns before it, match the query, shape (n,). previous: index of the turn
-    before each, -1 for none, shape (n,). A turn that owes its place to the turn before it, such as "yes", is a copy
-    only if that one is too.
+    parts: of the scores, shape (n,) each. previous: index of the turn before each, -1 for none, shape (n,). A turn that
+    owes its place to the turn before it, such as "yes", is a copy only if that one is too.
     """
+    words, before = parts["words"], parts["previous"]
+    by_context = before > words
     # Copies match the query equally well; this is quicker to see than that their words are the same.
-    matches = words.take(order) + 1j * before.take(order)
-    _, inverse, counts = np.unique(matches, return_inverse=True, return_counts=True)
-    suspects = order[(counts > min(MOST, MOST_ASKED))[inverse]]
-    if not len(suspects):
+    likeness = words + np.float32(0.37) * parts["likeness"] + np.float32(7.1) * np.where(by_context, before, 0)
+    values = likeness.take(order)
+    ordered = np.sort(values)
+    repeated = ordered[1:][ordered[1:] == ordered[:-1]]
+    if not len(repeated) or not repeated[-1]:
         return order
-    last = surplus(turns, suspects, np.where(before > words, previous, -1))[order]
+    suspects = order[np.isin(values, repeated[repeated > 0])]
+    last = surplus(turns, suspects, np.where(by_context, previous, -1))[order]
     return np.concatenate((order[~last], order[last]))
 
 

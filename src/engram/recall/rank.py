@@ -104,8 +104,7 @@ def rank(
     )
     weight = token_weights(query, candidates.size, frequencies)
     scores = score(query, features, weight)
-    parts = scores.parts
-    order = copies_last(scores.order, features.turns, parts["words"], parts["previous"], features.around[0])
+    order = copies_last(scores.order, features.turns, scores.parts, features.around[0])
     scores = replace(scores, order=order)
     sure = confidence(query, features, weight, scores)
     seqs = reader.seqs(candidates.turns.rows)
