@@ -41,6 +41,9 @@ def test_held_engrams_and_texts_are_skipped() -> None:
     hits = [hit("My dog is Biscuit."), hit("He is four."), hit("He barks.")]
     chosen = choose(hits, LARGE, held_ids={hits[0].engram.id}, held_texts={"he is four."})
     assert texts(chosen) == ["He barks."]
+    # They do not count as the best hit either.
+    weak = [hit("My dog is Biscuit.", 0.9), hit("It rained.", 0.12)]
+    assert choose(weak, LARGE, held_ids={weak[0].engram.id}, least_score=0.2) == []
 
 
 def test_the_best_hit_needs_the_least_score_and_the_others_half_of_it() -> None:

@@ -49,9 +49,9 @@ def choose(
     sees anyway; they are skipped. least_score: nothing is returned if the best remaining hit scores below it; the hits
     after the best need half of it.
 
-    Also skipped: repeated texts, and questions, because a question answers none, unless it states something that
-    `query` does not say. Replies of a model are skipped unless
-    the profile includes them: the guesses of a small model would come back as facts.
+    Also skipped: repeated texts, what repeats `query`, and questions, because a question answers none, unless it states
+    something that `query` does not say. Replies of a model are skipped unless the profile includes them: the guesses of
+    a small model would come back as facts.
     """
     candidates = (
         hit for hit in hits if hit.engram.id not in held_ids and comparable(hit.engram.text) not in held_texts
@@ -61,7 +61,7 @@ def choose(
         return []
     confident = itertools.chain([best], (hit for hit in candidates if hit.score >= least_score / 2))
     chosen: list[Hit] = []
-    texts: set[str] = set()
+    texts = {comparable(query)}
     for hit in confident:
         if len(chosen) >= profile.max_notes:
             break

@@ -8,14 +8,14 @@ person had written it. Does not know the format of a request.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from engram.engram import Engram
-from engram.notes.choosing import choose
+from engram.memory import Memory
+from engram.notes.finding import find_notes
 from engram.notes.wording import LARGE, SMALL, PromptProfile, lines_within, note_list
 from engram.recall.context import HEADING, estimated_tokens, packed, rendered, window
-from engram.recall.result import Hit
 from engram.text.markup import neutral
 
 SPARE_HITS, MAX_SPARE_HELD = 6, 20
@@ -40,17 +40,21 @@ class Wording:
     tagged: bool
     """Whether notes are passages between marks; otherwise a plain list, which a small model uses better."""
 
-    def recall_limit(self, held: int) -> int:
-        """Return how many hits to request for a request that contains `held` engrams already."""
-        return self.profile.max_notes + SPARE_HITS + min(held, MAX_SPARE_HELD)
-
-    def choose(
-        self, hits: Iterable[Hit], held_ids: Collection[str], held_texts: Collection[str], query: str = ""
+    def find(
+        self, memory: Memory, namespace: str, query: str, held_ids: Collection[str], held_texts: Collection[str]
     ) -> list[Engram]:
-        """Return the engrams that become notes, best first; see `engram.notes.choosing.choose`."""
-        least = self.least_score
-        chosen = choose(hits, self.profile, query=query, held_ids=held_ids, held_texts=held_texts, least_score=least)
-        return [hit.engram for hit in chosen]
+        """Return the engrams that become notes for `query`, best first; see `engram.notes.finding.find_notes`."""
+        hits = find_notes(
+            memory,
+            query,
+            self.profile,
+            namespace=namespace,
+            limit=self.profile.max_notes + SPARE_HITS + min(len(held_ids), MAX_SPARE_HELD),
+            held_ids=held_ids,
+            held_texts=held_texts,
+            least_score=self.least_score,
+        )
+        return [hit.engram for hit in hits]
 
     def render(self, engrams: Sequence[Engram], query: str) -> tuple[str, tuple[str, ...]]:
         """Return the notes as text to put before the user's message `query`, and the ids of the engrams in them.

@@ -16,6 +16,7 @@ from engram.recall.context import estimated_tokens
 from engram.serve.conversations.framing import question_of
 from engram.serve.conversations.matching import ConversationMatch, last_user_index
 from engram.serve.wire.base import ChatMessage
+from engram.text.courtesy import is_assent, is_courtesy
 from engram.text.markup import comparable
 from engram.text.tokenizer import words
 
@@ -117,9 +118,8 @@ class NoteFinder:
 
     def _recall(self, query: str, request: RecallRequest) -> dict[str, Engram]:
         """Return the engrams that become notes of the last user message, by id, best first."""
-        limit = self._wording.recall_limit(len(request.held_ids))
-        hits = self._memory.recall(query, namespace=request.namespace, limit=limit)
-        chosen = self._wording.choose(hits, request.held_ids, set(map(comparable, request.held_texts)), query)
+        held_texts = set(map(comparable, request.held_texts))
+        chosen = self._wording.find(self._memory, request.namespace, query, request.held_ids, held_texts)
         return {engram.id: engram for engram in chosen}
 
     def _render(
@@ -142,12 +142,14 @@ class NoteFinder:
         return texts, used
 
 
-def recall_query(messages: Sequence[ChatMessage], last: int) -> str:
+def recall_query(messages: Sequence[ChatMessage], last: int) -> str | None:
     """Return the query for a user message: its text, after the end of the previous message if the text is short.
 
-    For a long message it is the question in the message.
+    For a long message it is the question in the message; for a greeting or thanks, None.
     """
     text = messages[last].text
+    if is_courtesy(text):
+        return None
     if len(text) > PREVIOUS_CHARACTERS or len(words(text)) > SHORT_MESSAGE:
         return question_of(text)
     previous = next(
@@ -158,4 +160,6 @@ def recall_query(messages: Sequence[ChatMessage], last: int) -> str:
         ),
         "",
     )
+    if is_assent(text):
+        return previous[-PREVIOUS_CHARACTERS:] or None
     return f"{previous[-PREVIOUS_CHARACTERS:]}\n{text}" if previous else text
