@@ -32,6 +32,13 @@ from engram.serve.http.metrics import Metrics, status_class
 from engram.serve.proxy.recall_worker import RecallProcess
 from engram.serve.proxy.upstream import Upstream, open_upstream
 from engram.serve.settings import Settings
+from engram.store.private import FILE_RIGHTS, private_file, private_folder
+
+try:
+    import fcntl
+except ImportError:
+    # Windows. There the lock's file is the only lock.
+    fcntl = None  # type: ignore[assignment]
 
 logger = logging.getLogger("engram.serve")
 
@@ -140,15 +147,36 @@ def only_server(memory: str) -> Iterator[None]:
     Raises `MemoryLocked` if another server holds the lock, `MemoryReadOnly` if the lock's file cannot be written.
     """
     path = server_database_path(memory) + ".lock"
-    lock = FileLock(path, fallback_to_soft=False)
+    with ExitStack() as stack:
+        lock = FileLock(path, mode=FILE_RIGHTS, fallback_to_soft=False)
+        try:
+            private_folder(os.path.dirname(path))
+            lock.acquire(timeout=0)
+            stack.callback(lock.release)
+            stack.enter_context(locked_file(memory))
+        except (Timeout, BlockingIOError):
+            raise MemoryLocked(f"another engram serve has {memory} open; stop it, or give another --memory") from None
+        except OSError as error:
+            raise MemoryReadOnly(
+                f"cannot lock {path}: {error}; give a --memory in a folder that can be written"
+            ) from None
+        yield
+
+
+@contextmanager
+def locked_file(memory: str) -> Iterator[None]:
+    """Hold a lock on the memory's file itself, which is the same for every hard link to it. Creates a missing file.
+
+    SQLite does not see this lock: it is a `flock`, and SQLite's are record locks. Raises `BlockingIOError` if another
+    process holds it. Must end after the memory is closed: closing the file releases SQLite's locks of this process.
+    """
+    if fcntl is None:
+        yield
+        return
+    private_file(memory)
+    descriptor = os.open(memory, os.O_RDONLY)
     try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise MemoryLocked(f"another engram serve has {memory} open; stop it, or give another --memory") from None
-    except OSError as error:
-        raise MemoryReadOnly(f"cannot lock {path}: {error}; give a --memory in a folder that can be written") from None
-    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     finally:
-        lock.release()
+        os.close(descriptor)

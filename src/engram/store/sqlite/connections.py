@@ -6,16 +6,22 @@ errors. Knows no table and no query: a subclass defines what the file is and pre
 
 from __future__ import annotations
 
+import logging
+import os
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from types import TracebackType
 from typing import ClassVar
 
-from engram.errors import EngramError, MemoryClosed, MemoryDamaged, MemoryTooNew
+from engram.errors import EngramError, MemoryClosed, MemoryDamaged, MemoryReplaced, MemoryTooNew
+from engram.store.private import private_file, private_folder
+from engram.store.sqlite import files
 from engram.store.sqlite.errors import no_file, translate
+
+log = logging.getLogger("engram")
 
 IN_MEMORY = ":memory:"
 
@@ -42,6 +48,8 @@ class Database:
 
     writer: sqlite3.Connection
 
+    read_only: bool = False
+
     def __init__(self, path: str, *, wait: float, read_wait: float, uri: str | None = None) -> None:
         """`wait`, `read_wait`: seconds that writing and reading wait for locks. `uri`: the path as SQLite takes it."""
         self.path = path
@@ -53,18 +61,40 @@ class Database:
         """Guards `writer`."""
         self.idle: list[sqlite3.Connection] = []
         self._uri = uri
+        self._where = path if self.in_memory else os.path.abspath(path)
+        """The path, also after the process has changed its working directory."""
+        self._place: files.Place | None = None
+        """The file that is open; None for a database in RAM."""
+        self._log_place: files.Place | None = None
+        self._parted = False
 
     # Opening.
 
     def open(self) -> None:
-        """Open or create the file, and check that it is the subclass's."""
+        """Open or create the file, and check that it is the subclass's. A new file has rights for its owner only."""
         with self.translated("open"):
+            self._prepare_files()
             self.writer = self.connect(self.wait)
             try:
                 self.ready(self._recognised())
+                self.check_place()
             except BaseException:
                 self.writer.close()
                 raise
+            self._log_place = files.place_of(files.log_of(self._where))
+            if not self.in_memory and not self.read_only:
+                files.write_record(self._where)
+
+    def _prepare_files(self) -> None:
+        """Create the file if it is missing, and take the log of a replaced file away from it."""
+        if self.in_memory:
+            return
+        if not self.read_only:
+            private_folder(os.path.dirname(os.path.realpath(self._where)))
+            private_file(self._where)
+        if aside := files.part_from_foreign_log(self._where):
+            log.warning("%s replaced the file to which the log beside it belonged; the log is now %s", self.path, aside)
+        self._place = files.place_of(self._where)
 
     def connect(self, wait: float) -> sqlite3.Connection:
         """Return a new connection in autocommit mode. Any thread may use it, one at a time."""
@@ -141,6 +171,7 @@ class Database:
         self.check_open()
         with self.translated(doing), self._lock:
             self.check_open()
+            self.check_place()
             yield self.writer
 
     @contextmanager
@@ -150,12 +181,15 @@ class Database:
         db.execute("BEGIN IMMEDIATE")
         try:
             yield db
+            self.check_place()
             db.execute("COMMIT")
-        except BaseException:
+        except BaseException as error:
             self.on_rollback()
             # A failed COMMIT on a full disk has already rolled back.
             if db.in_transaction:
                 db.execute("ROLLBACK")
+            if isinstance(error, MemoryReplaced):
+                self._part_from_path()
             raise
 
     def on_rollback(self) -> None:
@@ -167,6 +201,37 @@ class Database:
         """Raise `MemoryClosed` if the database is closed."""
         if self.closed:
             raise MemoryClosed(f"the {self.display_name} {self.path} is closed; open it again")
+
+    def check_place(self) -> None:
+        """Raise `MemoryReplaced` if the path does not name the open file any more. Costs one call of the system."""
+        if self._place is None or files.place_of(self._where) == self._place:
+            return
+        self._part_from_path()
+        raise MemoryReplaced(
+            f"the file of the {self.display_name} {self.path} was deleted, moved or replaced while it was open;"
+            " nothing more is read or written: stop the server or end the program first, then move files"
+        )
+
+    def _part_from_path(self) -> None:
+        """Empty the log into the open file, wherever that is now, and take the log away from the path.
+
+        SQLite would write what is in the log into the file that is at the path.
+        """
+        # A thread in a transaction does this itself, after the rollback.
+        if self._parted or self.read_only or not self._lock.acquire(blocking=False):
+            return
+        try:
+            if self.writer.in_transaction:
+                return
+            self._parted = True
+            with suppress(sqlite3.Error):
+                self.writer.execute("PRAGMA busy_timeout=0")
+                self.writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            with suppress(OSError):
+                if files.place_of(files.log_of(self._where)) == self._log_place is not None:
+                    files.set_log_aside(self._where)
+        finally:
+            self._lock.release()
 
     @contextmanager
     def translated(self, doing: str) -> Iterator[None]:
@@ -200,7 +265,11 @@ class Database:
             if not self.closed:
                 self.closed = True
                 self.close_idle(0)
+                with suppress(MemoryReplaced):
+                    self.check_place()
                 self.writer.close()
+                if not self.in_memory and not self.read_only:
+                    files.drop_record(self._where)
 
 
 class Reading:
@@ -214,6 +283,7 @@ class Reading:
     def __enter__(self) -> sqlite3.Connection:
         database = self._database
         database.check_open()
+        database.check_place()
         try:
             self._db = database.idle.pop()
         except IndexError:

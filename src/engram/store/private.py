@@ -1,0 +1,52 @@
+"""Files and folders that only their owner can read, because they hold conversations.
+
+Owns the rights of what Engram creates. The umask of the process does not matter.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import suppress
+
+FILE_RIGHTS, FOLDER_RIGHTS = 0o600, 0o700
+
+_creating = threading.Lock()
+"""Closing a file releases the locks that SQLite holds on it elsewhere in the process, so no file is opened twice."""
+
+
+def private_folder(path: str) -> None:
+    """Create a folder, and every missing folder above it, with rights for the owner only, whatever the umask."""
+    missing = []
+    path = os.path.realpath(path)
+    while not os.path.isdir(path):
+        missing.append(path)
+        path = os.path.dirname(path)
+    for folder in reversed(missing):
+        try:
+            os.mkdir(folder, FOLDER_RIGHTS)
+        except FileExistsError:
+            if not os.path.isdir(folder):
+                raise
+        else:
+            os.chmod(folder, FOLDER_RIGHTS)
+
+
+def private_file(path: str) -> None:
+    """Create an empty file with rights for the owner only, whatever the umask. An existing file is not touched."""
+    with _creating, suppress(FileExistsError):
+        descriptor = os.open(os.path.realpath(path), os.O_RDWR | os.O_CREAT | os.O_EXCL, FILE_RIGHTS)
+        try:
+            os.fchmod(descriptor, FILE_RIGHTS)
+        finally:
+            os.close(descriptor)
+
+
+def make_private(folder: str) -> None:
+    """Take the rights of others from every file in a folder: for files that a library has created."""
+    with os.scandir(folder) as found:
+        for entry in found:
+            # A library may delete the file in the meantime.
+            with suppress(FileNotFoundError):
+                if entry.is_file(follow_symlinks=False) and entry.stat().st_mode & 0o077:
+                    os.chmod(entry.path, FILE_RIGHTS)
