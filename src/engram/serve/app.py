@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engram.errors import EngramError
 from engram.installation import version
-from engram.opening import default_path
+from engram.opening import default_path, file_of
 from engram.serve.api import rest, rest_errors
 from engram.serve.api.mcp import mcp_app
 from engram.serve.http.errors import ServeError
@@ -50,7 +50,7 @@ def create_app(settings: Settings | None = None) -> EngramApp:
     that `uvicorn --factory engram.serve.app:create_app` works. Nothing is opened until the server starts.
     """
     if settings is None:
-        memory = os.environ.get("ENGRAM_MEMORY") or str(default_path())
+        memory = file_of(os.environ.get("ENGRAM_MEMORY") or default_path())
         settings = Settings(memory=memory, upstream=os.environ.get("ENGRAM_UPSTREAM") or None)
     return EngramApp(settings)
 

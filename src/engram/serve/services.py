@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import ParamSpec, TypeVar
@@ -173,10 +173,15 @@ def locked_file(memory: str) -> Iterator[None]:
     if fcntl is None:
         yield
         return
+    new = not os.path.exists(memory)
     private_file(memory)
     descriptor = os.open(memory, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     finally:
+        # A server that could not start leaves no file behind.
+        if new and os.fstat(descriptor).st_size == 0:
+            with suppress(FileNotFoundError):
+                os.unlink(memory)
         os.close(descriptor)

@@ -6,8 +6,10 @@ Owns the rights of what Engram creates. The umask of the process does not matter
 from __future__ import annotations
 
 import os
+import tempfile
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 FILE_RIGHTS, FOLDER_RIGHTS = 0o600, 0o700
 
@@ -40,6 +42,36 @@ def private_file(path: str) -> None:
             os.fchmod(descriptor, FILE_RIGHTS)
         finally:
             os.close(descriptor)
+
+
+@contextmanager
+def whole_file(path: str) -> Iterator[str]:
+    """Lend the name of a new file in the folder of `path`; at the end it is synced and renamed to `path`.
+
+    On an error the new file is deleted. A killed process leaves it under its temporary name. Raises `FileExistsError`
+    if `path` exists at the end: nothing is overwritten.
+    """
+    folder, name = os.path.split(os.path.abspath(path))
+    descriptor, draft = tempfile.mkstemp(prefix=f".{name}.", suffix=".part", dir=folder)
+    os.close(descriptor)
+    try:
+        yield draft
+        sync(draft)
+        os.link(draft, path)
+        sync(folder)
+    finally:
+        for end in ("", "-wal", "-shm", "-inodes", "-journal"):
+            with suppress(FileNotFoundError):
+                os.unlink(draft + end)
+
+
+def sync(path: str) -> None:
+    """Flush a file or a folder to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def make_private(folder: str) -> None:
