@@ -16,6 +16,7 @@ from engram.notes.choosing import choose
 from engram.notes.wording import PromptProfile, lines_within, with_notes
 from engram.recall.context import longest_prefix
 from engram.recall.result import Hit
+from engram.text.thoughts import without_thoughts
 
 SOURCE = "chat"
 """The `source` of the engrams of a conversation."""
@@ -86,7 +87,7 @@ class Conversation:
                 yield piece
             complete = True
         finally:
-            reply = "".join(pieces).strip()
+            reply = without_thoughts("".join(pieces)).strip()
             if reply:
                 self._show(self._store(reply, "assistant", complete=complete))
 

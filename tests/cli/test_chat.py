@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from engram.chat import Conversation
-from engram.cli.chat import ChatTerminal, cleaned, without_controls
+from engram.cli.chat import ChatTerminal, cleaned
 from engram.errors import ModelUnavailable
 from engram.memory import Memory
 from engram.models.base import Message
@@ -162,7 +162,15 @@ def test_control_characters_are_not_printed(memory: Memory, chatting: Callable[.
     out = chatting("What is my dog called?", "/why", "/memories", model=Scripted("\x1b[2JHm.\r\b"))
     plain = out.replace("\x1b[2m", "").replace("\x1b[0m", "")
     assert not set(plain) & set("\x1b\x07\x9b\r\b")
-    assert without_controls("a\tb\nc\x00\x7f") == "a\tb\nc"
+    assert r"My dog \x1b]0;owned\x07 is called \x1b[31mBiscuit.\x9b2J" in plain
+
+
+def test_marks_that_change_the_direction_of_reading_are_spelled_out(memory, chatting):
+    remembered(memory, "My cat is called \u202egnp.\u2066Miso")
+    out = chatting("What is my cat called?", "/why", "/memories", model=Scripted("\u2067Miso\u202d."))
+    assert not set(out) & set("\u202e\u2066\u2067\u202d")
+    assert r"\u202egnp.\u2066Miso" in out
+    assert r"\u2067Miso\u202d." in out
 
 
 def test_invalid_utf8_is_replaced():

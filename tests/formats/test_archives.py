@@ -1,3 +1,4 @@
+import gzip
 import io
 import json
 import zipfile
@@ -117,3 +118,75 @@ def test_progress_rises_to_one(write):
 )
 def test_shape_of_recognises_lines_and_documents(head: str, shape: str):
     assert shape_of(head) == shape
+
+
+MIB = 1 << 20
+
+
+def padded_document(size: int) -> str:
+    return json.dumps([CONVERSATION])[:-1] + " " * size + "]"
+
+
+def test_a_zip_whose_members_state_more_than_the_limit_is_refused(read, tmp_path: Path):
+    path = zipped(tmp_path / "x.zip", conversations_json=padded_document(3 * MIB))
+    items = read(path, max_unpacked=2 * MIB)
+    assert items.texts == []
+    assert items.problems == [
+        f"{path}/conversations.json: cannot be read: it unpacks to more than 2 MiB; "
+        "--max-unpacked or ENGRAM_MAX_UNPACKED raises the limit"
+    ]
+    assert read(path, max_unpacked=4 * MIB).texts == ["hi"]
+
+
+def test_the_members_of_a_zip_share_one_limit(read, tmp_path: Path):
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(3):
+            archive.writestr(f"conversations-{number:03}.json", padded_document(MIB))
+    items = read(path, max_unpacked=5 * MIB // 2)
+    assert len(items.texts) == 2
+    assert "conversations-002.json: cannot be read: it unpacks to more than" in items.problems[0]
+
+
+def test_a_zip_that_states_a_smaller_size_does_not_unpack_past_it(read, tmp_path: Path):
+    path = zipped(tmp_path / "x.zip", conversations_json=padded_document(3 * MIB))
+    content = path.read_bytes()
+    real = len(padded_document(3 * MIB)).to_bytes(4, "little")
+    assert content.count(real) == 2
+    path.write_bytes(content.replace(real, (1000).to_bytes(4, "little")))
+    items = read(path, max_unpacked=2 * MIB)
+    assert (items.texts, len(items.problems)) == ([], 1)
+
+
+@pytest.mark.parametrize("end", ["]", "", "x"])
+def test_a_gzip_document_that_unpacks_to_too_much_is_refused(read, tmp_path: Path, end: str):
+    path = tmp_path / "x.json.gz"
+    path.write_bytes(gzip.compress(("[" + " " * (3 * MIB) + end).encode()))
+    assert read(path, max_unpacked=2 * MIB).problems == [
+        f"{path}: cannot be read: it unpacks to more than 2 MiB; --max-unpacked or ENGRAM_MAX_UNPACKED raises the limit"
+    ]
+
+
+def test_the_lines_of_a_gzip_file_before_the_limit_are_read(read, tmp_path: Path):
+    path = tmp_path / "x.jsonl.gz"
+    path.write_bytes(gzip.compress(b'{"text": "first"}\n' + b"\n" * (3 * MIB)))
+    items = read(path, max_unpacked=2 * MIB)
+    assert items.texts == ["first"]
+    assert "cannot be read from here on: it unpacks to more than 2 MiB" in items.problems[0]
+
+
+def test_a_zip_with_too_many_files_of_conversations_is_refused(read, tmp_path: Path):
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for number in range(1_001):
+            archive.writestr(f"conversations-{number}.json", "[]")
+    assert read(path).problems == [
+        f"{path}: contains 1,001 files of conversations; the limit is 1,000: nothing was read"
+    ]
+
+
+def test_an_archive_inside_an_archive_is_not_unpacked(read, tmp_path: Path):
+    inner = gzip.compress(json.dumps([CONVERSATION]).encode())
+    path = tmp_path / "x.json.gz"
+    path.write_bytes(gzip.compress(inner))
+    assert "contains no JSON" in read(path).problems[0]

@@ -171,3 +171,24 @@ def test_a_zip_with_one_or_several_parts_is_read(read, tmp_path: Path):
     items = read(path)
     assert [e.session for e in items.engrams] == ["conv-1"] * 4 + ["conv-2"] * 4
     assert str(items.turns[0].location) == f"{path}/data/conversations-000.json [0].mapping.u1"
+
+
+def test_a_conversation_without_a_mapping_is_empty(read, write):
+    bare = {"title": "New chat", "create_time": 1767600000.0, "id": "c"}
+    items = read(write([bare, bare | {"mapping": None}, bare | {"mapping": {}}]))
+    assert (items.problems, items.left_out) == ([], ["is an empty conversation"] * 3)
+
+
+def test_a_root_without_a_time_is_not_later_than_its_reply(read, write):
+    def node(name, parent, role, at):
+        content = {"content_type": "text", "parts": [f"from {role}"]}
+        return {
+            "id": name,
+            "parent": parent,
+            "children": [],
+            "message": {"author": {"role": role}, "content": content, "create_time": at},
+        }
+
+    mapping = {"a": node("a", None, "user", None), "b": node("b", "a", "assistant", 1767600000.0)}
+    first, second = read(write([{"id": "c", "mapping": mapping, "current_node": "b"}])).engrams
+    assert first.at <= second.at

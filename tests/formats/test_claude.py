@@ -92,3 +92,44 @@ def test_problems_are_named_and_the_rest_is_read(read, write):
         "[2].chat_messages: is int; it must be a list of messages",
     ]
     assert items.left_out == ["contains no text"]
+
+
+def talk(*messages, **fields):
+    return {
+        "uuid": "conv-9",
+        "name": "Bees",
+        "created_at": "2026-01-05T09:00:00Z",
+        "chat_messages": [*messages],
+    } | fields
+
+
+def test_a_text_that_stands_for_a_tool_is_left_out_and_its_artifact_is_kept(read, write):
+    made = {"type": "tool_use", "name": "artifacts", "input": {"title": "Hive plan", "content": "# Nine frames"}}
+    items = read(write([talk(message("m1", "assistant", "Not shown on this watch.", content=[made]))]))
+    assert [(e.kind, e.role, e.text) for e in items.engrams] == [("attachment", "assistant", "# Nine frames")]
+    assert items.engrams[0].metadata["file_name"] == "Hive plan"
+    assert items.left_out == ["stands for a block that the client could not show"]
+
+
+def test_a_placeholder_between_words_is_cut_out_and_counted(read, write):
+    block = "```\nThis block is not supported on your current device yet.\n```"
+    items = read(write([talk(message("m1", "assistant", f"Look:\n\n{block}\n\nDone."), message("m2", "human", block))]))
+    assert items.texts == ["Look:\n\n\n\nDone.", block]
+    assert items.left_out == ["stands for a block that the client could not show"]
+
+
+def test_a_voice_note_is_a_turn(read, write):
+    note = {"type": "voice_note", "text": "The queen is marked blue."}
+    assert read(write([talk(message("m1", "human", "", content=[note]))])).texts == ["The queen is marked blue."]
+
+
+def test_a_conversation_without_messages_is_empty(read, write):
+    bare = {"uuid": "c", "name": "Bees", "created_at": "2026-01-05T09:00:00Z"}
+    items = read(write([bare, bare | {"chat_messages": None}]))
+    assert (items.problems, items.left_out) == ([], ["is an empty conversation"] * 2)
+
+
+def test_a_first_message_without_a_time_is_not_later_than_its_reply(read, write):
+    messages = message("m1", "human", "Hi.", at=None), message("m2", "assistant", "Hello.")
+    first, second = read(write([talk(*messages, created_at=None)])).engrams
+    assert first.at <= second.at

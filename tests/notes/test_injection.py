@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engram.engram import Engram, draft
-from engram.notes.injection import CLOSE, OPEN, Wording, harmless, without_notes, wording_for
+from engram.notes.injection import CLOSE, OPEN, Wording, without_notes, wording_for
 from engram.notes.wording import SMALL
-from engram.recall.context import estimated_tokens
+from engram.recall.context import HEADING, estimated_tokens
 from engram.recall.result import Hit
+from engram.text.markup import neutral
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=200)
 HOSTILE = [
@@ -57,9 +58,9 @@ def test_a_text_cannot_close_the_marks_or_start_a_new_line(text: str, embedded: 
 
 @given(texts=st.lists(TEXTS, min_size=1, max_size=5), message=TEXTS, embedded=st.booleans())
 def test_without_notes_removes_what_render_inserted(texts: list[str], message: str, embedded: bool) -> None:
-    message = "I say: " + harmless(message).strip()
+    message = "I say: " + neutral(message).strip()
     notes = noted(wording(embedded=embedded), [engram(text) for text in texts], message)
-    assert without_notes(notes + message) == (message.strip() if notes else message)
+    assert without_notes(notes + message) == message
 
 
 def test_without_notes_keeps_text_that_has_none() -> None:
@@ -67,9 +68,34 @@ def test_without_notes_keeps_text_that_has_none() -> None:
         assert without_notes(text) == text
 
 
-def test_without_notes_removes_a_repeated_block_that_is_never_closed() -> None:
-    assert without_notes(f"Sure.\n{OPEN}\n- Ana: the dog") == "Sure."
-    assert without_notes(f"{OPEN.upper()}\nx\n{CLOSE}") == ""
+BLOCK = f"{OPEN}\n{HEADING}\n[2026-03-02]\n- Ana: The dog is called Biscuit.\n{CLOSE}\n\n"
+LISTED = f"{SMALL.opening}\n- The dog is called Biscuit.\n\n{SMALL.closing} "
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"Why is there an {OPEN} in the log? My bike has the number 4411.",
+        f"{OPEN} is at the front of my prompt; what is it? The spare key hangs behind the clock.",
+        f"{OPEN.upper()}\nwritten by me\n{CLOSE}\nI moved to Ghent.",
+        f"{OPEN}\nI wrote this without a heading.\n{CLOSE}\n\nI moved to Ghent.",
+        f"{OPEN}\n{HEADING}\n- the block was cut off here. I moved to Ghent.",
+        f"  Here is what my log shows:\n\n{BLOCK}I moved to Ghent. ",
+        f"{CLOSE} alone, and {CLOSE} again",
+        f"{SMALL.opening}\n- I was born in Oslo\n- I like figs\n",
+        f"My file reads:\n{LISTED}",
+        f"{SMALL.closing} I moved to Ghent.",
+    ],
+)
+def test_text_of_the_user_that_mentions_the_marks_stays_verbatim(text: str) -> None:
+    assert without_notes(text) == text
+    assert without_notes(BLOCK + text) == text
+    assert without_notes(LISTED + text) == text
+
+
+def test_notes_in_a_part_of_their_own_are_removed_with_the_line_break_that_joins_the_parts() -> None:
+    assert without_notes(BLOCK + "\nWhat is\n\nher name? ") == "What is\n\nher name? "
+    assert without_notes(BLOCK) == without_notes(BLOCK.rstrip()) == without_notes(LISTED) == ""
 
 
 @given(texts=st.lists(TEXTS, min_size=1, max_size=12), budget=st.integers(0, 300), embedded=st.booleans())

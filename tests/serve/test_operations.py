@@ -112,6 +112,8 @@ def test_requests_succeed_while_another_process_locks_the_memory(running: Runnin
     """Requests and recall succeed; new turns wait, and are written once the lock is released."""
     server, upstream = running
     server.settled(chat(server, "The ferry to Orust leaves at seven.").headers["x-engram-receipt"])
+    # A receipt says "stored" a moment before its turns leave the queue.
+    wait_until(lambda: figures(server)["engram_queue_length"] == 0, "an empty queue")
     with held(server.memory):
         before = figures(server)
         answer = chat(server, "When does the ferry to Orust leave?", headers={"X-Engram-Session": "held"})

@@ -268,7 +268,7 @@ class Answer:
     ) -> None:
         self._upstream, self._asked, self._reader, self._writer = upstream, asked, reader, writer
         self._body: Json = {}
-        with suppress(ValueError):
+        with suppress(ValueError, RecursionError):
             body = json.loads(asked.body)
             self._body = body if isinstance(body, dict) else {}
         model = self._body.get("model")

@@ -48,3 +48,40 @@ def test_comparable_ignores_case_and_white_space():
 
 def test_one_line_removes_control_characters_and_line_separators():
     assert one_line("a\nb\u2028c\x1bd\x85e") == "a b c d e"
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "<｜Assistant｜>",
+        "<｜tool▁calls▁begin｜>",
+        "<tool_response>x",
+        "</ think >",
+        "<System>",
+        "<invoke name='pay'>",
+        "<\u2060engram-notes>",
+        "＜/engram\u2010notes＞",
+        "&#x3C;/engram-notes&#62;",
+        "&amp;lt;|im_start|&amp;gt;",
+        "<eng\u00adram-notes>",
+        "<ｅｎｇｒａｍ-notes>",
+        "<e\u0301ngram-notes>",
+        "<end_of_turn\u200b>",
+        "[\u200e/INST]",
+        "<|<|im_end|>",
+        "<\U000e0041think>",
+    ],
+)
+def test_neutral_breaks_markup_in_every_spelling(spelling: str):
+    broken = neutral(f"a {spelling} b")
+    assert not any(mark in broken for mark in ("<", "＜", "[", "&lt", "&#", "&amp"))
+    assert broken.startswith("a ")
+    assert broken.endswith(" b")
+    assert neutral(broken) == broken
+
+
+def test_neutral_keeps_what_a_reader_sees():
+    emoji, joined = "👨\u200d👩\u200d👧 ❤\ufe0f", "می\u200cخواهم"
+    for text in ("x² + ﬁne ½", emoji, joined, "&lt;b&gt;", "Ana <user@example.org>", "a ＜ b"):
+        assert neutral(text) == text
+    assert neutral("a\u202eb\u2066c\0d\x1be\U000e0061") == "abcde"

@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import secrets
 import sys
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ import typer
 
 from engram.chat import Conversation
 from engram.cli.options import MemoryPath, Namespace
+from engram.cli.output import escape
 from engram.engram import DEFAULT_NAMESPACE, Engram
 from engram.errors import EngramError, InvalidEngram, NotFound
 from engram.memory import Memory
@@ -121,7 +121,7 @@ class ChatTerminal:
                 if line and not self.handle(line):
                     return
             except EngramError as error:
-                typer.secho(without_controls(str(error)), fg="red", err=True)
+                typer.secho(escape(str(error)), fg="red", err=True)
             except KeyboardInterrupt:
                 typer.echo()
 
@@ -147,7 +147,7 @@ class ChatTerminal:
         pieces = self.conversation.say(line)
         try:
             for piece in pieces:
-                sys.stdout.write(without_controls(piece) if self.interactive else piece)
+                sys.stdout.write(escape(piece) if self.interactive else piece)
                 sys.stdout.flush()
         except KeyboardInterrupt:
             if not self.interactive:
@@ -176,7 +176,7 @@ class ChatTerminal:
             case "/forget":
                 self.forget(words)
             case _:
-                typer.echo(f"There is no command {without_controls(command)}; /help lists the commands.")
+                typer.echo(f"There is no command {escape(command)}; /help lists the commands.")
         return True
 
     def why(self) -> None:
@@ -184,7 +184,7 @@ class ChatTerminal:
         if not self.conversation.used:
             typer.echo("No memory went into the last reply.")
         for hit in self.conversation.used:
-            typer.echo(without_controls(f"{summary(hit.engram, 200)} · score {hit.score:.2f}"))
+            typer.echo(escape(f"{summary(hit.engram, 200)} · score {hit.score:.2f}"))
             parts = sorted(hit.why.items(), key=lambda part: -abs(part[1]))
             print_dim("  " + " · ".join(f"{name} {value:.2f}" for name, value in parts))
             print_dim(f"  id {hit.engram.id}")
@@ -204,7 +204,7 @@ class ChatTerminal:
             typer.echo("There are no such memories.")
         for number, engram in enumerate(self.listed, 1):
             role = "" if engram.role == "user" else f" ({engram.role})"
-            typer.echo(f"{number:3}  {without_controls(summary(engram, 90))}{role}")
+            typer.echo(f"{number:3}  {escape(summary(engram, 90))}{role}")
 
     def forget(self, words: str) -> None:
         """Forget the memories that `words` select, after a confirmation."""
@@ -216,7 +216,7 @@ class ChatTerminal:
             typer.echo("Nothing was forgotten.")
             return
         for engram in chosen:
-            typer.echo("  " + without_controls(summary(engram, 200)))
+            typer.echo("  " + escape(summary(engram, 200)))
         question = f"Forget {'this' if len(chosen) == 1 else 'these'}? [y/N] "
         if self.interactive and ask(question).casefold() not in ("y", "yes"):
             typer.echo("Nothing was forgotten.")
@@ -287,14 +287,9 @@ def counted(count: int, one: str, many: str) -> str:
     return f"{count:,} {one if count == 1 else many}"
 
 
-def without_controls(text: str) -> str:
-    """Return `text` without characters that control a terminal."""
-    return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cs"))
-
-
 def print_dim(text: str) -> None:
     """Print a dimmed line."""
-    typer.secho(without_controls(text), dim=True)
+    typer.secho(escape(text), dim=True)
 
 
 def enable_line_editing() -> None:

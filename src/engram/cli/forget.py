@@ -76,14 +76,18 @@ def _confirm(memory: Memory, namespace: str | None, session: str | None, before:
 def compact(path: MemoryPath = None, as_json: Json = False) -> None:
     """Remove the text of forgotten memories from every file of the memory.
 
-    Rewrites the file and rebuilds the index: a few seconds for a hundred thousand memories.
+    Rewrites the file and rebuilds the index: a few seconds for a hundred thousand memories. Also
+    removes the names of forgotten namespaces and sessions from the file of engram serve.
 
     Example:
       engram forget --session 2026-03-02 --yes && engram compact
     """
+    from engram.serve.erasure import erase_beside
+
     with open_memory(path) as memory:
         before = _bytes(memory)
         memory.compact()
+        erase_beside(memory)
         after = _bytes(memory)
     if as_json:
         print_json({"bytes_before": before, "bytes_after": after})

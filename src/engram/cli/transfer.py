@@ -16,6 +16,7 @@ from engram.cli.options import After, AnyNamespace, Before, Json, Kinds, MemoryP
 from engram.cli.output import escape_line, print_json, print_note
 from engram.engram import DEFAULT_NAMESPACE
 from engram.errors import EngramError
+from engram.formats.items import MAX_UNPACKED, ImportSettings
 
 if TYPE_CHECKING:
     from engram.formats.items import Item
@@ -34,6 +35,15 @@ def import_files(
         bool,
         typer.Option(help="Import the other branches of a ChatGPT conversation too (regenerated replies, edits)."),
     ] = True,
+    max_unpacked: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            metavar="MIB",
+            envvar="ENGRAM_MAX_UNPACKED",
+            help="Maximum size in MiB that a compressed file may unpack to.",
+        ),
+    ] = MAX_UNPACKED >> 20,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only read; write nothing.")] = False,
     path: MemoryPath = None,
     as_json: Json = False,
@@ -49,8 +59,9 @@ def import_files(
       engram import chatgpt-export.zip --namespace ana
       engram import notes.jsonl --dry-run
     """
+    settings = ImportSettings(datetime.now(UTC), namespace, branches, max_unpacked << 20)
     with nullcontext(None) if dry_run else open_memory(path, create=True) as memory:
-        total, formats = _import(files, namespace, branches, memory, quiet=as_json)
+        total, formats = _import(files, settings, memory, quiet=as_json)
         if memory is not None and total.remembered:
             _flush_index(memory)
     if as_json:
@@ -62,14 +73,12 @@ def import_files(
 
 
 def _import(
-    files: list[str], namespace: str, branches: bool, memory: Memory | None, *, quiet: bool
+    files: list[str], settings: ImportSettings, memory: Memory | None, *, quiet: bool
 ) -> tuple[ImportResult, Counter[str]]:
     """Import files; return the total of their results, and the number of objects of each format."""
-    from engram.formats.items import ImportSettings
     from engram.formats.loading import ImportResult, load
     from engram.formats.reading import ImportFile
 
-    settings = ImportSettings(datetime.now(UTC), namespace, branches)
     total, formats = ImportResult(), Counter[str]()
     for name in files:
         file = ImportFile(name, settings, sys.stdin.buffer if name == "-" else None)

@@ -41,18 +41,19 @@ class MessageText(NamedTuple):
 
 def is_conversation(value: Mapping[str, object]) -> bool:
     """Return whether a JSON object is a conversation of a ChatGPT export."""
-    return "mapping" in value
+    return "mapping" in value or {"title", "create_time"} <= value.keys()
 
 
 def read(conversation: Mapping[str, object], location: SourceLocation, settings: ImportSettings) -> Iterator[Item]:
     """Yield the turns of a conversation; its id is the session."""
-    mapping = conversation["mapping"]
+    mapping = conversation.get("mapping")
+    if mapping is None or mapping == {}:
+        yield Skipped(location, "is an empty conversation")
+        return
     if not isinstance(mapping, dict):
         yield Problem(
             location.inside("mapping"), f"is {type(mapping).__name__}; it must be an object of messages by id"
         )
-        return
-    if not mapping:
         return
     tree = MessageTree(mapping, conversation.get("current_node"))
     times = _times(tree, conversation)
@@ -138,7 +139,7 @@ def _session(conversation: Mapping[str, object], tree: MessageTree) -> str:
 
 def _times(tree: MessageTree, conversation: Mapping[str, object]) -> dict[str, datetime | None]:
     """Return the time of each message; one without a time gets that of its parent, or of the conversation."""
-    begin = parse_timestamp(conversation.get("create_time"))
+    begin = parse_timestamp(conversation.get("create_time")) or _earliest(tree)
     times: dict[str, datetime | None] = {}
     for node in tree.parents_first():
         message = tree.message(node) or {}
@@ -146,6 +147,12 @@ def _times(tree: MessageTree, conversation: Mapping[str, object]) -> dict[str, d
         own_time = parse_timestamp(message.get("create_time"))
         times[node] = own_time or (times.get(parent) if parent else None) or begin
     return times
+
+
+def _earliest(tree: MessageTree) -> datetime | None:
+    """Return the earliest time of a message, so that no message is later than its own reply; None if none has one."""
+    times = (parse_timestamp((tree.message(node) or {}).get("create_time")) for node in tree.parents_first())
+    return min(filter(None, times), default=None)
 
 
 def parse_timestamp(value: object) -> datetime | None:

@@ -16,6 +16,9 @@ from engram.errors import InvalidEngram
 from engram.ids import uuid7_of
 from engram.times import EPOCH, as_utc, parse_time
 
+MAX_UNPACKED = 1 << 30
+"""Default of the bytes that one compressed file may unpack to; a document of this size is held in memory."""
+
 
 @dataclass(frozen=True, slots=True)
 class SourceLocation:
@@ -86,6 +89,8 @@ class ImportSettings:
     """The namespace of turns whose source names none."""
     branches: bool = True
     """Whether to import all branches of a ChatGPT conversation."""
+    max_unpacked: int = MAX_UNPACKED
+    """The bytes that one compressed file may unpack to."""
 
 
 def imported(

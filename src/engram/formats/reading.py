@@ -36,7 +36,7 @@ class ImportFile:
 
     def __iter__(self) -> Iterator[Item]:
         records = RecordReader(self._settings)
-        for part in values(self.path, self._stdin):
+        for part in values(self.path, self._stdin, self._settings.max_unpacked):
             if isinstance(part, Problem):
                 yield part
                 continue

@@ -22,9 +22,12 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
-from typing import IO, AnyStr, BinaryIO, NamedTuple, cast
+from typing import IO, TYPE_CHECKING, AnyStr, BinaryIO, NamedTuple, cast
 
-from engram.formats.items import Problem, SourceLocation
+from engram.formats.items import MAX_UNPACKED, Problem, SourceLocation
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 MAX_LINE = 64 << 20
 """Maximum length of a line in bytes; the longest possible engram needs less than 13 MiB, with any escaping."""
@@ -33,6 +36,9 @@ HEAD = 64 << 10
 """Bytes from the beginning of a file by which its encoding and shape are recognised."""
 EXPORT_MEMBER = re.compile(r"(^|/)conversations(-\d+)?\.json$")
 BLANK = re.compile(r"[ \t\r\n]*")
+MAX_MEMBERS = 1_000
+"""Maximum number of files of conversations in one zip; an export splits its conversations into a few dozen."""
+
 SPOOL = 64 << 20
 """Bytes of a pipe that are held in memory; a longer input goes to a temporary file."""
 
@@ -40,6 +46,52 @@ READ_ERRORS = (OSError, EOFError, zlib.error, zipfile.BadZipFile, NotImplemented
 """Exceptions raised while reading a damaged, encrypted or truncated file."""
 
 _decoder = json.JSONDecoder()
+
+
+class UnpacksTooLarge(OSError):
+    """A compressed file that unpacks to more than its limit."""
+
+    def __init__(self, limit: int) -> None:
+        size = f"{limit / (1 << 20):,.0f} MiB"
+        super().__init__(f"it unpacks to more than {size}; --max-unpacked or ENGRAM_MAX_UNPACKED raises the limit")
+
+
+class LimitedReader(io.RawIOBase):
+    """Reads an unpacking stream. Raises `UnpacksTooLarge` at the first byte after `limit`."""
+
+    def __init__(self, stream: IO[bytes], limit: int) -> None:
+        self._stream = stream
+        self._limit = limit
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return True: an unpacking stream unpacks again from its beginning."""
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Move to a position and return it."""
+        return self._stream.seek(offset, whence)
+
+    def tell(self) -> int:
+        """Return the number of unpacked bytes before the current position."""
+        return self._stream.tell()
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        """Read into `buffer`; return the number of bytes, 0 at the end."""
+        view = memoryview(buffer).cast("B")
+        data = self._stream.read(len(view))
+        if self._stream.tell() > self._limit:
+            raise UnpacksTooLarge(self._limit)
+        view[: len(data)] = data
+        return len(data)
+
+
+def limited(stream: IO[bytes], limit: int) -> BinaryIO:
+    """Return `stream` with a limit on the bytes that it unpacks to."""
+    return io.BufferedReader(LimitedReader(stream, limit))
 
 
 class SourceValue(NamedTuple):
@@ -51,12 +103,17 @@ class SourceValue(NamedTuple):
     """The part of the file up to the end of this value, 0 to 1."""
 
 
-def values(path: str, stdin: BinaryIO | None = None) -> Iterator[SourceValue | Problem]:
-    """Yield the JSON values of the file at `path` ("-": `stdin`). Errors in the file are yielded, never raised."""
+def values(
+    path: str, stdin: BinaryIO | None = None, max_unpacked: int = MAX_UNPACKED
+) -> Iterator[SourceValue | Problem]:
+    """Yield the JSON values of the file at `path` ("-": `stdin`). Errors in the file are yielded, never raised.
+
+    max_unpacked: the bytes that a zip or gzip file may unpack to.
+    """
     name = "stdin" if path == "-" else path
     try:
         with _opened(path, stdin) as file:
-            yield from _values_of_file(file, name)
+            yield from _values_of_file(file, name, max_unpacked)
     except READ_ERRORS as error:
         yield Problem(SourceLocation(name), f"cannot be read: {reason(error)}")
 
@@ -73,43 +130,60 @@ def _opened(path: str, stdin: BinaryIO | None) -> Iterator[BinaryIO]:
         yield file
 
 
-def _values_of_file(file: BinaryIO, name: str) -> Iterator[SourceValue | Problem]:
+def _values_of_file(file: BinaryIO, name: str, max_unpacked: int) -> Iterator[SourceValue | Problem]:
     size = file.seek(0, os.SEEK_END) or 1
     file.seek(0)
     magic = file.read(2)
     file.seek(0)
     if magic == b"PK":
-        yield from _values_of_zip(file, name)
+        yield from _values_of_zip(file, name, max_unpacked)
     elif magic == b"\x1f\x8b":
         with closing(gzip.GzipFile(fileobj=file)) as unpacked:
-            yield from _values_of_text(cast(BinaryIO, unpacked), name, lambda: file.tell() / size)
+            yield from _values_of_text(
+                limited(cast(BinaryIO, unpacked), max_unpacked), name, lambda: file.tell() / size
+            )
     else:
         yield from _values_of_text(file, name, lambda: file.tell() / size)
 
 
-def _values_of_zip(file: BinaryIO, name: str) -> Iterator[SourceValue | Problem]:
+def _values_of_zip(file: BinaryIO, name: str, max_unpacked: int) -> Iterator[SourceValue | Problem]:
     try:
         archive = zipfile.ZipFile(file)
     except zipfile.BadZipFile as error:
         yield Problem(SourceLocation(name), f"is a zip that is damaged or cut off ({error}); download or copy it again")
         return
     with archive:
-        members = sorted(m for m in archive.namelist() if EXPORT_MEMBER.search(m))
+        members = sorted((m for m in archive.infolist() if EXPORT_MEMBER.search(m.filename)), key=lambda m: m.filename)
         if not members:
             content_names = ", ".join(archive.namelist()[:5]) or "nothing"
             yield Problem(SourceLocation(name), f"is a zip without a conversations.json; it contains {content_names}")
+        if len(members) > MAX_MEMBERS:
+            yield Problem(
+                SourceLocation(name),
+                f"contains {len(members):,} files of conversations; the limit is {MAX_MEMBERS:,}: nothing was read",
+            )
+            return
+        left = max_unpacked
         for number, member in enumerate(members):
+            location = SourceLocation(f"{name}/{member.filename}")
             try:
-                with archive.open(member) as unpacked:
-                    content = unpacked.read()
+                content = _unpacked(archive, member, left, max_unpacked)
             except READ_ERRORS as error:
-                yield Problem(SourceLocation(f"{name}/{member}"), f"cannot be read: {reason(error)}")
+                yield Problem(location, f"cannot be read: {reason(error)}")
                 continue
-            unzipped = cast(BinaryIO, io.BytesIO(content))
-            for part in _values_of_text(unzipped, f"{name}/{member}", lambda: 1.0):
+            left -= len(content)
+            for part in _values_of_text(cast(BinaryIO, io.BytesIO(content)), location.file, lambda: 1.0):
                 if isinstance(part, SourceValue):
                     part = part._replace(progress=(number + part.progress) / len(members))
                 yield part
+
+
+def _unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo, left: int, max_unpacked: int) -> bytes:
+    """Return the content of a member. Raises `UnpacksTooLarge` if its stated or its real size is above `left`."""
+    if member.file_size > left:
+        raise UnpacksTooLarge(max_unpacked)
+    with archive.open(member) as stream, limited(stream, left) as unpacked:
+        return unpacked.read()
 
 
 def _values_of_text(file: BinaryIO, name: str, progress: Callable[[], float]) -> Iterator[SourceValue | Problem]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from engram.engram import Engram
 from engram.notes.choosing import choose
 from engram.notes.wording import LARGE, SMALL, PromptProfile, lines_within, note_list
-from engram.recall.context import estimated_tokens, packed, rendered
+from engram.recall.context import HEADING, estimated_tokens, packed, rendered, window
 from engram.recall.result import Hit
 from engram.text.markup import neutral
 
@@ -24,11 +24,9 @@ in the request already (at most 20)."""
 
 OPEN, CLOSE = "<engram-notes>", "</engram-notes>"
 
-_MARK = re.compile(r"<(?=\s*/?\s*engram-notes)", re.IGNORECASE)
-_BLOCK = re.compile(rf"{OPEN}.*?(?:{CLOSE}|\Z)\s*", re.DOTALL | re.IGNORECASE)
-_LIST = re.compile(
-    rf"{re.escape(SMALL.opening)}[ \t]*\n(?:- .*(?:\n|\Z))+\s*(?:{re.escape(SMALL.closing)})?\s*",
-)
+_LIST = re.compile(rf"{re.escape(SMALL.opening)}\n(?:- .*\n)++\n{re.escape(SMALL.closing)} ?")
+_GAP = 3
+"""Line breaks after a block: two that are written with it, and one where the texts of parts are joined."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +55,9 @@ class Wording:
         Ids are best first. The text is "" if no engram fits the budget. The same engrams and message always give the
         same text, and the engrams that fitted give it again on their own: a provider's prompt cache depends on that.
         """
-        safe = [make_harmless(engram) for engram in engrams]
+        # A long text is cut first: the cost of the rest depends on the budget, and not on what is remembered.
+        parts = [replace(engram, text=window(engram.text, query)) for engram in engrams]
+        safe = [make_harmless(engram) for engram in parts]
         return self._passages(safe, query) if self.tagged else self._list(safe)
 
     def _passages(self, engrams: Sequence[Engram], query: str) -> tuple[str, tuple[str, ...]]:
@@ -89,21 +89,24 @@ def marked(notes: str) -> str:
     return f"{OPEN}\n{notes}\n{CLOSE}\n\n"
 
 
-def harmless(text: str) -> str:
-    """Return `text` without the marks of notes and without chat-template markup; it reads as before."""
-    return _MARK.sub("‹", neutral(text))
-
-
 def make_harmless(engram: Engram) -> Engram:
     """Return `engram` with harmless text and speaker."""
-    text, speaker = harmless(engram.text), engram.speaker and harmless(engram.speaker)
+    text, speaker = neutral(engram.text), engram.speaker and neutral(engram.speaker)
     if text == engram.text and speaker == engram.speaker:
         return engram
     return replace(engram, text=text, speaker=speaker)
 
 
 def without_notes(text: str) -> str:
-    """Return `text` without the notes that Engram inserted; "" if nothing else remains."""
-    if OPEN not in text.lower() and SMALL.opening not in text:
-        return text
-    return _LIST.sub("", _BLOCK.sub("", text)).strip()
+    """Return `text` without the notes at its front; "" if nothing else remains.
+
+    Notes are recognised as a whole, as `Wording.render` and the MCP tools write them: opening, heading, and closing.
+    All other text stays verbatim, also text that mentions the marks.
+    """
+    if text.startswith(f"{OPEN}\n{HEADING}\n"):
+        # A note cannot contain the closing mark, so the first one belongs to the opening.
+        end = text.find(f"\n{CLOSE}")
+        rest = text[end + 1 + len(CLOSE) :]
+        return text if end < 0 else rest[:_GAP].lstrip("\n") + rest[_GAP:]
+    notes = _LIST.match(text)
+    return text if notes is None else text[notes.end() :]

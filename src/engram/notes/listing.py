@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engram.engram import Engram
-from engram.notes.injection import CLOSE, OPEN, harmless
+from engram.notes.injection import CLOSE, OPEN
 from engram.recall.context import HEADING, estimated_tokens, shortened
-from engram.text.markup import one_line
+from engram.text.markup import neutral, one_line
 
 LIST_TOKENS = 16_000
 """Approximate maximum tokens of one list; in a long list each memory is cut to its share."""
@@ -51,7 +51,7 @@ def shown_note(
         text, cut = shortened(text, query, max_tokens, estimated_tokens, max_characters=8 * max_tokens)
     return ShownNote(
         id=engram.id,
-        text=harmless(text),
+        text=neutral(text),
         at=engram.at.isoformat(),
         speaker=None if engram.speaker is None else shown_name(engram.speaker),
         role=engram.role,
@@ -63,7 +63,7 @@ def shown_note(
 
 def shown_name(name: str) -> str:
     """Return a namespace, session or speaker, which any caller may have chosen, on one line and harmless."""
-    return one_line(harmless(name))
+    return one_line(neutral(name))
 
 
 def numbered(notes: Sequence[ShownNote]) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from engram.engram import Engram
 from engram.models import SMOLLM2
 from engram.models.base import Message
-from engram.recall.context import HEADING, CountTokens
+from engram.recall.context import HEADING, CountTokens, origin_of, speaker_of
 from engram.text.markup import neutral, one_line
 
 MAX_NOTE_CHARACTERS = 400
@@ -73,11 +73,14 @@ def profile_for(spec: str | None = None) -> PromptProfile:
 
 def note_line(note: Engram, profile: PromptProfile) -> str:
     """Return one note as one line that begins with a dash. Its text cannot end the list and begin another line."""
-    text = one_line(neutral(note.text))
+    # Cut first, so that the time does not depend on the length of what is remembered.
+    text = one_line(neutral(note.text[: 4 * MAX_NOTE_CHARACTERS]))
     if len(text) > MAX_NOTE_CHARACTERS:
         text = text[: MAX_NOTE_CHARACTERS - 1] + "…"
     if profile.show_speakers:
-        text = f"{one_line(neutral(note.speaker or note.role))} said: {text}"
+        text = f"{one_line(neutral(speaker_of(note)))} said: {text}"
+    elif origin := origin_of(note):
+        text = f"Said by the {origin}, not by me: {text}"
     return f"- ({note.at:%Y-%m-%d}) {text}" if profile.show_dates else f"- {text}"
 
 

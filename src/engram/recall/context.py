@@ -20,9 +20,12 @@ CHARACTER_CLASSES = bytes(
 """The class of each ASCII character: letter ("a"), blank (" ") or other (".")."""
 BLANK = re.compile(r"[^\S\n]")
 ASTRAL = re.compile("[\U00010000-\U0010ffff]")
+LONGEST_READ = 16_384
+"""Characters of a text that are read to find the part that is shown."""
 MAX_SHARE = 0.5
 """The largest share of the budget that one passage may take; a longer one is cut to its best part."""
 
+NOT_THE_USER = ("system", "assistant", "tool", "developer")
 CountTokens = Callable[[str], int]
 """Returns the number of tokens of a text."""
 
@@ -94,9 +97,30 @@ def rendered(passages: Sequence[Passage]) -> str:
     return "\n".join(lines)
 
 
+def origin_of(engram: Engram) -> str:
+    """Return who wrote the text if the user did not: a role, "agent" (through MCP) or "document"; "" for the user."""
+    if engram.source == "mcp":
+        return "agent"
+    if engram.kind == "attachment":
+        return "document"
+    return "" if engram.role == "user" else engram.role
+
+
 def speaker_of(engram: Engram) -> str:
-    """Return the speaker's name, or the role, on one line."""
-    return " ".join((engram.speaker or engram.role).split()) or engram.role
+    """Return the speaker's name, or the role, on one line; with the origin if the user did not write the text."""
+    name, origin = " ".join((engram.speaker or engram.role).split()) or engram.role, origin_of(engram)
+    if not origin and name.partition(":")[0].strip().casefold() in NOT_THE_USER:
+        origin = "user"
+    return f"{name} ({origin})" if origin not in ("", name) else name
+
+
+def window(text: str, query: str) -> str:
+    """Return `text`, or the `LONGEST_READ` characters of it with the most distinct words of the query."""
+    if len(text) <= LONGEST_READ:
+        return text
+    wanted = sorted(set(words(query[:LONGEST_READ])), key=len)[-16:]
+    parts = [text[start : start + LONGEST_READ] for start in range(0, len(text), LONGEST_READ)]
+    return max(parts, key=lambda part: sum(word in part.lower() for word in wanted))
 
 
 def shortened(text: str, query: str | None, limit: int, count: CountTokens, *, max_characters: int) -> tuple[str, bool]:
@@ -109,12 +133,13 @@ def shortened(text: str, query: str | None, limit: int, count: CountTokens, *, m
         return text, False
     if query is None:
         return cut(text, limit, count), True
+    text = window(text, query)
     return excerpt(text, query, limit, count), True
 
 
 def excerpt(text: str, query: str, budget: int, count: CountTokens) -> str:
     """Return the part of `text` with the most distinct words of the query, within `budget` tokens; "" if none fits."""
-    sentences = re.split(r"(?<=[.!?\n\u3002\uff01\uff1f])\s*", text)
+    sentences = re.split(r"(?<=[.!?\n\u3002\uff01\uff1f])\s*+", text)
     query_words = set(words(query))
     values = [len(query_words.intersection(words(sentence))) for sentence in sentences]
     first = last = max(range(len(sentences)), key=lambda i: values[i])

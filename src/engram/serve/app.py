@@ -15,6 +15,7 @@ from types import TracebackType
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -25,8 +26,9 @@ from engram.opening import default_path, file_of
 from engram.serve.api import rest, rest_errors
 from engram.serve.api.mcp import mcp_app
 from engram.serve.http.errors import ServeError
-from engram.serve.http.limits import guarded, local_path, send_error
+from engram.serve.http.limits import guarded, send_error
 from engram.serve.http.logs import log
+from engram.serve.http.paths import addressed, local_path
 from engram.serve.proxy.handler import Proxy
 from engram.serve.relay import choose_relay
 from engram.serve.services import ServerParts, Services, open_database, open_parts
@@ -114,7 +116,8 @@ async def running(parts: ServerParts) -> AsyncIterator[ASGIApp]:
     parts.recalls.start()
     try:
         async with mcp.lifespan():
-            yield guarded(split(faces(services, proxy, mcp), proxy), services.settings)
+            log(logger, logging.INFO, "requests that name no namespace", namespace=services.settings.namespace)
+            yield addressed(guarded(split(faces(services, proxy, mcp), proxy), services.settings))
         await finish(services, proxy)
     finally:
         await parts.upstream.close()
@@ -143,6 +146,10 @@ def faces(services: Services, proxy: ASGIApp, mcp: ASGIApp) -> ASGIApp:
     app.router.routes.append(Route("/v1/{path:path}", endpoint=proxy, methods=METHODS, include_in_schema=False))
     app.router.routes.append(Route("/mcp", endpoint=mcp, include_in_schema=False))
     add_health(app, services)
+    for route in app.routes:
+        if isinstance(route, Route | APIRoute) and not route.include_in_schema and "GET" in (route.methods or ()):
+            # Load balancers and uptime checks send HEAD.
+            route.methods = {*(route.methods or ()), "HEAD"}
     return app
 
 
@@ -158,6 +165,9 @@ def split(app: ASGIApp, proxy: ASGIApp) -> ASGIApp:
         elif (b"upgrade", b"websocket") in ((name, value.strip().lower()) for name, value in scope["headers"]):
             error = ServeError(501, "websockets are not served here; send plain HTTP requests", "websocket_not_served")
             await send_error(error, scope, send)
+        elif local_path(scope).startswith("/v1/v1/"):
+            message = "the path holds /v1 twice: the client adds it itself, so leave it out of the base URL"
+            await send_error(ServeError(404, message, "not_found"), scope, send)
         elif scope["method"] in METHODS and local_path(scope).startswith("/v1/"):
             await proxy(scope, receive, send)
         else:
@@ -168,6 +178,11 @@ def split(app: ASGIApp, proxy: ASGIApp) -> ASGIApp:
 
 def add_health(app: FastAPI, services: Services) -> None:
     """Add what a supervisor reads: whether the process lives, whether it can work, and its metrics."""
+
+    @app.get("/", include_in_schema=False)
+    async def about() -> Response:
+        paths = {"model": "/v1", "rest": "/memory", "mcp": "/mcp", "documentation": "/docs", "health": "/healthz"}
+        return JSONResponse({"name": "engram", "about": "a memory for language models", "paths": paths})
 
     @app.get("/healthz", include_in_schema=False)
     async def healthz() -> Response:

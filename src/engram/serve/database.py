@@ -1,7 +1,8 @@
 """The SQLite file of a server, PATH.serve: keys, the messages of conversations, responses and receipts.
 
 Owns the file: its schema, how it is opened, and its secret. The stores hold the queries: `auth.keys`,
-`conversations.log` and `conversations.receipts`. The file holds keyed hashes of messages, never their text.
+`conversations.log` and `conversations.receipts`. The file holds keyed hashes of messages, never their text, and the
+names of namespaces and sessions until `erasure` removes them.
 """
 
 from __future__ import annotations
@@ -91,6 +92,15 @@ class ServerDatabase:
         """Return a context manager that yields a transaction: it commits on exit, and rolls back on an exception."""
         return self._file.writing()
 
+    def empty_log(self) -> bool:
+        """Move SQLite's log into the file and truncate it; return False if a reader prevents that."""
+        with self._file.holding("erase") as db:
+            return not db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+
+    def vacuum(self) -> None:
+        """Rewrite the file without what was deleted. Raises `MemoryLocked` if another process keeps reading it."""
+        self._file.vacuum()
+
     def close(self) -> None:
         """Close the file. Closing twice is allowed."""
         self._file.close()
@@ -123,6 +133,8 @@ class ServerDatabaseFile(Database):
         self.use_log()
         # A power cut may lose the last commits of this file. The memory loses none: it syncs every commit.
         self.writer.execute("PRAGMA synchronous=NORMAL")
+        # Deleted rows are overwritten with zeros: the names in them may be those of persons.
+        self.writer.execute("PRAGMA secure_delete=ON")
         # The transaction begins even if the tables exist: a file that cannot be written fails now, not in a request.
         self.migrate(0, create_tables)
         row = self.writer.execute("SELECT value FROM meta WHERE name = 'secret'").fetchone()

@@ -18,15 +18,17 @@ from typing import ParamSpec, TypeVar
 
 from filelock import FileLock, Timeout
 
-from engram.errors import MemoryLocked, MemoryReadOnly
+from engram.errors import EngramError, MemoryLocked, MemoryReadOnly
 from engram.memory import Memory
 from engram.models.local import LocalModel, smollm2_path
 from engram.notes.injection import without_notes, wording_for
+from engram.opening import open_store
 from engram.serve.auth.access import Gate
 from engram.serve.auth.keys import KeyStore
 from engram.serve.conversations.log import ConversationStore
 from engram.serve.conversations.recorder import Recorder
 from engram.serve.database import ServerDatabase, server_database_path
+from engram.serve.erasure import erase_at_start, erase_namespace, session_names
 from engram.serve.http.logs import log
 from engram.serve.http.metrics import Metrics, status_class
 from engram.serve.proxy.recall_worker import RecallProcess
@@ -75,9 +77,20 @@ class Services:
         elapsed = round((time.perf_counter() - begun) * 1000, 1)
         log(logger, logging.INFO, "request", face=face, status=status, outcome=outcome, ms=elapsed, **fields)
 
-    def settle(self) -> None:
-        """Flush pending writes before a delete. Blocking: call it from a thread."""
+    @contextmanager
+    def forgetting(self, namespace: str) -> Iterator[None]:
+        """Flush pending writes before a deletion in `namespace`; erase names that it leaves without engrams.
+
+        Blocking: enter it in a thread.
+        """
         self.recorder.drain(SETTLE_SECONDS)
+        before = session_names(self.memory, namespace)
+        yield
+        try:
+            erase_namespace(self.memory, self.conversations.database, namespace, before)
+        except EngramError as error:
+            # The engrams are deleted, and a failure would say that they are not.
+            log(logger, logging.ERROR, "forgotten names are erased at the next start only", error=str(error))
 
     async def run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Return what `function` returns, run in one of `threads`."""
@@ -107,7 +120,8 @@ def open_parts(settings: Settings, database: ServerDatabase, *, fast: bool) -> I
     fast: whether `fast_relay` reads the streams of upstream. Raises `EngramError` if a part cannot be opened.
     """
     with ExitStack() as stack:
-        memory = stack.enter_context(Memory(settings.memory, wait=MEMORY_WAIT))
+        store = open_store(settings.memory, wait=MEMORY_WAIT)
+        memory = stack.enter_context(Memory(store=store))
         model = None
         if settings.upstream is None:
             model = LocalModel(smollm2_path(), name="SmolLM2-135M-Instruct")
@@ -116,7 +130,12 @@ def open_parts(settings: Settings, database: ServerDatabase, *, fast: bool) -> I
         metrics = Metrics()
         conversations = ConversationStore(database)
         recorder = Recorder(
-            memory, conversations, most_waiting=settings.most_waiting, on_event=metrics.event, clean=without_notes
+            memory,
+            conversations,
+            most_waiting=settings.most_waiting,
+            on_event=metrics.event,
+            clean=without_notes,
+            first=partial(erase_at_start, memory, store, database),
         )
         stack.callback(recorder.close)
         metrics.watch_queue(recorder.unwritten)

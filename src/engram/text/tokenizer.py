@@ -38,6 +38,11 @@ ACCENT = re.compile(
 )
 
 
+MOST_MARKS = 30
+"""Longest run of combining marks that is normalised, as in the Stream-Safe Text Format of Unicode (UAX 15)."""
+MARK_RUN = re.compile(rf"(?:[^\w\s\x00-\x7f]|[\uff9e\uff9f]){{{MOST_MARKS + 1},}}+")
+
+
 def words(text: str) -> list[str]:
     """Return the folded words of `text`, in order; empty if there are none.
 
@@ -57,8 +62,20 @@ def words(text: str) -> list[str]:
 
 def folded(text: str) -> str:
     """Return `text` with case, width, typographic apostrophes and `ACCENT` folded."""
-    text = unicodedata.normalize("NFKC", text).casefold().replace("\u2019", "'").replace("\u0451", "\u0435")
+    text = unicodedata.normalize("NFKC", stream_safe(text)).casefold()
+    text = text.replace("\u2019", "'").replace("\u0451", "\u0435")
     return unicodedata.normalize("NFC", ACCENT.sub("", unicodedata.normalize("NFD", text)))
+
+
+def stream_safe(text: str) -> str:
+    """Return `text` without the marks after the first `MOST_MARKS` of a run: normalising longer runs is quadratic."""
+    return MARK_RUN.sub(_limited, text)
+
+
+def _limited(match: re.Match[str]) -> str:
+    # All characters of a run that can be marks and are none stay.
+    marks = [bool(unicodedata.combining(unicodedata.normalize("NFKD", c)[0])) for c in match[0]]
+    return "".join(c for i, c in enumerate(match[0]) if i < MOST_MARKS or not all(marks[i - MOST_MARKS : i + 1]))
 
 
 def pairs(run: str) -> list[str]:

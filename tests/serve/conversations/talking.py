@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from engram.engram import Engram
 from engram.memory import Memory
@@ -60,7 +61,8 @@ class Client:
         self, *messages: ChatMessage, session: str | None = None, previous: str | None = None
     ) -> ConversationMatch:
         """Return the conversation that the messages match."""
-        return matching.match_conversation(self.store, self.namespace, messages, session, previous)
+        read = partial(self.memory.get_many, namespace=self.namespace)
+        return matching.match_conversation(self.store, self.namespace, messages, session, previous, read)
 
     def ask(
         self,

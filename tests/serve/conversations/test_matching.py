@@ -4,35 +4,17 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator
-from contextlib import ExitStack
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
 from engram.ids import uuid7
-from engram.memory import Memory
-from engram.serve.conversations.log import ConversationStore
-from engram.serve.conversations.recorder import Recorder
-from engram.serve.database import ServerDatabase
 from engram.serve.http.errors import ServeError
 from engram.serve.wire.base import ChatMessage, MessagePart
 
 from .talking import Client, assistant, message, user, wait_until
 
 SYSTEM = message("system", "You are kind.")
-
-
-@pytest.fixture
-def client(tmp_path: Path) -> Iterator[Client]:
-    """Yield a client of a memory in a file, with its server database."""
-    with ExitStack() as stack:
-        memory = stack.enter_context(Memory(tmp_path / "memory.db"))
-        store = ConversationStore(stack.enter_context(ServerDatabase(tmp_path / "memory.db.serve")))
-        recorder = Recorder(memory, store, on_event=lambda event: None)
-        stack.callback(recorder.close)
-        yield Client(memory, store, recorder)
 
 
 def other(client: Client, namespace: str) -> Client:

@@ -785,15 +785,65 @@ BAD: dict[str, bytes] = {
     "not JSON": b'{"messages": [',
     "not UTF-8": b'{"messages": "\xff"}',
     "a list": b"[]",
+}
+"""Bodies that no API could read."""
+
+DISLIKED: dict[str, bytes] = {
     "no messages": b'{"model": "plain"}',
     "messages an object": b'{"messages": {}}',
     "a message that is none": b'{"messages": ["x"]}',
     "an unknown role": b'{"messages": [{"role": "wizard", "content": "x"}]}',
     "no role": b'{"messages": [{"content": "x"}]}',
     "a content that is none": b'{"messages": [{"role": "user", "content": 7}]}',
-    "nested too deeply": b'{"messages": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
     "10,000 messages": json.dumps({"messages": [user(f"Number {n}") for n in range(10_000)]}).encode(),
+    "a role of a local model": b'{"messages": [{"role": "observation", "content": "x"}]}',
+    "a content that is an object": b'{"messages": [{"role": "user", "content": {"text": "x"}}]}',
+    "a NUL in a text": b'{"messages": [{"role": "user", "content": "left\\u0000right"}]}',
+    "a NUL in a part": b'{"messages": [{"role": "user", "content": [{"type": "text", "text": "\\u0000"}]}]}',
+    "a NUL in the history": json.dumps({"messages": [assistant("a\0b"), user("x")]}).encode(),
 }
+"""Bodies that only memory cannot take."""
+
+
+def passes_without_memory(ana: Caller, path: str, body: bytes, status: int = 200) -> None:
+    """Assert that a request reaches upstream unchanged, is not remembered, and that its response says why.
+
+    status: that of the scripted model, which cannot itself answer every body with a reply.
+    """
+    asked = len(ana.upstream.asked)
+    answer = ana.post(path, body, **({} if status == 200 else {"X_Script": str(status)}))
+    assert answer.status_code == status, answer.text
+    assert len(ana.upstream.asked) == asked + 1
+    assert (ana.last.path, ana.last.body) == (path, body)
+    assert len(answer.headers["x-engram-error"]) > 10
+    assert not {"x-engram-receipt", "x-engram-session", "x-engram-recalled"} & set(answer.headers)
+    # The next turn is written after anything that this one might have left.
+    ana.chat("And now?", X_Engram_Session="next")
+    ana.settle()
+    assert {engram["session"] for engram in ana.kept()} == {"next"}
+
+
+@pytest.mark.parametrize("body", DISLIKED.values(), ids=DISLIKED.keys())
+def test_what_only_memory_dislikes_passes_without_memory(ana: Caller, body: bytes) -> None:
+    passes_without_memory(ana, PATH, body)
+
+
+def test_a_body_that_is_nested_too_deeply_passes_without_memory(ana: Caller) -> None:
+    passes_without_memory(ana, PATH, b'{"messages": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", 418)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_user_who_is_no_namespace_passes_without_memory(ana: Caller, stream: bool) -> None:
+    for bad in ("a\x00b", "n" * 513, "\ud800", "line\nbreak", "\x1b[31mred", "ü" * 300):
+        for field in ("user", "safety_identifier"):
+            body = json.dumps({"messages": [user("Hello")], "stream": stream, field: bad}).encode()
+            asked = len(ana.upstream.asked)
+            answer = ana.server.http.post(PATH, content=body)
+            assert answer.status_code == 200, bad
+            assert len(ana.upstream.asked) == asked + 1
+            assert ana.last.body == body
+            assert field in answer.headers["x-engram-error"] or "user" in answer.headers["x-engram-error"]
+            assert "x-engram-receipt" not in answer.headers
 
 
 @pytest.mark.parametrize("body", BAD.values(), ids=BAD.keys())
@@ -829,9 +879,6 @@ def test_invalid_names_are_refused(ana: Caller) -> None:
     ):
         answer = ana.post(PATH, body, **headers)
         assert (answer.status_code, answer.json()["error"]["code"]) == (status, code), headers
-    for bad in ("a\x00b", "n" * 513, "\ud800"):
-        answer = ana.server.http.post(PATH, content=json.dumps(body | {"user": bad}).encode())
-        assert answer.status_code == 400, bad
     assert len(ana.upstream.asked) == asked + 1
     assert ana.kept() == []
 

@@ -23,7 +23,7 @@ from tests.serve.proxied import (
     without,
 )
 
-from .test_chat import BAD, CALLED, DOG, QUESTION
+from .test_chat import BAD, CALLED, DISLIKED, DOG, QUESTION, passes_without_memory
 
 PATH = "/v1/messages"
 TOOL = {"name": "weather", "input_schema": {"type": "object"}}
@@ -218,6 +218,11 @@ def test_bad_bodies_are_refused(ana: Caller, body: bytes) -> None:
     assert len(refused["error"]["message"]) > 10
     assert len(ana.upstream.asked) == asked
     assert ana.kept() == []
+
+
+@pytest.mark.parametrize("body", DISLIKED.values(), ids=DISLIKED.keys())
+def test_what_only_memory_dislikes_passes_without_memory(ana: Caller, body: bytes) -> None:
+    passes_without_memory(ana, PATH, body)
 
 
 def test_invalid_names_are_refused(ana: Caller) -> None:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,7 +20,7 @@ from engram.memory import Memory
 from engram.notes.injection import wording_for
 from engram.serve.proxy import recall_worker
 from engram.serve.proxy.recall_request import NoteFinder, Notes, RecallRequest
-from engram.serve.proxy.recall_worker import RecallProcess
+from engram.serve.proxy.recall_worker import RecallProcess, WorkerLost
 from tests.serve.conftest import wait_until
 
 T = TypeVar("T")
@@ -61,8 +62,9 @@ class Asker:
         self.run(tell())
 
     def ready(self) -> bool:
-        """Return whether the worker is ready; until then recall runs in this process."""
-        self.text("dog", "ana")
+        """Return whether the worker is ready; a recall starts it if it is missing."""
+        with suppress(WorkerLost):
+            self.text("dog", "ana")
         return self.recalls.ready
 
     def close(self) -> None:
@@ -150,20 +152,23 @@ def test_a_killed_worker_is_restarted_and_recall_continues(asker: Asker, monkeyp
     wait_until(asker.ready, "the process")
     first = asker.recalls.pid
     assert first is not None
+    monkeypatch.setattr(asker.recalls, "_finder", None)  # recall in this process would raise another error
     os.kill(first, signal.SIGKILL)
-    assert "Biscuit" in asker.text("dog", "ana")
+    with pytest.raises(WorkerLost, match="recall worker was lost"):
+        asker.text("dog", "ana")
     wait_until(asker.ready, "the process")
     assert asker.recalls.pid not in (None, first)
+    assert "Biscuit" in asker.text("dog", "ana")
 
 
-def test_pending_requests_are_answered_when_the_worker_is_killed(asker: Asker) -> None:
+def test_pending_requests_fail_when_the_worker_is_killed_and_do_not_run_in_the_server(asker: Asker) -> None:
     wait_until(asker.ready, "the process")
     process = asker.recalls.pid
     assert process is not None
     os.kill(process, signal.SIGSTOP)
     threading.Timer(0.3, os.kill, (process, signal.SIGKILL)).start()
     answers = asker.at_once([question("dog", "ana")] * 5)
-    assert [isinstance(answer, Notes) and "Biscuit" in answer.texts[0] for answer in answers] == [True] * 5
+    assert [type(answer) for answer in answers] == [WorkerLost] * 5
 
 
 def test_a_hanging_worker_is_killed(asker: Asker, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,7 +184,8 @@ def test_a_hanging_worker_is_killed(asker: Asker, monkeypatch: pytest.MonkeyPatc
 
     asker.run(briefly())
     time.sleep(0.3)
-    assert "Biscuit" in asker.text("dog", "ana")
+    with pytest.raises(WorkerLost, match="is restarted"):
+        asker.text("dog", "ana")
     wait_until(lambda: asker.recalls.pid != process, "its end")
 
 

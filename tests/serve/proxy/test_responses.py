@@ -13,7 +13,7 @@ from engram.notes.injection import OPEN
 from tests.serve.conftest import PATIENCE
 from tests.serve.proxied import KEY, Caller, note_of, quoted, recalled, unnumbered, user, without
 
-from .test_chat import CALLED, DOG, PNG, QUESTION
+from .test_chat import CALLED, DOG, PNG, QUESTION, passes_without_memory
 
 PATH = "/v1/responses"
 TOOL = {"type": "function", "name": "weather", "parameters": {"type": "object"}, "strict": False}
@@ -193,19 +193,7 @@ def test_errors_and_other_paths_pass(ana: Caller) -> None:
     assert ana.said() == [("user", DOG), ("assistant", ana.upstream.reply)]
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"{",
-        b"[]",
-        b'{"model": "plain"}',
-        b'{"input": 7}',
-        b'{"input": ["x"]}',
-        b'{"input": [{"role": "wizard", "content": "x"}]}',
-        b'{"input": [' + b",".join([b'{"role": "user", "content": "x"}'] * 10_000) + b"]}",
-    ],
-    ids=["not JSON", "a list", "no input", "a number", "no item", "an unknown role", "10,000 messages"],
-)
+@pytest.mark.parametrize("body", [b"{", b"[]"], ids=["not JSON", "a list"])
 def test_bad_bodies_are_refused(ana: Caller, body: bytes) -> None:
     asked = len(ana.upstream.asked)
     answer = ana.post(PATH, body)
@@ -213,3 +201,23 @@ def test_bad_bodies_are_refused(ana: Caller, body: bytes) -> None:
     assert answer.json()["error"]["type"] == "invalid_request_error"
     assert len(ana.upstream.asked) == asked
     assert ana.kept() == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"model": "plain"}',
+        b'{"input": ["x"]}',
+        b'{"input": [{"role": "wizard", "content": "x"}]}',
+        b'{"input": [' + b",".join([b'{"role": "user", "content": "x"}'] * 10_000) + b"]}",
+        b'{"input": "a\\u0000b"}',
+    ],
+    ids=["no input", "no item", "an unknown role", "10,000 messages", "a NUL"],
+)
+def test_what_only_memory_dislikes_passes_without_memory(ana: Caller, body: bytes) -> None:
+    passes_without_memory(ana, PATH, body)
+
+
+@pytest.mark.parametrize("body", [b'{"input": 7}', b'{"input": "x", "previous_response_id": "\\ud800"}'])
+def test_odd_fields_pass_without_memory(ana: Caller, body: bytes) -> None:
+    passes_without_memory(ana, PATH, body, 418)

@@ -346,8 +346,8 @@ class Rest:
         """Forget engrams and return their number; 404 if nothing matched and `param` names a condition."""
 
         def forget() -> object:
-            self._services.settle()
-            count = self._memory.forget(id=id, namespace=namespace, session=session, before=before)
+            with self._services.forgetting(namespace):
+                count = self._memory.forget(id=id, namespace=namespace, session=session, before=before)
             if not count and param is not None:
                 raise ServeError(404, f"nothing in this namespace has this {param}", "not_found", param)
             return {"forgotten": count}

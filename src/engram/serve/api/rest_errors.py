@@ -34,7 +34,11 @@ ERRORS: dict[int, str] = {
     507: "The disk is full",
 }
 STATUS_CODES: dict[int, tuple[str, str]] = {
-    404: ("not_found", "this path does not exist; /docs lists the paths"),
+    404: (
+        "not_found",
+        "this path does not exist; the model's API is below /v1 (the base URL of an OpenAI client ends with /v1),"
+        " and /docs lists the other paths",
+    ),
     405: ("method_not_allowed", "this path does not support this method"),
 }
 ALWAYS = (400, 401, 403, 409, 421, 422, 500, 503)
@@ -80,7 +84,7 @@ def error_for(error: Exception, path: str | None = None) -> ServeError:
 def invalid_field(error: RequestValidationError) -> ServeError:
     """Return the error for the first wrong field."""
     first, *others = error.errors()
-    path = [part for part in first["loc"][1:] if part not in (ONE, MANY)]
+    path = [part for part in first["loc"][1:] if part not in (ONE, MANY) and "[" not in str(part)]
     field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
     problem = first["msg"].removeprefix("Value error, ")
     more = f" (and {len(others)} more)" if others else ""

@@ -180,8 +180,13 @@ class MemoryTool(Generic[A]):
             # Times and ids: the message names the field already.
             if isinstance(cause := problem.get("ctx", {}).get("error"), InvalidEngram):
                 raise InvalidEngram(str(cause))
-        wrong = "; ".join(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in problems)
+        wrong = "; ".join(f"{field_of(problem['loc'])}: {problem['msg']}" for problem in problems)
         raise InvalidEngram(f"{self.name}: {wrong}")
+
+
+def field_of(steps: Sequence[str | int]) -> str:
+    """Return the name of a wrong argument and the numbers inside it, without pydantic's names of validators."""
+    return ".".join(str(step) for number, step in enumerate(steps) if number == 0 or isinstance(step, int))
 
 
 def short_schema(schema: dict[str, Any]) -> dict[str, Any]:

@@ -7,11 +7,13 @@ which keys exist (`keys`) or which rights they have (`access`).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from engram.serve.auth.keys import KEY_PREFIX
 from engram.serve.http.errors import bad_request
 
+ENGRAM = "x-engram"
+"""Prefix of the headers between the client and Engram; they are never forwarded."""
 KEY_HEADER = "x-engram-key"
 NAMESPACE_HEADER = "x-engram-namespace"
 SESSION_HEADER = "x-engram-session"
@@ -43,6 +45,22 @@ def is_engram_key(name: str, value: str) -> bool:
         # Also without a scheme, or with an unexpected one: no key for Engram may leave this server.
         return any(part.startswith(KEY_PREFIX) for part in re.split(r"[\s,]+", value))
     return name == KEY_HEADER
+
+
+def header_sent_twice(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+    """Return the name of a header for Engram that a request holds more than once; None if there is none.
+
+    A header that usually carries the key for upstream counts if one of its values is a key for Engram.
+    """
+    values: dict[str, list[str]] = {}
+    for raw_name, raw_value in headers:
+        name = raw_name.decode("latin-1")
+        if name.startswith(ENGRAM) or name in UPSTREAM_KEY_HEADERS:
+            values.setdefault(name, []).append(raw_value.decode("latin-1"))
+    for name, given in values.items():
+        if len(given) > 1 and (name.startswith(ENGRAM) or any(is_engram_key(name, value) for value in given)):
+            return name
+    return None
 
 
 def requested_namespace(headers: Mapping[str, str]) -> str | None:

@@ -81,6 +81,11 @@ class Hashes:
         """Return the hash of a response id."""
         return self._digest(b"r", id.encode("utf-8", "surrogatepass"))
 
+    def reply(self, fingerprint: Fingerprint, session_key: int | None) -> bytes:
+        """Return the key by which a reply is found again, in one session or, for None, in all."""
+        session = b"" if session_key is None else session_key.to_bytes(8, signed=True)
+        return self._digest(b"a", fingerprint.digest + session)
+
     def session_tag(self, name: str) -> str:
         """Return the end of a generated session name, by which its namespace is recognised."""
         return self._digest(b"t", name.encode())[:4].hex()

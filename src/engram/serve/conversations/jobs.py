@@ -6,7 +6,7 @@ Data only. Does not know queues, threads or files.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -106,8 +106,8 @@ class WriteJob:
     messages: list[PendingMessage]
     notes: tuple[bytes, tuple[str, ...]] | None = None
     """The id of a node, and the ids of the notes put into its message."""
-    response: bytes | None = None
-    """The (hashed) response id of the reply."""
+    responses: Mapping[bytes, Node] = field(default_factory=dict)
+    """The nodes of a reply by the keys under which later requests look for them."""
     is_reply: bool = False
     queued_at: float = field(default_factory=time.monotonic)
     result: WriteResult = field(init=False)
@@ -135,6 +135,8 @@ class ResolvedJob:
     """The ids of the nodes whose engrams these are."""
     ids: dict[str, None] = field(default_factory=dict)
     """The ids of the engrams of all messages, in order, written now or before."""
+    outdated: list[str] = field(default_factory=list)
+    """The ids of engrams that hold a template around the user's words, and are replaced by the words."""
     reasons: list[str] = field(default_factory=list)
     """Why message parts were refused, one reason for each."""
 

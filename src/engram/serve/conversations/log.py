@@ -15,10 +15,11 @@ from engram.serve.conversations.receipts import ReceiptStore
 from engram.serve.database import ServerDatabase, Transaction
 
 SELECT = (
-    "SELECT n.id, n.parent, n.place, s.name, n.chain, n.pair, n.triple, n.state, n.notes, n.engrams, n.leaf, n.branch"
-    " FROM nodes n JOIN sessions s ON s.place = n.place"
+    "SELECT n.id, n.parent, n.place, coalesce(s.name, ''), n.chain, n.pair, n.triple, n.state, n.notes, n.engrams,"
+    " n.leaf, n.branch"
+    " FROM nodes n LEFT JOIN sessions s ON s.place = n.place"
 )
-"""The columns of a node. The column `place` holds the session key."""
+"""The columns of a node. The column `place` holds the session key. An erased session has no name: ""."""
 
 UNALIASED = "(SELECT coalesce(same, id) FROM nodes WHERE id = ?)"
 """The id of a node, or of the node for which it is an alias."""
@@ -72,7 +73,7 @@ class ConversationStore:
         return path
 
     def by_response(self, response: bytes) -> Node | None:
-        """Return the node of the reply with this (hashed) response id."""
+        """Return the node of the reply with this key: its (hashed) response id, or the hash of its text."""
         with self.pending.lock:
             node = self.pending.responses.get(response)
         return node if node is not None else self._by_response_in_file(response)
@@ -189,8 +190,13 @@ class ConversationStore:
         query = f"UPDATE nodes SET notes = ? WHERE id = {UNALIASED} AND notes IS NULL"
         transaction.execute(query, (pack_ids(notes), id))
 
+    def set_engrams(self, transaction: Transaction, id: bytes, engrams: Sequence[str]) -> None:
+        """Replace the engrams of a node, which is "accepted" until they are written."""
+        query = "UPDATE nodes SET engrams = ?, state = ? WHERE id = ?"
+        transaction.execute(query, (pack_ids(engrams), ACCEPTED, id))
+
     def set_response(self, transaction: Transaction, response: bytes, node: bytes) -> None:
-        """Record the (hashed) response id of the reply at a node."""
+        """Record a key of the reply at a node: its (hashed) response id, or the hash of its text."""
         transaction.execute("INSERT OR REPLACE INTO responses VALUES (?, ?)", (response, node))
 
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from engram.engram import Engram
 from engram.ids import uuid7
+from engram.serve.conversations.framing import is_framed, typed
 from engram.serve.conversations.hashes import Fingerprint, Hashes, check_session, new_session
 from engram.serve.conversations.log import ConversationStore, new_node_id
 from engram.serve.conversations.pending import Kind, Node
@@ -23,6 +25,13 @@ FIRST_LOOKUP, LARGEST_LOOKUP = 8, 500
 
 RESPONSE_CONTEXT = 1_000
 """Messages before a response that the model is assumed to see if a request continues from the response."""
+
+
+FRAMED_LOOKUPS = 8
+"""Replies after the stored part of a request that are looked up by their text, the last ones first."""
+
+ReadEngrams = Callable[[Sequence[str]], Mapping[str, Engram]]
+"""Returns the engrams with these ids, by id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +58,10 @@ class ConversationMatch:
     """Whether the caller named the session."""
     last_fingerprints: tuple[Fingerprint, ...]
     """The fingerprints of the last two messages."""
+    rewordings: tuple[tuple[bytes, Engram], ...] = ()
+    """Stored nodes that hold a template around the user's words, and the engram with the words alone."""
+    needs_engrams: bool = False
+    """Whether the match is to be repeated with access to the engrams: a reply is known, its question is not."""
 
 
 def match_conversation(
@@ -57,16 +70,18 @@ def match_conversation(
     messages: Sequence[ChatMessage],
     session: str | None,
     previous_response_id: str | None,
+    engrams: ReadEngrams | None = None,
 ) -> ConversationMatch:
     """Return the conversation that a request's `messages` belong to, and which of them are new.
 
     session: the name that the caller gives, or None. previous_response_id: the response that the request continues
-    from. Raises `ServeError` 400 for an invalid session name, or a name generated for another namespace.
+    from. engrams: reads the stored engrams of a message; None where nothing may be read from the memory. Raises
+    `ServeError` 400 for an invalid session name, or a name generated for another namespace.
     """
     hashes = Hashes(store.secret, namespace)
     if session is not None:
         check_session(hashes, session)
-    return Search(store, hashes, namespace, messages, session).match(previous_response_id)
+    return Search(store, hashes, namespace, messages, session, engrams).match(previous_response_id)
 
 
 def last_user_index(messages: Sequence[ChatMessage]) -> int | None:
@@ -118,7 +133,11 @@ class Search:
         namespace: str,
         messages: Sequence[ChatMessage],
         session: str | None,
+        engrams: ReadEngrams | None,
     ) -> None:
+        self._engrams = engrams
+        self._rewordings: list[tuple[bytes, Engram]] = []
+        self._needs_engrams = False
         self._store = store
         self._hashes = hashes
         self._namespace = namespace
@@ -136,11 +155,12 @@ class Search:
         """Return the match."""
         response = None if previous_response_id is None else self._response(previous_response_id)
         if response is not None:
-            self._session_key, self._session = response.session_key, response.session
+            self._session_key, self._session = response.session_key, response.session or self._session
             return self._result(self._after_response(response), is_opening=False)
         if len(self._turns) == 1 and self._messages[self._turns[0]].role == "user":
             return self._result(self._opening(), is_opening=True)
-        return self._result(self._continuation(), is_opening=False)
+        found = self._continuation()
+        return self._result(self._framed(found) or found, is_opening=False)
 
     # The three cases.
 
@@ -171,6 +191,61 @@ class Search:
         node = None if turn is None else self._node_with_chain(chains[turn])
         return Found() if node is None else self._found_at(node, turn, 0)
 
+    def _framed(self, found: Found) -> Found | None:
+        """Find a known reply after the stored part: the message before it was stored inside a template, or without one.
+
+        The message is the same if one of its two forms contains the other. None if there is no such reply.
+        """
+        after = max(found.turns or {}, default=-1)
+        replies = [turn for turn in range(after + 1, len(self._turns)) if self._role(turn) == "assistant"]
+        for turn in replies[: -FRAMED_LOOKUPS - 1 : -1]:
+            node = self._store.by_response(self._hashes.reply(self._fingerprints[turn], self._session_key))
+            if node is None:
+                continue
+            if self._engrams is None:
+                self._needs_engrams = True
+                return None
+            path = self._store.path_to(node, turn + 1)
+            if self._has_same_question(turn, path):
+                stored = {turn - back: one for back, one in enumerate(path)}
+                return self._continued(Found(node, stored), turn + 1)
+        return None
+
+    def _has_same_question(self, turn: int, path: Sequence[Node]) -> bool:
+        """Return whether the user message before a reply is the one in `path`, the reply's node first, in other words.
+
+        Also notes which of the two forms is the user's.
+        """
+        back = next((back for back in range(1, len(path)) if self._role(turn - back) == "user"), None)
+        if back is None or self._engrams is None:
+            return False
+        question = turn - back
+        if self._session_key is None and not any(one.is_long for one in self._fingerprints[question : turn + 1]):
+            return False
+        sent, node = self._messages[self._turns[question]], path[back]
+        engrams = [one for one in self._engrams(node.engrams).values() if one.role == "user"]
+        if not sent.text or not any(is_framed(one.text, sent.text) for one in engrams):
+            return False
+        for engram in engrams:
+            if (words := typed(engram.text, sent.text)) is not None:
+                self._rewordings.append((node.id, replace(engram, text=words)))
+        return True
+
+    def _continued(self, found: Found, first: int) -> Found:
+        """Return `found` with the stored turns that follow it, from the turn `first` on."""
+        if found.last is None or first == len(self._turns):
+            return found
+        chains = self._chains(found.last.chain, first)
+        index = self._deepest("chain", chains)
+        node = None if index is None else self._node_with_chain(chains[index])
+        if index is None or node is None:
+            return found
+        path = self._store.path_to(node, index + 1)
+        return Found(node, {**(found.turns or {}), **{first + index - back: one for back, one in enumerate(path)}})
+
+    def _role(self, turn: int) -> str:
+        return self._messages[self._turns[turn]].role
+
     def _found_at(self, node: Node, turn: int | None, context: int) -> Found:
         """Return the stored part up to `node`, the node of `turn`; None for a node before the first turn.
 
@@ -187,9 +262,9 @@ class Search:
         node = self._store.by_response(self._hashes.response(previous_response_id))
         return node if node is not None and self._session_key in (None, node.session_key) else None
 
-    def _chains(self, start: bytes) -> list[bytes]:
-        """Return the chain hash of each turn. `start`: the chain of the messages before the first."""
-        return list(itertools.accumulate(self._fingerprints, self._hashes.chain, initial=start))[1:]
+    def _chains(self, start: bytes, first: int = 0) -> list[bytes]:
+        """Return the chain hash of each turn from `first` on. `start`: the chain of the messages before it."""
+        return list(itertools.accumulate(self._fingerprints[first:], self._hashes.chain, initial=start))[1:]
 
     def _deepest(self, kind: Kind, digests: Sequence[bytes | None]) -> int | None:
         """Return the largest index into `digests` whose digest a node has as its `kind`."""
@@ -239,7 +314,7 @@ class Search:
 
     def _result(self, found: Found, *, is_opening: bool) -> ConversationMatch:
         """Return the match, with a new node for each turn after the stored ones."""
-        session = found.last.session if found.last is not None else self._session
+        session = (found.last.session if found.last is not None else "") or self._session
         if session is None:
             session = new_session(self._hashes, datetime.now(UTC))
         stored = found.turns or {}
@@ -263,6 +338,8 @@ class Search:
             is_opening=is_opening,
             session_named=self._session_named,
             last_fingerprints=tuple(self._fingerprints[-2:]),
+            rewordings=tuple(self._rewordings),
+            needs_engrams=self._needs_engrams,
         )
 
     def _new_nodes(self, parent: Node | None, first: int, session: str) -> Iterator[tuple[int, Node]]:

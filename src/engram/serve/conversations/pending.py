@@ -55,6 +55,7 @@ class Node:
     parent: bytes | None
     session_key: int
     session: str
+    """The name of the session; "" if it was erased. The engrams of later messages go into another session."""
     chain: bytes
     """Hash of this message and all messages before it."""
     pair: bytes | None
@@ -82,7 +83,7 @@ class PendingWrites:
         self.notes: dict[bytes, tuple[str, ...]] = {}
         """Notes put into a message that had a node already, by the id of that node."""
         self.responses: dict[bytes, Node] = {}
-        """The node of a reply by the hash of its response id."""
+        """The node of a reply by its keys: the hash of its response id, the hashes of its text."""
         self.receipts: dict[str, Receipt] = {}
         self.in_flight: WeakValueDictionary[bytes, object] = WeakValueDictionary()
         """Nodes whose reply is still streaming. Weak values: an entry disappears with its `WriteTicket`."""

@@ -68,12 +68,14 @@ class Recorder:
         most_waiting: int = 10_000,
         on_event: Callable[[str], None],
         clean: Callable[[str], str] = str,
+        first: Callable[[], None] = lambda: None,
     ) -> None:
         """Start the writer thread.
 
         most_waiting: engrams that may be queued while the memory cannot be written. on_event: called with "stored",
         "refused" or "overflow" for each engram, and with "retry" for each failed attempt. clean: removes from a text
-        what must not be stored.
+        what must not be stored. first: called by the writer thread before it writes, after it has settled what a killed
+        server left; called again if it raises an `EngramError`.
         """
         self._memory = memory
         self._store = store
@@ -81,6 +83,7 @@ class Recorder:
         self._most_waiting = most_waiting
         self._on_event = on_event
         self._clean = clean
+        self._first = first
         self._queue: deque[WriteJob] = deque()
         self._group: list[WriteJob] = []
         """The jobs that are being written."""
@@ -126,13 +129,16 @@ class Recorder:
         match, now = ticket.match, datetime.now(UTC)
         hashes = Hashes(self._store.secret, match.namespace)
         session_key = hashes.session_key(match.session)
-        pending = []
+        pending, responses = [], {}
         for reply in replies:
-            fingerprints = (*match.last_fingerprints, hashes.fingerprint(reply.message))[-3:]
+            fingerprint = hashes.fingerprint(reply.message)
+            fingerprints = (*match.last_fingerprints, fingerprint)[-3:]
             node = next_node(hashes, reply.message, match.last_node, fingerprints, match.session, session_key)
             pending.append(PendingMessage(node, reply.message, now, reply.index, reply.complete))
-        response = None if response_id is None or not pending else hashes.response(response_id)
-        self._put(WriteJob(ticket, pending, response=response, is_reply=True))
+            responses[hashes.reply(fingerprint, None)] = responses[hashes.reply(fingerprint, session_key)] = node
+        if response_id is not None and pending:
+            responses[hashes.response(response_id)] = pending[0].node
+        self._put(WriteJob(ticket, pending, responses=responses, is_reply=True))
 
     def reply_failed(self, ticket: WriteTicket) -> None:
         """Record that the model gave no reply: the messages stay, and the same request sent again matches them."""
@@ -215,8 +221,7 @@ class Recorder:
                 new.notes = notes
             else:
                 pending.notes.setdefault(node_id, notes)
-        if job.response is not None:
-            pending.responses[job.response] = job.messages[0].node
+        pending.responses.update(job.responses)
         ticket.results.append(job.result)
         ticket.open += 1
         pending.receipts[ticket.receipt_id] = ticket.as_receipt()
@@ -236,6 +241,7 @@ class Recorder:
     def _run(self) -> None:
         try:
             self._retry(self._recover)
+            self._retry(self._first)
             while self._next_group():
                 self._write_group()
         except Stopped as stopped:
@@ -288,6 +294,7 @@ class Recorder:
     def _write(self, jobs: list[WriteJob]) -> None:
         resolved = self._retry(lambda: self._mark_accepted(jobs))
         stored = self._retry(lambda: self._write_engrams(resolved))
+        self._retry(lambda: self._forget_outdated(resolved))
         self._finish(resolved)
         self._count("stored", stored)
         with self._pending.lock:
@@ -335,6 +342,12 @@ class Recorder:
                     resolved.ids.pop(engram.id, None)
             return 0
 
+    def _forget_outdated(self, all_resolved: list[ResolvedJob]) -> None:
+        """Delete the engrams whose words are stored without the template around them now."""
+        for resolved in all_resolved:
+            for id in resolved.outdated:
+                self._memory.forget(id=id, namespace=resolved.job.ticket.match.namespace)
+
     def _finish(self, all_resolved: list[ResolvedJob]) -> None:
         """Publish the final state of each job, and resolve its future: the engrams are durable."""
         now = datetime.now(UTC)
@@ -373,8 +386,8 @@ class Recorder:
                     pending.remove(message.node)
                 if job.notes is not None:
                     pending.notes.pop(job.notes[0], None)
-                if job.response is not None:
-                    pending.responses.pop(job.response, None)
+                for key in job.responses:
+                    pending.responses.pop(key, None)
                 if job.ticket.open:
                     pending.receipts[job.ticket.receipt_id] = job.ticket.as_receipt()
                 else:

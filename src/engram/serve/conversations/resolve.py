@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from engram.engram import draft
+from engram.engram import Engram, draft
 from engram.errors import InvalidEngram
+from engram.ids import uuid7
 from engram.serve.conversations.jobs import PendingMessage, ResolvedJob, WriteJob
 from engram.serve.conversations.log import ConversationStore
 from engram.serve.conversations.pending import ACCEPTED, REFUSED, STORED, Node
@@ -42,9 +43,24 @@ class Resolver:
             self._resolve_message(message)
         if job.notes is not None:
             self._store.set_notes(transaction, *job.notes)
-        if job.response is not None:
-            self._store.set_response(transaction, job.response, job.messages[0].node.id)
+        for key, node in job.responses.items():
+            self._store.set_response(transaction, key, node.id)
+        if not job.is_reply:
+            for id, engram in job.ticket.match.rewordings:
+                self._reword(id, engram)
         return self._resolved
+
+    def _reword(self, id: bytes, engram: Engram) -> None:
+        """Replace an engram of a node by the user's words in it, unless another request has done so."""
+        node = self._store.node(self._transaction, id)
+        if node is None or engram.id not in node.engrams:
+            return
+        reworded = replace(engram, id=uuid7())
+        engrams = tuple(reworded.id if one == engram.id else one for one in node.engrams)
+        self._store.set_engrams(self._transaction, node.id, engrams)
+        self._resolved.engrams[reworded.id] = reworded
+        self._resolved.outdated.append(engram.id)
+        self._resolved.nodes.append(node.id)
 
     def _resolve_message(self, message: PendingMessage) -> None:
         """Write the node of a message, unless another request has written the same message in the meantime."""
@@ -56,7 +72,8 @@ class Resolver:
             return
         if not node.in_file:
             self._store.add_alias(self._transaction, node.id, existing)
-        self._job.ticket.session = existing.session
+        if existing.session:
+            self._job.ticket.session = existing.session
         if existing.state == ACCEPTED:
             # A server was stopped before it wrote these engrams, or after.
             self._resolved.maybe_written.update(existing.engrams)
@@ -86,14 +103,10 @@ class Resolver:
         else:
             # Several choices of a reply follow one parent: the first makes the others no branch.
             before = self._parents.setdefault(parent.id, parent)
-            node = replace(
-                message.node,
-                parent=parent.id,
-                session_key=parent.session_key,
-                session=parent.session,
-                branch=before.branch or not before.leaf,
-            )
-            self._job.ticket.session = parent.session
+            node = replace(message.node, parent=parent.id, branch=before.branch or not before.leaf)
+            if parent.session:
+                node = replace(node, session_key=parent.session_key, session=parent.session)
+            self._job.ticket.session = node.session
         refused = len(self._resolved.reasons)
         node.engrams = self._draft(message, node)
         if node.engrams:

@@ -19,6 +19,17 @@ class ServeError(EngramError):
         self.param = param
 
 
+class NotRemembered(ServeError):
+    """Says what of a request only memory dislikes: the request goes on without memory, and its response says why."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(400, message, "not_remembered")
+
+
+INVALID_BODY = "invalid_body"
+"""The code for a body that is no JSON object in UTF-8, which no model's API could read."""
+
+
 def bad_request(message: str, param: str | None = None, code: str = "invalid_request") -> ServeError:
     """Return the error for a request that cannot be understood: 400."""
     return ServeError(400, message, code, param)

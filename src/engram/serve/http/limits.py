@@ -16,7 +16,9 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from engram.errors import EngramError
-from engram.serve.http.errors import ServeError
+from engram.serve.auth.headers import header_sent_twice
+from engram.serve.http.errors import ServeError, bad_request
+from engram.serve.http.paths import local_path
 from engram.serve.settings import LOOPBACK, Settings
 from engram.serve.wire.table import error_wire
 
@@ -33,7 +35,7 @@ HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([\w.*-]+))(?::[0-9]*)?", re.ASCII)
 
 def guarded(app: ASGIApp, settings: Settings) -> ASGIApp:
     """Return `app` behind all checks of a request, the cheapest check first."""
-    inner: ASGIApp = BodyLimit(app, settings.most_body, settings.body_seconds)
+    inner: ASGIApp = single_headers(BodyLimit(app, settings.most_body, settings.body_seconds))
     if settings.cors_origins:
         inner = CORSMiddleware(
             inner,
@@ -43,6 +45,24 @@ def guarded(app: ASGIApp, settings: Settings) -> ASGIApp:
             expose_headers=EXPOSED,
         )
     return HostCheck(inner, allowed_hosts(settings), settings.cors_origins)
+
+
+def single_headers(app: ASGIApp) -> ASGIApp:
+    """Return `app` behind the refusal (400) of requests with two values for one of Engram's headers.
+
+    Parts of the server, and proxies before it, would each pick another value: the key of one caller could meet the
+    namespace of another.
+    """
+
+    async def check(scope: Scope, receive: Receive, send: Send) -> None:
+        twice = header_sent_twice(scope["headers"]) if scope["type"] == "http" else None
+        if twice is None:
+            await app(scope, receive, send)
+        else:
+            message = f"{twice} came twice, in the headers or in a header and the path (/ns/...); send it once"
+            await send_error(bad_request(message, twice, "header_twice"), scope, send)
+
+    return check
 
 
 def check_bind(settings: Settings, has_keys: bool) -> None:
@@ -251,9 +271,3 @@ async def send_error(error: ServeError, scope: Scope, send: Send, *more: tuple[b
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), *more]
     await send({"type": "http.response.start", "status": error.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
-
-
-def local_path(scope: Scope) -> str:
-    """Return the path below the mount point, unquoted: ASGI's `path` includes `root_path`."""
-    path, root = str(scope["path"]), str(scope.get("root_path", ""))
-    return path[len(root) :] if root and path.startswith(root + "/") else path

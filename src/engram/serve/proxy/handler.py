@@ -15,22 +15,22 @@ from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeVar
-from urllib.parse import quote
 
 from starlette.types import Receive, Scope, Send
 
 from engram.errors import EngramError
-from engram.notes.injection import without_notes
 from engram.notes.wording import SMALL
 from engram.serve.auth.access import Access
-from engram.serve.auth.headers import PLACEHOLDER, SESSION_HEADER, header_text, requested_namespace
+from engram.serve.auth.headers import PLACEHOLDER
+from engram.serve.auth.whose import SharingWatch, whose
 from engram.serve.conversations import matching
 from engram.serve.conversations.jobs import WriteTicket
 from engram.serve.conversations.matching import ConversationMatch
-from engram.serve.http.errors import ServeError, bad_request
-from engram.serve.http.limits import local_path
+from engram.serve.http.errors import INVALID_BODY, NotRemembered, ServeError, bad_request
 from engram.serve.http.logs import log
+from engram.serve.http.paths import local_path, target_of
 from engram.serve.proxy.recall_request import NO_NOTES, Notes, build_recall_request
 from engram.serve.proxy.recall_worker import RecallProcess
 from engram.serve.proxy.reply import (
@@ -44,8 +44,9 @@ from engram.serve.proxy.reply import (
 )
 from engram.serve.proxy.upstream import Upstream, UpstreamResponse
 from engram.serve.services import Services
-from engram.serve.wire.base import ChatMessage, Collector, Request
+from engram.serve.wire.base import Collector, Request
 from engram.serve.wire.collector import EVENT_STREAM
+from engram.serve.wire.reading import without_our_notes
 from engram.serve.wire.table import CHAT, Wire, error_wire, wire_at
 from engram.text.markup import one_line
 
@@ -66,7 +67,7 @@ LARGE_BODY = 64 << 10
 """Bodies of more bytes are parsed in a thread, so that the event loop stays responsive."""
 
 TOO_MANY_MESSAGES = 10_000
-"""Requests with this many messages are refused: no model reads them, and each message would be looked up."""
+"""Requests with this many messages pass without memory: each message would be looked up."""
 
 SLOW_MATCH, THREAD_SECONDS = 0.025, 5.0
 """If matching a conversation took longer than the first, matching runs in a thread for the next so many seconds."""
@@ -120,6 +121,7 @@ class Proxy:
         self._services = services
         self._upstream = upstream
         self._recalls = recalls
+        self._sharing = SharingWatch()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._match_in_thread_until = 0.0
 
@@ -202,16 +204,15 @@ class Proxy:
         reads, writes = mode_of(by_name, access)
         content = await body.read()
         state = None
-        if (reads or writes) and (encoding := by_name.get("content-encoding", "identity")) != "identity":
-            reads = writes = False
-            error = f"the request is packed ({encoding}), which memory does not read"
-            sender.extra_headers = [("x-engram-error", as_header(error))]
         if reads or writes:
-            request = await self._parse(wire, content)
-            last = matching.last_user_index(request.messages)
-            sender.log_text = None if last is None else request.messages[last].text
-            namespace = namespace_of(access, requested_namespace(by_name), request.user)
-            state = ProxyRequest(wire, request, namespace, header_text(by_name, SESSION_HEADER), reads, writes)
+            try:
+                state = await self._read(wire, by_name, access, content, (reads, writes))
+            except NotRemembered as error:
+                sender.extra_headers = [("x-engram-error", as_header(error.message))]
+                self._services.metrics.failures.labels("not_remembered").inc()
+        if state is not None:
+            last = matching.last_user_index(state.request.messages)
+            sender.log_text = None if last is None else state.request.messages[last].text
             await self._apply_memory(state)
             content = self._with_additions(state, content)
             sender.extra_headers = state.headers()
@@ -230,12 +231,20 @@ class Proxy:
             self._no_reply(state)
             raise
 
-    async def _parse(self, wire: Wire, body: bytes) -> Request:
-        """Return the request in a body, its messages without notes that were inserted earlier."""
+    async def _read(
+        self, wire: Wire, headers: dict[str, str], access: Access, body: bytes, mode: tuple[bool, bool]
+    ) -> ProxyRequest:
+        """Return the request in a body, and whose memory it uses. Raises `NotRemembered` if memory cannot take it."""
+        if (encoding := headers.get("content-encoding", "identity")) != "identity":
+            raise NotRemembered(f"the request is packed ({encoding}), which memory does not read")
         if len(body) > LARGE_BODY:
             # Not in the pool that reads the memory: its threads may all be waiting for the memory.
-            return await asyncio.to_thread(read_request, wire, body)
-        return read_request(wire, body)
+            request = await asyncio.to_thread(read_request, wire, body)
+        else:
+            request = read_request(wire, body)
+        found = whose(access, headers, request.user)
+        self._sharing.look(found, headers, request)
+        return ProxyRequest(wire, request, found.namespace, found.session, *mode)
 
     def _with_additions(self, state: ProxyRequest, body: bytes) -> bytes:
         """Return the body with notes, and with the system message that the embedded model needs."""
@@ -287,7 +296,9 @@ class Proxy:
             conversation = await services.run(self._match, state)
         else:
             # Matching is a few look-ups by key: faster on the event loop than a thread switch.
-            conversation = self._match(state)
+            conversation = self._match(state, reads_engrams=False)
+            if conversation.needs_engrams:
+                conversation = await services.run(self._match, state)
             if time.monotonic() > begun + SLOW_MATCH:
                 self._match_in_thread_until = time.monotonic() + THREAD_SECONDS
         if not state.reads:
@@ -301,13 +312,16 @@ class Proxy:
                     state.notes = state.notes.joined(await self._recalls.notes(part, until))
         state.recall_finished = True
 
-    def _match(self, state: ProxyRequest) -> ConversationMatch:
-        """Match the conversation. Runs on the event loop or in a thread."""
-        request, store = state.request, self._services.conversations
-        state.conversation = matching.match_conversation(
-            store, state.namespace, request.messages, state.session, request.previous_response_id
+    def _match(self, state: ProxyRequest, *, reads_engrams: bool = True) -> ConversationMatch:
+        """Match the conversation: in a thread, or on the event loop, where no engram may be read."""
+        request, services = state.request, self._services
+        read = partial(services.memory.get_many, namespace=state.namespace) if reads_engrams else None
+        match = matching.match_conversation(
+            services.conversations, state.namespace, request.messages, state.session, request.previous_response_id, read
         )
-        return state.conversation
+        if not match.needs_engrams:
+            state.conversation = match
+        return match
 
     def _accept(self, state: ProxyRequest, conversation: ConversationMatch) -> WriteTicket:
         """Enqueue the new messages."""
@@ -424,20 +438,6 @@ class Proxy:
             logger.exception("a reply was not remembered")
 
 
-def target_of(scope: Scope) -> tuple[str, str]:
-    """Return the path below the mount point and the query, both percent-encoded as they arrived.
-
-    Raises `ServeError` (400) for a path with . or .. segments: upstream might resolve it to a path outside its API.
-    """
-    path = local_path(scope)
-    if not {".", ".."}.isdisjoint(path.split("/")):
-        raise bad_request("the path holds . or .. as a segment; leave that out")
-    raw = scope.get("raw_path") or quote(scope["path"]).encode()
-    if path != scope["path"]:
-        raw = raw[len(quote(scope["root_path"])) :]
-    return raw.decode("latin-1"), scope.get("query_string", b"").decode("latin-1")
-
-
 def has_body(headers: Sequence[tuple[str, str]]) -> bool:
     """Return whether a request has a body, according to its headers."""
     return any(
@@ -459,20 +459,21 @@ def with_system_message(wire: Wire, request: Request, body: bytes) -> bytes:
 def read_request(wire: Wire, body: bytes) -> Request:
     """Return the request in a body, its messages without notes that Engram had inserted.
 
-    Raises `ServeError` (400) for a malformed body and for too many messages.
+    Raises `ServeError` (400) for a body that is no JSON object, and `NotRemembered` for one that memory cannot take:
+    upstream may be able to.
     """
-    request = wire.read(body)
+    try:
+        request = wire.read(body)
+    except ServeError as error:
+        if error.code == INVALID_BODY:
+            raise
+        raise NotRemembered(error.message) from None
     if (count := len(request.messages)) >= TOO_MANY_MESSAGES:
-        raise bad_request(f"the request has {count:,} messages; it must have fewer than {TOO_MANY_MESSAGES:,}")
+        raise NotRemembered(f"the request has {count:,} messages; memory reads fewer than {TOO_MANY_MESSAGES:,}")
+    if any("\0" in part.text for message in request.messages for part in message.parts):
+        # Without its message, the reply must not be stored either.
+        raise NotRemembered("a message holds a NUL character, which memory does not store")
     return replace(request, messages=tuple(map(without_our_notes, request.messages)))
-
-
-def without_our_notes(message: ChatMessage) -> ChatMessage:
-    """Return a message without notes that Engram had inserted."""
-    parts = tuple(replace(part, text=text) for part in message.parts if (text := without_notes(part.text)))
-    if parts == message.parts:
-        return message
-    return replace(message, parts=parts, text=without_notes(message.text), canonical=without_notes(message.canonical))
 
 
 def mode_of(headers: dict[str, str], access: Access) -> tuple[bool, bool]:
@@ -488,13 +489,6 @@ def mode_of(headers: dict[str, str], access: Access) -> tuple[bool, bool]:
         raise bad_request(f"X-Engram is {mode[:40]!r}; it can be off, read or write", "X-Engram")
     reads, writes = MODES[mode]
     return reads and access.read, writes and access.write
-
-
-def namespace_of(access: Access, requested: str | None, user: str | None) -> str:
-    """Return the namespace: from the header, else from the request's `user`, else from the key."""
-    if requested is None and user is not None and access.allows(user):
-        requested = user
-    return access.namespace(requested)
 
 
 def as_header(text: str) -> str:

@@ -13,6 +13,7 @@ from engram.engram import Engram
 from engram.memory import Memory
 from engram.notes.injection import Wording
 from engram.recall.context import estimated_tokens
+from engram.serve.conversations.framing import question_of
 from engram.serve.conversations.matching import ConversationMatch, last_user_index
 from engram.serve.wire.base import ChatMessage
 from engram.text.markup import comparable
@@ -142,10 +143,13 @@ class NoteFinder:
 
 
 def recall_query(messages: Sequence[ChatMessage], last: int) -> str:
-    """Return the query for a user message: its text, after the end of the previous message if the text is short."""
+    """Return the query for a user message: its text, after the end of the previous message if the text is short.
+
+    For a long message it is the question in the message.
+    """
     text = messages[last].text
-    if len(words(text)) > SHORT_MESSAGE:
-        return text
+    if len(text) > PREVIOUS_CHARACTERS or len(words(text)) > SHORT_MESSAGE:
+        return question_of(text)
     previous = next(
         (
             message.text

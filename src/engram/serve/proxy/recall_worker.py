@@ -1,8 +1,9 @@
 """Recall in a worker process, so that streams do not wait for its arithmetic.
 
 Owns the process and the socket to it: requests go out, notes come back in the same order. The event loop itself reads
-and writes the socket; a thread in between would have to wait for the interpreter lock. While the process is missing
-(starting, or dead), recall runs in this process, and the worker is restarted. Knows nothing of HTTP requests.
+and writes the socket; a thread in between would have to wait for the interpreter lock. Until the process has started
+for the first time, recall runs in this process. After the worker was lost it is restarted, and requests fail meanwhile:
+what ended the worker must not run in the server. Knows nothing of HTTP requests.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class RecallProcess:
     """Recalls notes in a worker process. Use it on one event loop."""
 
     def __init__(self, memory: Memory, wording: Wording, threads: Executor) -> None:
-        """`threads`: run recall while the worker is missing; always, for a memory in RAM."""
+        """`threads`: run recall until the worker has started once; always, for a memory in RAM."""
         self._path = memory.path
         self._wording = wording
         self._finder = NoteFinder(memory, wording)
@@ -70,16 +71,18 @@ class RecallProcess:
         self._starting: asyncio.Task[None] | None = None
         self._started = 0.0
         self._closed = memory.path == IN_MEMORY
+        self._lost = False
 
     async def notes(self, request: RecallRequest, until: float) -> Notes:
-        """Return the notes for a request. Raises as `Memory.recall`.
+        """Return the notes for a request. Raises as `Memory.recall`, and `WorkerLost` while a lost worker is restarted.
 
         until: the time by `time.monotonic` after which the worker need not answer.
         """
         connection = self._usable_connection()
         if connection is not None:
-            with suppress(WorkerLost):
-                return await connection.request(request, until)
+            return await connection.request(request, until)
+        if self._lost and not self._closed:
+            raise WorkerLost("the recall worker was lost and is restarted")
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._finder.notes, request)
 
     def written(self) -> None:
@@ -123,6 +126,7 @@ class RecallProcess:
             return None
         if self._connection.is_stuck() and self._process is not None:
             log(logger, logging.ERROR, f"the recall worker gave no answer in {PATIENCE:g} s")
+            self._lost = True
             self._process.kill()
             return None
         return self._connection if self._connection.ready else None
@@ -148,7 +152,7 @@ class RecallProcess:
             self._starting = None
 
     def _on_lost(self) -> None:
-        self._connection = None
+        self._connection, self._lost = None, True
         if not self._closed:
             log(logger, logging.ERROR, "the recall worker was lost")
             # The process is dead, or ends because its socket is closed.

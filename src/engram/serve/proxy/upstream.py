@@ -20,9 +20,10 @@ from yarl import URL
 
 from engram.errors import EngramError
 from engram.models.local import LocalModel
-from engram.serve.auth.headers import is_engram_key
+from engram.serve.auth.headers import ENGRAM, is_engram_key
 from engram.serve.http.errors import ServeError
 from engram.serve.http.outlet import Sink, Source
+from engram.serve.http.reasons import reason_of
 from engram.serve.proxy.fast_relay import IdleTimer, InterceptingConnector, StreamInterceptor
 from engram.serve.settings import Settings
 from engram.serve.wire.table import KEY_HEADERS, key_for_upstream
@@ -49,8 +50,6 @@ NOT_FORWARDED = HOP_BY_HOP | {
 NOT_RETURNED = HOP_BY_HOP | {"content-length", "content-encoding", "server", "date", "set-cookie", "alt-svc"}
 MAX_HEADER = 64 << 10
 """Largest header of a response, in bytes."""
-ENGRAM = "x-engram"
-"""Prefix of the headers between the client and Engram; they are never forwarded."""
 LARGE_BODY = 1 << 20
 """Bodies of more bytes are sent in parts."""
 CORS = "access-control-"
@@ -153,8 +152,8 @@ class Upstream:
         except TimeoutError:
             raise ServeError(504, f"{self.display_url} did not answer in time", "upstream_timeout") from None
         except (aiohttp.ClientError, ValueError) as error:
-            reason = str(error) or type(error).__name__
-            raise ServeError(502, f"{self.display_url} cannot be reached: {reason}", "upstream_unreachable") from None
+            message = f"{self.display_url} cannot be reached: {reason_of(error)}"
+            raise ServeError(502, message, "upstream_unreachable") from None
         try:
             yield UpstreamResponse(response, self.display_url, self._seconds)
         finally:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from engram.serve.wire.base import ChatMessage, MessagePart
 from engram.serve.wire.spans import Span, loads, text_of
+from engram.text.thoughts import without_thoughts
 
 IGNORED_FIELDS = ("cache_control", "id", "status")
 """Fields of a part that carry no content, and may change when the part is sent again."""
@@ -28,8 +29,10 @@ class MessageBuilder:
     parts: list[MessagePart] = field(default_factory=list)
 
     def add_text(self, role: str, texts: Iterable[str]) -> None:
-        """Add texts, joined into one part."""
+        """Add texts, joined into one part. A model's thoughts in tags are left out."""
         text = plain("\n".join(filter(None, texts)))
+        if role == "assistant":
+            text = without_thoughts(text)
         if text.strip():
             self.texts.append(text)
             self.parts.append(MessagePart(role, text))

@@ -28,6 +28,11 @@ def identifier(fields: Mapping[str, object], name: str, where: str = "") -> str 
     return value
 
 
+def openai_user(fields: Mapping[str, object]) -> str | None:
+    """Return the end user that a request of OpenAI's APIs names: in `user`, or in the field that replaces it."""
+    return identifier(fields, "user") or identifier(fields, "safety_identifier")
+
+
 def speaker_of(name: object) -> str | None:
     """Return `name` if it is valid as a speaker, else None."""
     if not isinstance(name, str) or not name.isprintable():

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from engram.serve.http.errors import bad_request
+from engram.serve.http.errors import INVALID_BODY, bad_request
 
 Span = tuple[int, int]
 Scan = Callable[[str, int], tuple[object, int]]
@@ -101,16 +101,16 @@ def read_body(body: bytes, messages_field: str) -> JsonBody:
     try:
         text = body.decode()
     except UnicodeDecodeError as error:
-        raise bad_request(f"the body is not UTF-8: byte {error.start} is invalid") from None
+        raise bad_request(f"the body is not UTF-8: byte {error.start} is invalid", code=INVALID_BODY) from None
     try:
         begin = _past_space(text, 0)
         if text[begin : begin + 1] != "{":
-            raise bad_request(f"the body is {kind(loads(text))}; it must be an object")
+            raise bad_request(f"the body is {kind(loads(text))}; it must be an object", code=INVALID_BODY)
         fields, span, end = _object(text, begin, messages_field, _items)
         if not _ends(text, end):
             raise json.JSONDecodeError("Extra data", text, end)
     except json.JSONDecodeError as error:
-        raise bad_request(f"the body is not JSON: {error}") from None
+        raise bad_request(f"the body is not JSON: {error}", code=INVALID_BODY) from None
     except RecursionError:
         raise bad_request("the body is nested too deeply") from None
     return JsonBody(text, fields, span)

@@ -15,14 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from engram.serve.http.errors import ServeError, bad_request
 from engram.serve.wire import anthropic_messages, openai_chat, openai_responses
 from engram.serve.wire.base import ChatMessage, Collector, Request
 from engram.serve.wire.claude_code import is_reminder
 from engram.serve.wire.content import plain
-from engram.serve.wire.fields import identifier
+from engram.serve.wire.fields import identifier, openai_user
 from engram.serve.wire.openai_errors import openai_error
 from engram.serve.wire.spans import JsonBody, read_body, splice
 from engram.serve.wire.values import as_text
@@ -98,7 +97,7 @@ CHAT = Wire(
     messages_field="messages",
     note_type="text",
     parse_messages=openai_chat.parse_messages,
-    user_of=partial(identifier, name="user"),
+    user_of=openai_user,
     collector=openai_chat.ChatCollector,
     ends=openai_chat.has_end,
     error=openai_error,
@@ -124,7 +123,7 @@ RESPONSES = Wire(
     previous_field="previous_response_id",
     note_type="input_text",
     parse_messages=openai_responses.parse_messages,
-    user_of=partial(identifier, name="user"),
+    user_of=openai_user,
     collector=openai_responses.ResponsesCollector,
     ends=openai_responses.has_end,
     error=openai_error,

@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from types import TracebackType
 from typing import ClassVar
 
-from engram.errors import EngramError, MemoryClosed, MemoryDamaged, MemoryReplaced, MemoryTooNew
+from engram.errors import EngramError, MemoryClosed, MemoryDamaged, MemoryLocked, MemoryReplaced, MemoryTooNew
 from engram.store.private import private_file, private_folder
 from engram.store.sqlite import files
 from engram.store.sqlite.errors import no_file, translate
@@ -194,6 +194,28 @@ class Database:
 
     def on_rollback(self) -> None:
         """Hook, called under the lock before a rollback: drop the cached data of the transaction."""
+
+    # Maintenance.
+
+    def vacuum(self) -> None:
+        """Rewrite the file and truncate SQLite's log, so that neither holds deleted rows. Raises `MemoryLocked`."""
+        with self.holding("compact") as db:
+            db.execute("VACUUM")
+            self._empty_log(db)
+
+    def _empty_log(self, db: sqlite3.Connection) -> None:
+        """Move SQLite's log into the file and truncate it. Waits for readers of other processes."""
+        deadline = time.monotonic() + self.wait
+        while not self.in_memory:
+            busy, _, _ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if not busy:
+                return
+            if time.monotonic() > deadline:
+                raise MemoryLocked(
+                    f"{self.path}: another process kept reading for {self.wait:g} s, so the log could not be emptied"
+                    " and may still hold forgotten text; compact again when the other process is done"
+                )
+            time.sleep(0.05)
 
     # Errors.
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import TypeVar
 from urllib.parse import quote
 
 from engram.engram import MAX_NAME_BYTES, Engram, canonical_id
-from engram.errors import InvalidEngram, MemoryClosed, MemoryLocked, MemoryReadOnly, NotFound
+from engram.errors import InvalidEngram, MemoryClosed, MemoryReadOnly, NotFound
 from engram.ids import id_from_bytes, id_to_bytes
 from engram.store.base import Changes, Distance, Filter, Key, Record, StoreStats
 from engram.store.positions import Position, distance
@@ -385,24 +384,7 @@ class SqliteStore:
             db.execute(f"UPDATE counters SET value = {compacted} WHERE name = 'pruned'")
             db.execute("DELETE FROM deletions WHERE number <= (SELECT value FROM counters WHERE name = 'pruned')")
             db.execute("UPDATE counters SET value = ? WHERE name = 'compacted'", (self._head(db).deleted,))
-        with self._file.holding("compact") as db:
-            db.execute("VACUUM")
-            self._empty_log(db)
-
-    def _empty_log(self, db: sqlite3.Connection) -> None:
-        """Move SQLite's log into the file and truncate it. Waits for readers of other processes."""
-        wait = self._file.wait
-        deadline = time.monotonic() + wait
-        while not self._file.in_memory:
-            busy, _, _ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            if not busy:
-                return
-            if time.monotonic() > deadline:
-                raise MemoryLocked(
-                    f"{self.description}: another process kept reading for {wait:g} s, so the log could not be emptied"
-                    " and may still hold forgotten text; compact again when the other process is done"
-                )
-            time.sleep(0.05)
+        self._file.vacuum()
 
     def close(self) -> None:
         """Close the file. A second call does nothing."""
