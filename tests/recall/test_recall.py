@@ -57,6 +57,35 @@ def test_time_in_the_query_reorders_and_filters_nothing(memory: Memory) -> None:
     assert len(hits) == 3
 
 
+FILTERS = [
+    ("session", {"session": "s7"}),
+    ("time", {"after": datetime(2025, 3, 1, tzinfo=UTC), "before": datetime(2025, 3, 3, tzinfo=UTC)}),
+    ("kind", {"kinds": ["fact"]}),
+]
+
+
+@pytest.mark.parametrize("indexed", [False, True], ids=["tail", "index"])
+@pytest.mark.parametrize(("name", "options"), FILTERS, ids=[name for name, _ in FILTERS])
+def test_a_narrow_filter_finds_turns_that_rank_far_behind_others(
+    memory: Memory, name: str, options: dict[str, object], indexed: bool
+) -> None:
+    # 2,000 turns hold the query's words more often than the five that the filter admits.
+    other = {"session": "s1", "at": datetime(2025, 1, 1, tzinfo=UTC), "kind": "turn"}
+    admitted = {
+        "session": "s7" if name == "session" else "s1",
+        "at": datetime(2025, 3, 2 if name == "time" else 9, tzinfo=UTC),
+        "kind": "fact" if name == "kind" else "turn",
+    }
+    late = "Among other things, on the way home we saw a heron, and later little happened until dinner, number {}."
+    memory.remember_many({"text": f"heron {n} heron", **other} for n in range(2_000))
+    wanted = [e.id for e in memory.remember_many({"text": late.format(n), **admitted} for n in range(5))]
+    memory.remember_many({"text": f"heron {n} heron heron", **other} for n in range(2_000))
+    if indexed:
+        memory.flush()
+    hits = memory.recall("Where did we see the heron?", **options)  # type: ignore[arg-type]
+    assert {hit.engram.id for hit in hits} == set(wanted)
+
+
 def test_query_without_an_answer_returns_nothing(memory: Memory) -> None:
     memory.remember("My dog is called Biscuit.")
     memory.remember("I live in Lisbon.")

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from engram.accel import plain
-from engram.recall.dates.parse import periods
 from engram.recall.features import LONGEST_PAUSE, Features
 from engram.recall.query import ParsedQuery
 from engram.recall.score import HEAD, PARTS, Scores, confidence, score, token_weights
 from engram.recall.weights import DEFAULT, Weights
 from engram.search.base import ROW, Turns
+from engram.text.dates.parse import periods
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 Q = 6

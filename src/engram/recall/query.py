@@ -13,9 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from engram.engram import ROLES
-from engram.recall.dates.parse import periods
-from engram.recall.dates.period import Period
 from engram.text.base import Analyzer
+from engram.text.dates.period import Period
 
 MAX_QUERY_TOKENS = 32
 """Distinct tokens of a query that are used; of a longer query, those that are rarest in plain language."""
@@ -72,7 +71,7 @@ def parse_query(query: str, analyzer: Analyzer, speakers: SpeakerTokens, now: da
         speakers=frozenset().union(*(speakers[i] for i in named)),
         roles=frozenset(role for stems, role in PRONOUNS if not stems.isdisjoint(analysis.terms)),
         asks_when="when" in analysis.terms,
-        periods=tuple(periods(query, now)),
+        periods=tuple(analyzer.periods(query, now)),
     )
 
 

@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from engram import accel
-from engram.recall.dates.proximity import closeness
 from engram.recall.features import Features, Floats
+from engram.recall.proximity import closeness
 from engram.recall.query import ParsedQuery
 from engram.recall.weights import DEFAULT, Weights
 from engram.search.base import Array, Ints
