@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from engram.errors import MemoryLocked, MemoryReplaced
+from engram.errors import MemoryDamaged, MemoryLocked, MemoryReadOnly, MemoryReplaced
 from engram.memory import Memory
 from engram.serve.services import only_server
 
@@ -120,6 +121,87 @@ def test_a_memory_moved_away_while_open_keeps_all_that_was_acknowledged(tmp_path
         with pytest.raises(MemoryReplaced):
             memory.remember("after")
     assert texts(moved) == ["in the log only"]
+
+
+def test_a_memory_that_was_moved_away_and_back_is_not_written_without_its_log(tmp_path: Path) -> None:
+    path, moved = tmp_path / "memory.db", tmp_path / "moved.db"
+    with Memory(path) as memory:
+        memory.remember("before")
+        path.rename(moved)
+        with pytest.raises(MemoryReplaced):
+            memory.recall("before")
+        moved.rename(path)
+        with pytest.raises(MemoryReplaced):
+            memory.remember("after")
+    assert texts(path) == ["before"]
+
+
+def test_a_memory_whose_folder_was_removed_acknowledges_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    with Memory(folder / "memory.db") as memory:
+        memory.remember("before")
+        shutil.rmtree(folder)
+        with pytest.raises(MemoryReplaced):
+            memory.remember("after")
+        with pytest.raises(MemoryReplaced):
+            memory.forget(namespace="default")
+    assert not folder.exists()
+
+
+def test_a_symbolic_link_that_points_elsewhere_leaves_both_files_alone(tmp_path: Path) -> None:
+    link, first, second = tmp_path / "link.db", tmp_path / "first.db", tmp_path / "second.db"
+    make_backup(second)
+    link.symlink_to(first)
+    with Memory(link) as memory:
+        memory.remember("in the first")
+        link.unlink()
+        link.symlink_to(second)
+        with pytest.raises(MemoryReplaced):
+            memory.remember("in which?")
+    assert texts(first) == ["in the first"]
+    assert is_the_backup(second)
+
+
+@pytest.mark.parametrize("left", [0, 4_096, 100_000])
+def test_a_memory_that_was_cut_off_acknowledges_nothing(tmp_path: Path, left: int) -> None:
+    path = tmp_path / "memory.db"
+    make_backup(path)
+    with Memory(path) as memory:
+        memory.remember("before")
+        os.truncate(path, left)
+        for _ in range(2):
+            with pytest.raises(MemoryDamaged, match="cut off"):
+                memory.remember("after")
+
+
+def test_a_memory_that_another_process_has_compacted_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "memory.db"
+    make_backup(path)
+    with Memory(path) as memory:
+        with Memory(path) as other:
+            other.forget(session="default", before=next(iter(memory.engrams(newest=True))).at)
+            other.compact()
+        memory.remember("after")
+    assert texts(path)[-1] == "after"
+
+
+def test_what_a_memory_without_the_right_to_write_acknowledges_is_stored(tmp_path: Path) -> None:
+    path = tmp_path / "memory.db"
+    with Memory(path) as memory:
+        memory.remember("before")
+        path.chmod(0o400)
+        acknowledged = ["before"]
+        with suppress(MemoryReadOnly):
+            acknowledged.append(memory.remember("after").text)
+    assert texts(path) == acknowledged
+
+
+def test_a_second_name_of_a_memory_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "memory.db"
+    make_backup(path)
+    os.link(path, tmp_path / "second.db")
+    assert is_the_backup(path)
+    assert "2 names (hard links)" in caplog.text
 
 
 def test_a_log_that_was_copied_with_its_memory_is_used(tmp_path: Path) -> None:

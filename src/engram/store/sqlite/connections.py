@@ -12,7 +12,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from types import TracebackType
 from typing import ClassVar
 
@@ -65,8 +65,11 @@ class Database:
         """The path, also after the process has changed its working directory."""
         self._place: files.Place | None = None
         """The file that is open; None for a database in RAM."""
+        self._size = 0
+        """Its size in bytes when it was last looked at."""
         self._log_place: files.Place | None = None
         self._parted = False
+        """Whether the open file was found replaced. For good: its log is gone from beside the path."""
 
     # Opening.
 
@@ -81,7 +84,7 @@ class Database:
             except BaseException:
                 self.writer.close()
                 raise
-            self._log_place = files.place_of(files.log_of(self._where))
+            self._log_place, _ = files.look(files.log_of(self._where))
             if not self.in_memory and not self.read_only:
                 files.write_record(self._where)
 
@@ -94,7 +97,13 @@ class Database:
             private_file(self._where)
         if aside := files.part_from_foreign_log(self._where):
             log.warning("%s replaced the file to which the log beside it belonged; the log is now %s", self.path, aside)
-        self._place = files.place_of(self._where)
+        self._place, self._size = files.look(self._where)
+        if (names := os.stat(self._where).st_nlink) > 1:
+            log.warning(
+                "%s has %d names (hard links): opened by two of them it is damaged, so delete all but one",
+                self.path,
+                names,
+            )
 
     def connect(self, wait: float) -> sqlite3.Connection:
         """Return a new connection in autocommit mode. Any thread may use it, one at a time."""
@@ -181,15 +190,14 @@ class Database:
         db.execute("BEGIN IMMEDIATE")
         try:
             yield db
-            self.check_place()
             db.execute("COMMIT")
-        except BaseException as error:
+            # After the commit, which takes milliseconds: what the path does not name is not acknowledged.
+            self.check_place()
+        except BaseException:
             self.on_rollback()
             # A failed COMMIT on a full disk has already rolled back.
             if db.in_transaction:
                 db.execute("ROLLBACK")
-            if isinstance(error, MemoryReplaced):
-                self._part_from_path()
             raise
 
     def on_rollback(self) -> None:
@@ -225,21 +233,47 @@ class Database:
             raise MemoryClosed(f"the {self.display_name} {self.path} is closed; open it again")
 
     def check_place(self) -> None:
-        """Raise `MemoryReplaced` if the path does not name the open file any more. Costs one call of the system."""
-        if self._place is None or files.place_of(self._where) == self._place:
+        """Raise `MemoryReplaced` if the path does not name the open file any more. Costs one call of the system.
+
+        Raises `MemoryDamaged` if the file was cut off, `OSError` if nothing can be known of it.
+        """
+        if self._place is None:
             return
-        self._part_from_path()
-        raise MemoryReplaced(
-            f"the file of the {self.display_name} {self.path} was deleted, moved or replaced while it was open;"
-            " nothing more is read or written: stop the server or end the program first, then move files"
-        )
+        place, size = files.look(self._where)
+        if self._parted or place != self._place:
+            self._part_from_path()
+            raise MemoryReplaced(
+                f"{self.path} was deleted, moved or replaced while it was open; nothing more is read or written: stop"
+                " the server or end the program, put the right file in its place, and start again"
+            )
+        if size < self._size:
+            self._check_whole(size)
+        self._size = size
+
+    def _check_whole(self, size: int) -> None:
+        """Raise `MemoryDamaged` unless the file is whole: it became smaller, as only `vacuum` makes it."""
+        problem = "it is empty" if not size else self._first_problem()
+        if problem != "ok":
+            raise MemoryDamaged(
+                f"{self.path} was cut off by another program while it was open ({problem}); restore it from a backup,"
+                f" or save what is left: engram doctor --memory {self.path} --save NEW.db"
+            )
+
+    def _first_problem(self) -> str:
+        """Return what SQLite's check finds in the file; "ok" if that is nothing."""
+        # A new connection has no pages in its cache. It must not open an empty file: SQLite would delete the log.
+        with closing(self.connect(self.read_wait)) as db:
+            try:
+                return str(db.execute("PRAGMA quick_check(1)").fetchone()[0]).rpartition("\n")[2]
+            except sqlite3.DatabaseError as error:
+                return str(error)
 
     def _part_from_path(self) -> None:
         """Empty the log into the open file, wherever that is now, and take the log away from the path.
 
         SQLite would write what is in the log into the file that is at the path.
         """
-        # A thread in a transaction does this itself, after the rollback.
+        # The thread that has the lock parts at its next check.
         if self._parted or self.read_only or not self._lock.acquire(blocking=False):
             return
         try:
@@ -250,8 +284,9 @@ class Database:
                 self.writer.execute("PRAGMA busy_timeout=0")
                 self.writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             with suppress(OSError):
-                if files.place_of(files.log_of(self._where)) == self._log_place is not None:
+                if files.look(files.log_of(self._where))[0] == self._log_place is not None:
                     files.set_log_aside(self._where)
+            log.error("%s was deleted, moved or replaced while it was open: nothing more is stored", self.path)
         finally:
             self._lock.release()
 
@@ -287,7 +322,7 @@ class Database:
             if not self.closed:
                 self.closed = True
                 self.close_idle(0)
-                with suppress(MemoryReplaced):
+                with suppress(EngramError, OSError):
                     self.check_place()
                 self.writer.close()
                 if not self.in_memory and not self.read_only:
@@ -305,7 +340,10 @@ class Reading:
     def __enter__(self) -> sqlite3.Connection:
         database = self._database
         database.check_open()
-        database.check_place()
+        try:
+            database.check_place()
+        except OSError as error:
+            raise database.translate_error(error, "read") from error
         try:
             self._db = database.idle.pop()
         except IndexError:

@@ -23,13 +23,13 @@ class Place(NamedTuple):
     inode: int
 
 
-def place_of(path: str) -> Place | None:
-    """Return the device and inode of the file at `path`; None if there is no file."""
+def look(path: str) -> tuple[Place | None, int]:
+    """Return which file is at `path` and its size in bytes; None and 0 if there is none. Raises other `OSError`s."""
     try:
         found = os.stat(path)
-    except OSError:
-        return None
-    return Place(found.st_dev, found.st_ino)
+    except (FileNotFoundError, NotADirectoryError):
+        return None, 0
+    return Place(found.st_dev, found.st_ino), found.st_size
 
 
 def log_of(path: str) -> str:
@@ -44,7 +44,7 @@ def record_of(path: str) -> str:
 
 def write_record(path: str) -> None:
     """Record the inodes of a database that is open and of its log. Without the right to write, there is no record."""
-    database, log = place_of(path), place_of(log_of(path))
+    (database, _), (log, _) = look(path), look(log_of(path))
     if database is None or log is None:
         return
     content, record = f"{database.inode} {log.inode}\n", record_of(path)
@@ -75,7 +75,7 @@ def part_from_foreign_log(path: str) -> str | None:
 
 def has_foreign_log(path: str) -> bool:
     """Return whether the log beside a database belongs to a file that the database replaced."""
-    database, log = place_of(path), place_of(log_of(path))
+    (database, _), (log, _) = look(path), look(log_of(path))
     recorded = _read(record_of(path))
     if database is None or log is None or not recorded:
         return False
