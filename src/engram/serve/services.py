@@ -77,6 +77,12 @@ class Services:
         elapsed = round((time.perf_counter() - begun) * 1000, 1)
         log(logger, logging.INFO, "request", face=face, status=status, outcome=outcome, ms=elapsed, **fields)
 
+    def check_files(self) -> None:
+        """Read from both files. Raises `EngramError` if one cannot be read, `MemoryReplaced` if it was replaced."""
+        self.memory.sessions(self.settings.namespace)
+        with self.conversations.database.reading() as db:
+            db.execute("SELECT 1 FROM meta").fetchone()
+
     @contextmanager
     def forgetting(self, namespace: str) -> Iterator[None]:
         """Flush pending writes before a deletion in `namespace`; erase names that it leaves without engrams.
