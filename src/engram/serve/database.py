@@ -16,6 +16,7 @@ from types import TracebackType
 
 from engram.errors import EngramError, MemoryClosed, MemoryDamaged
 from engram.store.sqlite.connections import Database
+from engram.store.sqlite.files import SERVER_SUFFIX
 
 APPLICATION_ID = 0x456E6773
 """Marks a SQLite file as a server database ("Engs")."""
@@ -67,7 +68,7 @@ Transaction = sqlite3.Connection
 
 def server_database_path(memory: str | Path) -> str:
     """Return the path of the server database of a memory file: the same for every symbolic link to the file."""
-    return os.path.realpath(memory) + ".serve"
+    return os.path.realpath(memory) + SERVER_SUFFIX
 
 
 class ServerDatabase:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 FILE_RIGHTS, FOLDER_RIGHTS = 0o600, 0o700
@@ -45,11 +45,11 @@ def private_file(path: str) -> None:
 
 
 @contextmanager
-def whole_file(path: str) -> Iterator[str]:
-    """Lend the name of a new file in the folder of `path`; at the end it is synced and renamed to `path`.
+def whole_file(path: str, put: Callable[[str, str], object] | None = None) -> Iterator[str]:
+    """Lend the name of a new file in the folder of `path`; at the end it is synced, and `put(name, path)` is called.
 
-    On an error the new file is deleted. A killed process leaves it under its temporary name. Raises `FileExistsError`
-    if `path` exists at the end: nothing is overwritten.
+    On an error the new file is deleted. A killed process leaves it under its temporary name. By default raises
+    `FileExistsError` if `path` exists at the end: nothing is overwritten.
     """
     folder, name = os.path.split(os.path.abspath(path))
     descriptor, draft = tempfile.mkstemp(prefix=f".{name}.", suffix=".part", dir=folder)
@@ -57,12 +57,25 @@ def whole_file(path: str) -> Iterator[str]:
     try:
         yield draft
         sync(draft)
-        os.link(draft, path)
+        (put or rename_new)(draft, path)
         sync(folder)
     finally:
         for end in ("", "-wal", "-shm", "-inodes", "-journal"):
             with suppress(FileNotFoundError):
                 os.unlink(draft + end)
+
+
+def rename_new(name: str, path: str) -> None:
+    """Rename a file to `path`. Raises `FileExistsError` if there is a file: nothing is overwritten."""
+    try:
+        os.link(name, path)
+    except FileExistsError:
+        raise
+    except OSError:
+        # A file system without hard links.
+        if os.path.exists(path):
+            raise
+        os.rename(name, path)
 
 
 def sync(path: str) -> None:

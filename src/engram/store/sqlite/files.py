@@ -15,6 +15,9 @@ from typing import NamedTuple
 
 from engram.store.private import private_file
 
+SERVER_SUFFIX = ".serve"
+"""The server's file of `memory.db` is `memory.db.serve`."""
+
 
 class Place(NamedTuple):
     """What identifies a file whatever its name."""
