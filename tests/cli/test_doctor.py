@@ -68,6 +68,7 @@ def test_doctor_reports_a_healthy_memory(run, path: Path):
         "healthy": True,
         "compiled": accel.available,
         "conflicts": [],
+        "warnings": [],
     }
     assert "database  good" in run("doctor").out
 
@@ -245,3 +246,58 @@ def test_files_that_are_not_a_memory_are_reported(run, tmp_path: Path):
         salvage(noise, tmp_path / "new.db")
     assert run("doctor", "-m", str(noise)).code == 7
     assert json.loads(run("doctor", "-m", str(tmp_path / "none.db"), "--json").out)["error"]["exit_code"] == 3
+
+
+def test_a_salvage_appears_only_when_it_is_whole(healthy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path, new = tmp_path / "memory.db", tmp_path / "new.db"
+    path.write_bytes(healthy[0])
+    seen = []
+    append = SqliteStore.append
+
+    def watched(store: SqliteStore, engrams):
+        seen.append(new.exists())
+        return append(store, engrams)
+
+    monkeypatch.setattr(SqliteStore, "append", watched)
+    assert salvage(path, new).saved == COUNT
+    assert len(seen) > 1
+    assert not any(seen)
+    assert read(new) == healthy[1]
+    assert new.stat().st_mode & 0o777 == 0o600
+    assert not list(tmp_path.glob(".new.db*"))
+
+
+def test_a_salvage_that_is_broken_off_leaves_no_new_memory(healthy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path, new = tmp_path / "memory.db", tmp_path / "new.db"
+    path.write_bytes(healthy[0])
+    monkeypatch.setattr("engram.doctor._save", lambda store, engrams: 1 // 0)
+    with pytest.raises(ZeroDivisionError):
+        salvage(path, new)
+    assert os.listdir(tmp_path) == ["memory.db"]
+
+
+def test_doctor_warns_of_rights_of_others_and_of_a_second_name(run, path: Path, tmp_path: Path):
+    run("remember", "one")
+    assert not examine(path).warnings
+    path.chmod(0o644)
+    os.link(path, tmp_path / "second.db")
+    ran = run("doctor")
+    assert ran.code == 0
+    assert "warning: other users of this machine may read it (rights 644)" in ran.out
+    assert "warning: it has 2 names (hard links)" in ran.out
+
+
+def test_a_path_with_a_tilde_is_in_the_home_folder(run, home: Path):
+    assert run("remember", "at home", "--memory", "~/mine.db").code == 0
+    assert (home / "mine.db").is_file()
+    with Memory("~/mine.db") as memory:
+        assert [engram.text for engram in memory.engrams()] == ["at home"]
+    assert examine("~/mine.db").readable == 1
+
+
+@pytest.mark.parametrize("where", ["$HOME/x.db", "${HOME}/x.db", "~nobody-of-this-name/x.db"])
+def test_a_path_that_only_a_shell_understands_is_refused(run, where: str, monkeypatch: pytest.MonkeyPatch):
+    with pytest.raises(EngramError, match="only a shell replaces"):
+        Memory(where)
+    monkeypatch.setenv("ENGRAM_MEMORY", where)
+    assert "only a shell replaces" in run("remember", "lost").err

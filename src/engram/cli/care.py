@@ -78,6 +78,8 @@ def _print_report(report: Report) -> None:
     )
     for problem in report.problems:
         typer.echo(f"- {escape_line(problem)}")
+    for warning in report.warnings:
+        typer.echo(f"warning: {escape_line(warning)}")
     if report.problems and report.readable:
         typer.echo(f"save what can be read: engram doctor --memory {escape_line(report.path)} --save NEW.db")
     elif report.index.startswith("damaged"):

@@ -39,12 +39,12 @@ def time_option(text: str | datetime) -> datetime:
 
 
 def memory_path(path: Path | None) -> Path | None:
-    """Return the path of --memory. Raises `EngramError` for a URL, before a command uses it as the name of a file."""
-    if path is not None:
-        from engram.opening import refuse_url
+    """Return the path of --memory with the home folder in place of "~". Raises `EngramError` for a URL."""
+    if path is None:
+        return None
+    from engram.opening import file_of
 
-        refuse_url(path)
-    return path
+    return Path(file_of(path))
 
 
 MemoryPath = Annotated[

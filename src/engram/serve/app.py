@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engram.errors import EngramError
 from engram.installation import version
-from engram.opening import default_path
+from engram.opening import default_path, file_of
 from engram.serve.api import rest, rest_errors
 from engram.serve.api.mcp import mcp_app
 from engram.serve.http.errors import ServeError
@@ -52,7 +52,7 @@ def create_app(settings: Settings | None = None) -> EngramApp:
     that `uvicorn --factory engram.serve.app:create_app` works. Nothing is opened until the server starts.
     """
     if settings is None:
-        memory = os.environ.get("ENGRAM_MEMORY") or str(default_path())
+        memory = file_of(os.environ.get("ENGRAM_MEMORY") or default_path())
         settings = Settings(memory=memory, upstream=os.environ.get("ENGRAM_UPSTREAM") or None)
     return EngramApp(settings)
 
@@ -192,13 +192,15 @@ def add_health(app: FastAPI, services: Services) -> None:
     async def readyz() -> Response:
         settings = services.settings
         try:
-            await asyncio.wait_for(services.run(services.memory.sessions, settings.namespace), 2.0)
+            await asyncio.wait_for(services.run(services.check_files), 2.0)
         except TimeoutError:
             return JSONResponse({"ready": False, "reason": "the memory did not answer within 2 s"}, 503)
         except (EngramError, OSError) as error:
             # Anybody may read this response; the path of the memory is for the log only.
             reason = str(error).replace(services.memory.path, "the memory")
             return JSONResponse({"ready": False, "reason": reason}, 503)
+        if services.recorder.broken is not None:
+            return JSONResponse({"ready": False, "reason": services.recorder.broken}, 503)
         waiting = services.recorder.unwritten()
         if waiting >= settings.most_waiting:
             return JSONResponse({"ready": False, "reason": f"{waiting} turns wait to be written"}, 503)

@@ -276,6 +276,8 @@ class Proxy:
             return
         if state.conversation is not None:
             state.ticket = self._accept(state, state.conversation)
+            if not state.ticket.results and state.error is None:
+                state.error = state.ticket.reason and as_header(state.ticket.reason)
         else:
             state.late_ticket = self._start(self._accept_late(state))
 

@@ -20,6 +20,7 @@ from urllib.parse import quote
 
 from engram.engram import Engram, checked
 from engram.store.positions import Position
+from engram.store.sqlite.files import has_foreign_log, log_of
 from engram.store.sqlite.migrations import APPLICATION_ID, VERSION
 from engram.store.sqlite.pages import HEADER, PAGE_SIZE, TABLE_INTERIOR, TABLE_LEAF, Pages
 from engram.store.sqlite.rows import engram_of
@@ -39,7 +40,8 @@ Row = tuple[Any, ...]
 def opened(path: str) -> Iterator[sqlite3.Connection]:
     """Open a connection that cannot change the file or other files in its folder."""
     with ExitStack() as stack:
-        logged = os.path.exists(f"{path}-wal") and os.path.getsize(f"{path}-wal") > 0
+        log = log_of(path)
+        logged = os.path.exists(log) and os.path.getsize(log) > 0 and not has_foreign_log(path)
         header, pages = mended_header(path)
         uri = f"file:{quote(os.path.abspath(path))}?mode=ro&immutable=1"
         if logged or header:
@@ -48,7 +50,7 @@ def opened(path: str) -> Iterator[sqlite3.Connection]:
             copy = os.path.join(folder, "memory.db")
             shutil.copyfile(path, copy)
             if logged:
-                shutil.copyfile(f"{path}-wal", f"{copy}-wal")
+                shutil.copyfile(log, f"{copy}-wal")
             if header:
                 with open(copy, "r+b") as file:
                     file.write(header)
