@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, tzinfo
 
 from engram.engram import Engram
 from engram.memory import Memory
 from engram.models.base import Message, Model
 from engram.notes.choosing import choose
 from engram.notes.wording import PromptProfile, lines_within, with_notes
+from engram.notes.zones import MACHINE, recall_in_zone
 from engram.recall.context import longest_prefix
 from engram.recall.result import Hit
 from engram.text.thoughts import without_thoughts
@@ -51,15 +53,17 @@ class Conversation:
         namespace: str,
         session: str,
         profile: PromptProfile,
+        zone: tzinfo = MACHINE,
     ) -> None:
-        """Continue the session if it has turns already."""
+        """Continue the session if it has turns already. zone: the user's time zone."""
         self.memory = memory
         self.model = model
         self.namespace = namespace
         self.session = session
         self.profile = profile
+        self.zone = zone
         self.used: tuple[Hit, ...] = ()
-        """The hits that went to the model as notes with the last message, best first."""
+        """The hits that went to the model as notes with the last message, best first; their times are in `zone`."""
         self._visible: list[VisibleMessage] = []
         for engram in memory.engrams(namespace=namespace, session=session):
             if engram.role in ("user", "assistant"):
@@ -73,8 +77,11 @@ class Conversation:
         pieces that came before the error.
         """
         # Recall runs before the text is stored, or the best hit for a text would be the text itself.
-        hits = self.memory.recall(text, namespace=self.namespace, limit=_RECALL_LIMIT)
-        chosen = choose(hits, self.profile, held_ids={visible.id for visible in self._visible})
+        now = datetime.now(self.zone)
+        hits = self.memory.recall(text, namespace=self.namespace, limit=_RECALL_LIMIT, now=now)
+        chosen = choose(
+            recall_in_zone(hits, self.zone), self.profile, held_ids={visible.id for visible in self._visible}
+        )
         self.used = self._within_budget(chosen)
         stored = self._store(text, "user", complete=True)
         messages = self._messages(text)

@@ -16,6 +16,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext, suppress
 from contextvars import ContextVar
+from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
@@ -45,6 +46,7 @@ from engram.serve.api.tools import TOOLS, MemoryTool
 from engram.serve.auth.headers import requested_namespace
 from engram.serve.http.errors import ServeError
 from engram.serve.http.limits import send_error
+from engram.serve.http.zones import zone_of
 from engram.text.markup import neutral
 
 if TYPE_CHECKING:
@@ -86,9 +88,9 @@ def make_server(
     limiter = anyio.CapacityLimiter(THREADS)
     schemas = {tool.name: tool.input_schema for tool in descriptions}
 
-    def run(tool: MemoryTool[Any], namespace: str, arguments: Any) -> tuple[BaseModel, str]:
+    def run(tool: MemoryTool[Any], namespace: str, arguments: Any, zone: tzinfo) -> tuple[BaseModel, str]:
         with forgetting(namespace) if tool.destroys else nullcontext():
-            return tool.run(memory, namespace, arguments)
+            return tool.run(memory, namespace, arguments, zone)
 
     async def list_tools(_: ServerRequestContext[Any], __: PaginatedRequestParams | None) -> ListToolsResult:
         return ListToolsResult(tools=descriptions)
@@ -98,9 +100,10 @@ def make_server(
         if tool is None:
             raise MCPError(INVALID_PARAMS, f"there is no tool {params.name!r}; the tools are {', '.join(TOOLS)}")
         try:
-            arguments = tool.read(params.arguments)
-            namespace = caller().need(tool.right, arguments.namespace)
-            result, text = await anyio.to_thread.run_sync(run, tool, namespace, arguments, limiter=limiter)
+            who = caller()
+            arguments = tool.read(params.arguments, who.zone)
+            namespace = who.need(tool.right, arguments.namespace)
+            result, text = await anyio.to_thread.run_sync(run, tool, namespace, arguments, who.zone, limiter=limiter)
         except EngramError as error:
             return error_result(str(error))
         except Exception:
@@ -191,7 +194,7 @@ class McpApp:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        caller = Caller(self._services.gate.access(headers), requested_namespace(headers))
+        caller = Caller(self._services.gate.access(headers), requested_namespace(headers), zone_of(scope))
         if caller.header_namespace is not None:
             caller.access.namespace(caller.header_namespace)
         if scope["method"] != "POST":
