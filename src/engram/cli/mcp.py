@@ -9,16 +9,18 @@ from engram.cli.options import MemoryPath, Namespace, Timezone, open_memory
 from engram.engram import DEFAULT_NAMESPACE
 from engram.notes.zones import MACHINE
 from engram.serve.api.caller import Caller
-from engram.serve.api.mcp import make_server, serve_stdio
+from engram.serve.api.mcp import make_server
 from engram.serve.auth.access import Access
 from engram.serve.auth.keys import check_namespace
+from engram.serve.stdio import serve_stdio
 
 
 def mcp(namespace: Namespace = DEFAULT_NAMESPACE, timezone: Timezone = MACHINE, path: MemoryPath = None) -> None:
     """Offer a memory to an agent as MCP tools, over stdio.
 
     For clients that start the server as a process, as Claude Code and Cursor do. The tools are remember, recall, forget
-    and list; they see this one namespace only. The server ends when its input ends.
+    and list; they see this one namespace only. The server ends when its input ends and every
+    request is answered.
 
     Example:
       claude mcp add engram -- engram mcp --namespace ana
