@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from engram.engram import Engram, checked
+from engram.records import replaced_nul
 from engram.store.positions import Position
 from engram.store.sqlite.migrations import APPLICATION_ID, VERSION
 from engram.store.sqlite.pages import HEADER, PAGE_SIZE, TABLE_INTERIOR, TABLE_LEAF, Pages
@@ -140,16 +141,7 @@ def _check_integrity(db: sqlite3.Connection) -> list[str]:
 def without_nul(engram: Engram) -> Engram:
     """Return an engram with U+FFFD in place of each NUL character."""
     fields = {field.name: getattr(engram, field.name) for field in dataclasses.fields(engram)}
-    return dataclasses.replace(engram, **{name: _replaced(value) for name, value in fields.items()})
-
-
-def _replaced(value: Any) -> Any:
-    """A field, or a JSON value, without NUL characters."""
-    if isinstance(value, str):
-        return value.replace("\0", "\ufffd")
-    if isinstance(value, dict):
-        return {_replaced(key): _replaced(item) for key, item in value.items()}
-    return [_replaced(item) for item in value] if isinstance(value, list) else value
+    return dataclasses.replace(engram, **{name: replaced_nul(value) for name, value in fields.items()})
 
 
 class SalvageReader:
