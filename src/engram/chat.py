@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import tzinfo
 
 from engram.engram import Engram
 from engram.memory import Memory
 from engram.models.base import Message, Model
 from engram.notes.finding import find_notes
 from engram.notes.wording import PromptProfile, lines_within, with_notes
+from engram.notes.zones import MACHINE
 from engram.recall.context import longest_prefix
 from engram.recall.result import Hit
 from engram.text.courtesy import is_assent, is_courtesy
@@ -52,15 +54,17 @@ class Conversation:
         namespace: str,
         session: str,
         profile: PromptProfile,
+        zone: tzinfo = MACHINE,
     ) -> None:
-        """Continue the session if it has turns already."""
+        """Continue the session if it has turns already. zone: the user's time zone."""
         self.memory = memory
         self.model = model
         self.namespace = namespace
         self.session = session
         self.profile = profile
+        self.zone = zone
         self.used: tuple[Hit, ...] = ()
-        """The hits that went to the model as notes with the last message, best first."""
+        """The hits that went to the model as notes with the last message, best first; their times are in `zone`."""
         self._visible: list[VisibleMessage] = []
         for engram in memory.engrams(namespace=namespace, session=session):
             if engram.role in ("user", "assistant"):

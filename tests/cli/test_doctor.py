@@ -1,6 +1,7 @@
 import json
 import os
 import random
+import sqlite3
 from contextlib import closing
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from engram import accel
 from engram.doctor import examine, salvage
 from engram.engram import Engram, draft
-from engram.errors import EngramError, NotFound
+from engram.errors import EngramError, MemoryTooNew, NotFound
 from engram.memory import Memory
 from engram.store.base import Filter
 from engram.store.sqlite.migrations import VERSION
@@ -71,6 +72,31 @@ def test_doctor_reports_a_healthy_memory(run, path: Path):
         "warnings": [],
     }
     assert "database  good" in run("doctor").out
+
+
+def test_a_file_of_a_newer_format_is_not_called_damaged(run, path: Path, tmp_path: Path):
+    run("remember", "one")
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(f"PRAGMA user_version={VERSION + 1}")
+    before, new = path.read_bytes(), tmp_path / "new.db"
+    for options in ((), ("--save", str(new))):
+        ran = run("doctor", *options)
+        assert ran.code == MemoryTooNew.exit_code
+        assert f"has format {VERSION + 1}, this Engram knows up to {VERSION}; upgrade" in ran.err
+        assert "damaged" not in ran.out + ran.err
+    assert run("doctor", "--json").json["error"]["type"] == "MemoryTooNew"
+    assert path.read_bytes() == before
+    assert not new.exists()
+
+
+def test_what_a_damaged_file_says_of_its_format_does_not_keep_it_from_being_saved(healthy, tmp_path: Path):
+    path = tmp_path / "memory.db"
+    damaged = bytearray(healthy[0])
+    damaged[60:64] = (77).to_bytes(4)
+    damaged[20 * PAGE : 21 * PAGE] = os.urandom(PAGE)
+    path.write_bytes(damaged)
+    assert examine(path).problems
+    assert salvage(path, tmp_path / "new.db").saved > COUNT // 2
 
 
 def test_examine_and_salvage_do_not_change_the_file(healthy, tmp_path: Path):

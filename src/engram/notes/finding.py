@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, tzinfo
 
 from engram.engram import Engram
 from engram.errors import NotFound
 from engram.memory import Memory
 from engram.notes.choosing import choose
 from engram.notes.wording import PromptProfile
+from engram.notes.zones import in_zone, recall_in_zone
 from engram.recall.result import Hit
 
 ENOUGH = 3
@@ -33,23 +35,27 @@ def find_notes(
     held_ids: Collection[str],
     held_texts: Collection[str] = (),
     least_score: float = 0.0,
+    zone: tzinfo = UTC,
 ) -> list[Hit]:
     """Return the hits that become notes, best first, at most `profile.max_notes`.
 
-    limit: hits to request first; more are requested if the hits are mostly questions and copies. The other arguments
-    are those of `choose`. An answer that fits only by the turn before it, such as "yes", is followed by that turn, or
-    left out if that turn is gone. Raises as `Memory.recall`.
+    limit: hits to request first; more are requested if the hits are mostly questions and copies. zone: the reader's,
+    which the times of the hits are in. The other arguments are those of `choose`. An answer that fits only by the turn
+    before it, such as "yes", is followed by that turn, or left out if that turn is gone. Raises as `Memory.recall`.
     """
     while True:
-        hits = memory.recall(query, namespace=namespace, limit=limit)
+        found = memory.recall(query, namespace=namespace, limit=limit, now=datetime.now(zone))
+        hits = recall_in_zone(found, zone)
         chosen = choose(hits, profile, query=query, held_ids=held_ids, held_texts=held_texts, least_score=least_score)
         more = len(hits) == limit and hits[-1].score >= least_score / 2
         if len(chosen) >= min(ENOUGH, profile.max_notes) or limit >= MOST_HITS or not more:
-            return with_questions(memory, chosen, held_ids, profile.max_notes)
+            return with_questions(memory, chosen, held_ids, profile.max_notes, zone)
         limit *= WIDER
 
 
-def with_questions(memory: Memory, hits: Sequence[Hit], held_ids: Collection[str], most: int) -> list[Hit]:
+def with_questions(
+    memory: Memory, hits: Sequence[Hit], held_ids: Collection[str], most: int, zone: tzinfo
+) -> list[Hit]:
     """Return the first `most` of `hits`, where each answer that needs its question is followed by it.
 
     The question has the answer's score. A pair of which only one would fit is left out.
@@ -62,7 +68,7 @@ def with_questions(memory: Memory, hits: Sequence[Hit], held_ids: Collection[str
             question = previous_turn(memory, hit.engram)
             if question is None:
                 continue
-            added.append(replace(hit, engram=question))
+            added.append(replace(hit, engram=in_zone(question, zone)))
         added = [one for one in added if one.engram.id not in known]
         if len(result) + len(added) <= most:
             result += added
