@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from engram.cli.options import MemoryPath, Timezone
+from engram.cli.options import LeastTrust, MemoryPath, Timezone
 from engram.opening import default_path
 from engram.serve.http.logs import set_up
 from engram.serve.server import serve as run
@@ -48,6 +48,7 @@ def serve(
     least_score: Annotated[
         float, typer.Option(min=0, max=1, help="Minimum score of a memory to become a note.")
     ] = DEFAULTS.least_score,
+    least_trust: LeastTrust = DEFAULTS.least_trust,
     sticky: Annotated[
         bool, typer.Option("--sticky", help="Give earlier messages their notes back (see docs/serve.md).")
     ] = DEFAULTS.sticky,
@@ -96,6 +97,7 @@ def serve(
             budget=budget,
             notes=notes,
             least_score=least_score,
+            least_trust=least_trust,
             sticky=sticky,
             deadline=deadline / 1000,
             most_body=max_body << 20,

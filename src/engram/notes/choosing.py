@@ -9,6 +9,7 @@ import itertools
 import re
 from collections.abc import Collection, Iterable
 
+from engram.engram import Origin
 from engram.notes.wording import PromptProfile
 from engram.recall.result import Hit
 from engram.text.markup import comparable, is_question
@@ -32,6 +33,9 @@ _ASKS = re.compile(r"\b(?:who|whom|whose|what|which|where|when|why|how|if|whethe
 _BARE_STATEMENT = re.compile(
     rf"(?<!\w)(?!{_BE}\b)\w+\s+(?:i|we|he|she|they|(?:my|our)\s(?:\w+\s){{1,3}}{_BE})\b", re.IGNORECASE
 )  # "Did you know I play the bassoon?"
+
+LEAST_TRUST: Origin = "agent"
+"""The least trusted origin of notes by default: what a document or a tool said can come from anyone."""
 
 
 def choose(

@@ -152,6 +152,7 @@ def open_parts(settings: Settings, database: ServerDatabase, *, fast: bool) -> I
             budget=settings.budget,
             notes=settings.notes,
             least_score=settings.least_score,
+            least_trust=settings.least_trust,
         )
         services = Services(
             settings=settings,

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Literal
 
+from engram.engram import Origin
+from engram.notes.choosing import LEAST_TRUST
 from engram.notes.zones import MACHINE
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -44,6 +46,8 @@ class Settings:
     """Maximum number of notes in a request."""
     least_score: float = 0.15
     """Score, 0 to 1, that the best hit must reach; every other hit must reach half. Below it, nothing is inserted."""
+    least_trust: Origin = LEAST_TRUST
+    """The least trusted origin from which an engram becomes a note."""
     sticky: bool = False
     """Whether earlier messages get their notes back."""
     deadline: float = 0.15

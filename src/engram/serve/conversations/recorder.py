@@ -328,7 +328,7 @@ class Recorder:
             for id, engram in resolved.engrams.items():
                 engrams.setdefault(id, engram)
         maybe_written = [id for resolved in all_resolved for id in resolved.maybe_written]
-        written = self._memory.get_many(maybe_written) if maybe_written else {}
+        written = self._written(maybe_written) if maybe_written else set()
         new = [engram for id, engram in engrams.items() if id not in written]
         if not new:
             return 0
@@ -336,6 +336,11 @@ class Recorder:
             return sum(self._memory.add(new))
         except InvalidEngram:
             return sum(self._write_engram(engram, all_resolved) for engram in new)
+
+    def _written(self, ids: Sequence[str]) -> set[str]:
+        """Return those of `ids` that the memory holds, also in quarantine."""
+        known = self._memory.get_many(ids)
+        return {id for id in ids if id in known or next(self._memory.quarantined(id=id), None) is not None}
 
     def _write_engram(self, engram: Engram, all_resolved: list[ResolvedJob]) -> int:
         """Write one engram, or remove it from the jobs if the memory refuses it; return how many are new."""
@@ -439,7 +444,7 @@ class Recorder:
         if not nodes and not receipts:
             return
         wanted = {id for _, ids in nodes for id in ids} | {id for receipt in receipts for id in receipt.engrams}
-        written = self._memory.get_many(sorted(wanted))
+        written = self._written(sorted(wanted))
         now = datetime.now(UTC)
         with self._store.database.writing() as transaction:
             self._store.mark_stored(transaction, [node for node, ids in nodes if all(id in written for id in ids)])
