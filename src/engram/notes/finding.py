@@ -55,12 +55,12 @@ def find_notes(
 
 
 def with_questions(
-    memory: Memory, hits: Sequence[Hit], held_ids: Collection[str], most: int, zone: tzinfo
+    memory: Memory, hits: Sequence[Hit], held_ids: Collection[str], most: int, zone: tzinfo, trust: str
 ) -> list[Hit]:
     """Return the first `most` of `hits`, where each answer that needs its question is followed by it.
 
-    The question has the answer's score. A pair is left out if only one of it would fit, or if the
-    question is less trusted than `trust`.
+    The question has the answer's score. A pair is left out if only one of the two would fit, or if
+    the question is less trusted than `trust`.
     """
     result: list[Hit] = []
     known = set(held_ids)
