@@ -25,6 +25,7 @@ from engram.installation import version
 from engram.opening import default_path
 from engram.serve.api import rest, rest_errors
 from engram.serve.api.mcp import mcp_app
+from engram.serve.frontends.strip import patterns_from_environment
 from engram.serve.http.errors import ServeError
 from engram.serve.http.limits import guarded, send_error
 from engram.serve.http.logs import log
@@ -48,12 +49,13 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
 def create_app(settings: Settings | None = None) -> EngramApp:
     """Return the ASGI application of one memory, for any ASGI server.
 
-    settings: None reads ENGRAM_MEMORY and ENGRAM_UPSTREAM from the environment and leaves the rest at its defaults, so
-    that `uvicorn --factory engram.serve.app:create_app` works. Nothing is opened until the server starts.
+    settings: None reads ENGRAM_MEMORY, ENGRAM_UPSTREAM and ENGRAM_STRIP from the environment and leaves the rest at its
+    defaults, so that `uvicorn --factory engram.serve.app:create_app` works. Nothing is opened until the server starts.
     """
     if settings is None:
         memory = os.environ.get("ENGRAM_MEMORY") or str(default_path())
-        settings = Settings(memory=memory, upstream=os.environ.get("ENGRAM_UPSTREAM") or None)
+        upstream = os.environ.get("ENGRAM_UPSTREAM") or None
+        settings = Settings(memory=memory, upstream=upstream, strip=patterns_from_environment())
     return EngramApp(settings)
 
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from engram.serve.conversations.framing import is_framed, question_of, typed
+from engram.serve.frontends.framing import is_framed, question_of, typed
 
 from .talking import Client, assistant, user
 

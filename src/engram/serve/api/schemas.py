@@ -421,6 +421,14 @@ class MemoryStats(BaseModel):
     index_trouble: Annotated[str | None, Field(description="Why the index cannot be used, if it cannot.")]
 
 
+class LeftOutForm(BaseModel):
+    """What one front end put into the messages of a request."""
+
+    by: Annotated[str, Field(description="The front end, or --strip.", examples=["Claude Code"])]
+    pieces: int
+    characters: int
+
+
 class ReceiptForm(BaseModel):
     """The state of the messages of a proxied request."""
 
@@ -435,6 +443,7 @@ class ReceiptForm(BaseModel):
     engrams: Annotated[list[str], Field(description="The ids of its engrams.", examples=[[ID_EXAMPLE]])]
     accepted_at: datetime
     stored_at: datetime | None
+    left_out: Annotated[list[LeftOutForm], Field(description="What was left out of the messages: no user typed it.")]
 
 
 class Trouble(BaseModel):

@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 
 from engram.engram import Engram
 from engram.ids import uuid7
-from engram.serve.conversations.framing import is_framed, typed
 from engram.serve.conversations.hashes import Fingerprint, Hashes, check_session, new_session
 from engram.serve.conversations.log import ConversationStore, new_node_id
 from engram.serve.conversations.pending import Kind, Node
+from engram.serve.frontends.framing import is_framed, typed
 from engram.serve.wire.base import ChatMessage
 
 FIRST_LOOKUP, LARGEST_LOOKUP = 8, 500
