@@ -20,8 +20,8 @@ LEAST_QUESTION = 3
 MOST_PLACES = 100
 """Places at which a short text is looked for inside words of a long one."""
 
-_LABEL = re.compile(r"[^\s:：][^\n:：?？]{0,30}[:：][ \t]+(?=\S)")
-_BORDER = re.compile(r"[^\S\n]*(?:\Z|[\n<\"”»`'])")
+_LABEL = re.compile(r"[^\s:：][^\n:：?？]{0,30}[:：][ \t]{1,64}+(?=\S)")
+_BORDER = re.compile(r"[^\S\n]{0,64}+(?:\Z|[\n<\"”»`'])")
 
 
 def is_framed(sent: str, bare: str) -> bool:

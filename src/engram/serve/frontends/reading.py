@@ -8,14 +8,15 @@ their length.
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple
 
 from engram.serve.frontends.table import CLINE, FRONTENDS, Block, Record, Template
 
-NAME = r"permissions instructions|[A-Za-z][\w.-]{0,39}"
+MOST_MARKS = 1_000
+"""Marks of front ends that are looked at in one part. What follows them stays verbatim."""
+
 LONGEST_ATTRIBUTES = 400
 """Characters of the attributes in an opening tag."""
 
@@ -33,15 +34,21 @@ _ENCLOSED = {begin: (frontend.name, end) for frontend in FRONTENDS for begin, en
 _OPENINGS = tuple(record.opening for _, record in _RECORDS)
 _TEMPLATE_OPENINGS = tuple(template.opening for _, template in _TEMPLATES)
 
-_MARK = re.compile(
-    rf"(?P<mark>{'|'.join(map(re.escape, [*_LINES, *_TAILS, *_ENCLOSED]))})"
-    rf"|<(?P<tag>{NAME})(?:\s[^<>\n]{{0,{LONGEST_ATTRIBUTES}}})?>"
-)
-_CLOSING = re.compile(rf"</(?P<tag>{NAME})>")
+_TAGS = sorted({*_BLOCKS, *_WRAPPERS, *_ARGUMENTS}, key=len, reverse=True)
+_TAG = rf"<(?=[A-Za-z])(?P<tag>{'|'.join(map(re.escape, _TAGS))})(?:\s[^<>\n]{{0,{LONGEST_ATTRIBUTES}}}+)?>"
+_NAMED = (*_LINES, *_TAILS, *_ENCLOSED)
+_ANY_TAG = re.compile(f"{_TAG}(?P<mark>)")
+_ANY_MARK = re.compile(f"(?P<mark>{'|'.join(map(re.escape, _NAMED))})|{_TAG}")
 _FENCE = re.compile(r"^ {0,3}(?:```|~~~)", re.MULTILINE)
-_RESULT = re.compile(r"\[[a-z_]{2,40}(?: (?:for|to|in|on) [^\n]{0,400}?)?\] Result:")
-_AFTER_BLOCK = re.compile(r"[^\S\n]*(?:\Z|\n|<)|[^\W_]")
-_SPACE = re.compile(r"\s*")
+_TOOL = re.compile(r"\[[a-z_]{2,40}+[ \]]")
+_RESULT = "] Result:"
+"""The end of the heading of a tool's result in a user's message: [read_file for 'a.py'] Result:"""
+LONGEST_HEADING = 500
+"""Characters of such a heading."""
+
+_AFTER_BLOCK = re.compile(r"[^\S\n]{0,64}+(?:\Z|\n|<)|[^\W_]")
+_SPACE = re.compile(r"\s*+")
+_UNTIL = {record: re.compile("|".join(map(re.escape, record.until))) for _, record in _RECORDS if record.until}
 
 NEAR = 64
 """Characters before a mark in which the beginning of its line is looked for."""
@@ -72,7 +79,7 @@ def read_parts(texts: Sequence[str]) -> list[Reading]:
     """Return what was read out of each part of one message."""
     readings: list[Reading] = []
     for text in texts:
-        if readings and readings[-1].result.endswith("] Result:"):
+        if readings and readings[-1].result.endswith(_RESULT):
             # The heading of a tool's result is a part of its own, and the result follows.
             readings.append(_Part(text, texts, is_result=True).read())
         else:
@@ -139,8 +146,14 @@ class _Part:
         self._text = text
         self._texts = texts
         self._is_result = is_result
-        self._tags: set[str] | None = None
-        self._closings: dict[str, list[int]] | None = None
+        # The search for tags alone takes a fraction of the time.
+        self._mark = _ANY_MARK if any(mark in text for mark in _NAMED) else _ANY_TAG
+        self._marks = 0
+        """How many marks were looked at."""
+        self._found: dict[str, int] = {}
+        """For each closing mark: where it was found last."""
+        self._held: dict[str, bool] = {}
+        """For each tag that was asked for: whether the message holds it."""
         self._piece_end = 0
         """Where the last piece of the front end ends."""
         self._blank_to = 0
@@ -215,27 +228,35 @@ class _Part:
     def _record(self, at: int) -> _Piece | None:
         """Return the record, or the tool's result, that begins at a position; None for none."""
         text = self._text
-        if text.startswith("[", at) and _RESULT.match(text, at):
+        if text.startswith("[", at) and self._is_result_heading(at):
             following = self._next(at + 1)
             end = len(text) if following is None else following.start
             return _Piece(at, end, CLINE.name, is_result=True)
-        if not text.startswith(_OPENINGS, at):
+        if self._marks >= MOST_MARKS or not text.startswith(_OPENINGS, at):
             return None
+        self._marks += 1
         name, record = next(one for one in _RECORDS if text.startswith(one[1].opening, at))
         return _Piece(at, self._end_of(record, at), name)
 
     def _end_of(self, record: Record, at: int) -> int:
-        found, mark = -1, ""
-        for mark in record.until:
-            if (found := self._text.find(mark, at + len(record.opening))) >= 0:
-                break
-        if found < 0:
+        until = _UNTIL.get(record)
+        found = None if until is None else until.search(self._text, at + len(record.opening))
+        if found is None:
             return len(self._text)
-        return found + len(mark) if record.inclusive else found
+        return found.end() if record.inclusive else found.start()
+
+    def _is_result_heading(self, at: int) -> bool:
+        """Return whether the heading of a tool's result begins at a position: its line ends the heading."""
+        if _TOOL.match(self._text, at) is None:
+            return False
+        return _RESULT in self._text[at : at + LONGEST_HEADING].partition("\n")[0]
 
     def _next(self, position: int) -> _Piece | None:
         """Return the next piece from a position on that is no record; None for none."""
-        for match in _MARK.finditer(self._text, position):
+        for match in self._mark.finditer(self._text, position):
+            self._marks += 1
+            if self._marks > MOST_MARKS:
+                return None
             if self._in_code(match.start()):
                 continue
             piece = self._at_mark(match) if match["mark"] else self._at_tag(match)
@@ -253,8 +274,8 @@ class _Part:
             after = _AFTER_BLOCK.match(text, end)
             return _Piece(start, end, _LINES[mark]) if after is not None and not after[0].isalnum() else None
         name, closing = _ENCLOSED[mark]
-        close = text.find(closing, end)
-        return _Piece(start, close + len(closing), name) if close >= 0 else None
+        close = self._find(closing, end)
+        return None if close is None else _Piece(start, close + len(closing), name)
 
     def _at_tag(self, match: re.Match[str]) -> _Piece | None:
         """Return the element that begins with a tag, if it is a front end's."""
@@ -277,11 +298,17 @@ class _Part:
     def _frontend_of(self, tag: str, begin: int) -> str | None:
         """Return the front end that writes the element with a tag whose content begins at `begin`."""
         for name, block in _BLOCKS.get(tag, ()):
-            if block.beside and block.beside not in self._tags_of_message():
+            if block.beside and not self._holds(f"<{block.beside}>"):
                 continue
             if not block.holds or self._text[begin : begin + len(block.holds) + 40].lstrip().startswith(block.holds):
                 return name
         return None
+
+    def _holds(self, tag: str) -> bool:
+        """Return whether a part of the message holds a tag."""
+        if tag not in self._held:
+            self._held[tag] = any(tag in text for text in self._texts)
+        return self._held[tag]
 
     # Places.
 
@@ -308,26 +335,23 @@ class _Part:
 
     def _close_of(self, tag: str, begin: int) -> int | None:
         """Return where the first closing tag from `begin` on stands; None unless it ends a line or a tag follows it."""
-        if self._closings is None:
-            self._closings = {}
-            for match in _CLOSING.finditer(self._text):
-                self._closings.setdefault(match["tag"], []).append(match.start())
-        closings = self._closings.get(tag, [])
-        index = bisect_left(closings, begin)
-        if index == len(closings):
-            return None
-        after = _AFTER_BLOCK.match(self._text, closings[index] + len(tag) + len("</>"))
-        return None if after is None or after[0].islower() else closings[index]
+        closing = f"</{tag}>"
+        close = self._find(closing, begin)
+        after = None if close is None else _AFTER_BLOCK.match(self._text, close + len(closing))
+        return None if after is None or after[0].islower() else close
+
+    def _find(self, closing: str, begin: int) -> int | None:
+        """Return where a mark stands first from `begin` on. Ask for positions in order: no text is searched twice."""
+        found = self._found.get(closing, -1)
+        if found < begin:
+            found = self._text.find(closing, begin)
+            self._found[closing] = len(self._text) if found < 0 else found
+        return None if found < 0 or found == len(self._text) else found
 
     def _stripped(self, start: int, end: int) -> tuple[int, int]:
         """Return start and end of a text without the white space around it."""
         inner = self._text[start:end]
         return start + len(inner) - len(inner.lstrip()), start + len(inner.rstrip())
-
-    def _tags_of_message(self) -> set[str]:
-        if self._tags is None:
-            self._tags = {match["tag"] for text in self._texts for match in _MARK.finditer(text) if match["tag"]}
-        return self._tags
 
 
 def _blank_to(text: str, position: int) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 import re2
@@ -23,6 +24,10 @@ def patterns_from_environment() -> tuple[str, ...]:
     return tuple(line for line in os.environ.get(VARIABLE, "").splitlines() if line.strip())
 
 
+MOST_MATCHES = 10_000
+"""Matches of one pattern that are left out of one text; the rest of it stays."""
+
+
 class Strip:
     """The patterns of one server. Safe to use from threads."""
 
@@ -36,7 +41,7 @@ class Strip:
         for pattern in self._patterns:
             kept: list[str] = []
             end = 0
-            for match in pattern.finditer(text):
+            for match in islice(pattern.finditer(text), MOST_MATCHES):
                 if match.end() > match.start():
                     kept.append(text[end : match.start()])
                     end = match.end()

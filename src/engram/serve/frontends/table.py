@@ -27,7 +27,7 @@ class Record:
 
     opening: str
     until: tuple[str, ...] = ()
-    """Marks with which the text ends; the first that is found counts. Without one, the text is the whole part."""
+    """Marks with which the text ends, whichever comes first. Without one, the text is the whole part."""
     inclusive: bool = True
     """Whether the mark belongs to the text."""
     is_tool_result: bool = False

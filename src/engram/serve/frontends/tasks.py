@@ -15,7 +15,7 @@ from engram.serve.frontends.table import FRONTENDS, Task
 from engram.serve.wire.base import ChatMessage, Request
 
 LONGEST_OPENING = 400
-"""Characters of a message in which it says what it asks for."""
+"""Characters of a message in which it asks for a title."""
 
 LONGEST_SYSTEM = 20_000
 """Characters of the system messages that are searched."""
@@ -27,12 +27,10 @@ UNKNOWN = "a front end"
 
 _TASKS = tuple((frontend.name, task) for frontend in FRONTENDS for task in frontend.tasks)
 
-_ASKS_FOR_TITLE = re.compile(
-    r"\b(?:generate|create|write|provide|suggest|give|come up with|summari[sz]e|make)\b.{0,120}?"
-    r"(?:\btitles?\b.{0,120}?\b(?:conversation|chat|dialogue|discussion|thread|session|messages)\b"
-    r"|\b(?:conversation|chat|dialogue|discussion|thread|session|messages)\b.{0,60}?\btitles?\b)",
-    re.IGNORECASE,
-)
+_ASKING = frozenset("generate create write provide suggest give make summarize summarise come".split())
+_TITLES = frozenset("title titles".split())
+_CONVERSATIONS = frozenset("conversation chat dialogue dialog discussion thread session messages".split())
+_WORD = re.compile(r"\w++")
 _USER = re.compile(r"(?:^|[\s>\"{*])(?:user|human)[\"*]{0,3}:", re.IGNORECASE)
 _ASSISTANT = re.compile(r"(?:^|[\s>\"{*])(?:assistant|ai|bot|model)[\"*]{0,3}:", re.IGNORECASE)
 _TRANSCRIPT = re.compile(r"<(?:chat_history|conversation|transcript|messages|chat|dialogue)>", re.IGNORECASE)
@@ -78,7 +76,8 @@ def _matches(task: Task, text: str) -> bool:
 def _asks_for_title(message: ChatMessage) -> bool:
     """Return whether a message asks for the title of a conversation that it holds."""
     text = _opening(message)
-    if _ASKS_FOR_TITLE.search(text, 0, LONGEST_OPENING) is None:
+    asked = set(_WORD.findall(text[:LONGEST_OPENING].casefold()))
+    if not (asked & _ASKING and asked & _TITLES and asked & _CONVERSATIONS):
         return False
     parts: Sequence[re.Pattern[str]] = (_USER, _ASSISTANT)
     held = text[:LONGEST_TRANSCRIPT]
