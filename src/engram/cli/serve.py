@@ -11,6 +11,7 @@ import typer
 
 from engram.cli.options import LeastTrust, MemoryPath, Timezone
 from engram.opening import default_path
+from engram.serve.frontends.strip import patterns_from_environment
 from engram.serve.http.logs import set_up
 from engram.serve.server import serve as run
 from engram.serve.settings import RelayMode, Settings
@@ -66,6 +67,14 @@ def serve(
         list[str] | None,
         typer.Option(metavar="ORIGIN", help="The origin of web pages that may call the server. Repeatable."),
     ] = None,
+    strip: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATTERN",
+            help="A regular expression (RE2) whose matches are left out of users' messages. Repeatable;"
+            " ENGRAM_STRIP holds more, one a line.",
+        ),
+    ] = None,
     relay: Annotated[
         RelayMode, typer.Option(help="How streams are relayed: fast, plain, or fast if its self-test succeeds (auto).")
     ] = DEFAULTS.relay,
@@ -103,6 +112,7 @@ def serve(
             most_body=max_body << 20,
             allowed_hosts=tuple(allow_host or ()),
             cors_origins=tuple(cors_origin or ()),
+            strip=(*(strip or ()), *patterns_from_environment()),
             log_text=log_text,
         )
     )

@@ -66,6 +66,8 @@ class Settings:
     """Names by which clients may call, in addition to the loopback names and `host`; "*": any."""
     cors_origins: tuple[str, ...] = ()
     """Origins whose pages may call from a browser."""
+    strip: tuple[str, ...] = ()
+    """Regular expressions in RE2's syntax; what they match is left out of users' messages."""
     most_waiting: int = 10_000
     """Maximum number of turns that wait while the memory cannot be written."""
     log_text: bool = False

@@ -33,6 +33,7 @@ from engram.serve.http import limits
 from engram.serve.http.metrics import Metrics
 from engram.serve.services import Services
 from engram.serve.settings import Settings
+from engram.serve.wire.base import LeftOut
 
 ERROR_FIELDS = {"message", "type", "param", "code"}
 UNKNOWN_ID = "019c2f7e-5c1a-7d70-8a3b-0f5d7e9a1c22"
@@ -403,7 +404,7 @@ def test_a_prefix_key_sees_its_namespaces_only(client: RestClient):
 
 
 def test_a_receipt_is_returned_in_full(client: RestClient):
-    receipt = Receipt(UNKNOWN_ID, "ana", "s", "refused", "too long", (), NOW, None)
+    receipt = Receipt(UNKNOWN_ID, "ana", "s", "refused", "too long", (), NOW, None, (LeftOut("Goose", 2, 81),))
     with client.database.writing() as transaction:
         client.conversations.receipts.save(transaction, receipt)
     assert client.get(f"/receipts/{UNKNOWN_ID}").json() == {
@@ -416,6 +417,7 @@ def test_a_receipt_is_returned_in_full(client: RestClient):
         "accepted_at": "2026-03-02T14:05:00+00:00",
         "stored_at": None,
         "quarantined": {},
+        "left_out": [{"by": "Goose", "pieces": 2, "characters": 81}],
     }
 
 

@@ -454,6 +454,14 @@ class MemoryStats(BaseModel):
     index_trouble: Annotated[str | None, Field(description="Why the index cannot be used, if it cannot.")]
 
 
+class LeftOutForm(BaseModel):
+    """What one front end put into the messages of a request."""
+
+    by: Annotated[str, Field(description="The front end, or --strip.", examples=["Claude Code"])]
+    pieces: int
+    characters: int
+
+
 class ReceiptForm(BaseModel):
     """The state of the messages of a proxied request."""
 
@@ -469,6 +477,7 @@ class ReceiptForm(BaseModel):
     accepted_at: datetime
     stored_at: datetime | None
     quarantined: Annotated[dict[str, str], Field(description="Those of its engrams in quarantine, and why each is.")]
+    left_out: Annotated[list[LeftOutForm], Field(description="What was left out of the messages: no user typed it.")]
 
 
 class Trouble(BaseModel):

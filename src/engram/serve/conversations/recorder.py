@@ -26,8 +26,10 @@ from engram.serve.conversations.log import ConversationStore
 from engram.serve.conversations.matching import ConversationMatch, next_node
 from engram.serve.conversations.pending import Receipt
 from engram.serve.conversations.resolve import Resolver
+from engram.serve.frontends.messages import newly_left_out
 from engram.serve.http.logs import log
 from engram.serve.wire.base import ChatMessage, Reply
+from engram.serve.wire.reading import continued
 
 logger = logging.getLogger("engram.serve")
 
@@ -117,7 +119,7 @@ class Recorder:
         notes: the ids of the notes put into the last user message; None if none were looked up. source: the source
         field of the engrams.
         """
-        ticket = WriteTicket(match, source)
+        ticket = WriteTicket(match, source, newly_left_out(messages, match.new_indexes))
         pending = [
             PendingMessage(node, messages[index], at + timedelta(microseconds=position))
             for position, (index, node) in enumerate(zip(match.new_indexes, match.new_nodes, strict=True))
@@ -132,6 +134,8 @@ class Recorder:
         hashes = Hashes(self._store.secret, match.namespace)
         session_key = hashes.session_key(match.session)
         pending, responses = [], {}
+        if (prefill := ticket.prefill) is not None:
+            replies = [replace(reply, message=continued(prefill, reply.message)) for reply in replies]
         for reply in replies:
             fingerprint = hashes.fingerprint(reply.message)
             fingerprints = (*match.last_fingerprints, fingerprint)[-3:]

@@ -14,8 +14,8 @@ from engram.engram import Engram, is_trusted
 from engram.memory import Memory
 from engram.notes.injection import Wording
 from engram.recall.context import estimated_tokens
-from engram.serve.conversations.framing import question_of
 from engram.serve.conversations.matching import ConversationMatch, last_user_index
+from engram.serve.frontends.framing import question_of
 from engram.serve.wire.base import ChatMessage
 from engram.text.courtesy import is_assent, is_courtesy
 from engram.text.markup import comparable
