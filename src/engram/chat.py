@@ -116,7 +116,7 @@ class Conversation:
             held_ids=held,
             zone=self.zone,
             trust=self.least_trust,
-        )
+        ).hits
 
     def last_exchange(self) -> list[str]:
         """Return the ids of the user's last visible message and of the reply to it."""

@@ -89,6 +89,8 @@ def _warnings(path: str) -> tuple[str, ...]:
         warnings.append(
             f"it has {found.st_nlink} names (hard links): opened by two of them it is damaged, so delete all but one"
         )
+    if (holder := open_index_folder(index_folder(path), open_analyzer(), None).holder()) is not None and holder.stopped:
+        warnings.append(f"nothing is indexed: {holder}")
     if has_foreign_log(path):
         warnings.append("the log beside it belongs to a file that it replaced; the log is renamed when it is opened")
     return tuple(warnings)

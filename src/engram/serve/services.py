@@ -19,7 +19,7 @@ from typing import ParamSpec, TypeVar
 from filelock import FileLock, Timeout
 
 from engram.errors import EngramError, MemoryLocked, MemoryReadOnly
-from engram.memory import Memory
+from engram.memory import Memory, Stats
 from engram.models.local import LocalModel, smollm2_path
 from engram.notes.injection import without_notes, wording_for
 from engram.opening import open_store
@@ -80,11 +80,15 @@ class Services:
         elapsed = round((time.perf_counter() - begun) * 1000, 1)
         log(logger, logging.INFO, "request", face=face, status=status, outcome=outcome, ms=elapsed, **fields)
 
-    def check_files(self) -> None:
-        """Read from both files. Raises `EngramError` if one cannot be read, `MemoryReplaced` if it was replaced."""
+    def check_files(self) -> Stats:
+        """Read from both files, and return the memory in numbers.
+
+        Raises `EngramError` if a file cannot be read, `MemoryReplaced` if it was replaced.
+        """
         self.memory.sessions(self.settings.namespace)
         with self.conversations.database.reading() as db:
             db.execute("SELECT 1 FROM meta").fetchone()
+        return self.memory.stats()
 
     @contextmanager
     def forgetting(self, namespace: str) -> Iterator[None]:
@@ -149,6 +153,7 @@ def open_parts(settings: Settings, database: ServerDatabase, *, fast: bool) -> I
         )
         stack.callback(recorder.close)
         metrics.watch_queue(recorder.unwritten)
+        metrics.watch_index(memory.stats)
         threads = ThreadPoolExecutor(THREADS, "engram-serve")
         stack.callback(threads.shutdown, wait=True, cancel_futures=True)
         wording = wording_for(

@@ -320,6 +320,8 @@ class Proxy:
                 for part in wanted.parts():
                     # Notes of earlier messages come first, and stay if the new ones are too late.
                     state.notes = state.notes.joined(await self._recalls.notes(part, until))
+        if state.notes.unsearched:
+            state.error = f"not all was searched: {state.notes.unsearched} older memories are not in the index yet"
         state.recall_finished = True
 
     def _match(self, state: ProxyRequest, *, reads_engrams: bool = True) -> ConversationMatch:
