@@ -29,6 +29,7 @@ from engram.serve.api import rest, rest_errors
 from engram.serve.api.mcp import mcp_app
 from engram.serve.frontends.strip import patterns_from_environment
 from engram.serve.http.errors import ServeError
+from engram.serve.http.http10 import with_lengths
 from engram.serve.http.limits import guarded, send_error
 from engram.serve.http.logs import log
 from engram.serve.http.paths import addressed, local_path
@@ -128,7 +129,7 @@ async def running(parts: ServerParts) -> AsyncIterator[ASGIApp]:
         async with mcp.lifespan():
             log(logger, logging.INFO, "requests that name no namespace", namespace=services.settings.namespace)
             app = zoned(split(faces(services, proxy, mcp), proxy), services.settings.timezone)
-            yield addressed(guarded(app, services.settings))
+            yield with_lengths(addressed(guarded(app, services.settings)))
         await finish(services, proxy)
     finally:
         await parts.upstream.close()
