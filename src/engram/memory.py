@@ -25,12 +25,11 @@ from engram.engram import (
     draft,
 )
 from engram.errors import InvalidEngram, NotFound
-from engram.opening import Detector, close_all, open_analyzer, open_detector, open_search, open_store
+from engram.opening import Detector, close_all, open_analyzer, open_detector, open_redaction, open_search, open_store
 from engram.recall.recaller import Recaller
 from engram.recall.result import Explanation, Recall
 from engram.search.base import Search
 from engram.store.base import Filter, LoggedStore, not_in_quarantine
-from engram.text.redaction import open_redactor, redacted
 from engram.text.vectors import VectorTable
 from engram.times import as_utc
 
@@ -95,7 +94,7 @@ class Memory:
         if store is not None and read_only:
             raise ValueError("read_only was given with a store; open the store read-only instead")
         analyzer = open_analyzer(table)
-        self._redactor = open_redactor(redact)
+        self._redacted = open_redaction(redact)
         self.redactions = 0
         """Engrams from which something was taken out since the memory was opened."""
         self._detector = open_detector() if detector is None else detector
@@ -152,7 +151,7 @@ class Memory:
             origin=origin,
             id=id,
         )
-        return self._add([engram])[0][0]
+        return self._remember([engram])[0]
 
     def remember_many(self, items: Iterable[Engram | Mapping[str, object]], *, batch: int = BATCH) -> list[Engram]:
         """Store many items: mappings with the fields of `remember` and `recorded_at`, or engrams.
@@ -168,9 +167,9 @@ class Memory:
             except InvalidEngram as error:
                 raise InvalidEngram(f"item {index}: {error}") from None
             if len(pending) >= batch:
-                stored += self._add(pending)[0]
+                stored += self._remember(pending)
                 pending = []
-        return stored + self._add(pending)[0]
+        return stored + self._remember(pending)
 
     def add(self, engrams: Sequence[Engram]) -> list[bool]:
         """Store engrams in one durable commit. Returns, for each, False if an equal engram was stored already.
@@ -180,7 +179,7 @@ class Memory:
         return self._add([checked(engram) for engram in engrams])[1]
 
     def _add(self, engrams: Sequence[Engram]) -> tuple[list[Engram], list[bool]]:
-        """Store engrams, some of them in quarantine. Returns them as they are stored, and which of them are new."""
+        """Store engrams, some of them in quarantine. Returns them with the reasons, and which of them are new."""
         screened = [self._screened(engram) for engram in engrams]
         written = self._store.append(screened)
         self._search.added(
@@ -188,8 +187,16 @@ class Memory:
         )
         return screened, written
 
+    def _remember(self, engrams: Sequence[Engram]) -> list[Engram]:
+        """Store engrams and return them as they are stored: one that was there before keeps its origin and place."""
+        screened, written = self._add(engrams)
+        known = [engram.id for engram, new in zip(screened, written, strict=True) if not new]
+        kept = self._store.by_id(known) if known else {}
+        held = {e.id: e for id in known if id not in kept for e in self._store.quarantined(Filter(), id)}
+        return [kept.get(engram.id) or held.get(engram.id, engram) for engram in screened]
+
     def _screened(self, engram: Engram) -> Engram:
-        stored = redacted(engram, self._redactor)
+        stored = self._redacted(engram)
         self.redactions += stored is not engram
         return self._judged(stored)
 
@@ -218,14 +225,17 @@ class Memory:
 
         query: any text; what it contains never raises an error. session, before (exclusive), after (inclusive), kinds:
         conditions that a hit must meet. trust: one of `ORIGINS`; a hit's origin is at least as trusted. now: the
-        time of the query, to which words such as "last May" refer; by default the current time.
+        time of the query, to which words such as "last May" refer; by default the current time. Its time zone is the
+        one of "yesterday"; a naive time is taken as UTC.
 
         Runs no language model: words, similar words and the neighbouring turns are looked up and scored.
         """
         if limit < 1:
             raise ValueError(f"limit is {limit}; it must be at least 1")
         where = Filter(namespace, session, before, after, None if kinds is None else tuple(kinds), trust)
-        return self._recaller.recall(query, namespace, where, limit, as_utc("now", now or datetime.now(UTC)))
+        moment = now or datetime.now(UTC)
+        as_utc("now", moment)
+        return self._recaller.recall(query, namespace, where, limit, moment)
 
     def explain(self, query: str, id: str, *, namespace: str | None = None) -> Explanation:
         """Explain the position of an engram for a query: its score, that of the first hit, and what the difference is.
@@ -317,8 +327,7 @@ class Memory:
         """
         if id is None and namespace is None and session is None and before is None:
             raise ValueError("forget needs an id, a namespace, a session or a time; nothing was forgotten")
-        where = Filter(namespace, session, before)
-        count = self._store.forget(where, None if id is None else canonical_id(id))
+        count = self._store.forget(Filter(namespace, session, before), None if id is None else canonical_id(id))
         if count:
             self._search.deleted()
         return count

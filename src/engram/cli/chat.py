@@ -11,13 +11,13 @@ import secrets
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Annotated
 
 import typer
 
 from engram.chat import Conversation
-from engram.cli.options import LeastTrust, MemoryPath, Namespace, Redact, redact_kinds
+from engram.cli.options import LeastTrust, MemoryPath, Namespace, Redact, Timezone, redact_kinds
 from engram.cli.output import escape
 from engram.engram import DEFAULT_NAMESPACE, Engram
 from engram.errors import EngramError, InvalidEngram, NotFound
@@ -25,6 +25,7 @@ from engram.memory import Memory
 from engram.models import open_model
 from engram.notes.choosing import LEAST_TRUST
 from engram.notes.wording import profile_for
+from engram.notes.zones import MACHINE, local
 from engram.recall.context import author_of
 
 PROMPT = "you › "
@@ -56,6 +57,7 @@ def chat(
     least_trust: LeastTrust = LEAST_TRUST,
     redact: Redact = "",
     session: Annotated[str | None, typer.Option(help="The session to continue. Default: a new session.")] = None,
+    timezone: Timezone = MACHINE,
 ) -> None:
     r"""Talk with a language model that remembers.
 
@@ -82,6 +84,7 @@ def chat(
                 namespace=namespace,
                 session=session or new_session(),
                 profile=profile,
+                zone=timezone,
                 least_trust=least_trust,
             )
             ChatTerminal(conversation, interactive=sys.stdin.isatty() and sys.stdout.isatty()).run()
@@ -169,7 +172,7 @@ class ChatTerminal:
             sys.stdout.flush()
         if self.interactive:
             for hit in self.conversation.used:
-                print_dim(f"  ↳ {summary(hit.engram)} · {hit.score:.2f}")
+                print_dim(f"  ↳ {summary(hit.engram, self.conversation.zone)} · {hit.score:.2f}")
 
     def run_command(self, command: str, words: str) -> bool:
         """Run a command; return whether the chat continues."""
@@ -193,7 +196,7 @@ class ChatTerminal:
         if not self.conversation.used:
             typer.echo("No memory went into the last reply.")
         for hit in self.conversation.used:
-            typer.echo(escape(f"{summary(hit.engram, 200)} · score {hit.score:.2f}"))
+            typer.echo(escape(f"{summary(hit.engram, self.conversation.zone, 200)} · score {hit.score:.2f}"))
             parts = sorted(hit.why.items(), key=lambda part: -abs(part[1]))
             print_dim("  " + " · ".join(f"{name} {value:.2f}" for name, value in parts))
             print_dim(f"  id {hit.engram.id}")
@@ -202,7 +205,9 @@ class ChatTerminal:
         """List the latest memories, or those that `words` find, best first."""
         memory, namespace = self.conversation.memory, self.conversation.namespace
         if words:
-            self.listed = [hit.engram for hit in memory.recall(words, namespace=namespace, limit=MAX_LISTED)]
+            now = datetime.now(self.conversation.zone)
+            hits = memory.recall(words, namespace=namespace, limit=MAX_LISTED, now=now)
+            self.listed = [hit.engram for hit in hits]
         else:
             self.listed = list(memory.engrams(namespace=namespace, limit=MAX_LISTED, newest=True))
         self.print_list()
@@ -213,7 +218,8 @@ class ChatTerminal:
             typer.echo("There are no such memories.")
         for number, engram in enumerate(self.listed, 1):
             author = author_of(engram)
-            typer.echo(f"{number:3}  {escape(summary(engram, 90))}" + (f" ({author})" if author else ""))
+            shown = escape(summary(engram, self.conversation.zone, 90))
+            typer.echo(f"{number:3}  {shown}" + (f" ({author})" if author else ""))
 
     def forget(self, words: str) -> None:
         """Forget the memories that `words` select, after a confirmation."""
@@ -225,7 +231,7 @@ class ChatTerminal:
             typer.echo("Nothing was forgotten.")
             return
         for engram in chosen:
-            typer.echo("  " + escape(summary(engram, 200)))
+            typer.echo("  " + escape(summary(engram, self.conversation.zone, 200)))
         question = f"Forget {'this' if len(chosen) == 1 else 'these'}? [y/N] "
         if self.interactive and ask(question).casefold() not in ("y", "yes"):
             typer.echo("Nothing was forgotten.")
@@ -282,12 +288,12 @@ def picked(answer: str, listed: Sequence[Engram]) -> list[Engram]:
     return [engram for number, engram in enumerate(listed, 1) if number in numbers]
 
 
-def summary(engram: Engram, width: int = 70) -> str:
-    """Return a memory on one line: the beginning of its text, at most `width` characters, and its day."""
+def summary(engram: Engram, zone: tzinfo, width: int = 70) -> str:
+    """Return a memory on one line: the beginning of its text, at most `width` characters, and its day in `zone`."""
     text = " ".join(engram.text.split())
     if len(text) > width:
         text = text[: width - 1] + "…"
-    day = engram.at.astimezone()
+    day = local(engram.at, zone)
     return f"{text} · {day.day} {day:%b %Y}"
 
 

@@ -9,10 +9,21 @@ from typing import Annotated
 
 import typer
 
-from engram.cli.options import Json, MemoryPath, Namespace, Redact, UsageError, open_memory, time_option
+from engram.cli.options import (
+    Json,
+    MemoryPath,
+    Namespace,
+    Redact,
+    Timezone,
+    UsageError,
+    given_time,
+    open_memory,
+    time_option,
+)
 from engram.cli.output import escape_line, print_json, print_note
 from engram.engram import DEFAULT_NAMESPACE, DEFAULT_SESSION
 from engram.errors import InvalidEngram
+from engram.notes.zones import MACHINE
 from engram.records import to_record
 
 
@@ -29,7 +40,7 @@ def remember(
         typer.Option(
             parser=time_option,
             metavar="TIME",
-            help="The time of the turn (ISO 8601; UTC if it has no zone). Default: now.",
+            help="The time of the turn (ISO 8601; see --timezone). Default: now.",
             show_default=False,
         ),
     ] = None,
@@ -39,6 +50,7 @@ def remember(
         str | None, typer.Option(metavar="JSON", help="A JSON object to store with it.", show_default=False)
     ] = None,
     redact: Redact = "",
+    timezone: Timezone = MACHINE,
     path: MemoryPath = None,
     as_json: Json = False,
 ) -> None:
@@ -57,7 +69,7 @@ def remember(
             session=session,
             role=role,
             speaker=speaker,
-            at=at,
+            at=given_time(at, timezone),
             kind=kind,
             source=source,
             metadata=None if metadata is None else json_object(metadata),

@@ -9,8 +9,9 @@ from typing import Annotated
 
 import typer
 
-from engram.cli.options import LeastTrust, MemoryPath, Redact, redact_kinds
+from engram.cli.options import LeastTrust, MemoryPath, Redact, Timezone, redact_kinds
 from engram.opening import default_path
+from engram.serve.frontends.strip import patterns_from_environment
 from engram.serve.http.logs import set_up
 from engram.serve.server import serve as run
 from engram.serve.settings import RelayMode, Settings
@@ -42,6 +43,7 @@ def serve(
     namespace: Annotated[
         str, typer.Option("--namespace", "-n", metavar="NAME", help="The namespace of requests that name none.")
     ] = DEFAULTS.namespace,
+    timezone: Timezone = DEFAULTS.timezone,
     budget: Annotated[int, typer.Option(min=0, help="Maximum tokens of notes in a request.")] = DEFAULTS.budget,
     notes: Annotated[int, typer.Option(min=0, help="Maximum number of notes in a request.")] = DEFAULTS.notes,
     least_score: Annotated[
@@ -65,6 +67,14 @@ def serve(
     cors_origin: Annotated[
         list[str] | None,
         typer.Option(metavar="ORIGIN", help="The origin of web pages that may call the server. Repeatable."),
+    ] = None,
+    strip: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATTERN",
+            help="A regular expression (RE2) whose matches are left out of users' messages. Repeatable;"
+            " ENGRAM_STRIP holds more, one a line.",
+        ),
     ] = None,
     relay: Annotated[
         RelayMode, typer.Option(help="How streams are relayed: fast, plain, or fast if its self-test succeeds (auto).")
@@ -93,6 +103,7 @@ def serve(
             upstream_key_env=upstream_key_env,
             relay=relay,
             namespace=namespace,
+            timezone=timezone,
             budget=budget,
             notes=notes,
             least_score=least_score,
@@ -103,6 +114,7 @@ def serve(
             most_body=max_body << 20,
             allowed_hosts=tuple(allow_host or ()),
             cors_origins=tuple(cors_origin or ()),
+            strip=(*(strip or ()), *patterns_from_environment()),
             log_text=log_text,
         )
     )

@@ -23,6 +23,8 @@ from engram.cli.options import (
     Namespace,
     OnlySession,
     Redact,
+    Timezone,
+    given_time,
     open_memory,
     redact_kinds,
 )
@@ -30,6 +32,7 @@ from engram.cli.output import escape_line, print_json, print_note
 from engram.engram import DEFAULT_NAMESPACE
 from engram.errors import EngramError
 from engram.formats.items import MAX_UNPACKED, ImportSettings
+from engram.notes.zones import MACHINE
 
 if TYPE_CHECKING:
     from engram.formats.items import Item
@@ -190,6 +193,7 @@ def export_file(
     before: Before = None,
     after: After = None,
     kind: Kinds = None,
+    timezone: Timezone = MACHINE,
     path: MemoryPath = None,
     as_json: Json = False,
 ) -> None:
@@ -209,8 +213,8 @@ def export_file(
         filters: dict[str, Any] = {
             "namespace": namespace,
             "session": session,
-            "before": before,
-            "after": after,
+            "before": given_time(before, timezone),
+            "after": given_time(after, timezone),
             "kinds": kind,
         }
         engrams = chain(memory.engrams(**filters), memory.quarantined(**filters))

@@ -6,13 +6,14 @@ Reads a `SearchReader`; engrams are passed in.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from engram.engram import ORIGINS, Engram
 from engram.recall.candidates import DEFAULT_LIMITS, Restriction, RetrievalLimits, find_candidates
+from engram.recall.copies import copies_last
 from engram.recall.features import Features, Floats, make_features
 from engram.recall.query import ParsedQuery
 from engram.recall.result import Explanation, Hit
@@ -69,7 +70,8 @@ class Ranking:
         if not len(positions):
             words = {term: (float(w), 0.0) for term, w in zip(self.query.terms, self.token_weight, strict=True)}
             reason = (
-                "it was no candidate: neither it nor a neighbour holds enough of the query's words or words near them"
+                "it was no candidate: it and its neighbours hold too few of the query's words or words near them, or"
+                " later turns say the same"
             )
             return Explanation(query, engram, None, len(order), 0.0, {}, winner, words, reason)
         position = int(positions[0])
@@ -102,6 +104,8 @@ def rank(
     )
     weight = token_weights(query, candidates.size, frequencies)
     scores = score(query, features, weight)
+    order = copies_last(scores.order, features.turns, scores.parts, features.around[0])
+    scores = replace(scores, order=order)
     sure = confidence(query, features, weight, scores)
     seqs = reader.seqs(candidates.turns.rows)
     return Ranking(query, features, namespace, seqs, candidates.size, frequencies, weight, scores, sure)

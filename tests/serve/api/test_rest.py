@@ -33,6 +33,7 @@ from engram.serve.http import limits
 from engram.serve.http.metrics import Metrics
 from engram.serve.services import Services
 from engram.serve.settings import Settings
+from engram.serve.wire.base import LeftOut
 
 ERROR_FIELDS = {"message", "type", "param", "code"}
 UNKNOWN_ID = "019c2f7e-5c1a-7d70-8a3b-0f5d7e9a1c22"
@@ -403,7 +404,7 @@ def test_a_prefix_key_sees_its_namespaces_only(client: RestClient):
 
 
 def test_a_receipt_is_returned_in_full(client: RestClient):
-    receipt = Receipt(UNKNOWN_ID, "ana", "s", "refused", "too long", (), NOW, None)
+    receipt = Receipt(UNKNOWN_ID, "ana", "s", "refused", "too long", (), NOW, None, (LeftOut("Goose", 2, 81),))
     with client.database.writing() as transaction:
         client.conversations.receipts.save(transaction, receipt)
     assert client.get(f"/receipts/{UNKNOWN_ID}").json() == {
@@ -416,6 +417,7 @@ def test_a_receipt_is_returned_in_full(client: RestClient):
         "accepted_at": "2026-03-02T14:05:00+00:00",
         "stored_at": None,
         "quarantined": {},
+        "left_out": [{"by": "Goose", "pieces": 2, "characters": 81}],
     }
 
 
@@ -676,7 +678,7 @@ def test_the_openapi_document_is_complete(client: RestClient):
         assert operation["summary"]
         assert not operation["summary"].endswith(".")
         assert operation["description"]
-        assert {"400", "401", "403", "422", "500", "503"} <= set(operation["responses"])
+        assert {"400", "401", "403", "422", "431", "500", "503"} <= set(operation["responses"])
         for status, response in operation["responses"].items():
             if int(status) >= 400:
                 schema = response["content"]["application/json"]["schema"]
@@ -685,6 +687,30 @@ def test_the_openapi_document_is_complete(client: RestClient):
         assert {"EngramKey": []} in operation["security"]
     ids = [document["paths"][path][method]["operationId"] for method, path in paths]
     assert len(set(ids)) == len(ids)
+
+
+def test_links_lead_from_a_response_to_its_engram(client: RestClient):
+    document = client.app.openapi()
+    operations = {one["operationId"]: one for methods in document["paths"].values() for one in methods.values()}
+    answers = {
+        ("/memory/remember", "post", "201"): client.post("/remember", {"text": "Hens lay.", "namespace": "farm"}),
+        ("/memory/engrams", "get", "200"): client.get("/engrams?namespace=farm"),
+        ("/memory/recall", "post", "200"): client.post("/recall", {"query": "hens", "namespace": "farm"}),
+    }
+    for (path, method, status), answer in answers.items():
+        for name, link in document["paths"][path][method]["responses"][status]["links"].items():
+            assert name == link["operationId"]
+            assert {"id", "namespace"} <= {one["name"] for one in operations[name]["parameters"]}
+            given = {key: pointed(answer.json(), value) for key, value in link["parameters"].items()}
+            found = client.get(f"/engrams/{given['id']}?namespace={given['query.namespace']}")
+            assert found.json()["text"] == "Hens lay."
+
+
+def pointed(body, expression: str):
+    """Return the value that a runtime expression of OpenAPI finds in the body of a response."""
+    for step in expression.removeprefix("$response.body#/").split("/"):
+        body = body[int(step) if step.isdigit() else step]
+    return body
 
 
 @pytest.mark.parametrize("mode", list(schemathesis.GenerationMode))

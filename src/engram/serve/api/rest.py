@@ -23,6 +23,7 @@ from engram.engram import ORIGIN_OF_ROLE, Engram, draft, less_trusted
 from engram.errors import InvalidEngram, NotFound
 from engram.formats.results import explanation_record, hit_record
 from engram.memory import Memory
+from engram.notes.zones import recall_in_zone
 from engram.records import to_json, to_record
 from engram.serve.api import schemas
 from engram.serve.api.caller import Caller
@@ -30,6 +31,7 @@ from engram.serve.api.rest_errors import ALWAYS, ERRORS, WITH_BODY
 from engram.serve.auth.access import Right
 from engram.serve.auth.headers import requested_namespace
 from engram.serve.http.errors import ServeError
+from engram.serve.http.zones import zone_of
 from engram.serve.pages import json_lines, page_of
 from engram.serve.routes import route_class
 from engram.serve.services import Services
@@ -61,9 +63,13 @@ async def caller_of(
             json_schema_extra={"pattern": schemas.NAMESPACE_PATTERN},
         ),
     ] = None,
+    x_engram_timezone: Annotated[
+        schemas.LeftOut[str],
+        Header(description="The time zone whose days count. Default: the server's.", examples=["Europe/Oslo"]),
+    ] = None,
 ) -> Caller:
-    """Return the caller. The parameter is for the OpenAPI document; the header itself is read as UTF-8."""
-    return Caller(request.state.access, requested_namespace(request.headers))
+    """Return the caller. The parameters are for the OpenAPI document; the headers were read before, as UTF-8."""
+    return Caller(request.state.access, requested_namespace(request.headers), zone_of(request.scope))
 
 
 CallerOf = Annotated[Caller, Depends(caller_of)]
@@ -89,7 +95,7 @@ def router(services: Services) -> APIRouter:
             summary=summary.removesuffix("."),
             description=description.strip() or summary,
             responses={code: {"model": schemas.Failure, "description": ERRORS[code]} for code in errors}
-            | ({status: EXPORTED} if model is None else {status: {"content": {"application/json": {}}}}),
+            | {status: EXPORTED if model is None else {"content": {"application/json": {}}} | LINKS.get(path, {})},
             # A request without a key is allowed if no keys are set up.
             openapi_extra={"security": [{}]},
         )
@@ -117,6 +123,20 @@ EXPORTED: dict[str, Any] = {
     "description": "One engram per line, as `engram export` writes them",
     "content": {JSON_LINES: {"schema": {"type": "string"}}},
 }
+
+
+def links_to(*operations: str, engram: str) -> dict[str, Any]:
+    """Return the links of a response to operations on one engram in it, `engram` being its place."""
+    values = {"id": f"$response.body#{engram}/id", "query.namespace": f"$response.body#{engram}/namespace"}
+    return {"links": {name: {"operationId": name, "parameters": values} for name in operations}}
+
+
+LINKS = {
+    "/remember": links_to("get_engram", "forget_engram", engram="/engrams/0"),
+    "/engrams": links_to("get_engram", engram="/engrams/0"),
+    "/recall": links_to("get_engram", engram="/hits/0/engram"),
+}
+"""By path: what can follow, for tools that test or generate sequences of calls."""
 
 
 class Rest:
@@ -152,13 +172,14 @@ class Rest:
         namespace = namespace_of(caller, "read", body.namespace)
 
         def recall() -> object:
-            hits = self._memory.recall(body.query, namespace=namespace, limit=body.limit, **body.filters())
+            now = datetime.now(caller.zone)
+            hits = self._memory.recall(body.query, namespace=namespace, limit=body.limit, now=now, **body.filters())
             return {
                 "query": body.query,
                 "namespace": namespace,
                 "hits": list(map(hit_record, hits)),
                 "unsearched": hits.unsearched,
-                "context": None if body.budget is None else hits.context(body.budget),
+                "context": None if body.budget is None else recall_in_zone(hits, caller.zone).context(body.budget),
             }
 
         return await self._respond(recall)

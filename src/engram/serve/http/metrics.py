@@ -5,7 +5,7 @@ Owns the names of the metrics. Does not know who counts, or when.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from prometheus_client import (
     CollectorRegistry,
@@ -15,6 +15,9 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
+
+from engram.memory import Stats
+from engram.serve.wire.base import LeftOut
 
 TIMES = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5)
 """Upper bounds of the buckets of recall time, in seconds."""
@@ -42,16 +45,46 @@ class Metrics:
         self._redacted = Gauge(
             "engram_redacted_turns", "Turns of which a part was not stored (--redact).", registry=self._registry
         )
+        self.frontend_tasks = Counter(
+            "engram_frontend_tasks",
+            "Requests that front ends sent for themselves.",
+            ("frontend",),
+            registry=self._registry,
+        )
+        self._pieces = Counter(
+            "engram_left_out_pieces", "Pieces that no user typed.", ("frontend",), registry=self._registry
+        )
+        self._characters = Counter(
+            "engram_left_out_characters", "Characters of these pieces.", ("frontend",), registry=self._registry
+        )
+        self._trouble = Gauge(
+            "engram_index_trouble", "1 if the index cannot be used or kept up to date.", registry=self._registry
+        )
+        self._unindexed = Gauge("engram_unindexed", "Turns that the index does not hold yet.", registry=self._registry)
         self._waiting = Gauge("engram_queue_length", "Turns waiting to be written.", registry=self._registry)
 
-    def watch(self, queue_length: Callable[[], float], redactions: Callable[[], float]) -> None:
-        """Call `queue_length` and `redactions` for their values whenever the metrics are read."""
-        self._waiting.set_function(queue_length)
-        self._redacted.set_function(redactions)
+    def watch_queue(self, length: Callable[[], float]) -> None:
+        """Read the queue length from `length` whenever the metrics are read."""
+        self._waiting.set_function(length)
+
+    def watch_redactions(self, count: Callable[[], float]) -> None:
+        """Read the number of redacted turns from `count` whenever the metrics are read."""
+        self._redacted.set_function(count)
+
+    def watch_index(self, stats: Callable[[], Stats]) -> None:
+        """Read the state of the index from `stats` whenever the metrics are read. It reads the memory."""
+        self._trouble.set_function(lambda: float(stats().index_trouble is not None))
+        self._unindexed.set_function(lambda: stats().unindexed)
 
     def event(self, outcome: str) -> None:
         """Count the outcome of a turn."""
         self.turns.labels(outcome).inc()
+
+    def leave_out(self, left_out: Iterable[LeftOut]) -> None:
+        """Count what was left out of messages."""
+        for one in left_out:
+            self._pieces.labels(one.by).inc(one.pieces)
+            self._characters.labels(one.by).inc(one.characters)
 
     def text(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
