@@ -47,7 +47,7 @@ from engram.serve.proxy.upstream import Upstream, UpstreamResponse
 from engram.serve.services import Services
 from engram.serve.wire.base import Collector, Request
 from engram.serve.wire.collector import EVENT_STREAM
-from engram.serve.wire.reading import without_our_notes
+from engram.serve.wire.reading import as_stored
 from engram.serve.wire.table import CHAT, Wire, error_wire, wire_at
 from engram.text.markup import one_line
 
@@ -434,7 +434,7 @@ class Proxy:
     def _enqueue(self, ticket: WriteTicket, collector: Collector) -> None:
         """Parse the reply and give it to the recorder."""
         try:
-            replies = [replace(reply, message=without_our_notes(reply.message)) for reply in collector.replies()]
+            replies = [replace(reply, message=as_stored(reply.message)) for reply in collector.replies()]
             if replies:
                 self._services.recorder.reply(ticket, replies, collector.response_id)
             else:
@@ -463,7 +463,7 @@ def with_system_message(wire: Wire, request: Request, body: bytes) -> bytes:
 
 
 def read_request(wire: Wire, body: bytes) -> Request:
-    """Return the request in a body, its messages without notes that Engram had inserted.
+    """Return the request in a body, its messages as they are stored: without notes that Engram had inserted.
 
     Raises `ServeError` (400) for a body that is no JSON object, and `NotRemembered` for one that memory cannot take:
     upstream may be able to.
@@ -479,7 +479,7 @@ def read_request(wire: Wire, body: bytes) -> Request:
     if any("\0" in part.text for message in request.messages for part in message.parts):
         # Without its message, the reply must not be stored either.
         raise NotRemembered("a message holds a NUL character, which memory does not store")
-    return replace(request, messages=tuple(map(without_our_notes, request.messages)))
+    return replace(request, messages=tuple(map(as_stored, request.messages)))
 
 
 def mode_of(headers: dict[str, str], access: Access) -> tuple[bool, bool]:
