@@ -55,7 +55,7 @@ class RestClient:
         self.keys = KeyStore(self.database)
         self.metrics = Metrics()
         self.settings = Settings(memory=str(folder / "memory.db"), namespace="home")
-        recorder = Recorder(self.memory, self.conversations, on_event=lambda _: None, clean=lambda text: text)
+        recorder = Recorder(self.memory, self.conversations, on_event=lambda _: None)
         stack.callback(recorder.close)
         threads = ThreadPoolExecutor(2)
         stack.callback(threads.shutdown)

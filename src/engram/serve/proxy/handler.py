@@ -48,7 +48,7 @@ from engram.serve.proxy.upstream import Upstream, UpstreamResponse
 from engram.serve.services import Services
 from engram.serve.wire.base import Collector, Request
 from engram.serve.wire.collector import EVENT_STREAM
-from engram.serve.wire.reading import without_our_notes
+from engram.serve.wire.reading import as_stored
 from engram.serve.wire.table import CHAT, Wire, error_wire, wire_at
 from engram.text.markup import one_line
 
@@ -443,7 +443,7 @@ class Proxy:
     def _enqueue(self, ticket: WriteTicket, collector: Collector) -> None:
         """Parse the reply and give it to the recorder."""
         try:
-            replies = [replace(reply, message=without_our_notes(reply.message)) for reply in collector.replies()]
+            replies = [replace(reply, message=as_stored(reply.message)) for reply in collector.replies()]
             if replies:
                 self._services.recorder.reply(ticket, replies, collector.response_id)
             else:
