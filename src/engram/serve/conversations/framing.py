@@ -17,6 +17,9 @@ LONG_MESSAGE = 40
 LEAST_QUESTION = 3
 """Words of a question that is understood without the lines around it."""
 
+MOST_LINES = 1_000
+"""Lines of a long message in which the question is looked for, the last ones."""
+
 MOST_PLACES = 100
 """Places at which a short text is looked for inside words of a long one."""
 
@@ -48,7 +51,7 @@ def question_of(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if len(lines) < 2 or len(words(text)) <= LONG_MESSAGE:
         return text
-    for line in reversed(lines):
+    for line in reversed(lines[-MOST_LINES:]):
         label = _LABEL.match(line)
         question = line if label is None else line[label.end() :]
         if (is_question(question) or question.endswith(("?", "？", "؟"))) and len(words(question)) >= LEAST_QUESTION:
