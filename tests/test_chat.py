@@ -1,4 +1,6 @@
 from collections.abc import Generator, Iterator, Sequence
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -53,6 +55,17 @@ class Parrot:
 def memory() -> Iterator[Memory]:
     with Memory(":memory:") as memory:
         yield memory
+
+
+def test_notes_show_the_day_in_the_zone_of_the_user(memory: Memory) -> None:
+    at = datetime(2026, 2, 3, 23, tzinfo=UTC)
+    memory.remember("My parrot is called Quill.", namespace="ana", session="old", at=at)
+    parrot = Parrot("Quill.")
+    zone = ZoneInfo("Australia/Perth")
+    talk = Conversation(memory, parrot, namespace="ana", session="new", profile=LARGE, zone=zone)
+    list(talk.say("What is my parrot called?"))
+    assert "(2026-02-04) user said: My parrot is called Quill." in parrot.received[-1][-1].content
+    assert talk.used[0].engram.at == at
 
 
 def conversation(memory: Memory, model: Parrot, session: str = "today", profile: PromptProfile = SMALL) -> Conversation:

@@ -178,14 +178,16 @@ class Memory:
 
         query: any text; what it contains never raises an error. session, before (exclusive), after (inclusive), kinds:
         conditions that a hit must meet. now: the time of the query, to which words such as "last May" refer; by default
-        the current time.
+        the current time. Its time zone is the one of "yesterday"; a naive time is taken as UTC.
 
         Runs no language model: words, similar words and the neighbouring turns are looked up and scored.
         """
         if limit < 1:
             raise ValueError(f"limit is {limit}; it must be at least 1")
         where = Filter(namespace, session, before, after, None if kinds is None else tuple(kinds))
-        return self._recaller.recall(query, namespace, where, limit, as_utc("now", now or datetime.now(UTC)))
+        moment = now or datetime.now(UTC)
+        as_utc("now", moment)
+        return self._recaller.recall(query, namespace, where, limit, moment)
 
     def explain(self, query: str, id: str, *, namespace: str | None = None) -> Explanation:
         """Explain the position of an engram for a query: its score, that of the first hit, and what the difference is.
@@ -275,8 +277,7 @@ class Memory:
         """
         if id is None and namespace is None and session is None and before is None:
             raise ValueError("forget needs an id, a namespace, a session or a time; nothing was forgotten")
-        where = Filter(namespace, session, before)
-        count = self._store.forget(where, None if id is None else canonical_id(id))
+        count = self._store.forget(Filter(namespace, session, before), None if id is None else canonical_id(id))
         if count:
             self._search.deleted()
         return count

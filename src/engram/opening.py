@@ -44,15 +44,24 @@ def open_store(path: str | os.PathLike[str] | None, *, read_only: bool = False, 
 
     Raises an `EngramError` that names the path, also for a URL: no other stores are available yet.
     """
-    where = str(default_path() if path is None else path)
-    refuse_url(where)
-    return SqliteStore(where, read_only=read_only, wait=wait)
+    return SqliteStore(file_of(default_path() if path is None else path), read_only=read_only, wait=wait)
 
 
-def refuse_url(path: str | os.PathLike[str]) -> None:
-    """Raise `EngramError` if `path` is a URL, or a `Path` made from one. The message repeats no password in it."""
-    if url := URL.match(os.fspath(path)):
+def file_of(path: str | os.PathLike[str]) -> str:
+    """Return the path of a memory's file, with "~" and "~name" at its start replaced by the home folder.
+
+    Raises `EngramError` for a URL, whose password the message does not repeat, and for a path with `$` in front.
+    """
+    where = os.fspath(path)
+    if url := URL.match(where):
         raise EngramError(f"a memory at {url[1]}:// is not available yet; give the path of a file, or {IN_MEMORY}")
+    expanded = os.path.expanduser(where)
+    if expanded.startswith(("~", "$")):
+        raise EngramError(
+            f"the path {where} begins with {where[0]}, which only a shell replaces; write the path in full, or put ./"
+            " in front if this is the name of a file"
+        )
+    return expanded
 
 
 def open_analyzer(table: VectorTable | None = None) -> Analyzer:

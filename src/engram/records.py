@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from typing import Any
 
 from engram.engram import Engram
 
@@ -20,7 +21,8 @@ TIMES = ("at", "recorded_at")
 UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
 """Characters that JSON allows unescaped, but that control a terminal or that some readers take for a line end."""
 
-ESCAPES = {number: f"\\u{number:04x}" for number in range(0x10000) if UNSAFE.match(chr(number))}
+_CANDIDATES = (*range(0xA0), *range(0x2028, 0x206A), 0xFEFF)
+ESCAPES = {number: f"\\u{number:04x}" for number in _CANDIDATES if UNSAFE.match(chr(number))}
 
 
 def to_record(engram: Engram) -> dict[str, object]:
@@ -30,6 +32,15 @@ def to_record(engram: Engram) -> dict[str, object]:
         record[name] = getattr(engram, name).isoformat()
     record["metadata"] = dict(engram.metadata)
     return record
+
+
+def replaced_nul(value: Any) -> Any:
+    """Return a JSON value, or the value of a field, with U+FFFD in place of each NUL character."""
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd")
+    if isinstance(value, dict):
+        return {replaced_nul(key): replaced_nul(item) for key, item in value.items()}
+    return [replaced_nul(item) for item in value] if isinstance(value, list) else value
 
 
 def to_json(value: object, indent: int | None = None) -> str:

@@ -1,6 +1,7 @@
 import json
 import os
 import random
+import sqlite3
 from contextlib import closing
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from engram import accel
 from engram.doctor import examine, salvage
 from engram.engram import Engram, draft
-from engram.errors import EngramError, NotFound
+from engram.errors import EngramError, MemoryTooNew, NotFound
 from engram.memory import Memory
 from engram.store.base import Filter
 from engram.store.sqlite.migrations import VERSION
@@ -68,8 +69,34 @@ def test_doctor_reports_a_healthy_memory(run, path: Path):
         "healthy": True,
         "compiled": accel.available,
         "conflicts": [],
+        "warnings": [],
     }
     assert "database  good" in run("doctor").out
+
+
+def test_a_file_of_a_newer_format_is_not_called_damaged(run, path: Path, tmp_path: Path):
+    run("remember", "one")
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(f"PRAGMA user_version={VERSION + 1}")
+    before, new = path.read_bytes(), tmp_path / "new.db"
+    for options in ((), ("--save", str(new))):
+        ran = run("doctor", *options)
+        assert ran.code == MemoryTooNew.exit_code
+        assert f"has format {VERSION + 1}, this Engram knows up to {VERSION}; upgrade" in ran.err
+        assert "damaged" not in ran.out + ran.err
+    assert run("doctor", "--json").json["error"]["type"] == "MemoryTooNew"
+    assert path.read_bytes() == before
+    assert not new.exists()
+
+
+def test_what_a_damaged_file_says_of_its_format_does_not_keep_it_from_being_saved(healthy, tmp_path: Path):
+    path = tmp_path / "memory.db"
+    damaged = bytearray(healthy[0])
+    damaged[60:64] = (77).to_bytes(4)
+    damaged[20 * PAGE : 21 * PAGE] = os.urandom(PAGE)
+    path.write_bytes(damaged)
+    assert examine(path).problems
+    assert salvage(path, tmp_path / "new.db").saved > COUNT // 2
 
 
 def test_examine_and_salvage_do_not_change_the_file(healthy, tmp_path: Path):
@@ -245,3 +272,58 @@ def test_files_that_are_not_a_memory_are_reported(run, tmp_path: Path):
         salvage(noise, tmp_path / "new.db")
     assert run("doctor", "-m", str(noise)).code == 7
     assert json.loads(run("doctor", "-m", str(tmp_path / "none.db"), "--json").out)["error"]["exit_code"] == 3
+
+
+def test_a_salvage_appears_only_when_it_is_whole(healthy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path, new = tmp_path / "memory.db", tmp_path / "new.db"
+    path.write_bytes(healthy[0])
+    seen = []
+    append = SqliteStore.append
+
+    def watched(store: SqliteStore, engrams):
+        seen.append(new.exists())
+        return append(store, engrams)
+
+    monkeypatch.setattr(SqliteStore, "append", watched)
+    assert salvage(path, new).saved == COUNT
+    assert len(seen) > 1
+    assert not any(seen)
+    assert read(new) == healthy[1]
+    assert new.stat().st_mode & 0o777 == 0o600
+    assert not list(tmp_path.glob(".new.db*"))
+
+
+def test_a_salvage_that_is_broken_off_leaves_no_new_memory(healthy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path, new = tmp_path / "memory.db", tmp_path / "new.db"
+    path.write_bytes(healthy[0])
+    monkeypatch.setattr("engram.doctor._save", lambda store, engrams: 1 // 0)
+    with pytest.raises(ZeroDivisionError):
+        salvage(path, new)
+    assert os.listdir(tmp_path) == ["memory.db"]
+
+
+def test_doctor_warns_of_rights_of_others_and_of_a_second_name(run, path: Path, tmp_path: Path):
+    run("remember", "one")
+    assert not examine(path).warnings
+    path.chmod(0o644)
+    os.link(path, tmp_path / "second.db")
+    ran = run("doctor")
+    assert ran.code == 0
+    assert "warning: other users of this machine may read it (rights 644)" in ran.out
+    assert "warning: it has 2 names (hard links)" in ran.out
+
+
+def test_a_path_with_a_tilde_is_in_the_home_folder(run, home: Path):
+    assert run("remember", "at home", "--memory", "~/mine.db").code == 0
+    assert (home / "mine.db").is_file()
+    with Memory("~/mine.db") as memory:
+        assert [engram.text for engram in memory.engrams()] == ["at home"]
+    assert examine("~/mine.db").readable == 1
+
+
+@pytest.mark.parametrize("where", ["$HOME/x.db", "${HOME}/x.db", "~nobody-of-this-name/x.db"])
+def test_a_path_that_only_a_shell_understands_is_refused(run, where: str, monkeypatch: pytest.MonkeyPatch):
+    with pytest.raises(EngramError, match="only a shell replaces"):
+        Memory(where)
+    monkeypatch.setenv("ENGRAM_MEMORY", where)
+    assert "only a shell replaces" in run("remember", "lost").err

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 
+from engram.backup import back_up, restore
 from engram.errors import MemoryFull
 from engram.memory import Memory
 from engram.text.vectors import default_table
@@ -115,6 +116,15 @@ def leave(path: str, seed: int) -> None:
     memory.recall("left")
     time.sleep((seed % 8) / 10)
     write_line("left")
+
+
+def copy(path: str, seed: int) -> None:
+    """Back a memory up to PATH.backup, or restore PATH.backup, again and again until killed."""
+    work = back_up if seed % 2 else restore
+    paths = (path, f"{path}.backup") if seed % 2 else (f"{path}.backup", path)
+    write_line("begun")
+    while True:
+        work(*paths, overwrite=True)
 
 
 def run(name: str, path: str, seed: int) -> None:

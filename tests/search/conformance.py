@@ -185,6 +185,14 @@ class SearchReaderSuite:
             assert columns["speaker"] == speaker
             assert (speaker == 0) == (engram.speaker is None)
 
+    def test_columns_are_those_of_take_in_the_order_of_the_rows(self, known: Known) -> None:
+        rows = np.array(sorted(known.engrams), np.int64)
+        columns = known.reader.columns(rows[::-1])
+        assert columns.dtype == ROW
+        taken = known.reader.take(rows).columns
+        for name in ("namespace", "session", "speaker", "at", "role", "kind"):
+            assert columns[name].tolist() == taken[name][::-1].tolist()
+
     def test_take_ignores_rows_that_name_no_engram(self, known: Known) -> None:
         first, last = min(known.engrams), max(known.engrams)
         assert known.reader.take(np.array([-5, 0, first, last + 1, 2**31])).rows.tolist() == [first]

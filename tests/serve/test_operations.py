@@ -24,6 +24,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from engram.cli import main
 from engram.errors import EngramError
+from engram.memory import Memory
 from engram.serve.proxy.upstream import open_upstream
 from engram.serve.settings import Settings
 
@@ -134,6 +135,42 @@ def test_requests_succeed_while_another_process_locks_the_memory(running: Runnin
     assert len(settled["engrams"]) == 2
     assert figures(server)["engram_queue_length"] == 0
     assert server.logged("a write failed, new messages wait")
+
+
+@pytest.mark.parametrize("way", ["deleted", "replaced", "server database deleted"])
+def test_a_server_whose_file_is_gone_says_so_and_passes_conversations_on(
+    tmp_path: Path, local: StartLocal, upstream: Upstream, way: str
+) -> None:
+    """Nothing is acknowledged any more; every place says why; the model answers as it does without a memory."""
+    server = local()
+    server.settled(chat(server, "The tide at Varberg turns at noon.").headers["x-engram-receipt"])
+    if way == "deleted":
+        server.memory.unlink()
+    elif way == "replaced":
+        with Memory(tmp_path / "backup.db") as backup:
+            backup.remember("From the backup.")
+        (tmp_path / "backup.db").rename(server.memory)
+    else:
+        Path(f"{server.memory}.serve").unlink()
+    answer = server.http.get("/readyz")
+    assert answer.status_code == 503
+    assert "was deleted, moved or replaced" in answer.json()["reason"]
+    for number in range(3):
+        answer = chat(server, f"The tide at Kungsbacka turns at {number}.", headers={"X-Engram-Session": f"s{number}"})
+        assert answer.status_code == 200
+        assert "was deleted, moved or replaced" in answer.headers["x-engram-error"]
+        if receipt := answer.headers.get("x-engram-receipt"):
+            settled = server.settled(receipt)
+            assert (settled["state"], settled["engrams"]) == ("refused", [])
+            assert "was deleted, moved or replaced" in settled["reason"]
+    if way != "server database deleted":
+        answer = server.http.post("/memory/remember", json={"text": "Not stored."})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "memory_replaced")
+        assert len(server.logged("nothing is remembered any more")) == 1
+    server.stop()
+    if way == "replaced":
+        with Memory(server.memory) as memory:
+            assert [engram.text for engram in memory.engrams()] == ["From the backup."]
 
 
 @pytest.mark.parametrize("way", ["rest", "mcp"])

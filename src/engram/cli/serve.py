@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from engram.cli.options import MemoryPath
+from engram.cli.options import MemoryPath, Timezone
 from engram.opening import default_path
 from engram.serve.http.logs import set_up
 from engram.serve.server import serve as run
@@ -42,6 +42,7 @@ def serve(
     namespace: Annotated[
         str, typer.Option("--namespace", "-n", metavar="NAME", help="The namespace of requests that name none.")
     ] = DEFAULTS.namespace,
+    timezone: Timezone = DEFAULTS.timezone,
     budget: Annotated[int, typer.Option(min=0, help="Maximum tokens of notes in a request.")] = DEFAULTS.budget,
     notes: Annotated[int, typer.Option(min=0, help="Maximum number of notes in a request.")] = DEFAULTS.notes,
     least_score: Annotated[
@@ -91,6 +92,7 @@ def serve(
             upstream_key_env=upstream_key_env,
             relay=relay,
             namespace=namespace,
+            timezone=timezone,
             budget=budget,
             notes=notes,
             least_score=least_score,

@@ -12,11 +12,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engram.cli.options import After, AnyNamespace, Before, Json, Kinds, MemoryPath, Namespace, OnlySession, open_memory
+from engram.cli.options import (
+    After,
+    AnyNamespace,
+    Before,
+    Json,
+    Kinds,
+    MemoryPath,
+    Namespace,
+    OnlySession,
+    Timezone,
+    given_time,
+    open_memory,
+)
 from engram.cli.output import escape_line, print_json, print_note
 from engram.engram import DEFAULT_NAMESPACE
 from engram.errors import EngramError
 from engram.formats.items import MAX_UNPACKED, ImportSettings
+from engram.notes.zones import MACHINE
 
 if TYPE_CHECKING:
     from engram.formats.items import Item
@@ -168,6 +181,7 @@ def export_file(
     before: Before = None,
     after: After = None,
     kind: Kinds = None,
+    timezone: Timezone = MACHINE,
     path: MemoryPath = None,
     as_json: Json = False,
 ) -> None:
@@ -183,7 +197,13 @@ def export_file(
     from engram.formats.writing import export, write
 
     with open_memory(path) as memory:
-        engrams = memory.engrams(namespace=namespace, session=session, before=before, after=after, kinds=kind)
+        engrams = memory.engrams(
+            namespace=namespace,
+            session=session,
+            before=given_time(before, timezone),
+            after=given_time(after, timezone),
+            kinds=kind,
+        )
         if file == "-":
             # UTF-8 whatever the encoding of the terminal, so that `engram import` can read it.
             stream = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", newline="\n")

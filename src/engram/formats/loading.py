@@ -36,7 +36,10 @@ class ImportTarget(Protocol):
 
 @dataclass(slots=True)
 class ImportResult:
-    """The outcome of an import: each of the `read` turns is `remembered`, `already_there`, or in `problems`."""
+    """The outcome of an import: each of the `read` turns is `remembered`, `already_there`, or in `problems`.
+
+    A turn that was changed, so that it could be stored, is counted in both.
+    """
 
     read: int = 0
     remembered: int = 0

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 
 from engram.engram import Engram
 from engram.notes.injection import CLOSE, OPEN
+from engram.notes.zones import local
 from engram.recall.context import HEADING, estimated_tokens, shortened
 from engram.text.markup import neutral, one_line
 
@@ -43,16 +45,24 @@ def share_of(count: int) -> int:
 
 
 def shown_note(
-    engram: Engram, max_tokens: int | None = None, *, query: str | None = None, score: float | None = None
+    engram: Engram,
+    max_tokens: int | None = None,
+    *,
+    query: str | None = None,
+    score: float | None = None,
+    zone: tzinfo = UTC,
 ) -> ShownNote:
-    """Return `engram` as it is shown, its text cut to `max_tokens`: to the best part for `query`, if one is given."""
+    """Return `engram` as it is shown, its text cut to `max_tokens`: to the best part for `query`, if one is given.
+
+    zone: the reader's time zone.
+    """
     text, cut = engram.text, False
     if max_tokens is not None:
         text, cut = shortened(text, query, max_tokens, estimated_tokens, max_characters=8 * max_tokens)
     return ShownNote(
         id=engram.id,
         text=neutral(text),
-        at=engram.at.isoformat(),
+        at=local(engram.at, zone).isoformat(),
         speaker=None if engram.speaker is None else shown_name(engram.speaker),
         role=engram.role,
         session=shown_name(engram.session),

@@ -22,13 +22,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engram.errors import EngramError
 from engram.installation import version
-from engram.opening import default_path
+from engram.notes.zones import MACHINE, zone_named
+from engram.opening import default_path, file_of
 from engram.serve.api import rest, rest_errors
 from engram.serve.api.mcp import mcp_app
 from engram.serve.http.errors import ServeError
 from engram.serve.http.limits import guarded, send_error
 from engram.serve.http.logs import log
 from engram.serve.http.paths import addressed, local_path
+from engram.serve.http.zones import zoned
 from engram.serve.proxy.handler import Proxy
 from engram.serve.relay import choose_relay
 from engram.serve.services import ServerParts, Services, open_database, open_parts
@@ -48,12 +50,17 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
 def create_app(settings: Settings | None = None) -> EngramApp:
     """Return the ASGI application of one memory, for any ASGI server.
 
-    settings: None reads ENGRAM_MEMORY and ENGRAM_UPSTREAM from the environment and leaves the rest at its defaults, so
-    that `uvicorn --factory engram.serve.app:create_app` works. Nothing is opened until the server starts.
+    settings: None reads ENGRAM_MEMORY, ENGRAM_UPSTREAM and ENGRAM_TIMEZONE and leaves the rest at its defaults, so that
+    `uvicorn --factory engram.serve.app:create_app` works. Nothing is opened until the server starts.
     """
     if settings is None:
-        memory = os.environ.get("ENGRAM_MEMORY") or str(default_path())
-        settings = Settings(memory=memory, upstream=os.environ.get("ENGRAM_UPSTREAM") or None)
+        memory = file_of(os.environ.get("ENGRAM_MEMORY") or default_path())
+        zone = os.environ.get("ENGRAM_TIMEZONE")
+        settings = Settings(
+            memory=memory,
+            upstream=os.environ.get("ENGRAM_UPSTREAM") or None,
+            timezone=zone_named(zone) if zone else MACHINE,
+        )
     return EngramApp(settings)
 
 
@@ -117,7 +124,8 @@ async def running(parts: ServerParts) -> AsyncIterator[ASGIApp]:
     try:
         async with mcp.lifespan():
             log(logger, logging.INFO, "requests that name no namespace", namespace=services.settings.namespace)
-            yield addressed(guarded(split(faces(services, proxy, mcp), proxy), services.settings))
+            app = zoned(split(faces(services, proxy, mcp), proxy), services.settings.timezone)
+            yield addressed(guarded(app, services.settings))
         await finish(services, proxy)
     finally:
         await parts.upstream.close()
@@ -192,13 +200,15 @@ def add_health(app: FastAPI, services: Services) -> None:
     async def readyz() -> Response:
         settings = services.settings
         try:
-            await asyncio.wait_for(services.run(services.memory.sessions, settings.namespace), 2.0)
+            await asyncio.wait_for(services.run(services.check_files), 2.0)
         except TimeoutError:
             return JSONResponse({"ready": False, "reason": "the memory did not answer within 2 s"}, 503)
         except (EngramError, OSError) as error:
             # Anybody may read this response; the path of the memory is for the log only.
             reason = str(error).replace(services.memory.path, "the memory")
             return JSONResponse({"ready": False, "reason": reason}, 503)
+        if services.recorder.broken is not None:
+            return JSONResponse({"ready": False, "reason": services.recorder.broken}, 503)
         waiting = services.recorder.unwritten()
         if waiting >= settings.most_waiting:
             return JSONResponse({"ready": False, "reason": f"{waiting} turns wait to be written"}, 503)

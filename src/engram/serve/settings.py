@@ -6,7 +6,10 @@ Does not know where the values come from; `cli.serve` reads them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import tzinfo
 from typing import Literal
+
+from engram.notes.zones import MACHINE
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -33,6 +36,8 @@ class Settings:
     self-test at start succeeds."""
     namespace: str = "default"
     """Namespace of requests that name none."""
+    timezone: tzinfo = MACHINE
+    """Time zone of requests that name none: notes show its days, and "yesterday" is its day."""
     budget: int = 1024
     """Maximum tokens of notes in a request."""
     notes: int = 10

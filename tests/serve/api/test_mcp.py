@@ -546,6 +546,48 @@ def test_stdio_server_ends_with_input_and_signals(tmp_path: Path, number: signal
         assert process.stderr.read().strip() == ""
 
 
+def piped(path: Path, *messages: Mapping[str, object]) -> dict[Any, dict[str, Any]]:
+    """Give all messages to `engram mcp` at once, and the end of input with them; return its answers by their ids."""
+    text = "".join(json.dumps(message) + "\n" for message in messages)
+    command = [sys.executable, "-m", "engram", "mcp", "--memory", str(path)]
+    done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60, check=True)
+    return {answer["id"]: answer for answer in map(json.loads, done.stdout.splitlines())}
+
+
+def tool_call(id: object, tool: str, **arguments: object) -> dict[str, object]:
+    params = {"name": tool, "arguments": arguments}
+    return {"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params}
+
+
+READY = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+
+
+def test_every_request_before_the_end_of_input_is_done_and_answered(tmp_path: Path) -> None:
+    path = tmp_path / "memory.db"
+    ids = [*range(2, 30), "last"]
+    calls = [tool_call(id, "remember", text=f"Shelf {id} holds jam.") for id in ids]
+    answers = piped(path, HELLO, READY, *calls)
+    assert answers.keys() == {1, *ids}
+    for id in ids:
+        assert answers[id]["result"]["content"][0]["text"].startswith("Remembered.")
+    with Memory(path) as memory:
+        assert {engram.text for engram in memory.engrams()} == {f"Shelf {id} holds jam." for id in ids}
+
+
+def test_wrong_repeated_and_cancelled_requests_do_not_keep_the_server_from_ending(tmp_path: Path) -> None:
+    cancelled = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": "8"}}
+    odd = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": [8]}}
+    same = tool_call(7, "recall", query="jam")
+    no_tool = tool_call(9, "lend")
+    unknown = {"jsonrpc": "2.0", "id": 10, "method": "no/such"}
+    answers = piped(
+        tmp_path / "memory.db", HELLO, READY, same, same, tool_call(8, "list"), cancelled, odd, no_tool, unknown
+    )
+    assert answers.keys() - {8} == {1, 7, 9, 10}
+    assert "error" in answers[9]
+    assert "error" in answers[10]
+
+
 def test_input_that_is_not_a_message_is_skipped(tmp_path: Path) -> None:
     with started(tmp_path / "memory.db") as process:
         assert process.stdin

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from engram.memory import Memory
 from engram.notes.injection import wording_for
-from engram.serve.proxy.recall_request import NO_NOTES, NoteFinder, RecallRequest
+from engram.serve.proxy.recall_request import NO_NOTES, NoteFinder, RecallRequest, recall_query
+from engram.serve.wire.base import ChatMessage, MessagePart
 
 WORDING = wording_for(embedded=False, budget=512, notes=5, least_score=0.0)
 
@@ -32,3 +35,25 @@ def test_parts_give_the_same_notes_and_earlier_notes_come_first() -> None:
         # A request with only earlier notes, or only new ones, has one part.
         assert second.parts() == [second]
         assert first.parts() == [first]
+
+
+@pytest.mark.parametrize(
+    ("before", "text", "query"),
+    [
+        ("", "What is my cat called?", "What is my cat called?"),
+        ("Do you mean the cat?", "her name", "Do you mean the cat?\nher name"),
+        ("Shall I look up the cat's name?", "yes please", "Shall I look up the cat's name?"),
+        ("Her name is Plum.", "Thanks a lot!", None),
+        ("", "hello", None),
+        ("", "ok", None),
+    ],
+)
+def test_a_short_message_is_looked_up_with_the_one_before_and_a_courtesy_not_at_all(
+    before: str, text: str, query: str | None
+) -> None:
+    told = [message("assistant", before)] if before else []
+    assert recall_query([*told, message("user", text)], len(told)) == query
+
+
+def message(role: str, text: str) -> ChatMessage:
+    return ChatMessage(role, (MessagePart(role, text),), text, text, None)

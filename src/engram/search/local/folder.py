@@ -27,6 +27,7 @@ from engram.search.local.build import IndexBuild, Snapshot
 from engram.search.local.damage import damage_noticed
 from engram.search.local.forward import ForwardIndex
 from engram.search.local.inverted import InvertedIndex
+from engram.store.private import FILE_RIGHTS, make_private, private_file, private_folder
 
 log = logging.getLogger("engram")
 
@@ -217,9 +218,9 @@ class IndexFolder:
         if self._writing:
             return True
         if self.folder is not None:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            private_folder(str(self.folder))
             # On close, another thread releases the lock than the one that acquired it.
-            lock = FileLock(self.folder / LOCK, thread_local=False, fallback_to_soft=False)
+            lock = FileLock(self.folder / LOCK, mode=FILE_RIGHTS, thread_local=False, fallback_to_soft=False)
             try:
                 lock.acquire(timeout=0)
             except Timeout:
@@ -255,7 +256,7 @@ class IndexFolder:
         folder = None if self.folder is None else self.folder / name
         if folder is not None:
             self._delete_others(self._published.name)
-            folder.mkdir()
+            private_folder(str(folder))
         filling = IndexBuild(name, folder, self._token_type, head)
         filling.start_writing()
         with self._guard:
@@ -284,6 +285,8 @@ class IndexFolder:
             if self.folder is not None:
                 if self._look() != self._stamp:
                     raise IndexDamaged(f"{self.folder} was changed by another program")
+                assert filling.folder is not None
+                make_private(str(filling.folder))
                 self._write_state(state)
             replaced = self._snapshot.build != filling.name
             self._published, self._shown = Build(filling.name, filling.begun), filling
@@ -295,6 +298,7 @@ class IndexFolder:
         assert self.folder is not None
         path = self.folder / STATE
         draft = path.with_suffix(".new")
+        private_file(str(draft))
         with open(draft, "w") as file:
             json.dump(asdict(state), file)
             file.flush()
@@ -347,7 +351,7 @@ class IndexFolder:
         """Tell the writing process that this one waits for the lock."""
         if self.folder is not None and not self.writing:
             with suppress(OSError):
-                (self.folder / WAITING).touch()
+                (self.folder / WAITING).touch(FILE_RIGHTS)
 
     def is_asked_for_lock(self) -> bool:
         """Return whether another process waits for the lock, once for each call of its `ask_for_lock`."""

@@ -268,6 +268,11 @@ class ForwardIndex:
                 raise ValueError(wrong.format(rows=self.rows.path, tokens=self.tokens.path))
         return Turns(*turns)
 
+    def columns(self, rows: Ints) -> Array:
+        """Return the columns of the engrams with these rows, unchecked: shape (len(rows),). Raises `IndexDamaged`."""
+        with damage_noticed():
+            return np.asarray(self.rows.view().take(rows - self.first))
+
     def keys(self, low: int, high: int) -> npt.NDArray[np.uint64]:
         """Return `key_number` of the rows from `low` through `high`: shape (high - low + 1,)."""
         rows = self.rows.view()[low - self.first : high - self.first + 1]

@@ -27,6 +27,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from engram.engram import Engram, draft
 from engram.errors import EngramError, InvalidEngram
 from engram.formats.results import explanation_record, hit_record
+from engram.notes.zones import recall_in_zone
 from engram.records import to_json, to_record
 from engram.serve.api import schemas
 from engram.serve.api.caller import Caller
@@ -34,6 +35,7 @@ from engram.serve.api.rest_errors import ALWAYS, ERRORS, WITH_BODY, check_json, 
 from engram.serve.auth.access import Right
 from engram.serve.auth.headers import requested_namespace
 from engram.serve.http.errors import ServeError
+from engram.serve.http.zones import zone_of
 from engram.serve.services import Services
 
 LARGE_BODY = 256 << 10
@@ -72,9 +74,13 @@ async def caller_of(
             json_schema_extra={"pattern": schemas.NAMESPACE_PATTERN},
         ),
     ] = None,
+    x_engram_timezone: Annotated[
+        schemas.LeftOut[str],
+        Header(description="The time zone whose days count. Default: the server's.", examples=["Europe/Oslo"]),
+    ] = None,
 ) -> Caller:
-    """Return the caller. The parameter is for the OpenAPI document; the header itself is read as UTF-8."""
-    return Caller(request.state.access, requested_namespace(request.headers))
+    """Return the caller. The parameters are for the OpenAPI document; the headers were read before, as UTF-8."""
+    return Caller(request.state.access, requested_namespace(request.headers), zone_of(request.scope))
 
 
 CallerOf = Annotated[Caller, Depends(caller_of)]
@@ -161,13 +167,14 @@ class Rest:
         namespace = namespace_of(caller, "read", body.namespace)
 
         def recall() -> object:
-            hits = self._memory.recall(body.query, namespace=namespace, limit=body.limit, **body.filters())
+            now = datetime.now(caller.zone)
+            hits = self._memory.recall(body.query, namespace=namespace, limit=body.limit, now=now, **body.filters())
             return {
                 "query": body.query,
                 "namespace": namespace,
                 "hits": list(map(hit_record, hits)),
                 "unsearched": hits.unsearched,
-                "context": None if body.budget is None else hits.context(body.budget),
+                "context": None if body.budget is None else recall_in_zone(hits, caller.zone).context(body.budget),
             }
 
         return await self._respond(recall)

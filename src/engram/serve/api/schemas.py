@@ -25,6 +25,7 @@ from pydantic import (
 )
 
 from engram.engram import DEFAULT_SESSION, MAX_NAME_BYTES, MAX_TEXT_BYTES, byte_length, canonical_id
+from engram.notes.zones import with_zone
 from engram.times import as_utc, parse_time
 
 MAX_ITEMS = 1_000
@@ -62,15 +63,19 @@ LeftOut = Annotated[T | None, NullHidden()]
 """An optional field. null is accepted, but not part of the JSON schema."""
 
 
+ZONE = "zone"
+"""The key of a tool's time zone in the context of validation."""
+
+
 def time_in_utc(value: object) -> datetime:
     """Return the time in ISO 8601 text, in UTC. Errors name "the time": REST adds the name of the field."""
     return as_utc("the time", parse_time("the time", value))
 
 
 def named_time_in_utc(value: object, info: ValidationInfo) -> datetime:
-    """Return the time in ISO 8601 text, in UTC. Errors name the field."""
-    name = str(info.field_name)
-    return as_utc(name, parse_time(name, value))
+    """Return the time in ISO 8601 text, in UTC. Errors name the field. The context holds the zone of a bare time."""
+    name, zone = str(info.field_name), (info.context or {}).get(ZONE, UTC)
+    return as_utc(name, with_zone(parse_time(name, value), zone))
 
 
 def without_fraction(value: object) -> object:
@@ -467,7 +472,8 @@ SinceTime = Annotated[
     ),
 ]
 UntilTime = Annotated[
-    LeftOut[ToolTime], Field(description="Only what was said before this time. ISO 8601; UTC without a zone.")
+    LeftOut[ToolTime],
+    Field(description="Only what was said before this time. ISO 8601; the user's time without a zone."),
 ]
 
 
@@ -497,7 +503,7 @@ class RememberArguments(ToolArguments):
         Field(description="user: the user said it or wants it kept. assistant: it is your own conclusion."),
     ] = "user"
     at: Annotated[
-        LeftOut[ToolTime], Field(description="When it was said, if not now. ISO 8601; UTC without a zone.")
+        LeftOut[ToolTime], Field(description="When it was said, if not now. ISO 8601; the user's time without a zone.")
     ] = None
     session: Annotated[
         LeftOut[str], Field(description="Name of the conversation it belongs to. If left out, one for each day.")

@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from engram.engram import Engram
-from engram.errors import EngramError, InvalidEngram
+from engram.errors import EngramError, InvalidEngram, MemoryReplaced
 from engram.memory import Memory
 from engram.serve.conversations.hashes import Hashes
 from engram.serve.conversations.jobs import PendingMessage, ResolvedJob, WriteJob, WriteTicket, resolve_future
@@ -94,6 +94,8 @@ class Recorder:
         self._weight = 0
         """Engrams queued or being written."""
         self._characters = 0
+        self.broken: str | None = None
+        """Why nothing can be written any more; None if it can."""
         self._changed = threading.Condition(self._pending.lock)
         """Guards the queue and the pending writes with one lock: both change together."""
         self._stop = threading.Event()
@@ -177,8 +179,8 @@ class Recorder:
 
     def _no_room(self, job: WriteJob) -> str | None:
         """Return why a job cannot be queued; None if it can. Called under the lock, as are the four that follow."""
-        if self._stop.is_set():
-            return STOPPING
+        if self.broken is not None or self._stop.is_set():
+            return self.broken or STOPPING
         if job.is_reply and not job.ticket.results:
             # The request's messages were refused.
             return QUEUE_FULL
@@ -244,6 +246,8 @@ class Recorder:
             self._retry(self._first)
             while self._next_group():
                 self._write_group()
+        except MemoryReplaced as error:
+            self._break(str(error).replace(self._memory.path, "the memory"))
         except Stopped as stopped:
             log(logger, logging.ERROR, "messages are left unwritten", turns=self._weight, error=str(stopped))
         # On shutdown, resolve the futures of jobs that will not be written.
@@ -269,7 +273,7 @@ class Recorder:
     def _write_group(self) -> None:
         try:
             self._write(self._group)
-        except Stopped:
+        except (Stopped, MemoryReplaced):
             raise
         except Exception as error:  # the thread's edge: the next group must still be written
             logger.exception("messages could not be written")
@@ -283,6 +287,8 @@ class Recorder:
         while True:
             try:
                 return step()
+            except MemoryReplaced:
+                raise
             except (EngramError, OSError) as error:
                 if self._stop.is_set():
                     raise Stopped(str(error)) from error
@@ -407,11 +413,25 @@ class Recorder:
             for job in jobs:
                 if not job.result.done.done():
                     job.ticket.open -= 1
-                job.ticket.reason = reason
+                    job.ticket.reason = reason
+                    job.result.ids = ()
         for job in jobs:
             resolve_future(job.result.done)
             self._count("refused", job.weight)
         self._remove_pending(jobs)
+
+    def _break(self, reason: str) -> None:
+        """Refuse all jobs, those to come too: nothing can be written until the server is started again."""
+        log(logger, logging.ERROR, "nothing is remembered any more", error=reason)
+        with self._changed:
+            self.broken = reason
+            jobs = [*self._group, *self._queue]
+            self._group = []
+            self._queue.clear()
+            self._give_up(jobs, reason)
+            # The receipts stay here, because they cannot be written either.
+            for ticket in {job.ticket for job in jobs if job.ticket.reason is not None}:
+                self._refuse(ticket, reason)
 
     def _recover(self) -> None:
         """Settle the accepted nodes and receipts of a killed server: stored if their engrams are in the memory."""

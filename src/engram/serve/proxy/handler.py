@@ -14,7 +14,7 @@ import time
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from functools import partial
 from typing import Any, TypeVar
 
@@ -31,6 +31,7 @@ from engram.serve.conversations.matching import ConversationMatch
 from engram.serve.http.errors import INVALID_BODY, NotRemembered, ServeError, bad_request
 from engram.serve.http.logs import log
 from engram.serve.http.paths import local_path, target_of
+from engram.serve.http.zones import zone_of
 from engram.serve.proxy.recall_request import NO_NOTES, Notes, build_recall_request
 from engram.serve.proxy.recall_worker import RecallProcess
 from engram.serve.proxy.reply import (
@@ -86,6 +87,7 @@ class ProxyRequest:
     session: str | None
     reads: bool
     writes: bool
+    zone: tzinfo
     received_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     conversation: ConversationMatch | None = None
     notes: Notes = NO_NOTES
@@ -206,7 +208,7 @@ class Proxy:
         state = None
         if reads or writes:
             try:
-                state = await self._read(wire, by_name, access, content, (reads, writes))
+                state = await self._read(wire, by_name, access, content, (reads, writes, zone_of(scope)))
             except NotRemembered as error:
                 sender.extra_headers = [("x-engram-error", as_header(error.message))]
                 self._services.metrics.failures.labels("not_remembered").inc()
@@ -232,9 +234,12 @@ class Proxy:
             raise
 
     async def _read(
-        self, wire: Wire, headers: dict[str, str], access: Access, body: bytes, mode: tuple[bool, bool]
+        self, wire: Wire, headers: dict[str, str], access: Access, body: bytes, mode: tuple[bool, bool, tzinfo]
     ) -> ProxyRequest:
-        """Return the request in a body, and whose memory it uses. Raises `NotRemembered` if memory cannot take it."""
+        """Return the request in a body, and whose memory it uses. Raises `NotRemembered` if memory cannot take it.
+
+        mode: whether it reads memory, whether it writes, and the user's time zone.
+        """
         if (encoding := headers.get("content-encoding", "identity")) != "identity":
             raise NotRemembered(f"the request is packed ({encoding}), which memory does not read")
         if len(body) > LARGE_BODY:
@@ -276,6 +281,8 @@ class Proxy:
             return
         if state.conversation is not None:
             state.ticket = self._accept(state, state.conversation)
+            if not state.ticket.results and state.error is None:
+                state.error = state.ticket.reason and as_header(state.ticket.reason)
         else:
             state.late_ticket = self._start(self._accept_late(state))
 
@@ -303,7 +310,8 @@ class Proxy:
                 self._match_in_thread_until = time.monotonic() + THREAD_SECONDS
         if not state.reads:
             return
-        wanted = build_recall_request(conversation, state.request.messages, sticky=services.settings.sticky)
+        sticky, messages = services.settings.sticky, state.request.messages
+        wanted = build_recall_request(conversation, messages, sticky=sticky, zone=state.zone)
         if wanted is not None:
             until = begun + services.settings.deadline
             with services.metrics.recall_seconds.time():

@@ -48,6 +48,11 @@ def create_tables(db: sqlite3.Connection) -> None:
     db.execute("INSERT INTO counters VALUES ('identity', ?)", (secrets.randbits(63),))
 
 
+def renew_identity(db: sqlite3.Connection) -> None:
+    """Give a copy of a memory another identity: the index of the original does not fit it, once either has changed."""
+    db.execute("UPDATE counters SET value = ? WHERE name = 'identity'", (secrets.randbits(63),))
+
+
 def log_deletions(db: sqlite3.Connection) -> None:
     """Version 2. A log of deletions, which any number of indexes can read, replaces the queue `forgotten`.
 

@@ -13,13 +13,16 @@ import sqlite3
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import cached_property
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from engram.engram import Engram, checked
+from engram.records import replaced_nul
 from engram.store.positions import Position
+from engram.store.sqlite.errors import too_new
+from engram.store.sqlite.files import has_foreign_log, log_of
 from engram.store.sqlite.migrations import APPLICATION_ID, VERSION
 from engram.store.sqlite.pages import HEADER, PAGE_SIZE, TABLE_INTERIOR, TABLE_LEAF, Pages
 from engram.store.sqlite.rows import engram_of
@@ -39,7 +42,8 @@ Row = tuple[Any, ...]
 def opened(path: str) -> Iterator[sqlite3.Connection]:
     """Open a connection that cannot change the file or other files in its folder."""
     with ExitStack() as stack:
-        logged = os.path.exists(f"{path}-wal") and os.path.getsize(f"{path}-wal") > 0
+        log = log_of(path)
+        logged = os.path.exists(log) and os.path.getsize(log) > 0 and not has_foreign_log(path)
         header, pages = mended_header(path)
         uri = f"file:{quote(os.path.abspath(path))}?mode=ro&immutable=1"
         if logged or header:
@@ -48,7 +52,7 @@ def opened(path: str) -> Iterator[sqlite3.Connection]:
             copy = os.path.join(folder, "memory.db")
             shutil.copyfile(path, copy)
             if logged:
-                shutil.copyfile(f"{path}-wal", f"{copy}-wal")
+                shutil.copyfile(log, f"{copy}-wal")
             if header:
                 with open(copy, "r+b") as file:
                     file.write(header)
@@ -85,6 +89,15 @@ def mended_header(path: str) -> tuple[bytes, int]:
     return bytes(header), pages
 
 
+def refuse_newer(db: sqlite3.Connection, path: str) -> None:
+    """Raise `MemoryTooNew` for a file of a newer format. In a damaged file the number may be damage, too."""
+    with suppress(sqlite3.DatabaseError):
+        version = int(db.execute("PRAGMA user_version").fetchone()[0])
+        ours = int(db.execute("PRAGMA application_id").fetchone()[0]) == APPLICATION_ID
+        if ours and version > VERSION and not _check_integrity(db):
+            raise too_new(path, version, VERSION)
+
+
 class FileReport(NamedTuple):
     """The state of a memory's file."""
 
@@ -102,8 +115,9 @@ class FileReport(NamedTuple):
 
 
 def examine_file(path: str) -> FileReport:
-    """Read the whole file and report its state."""
+    """Read the whole file and report its state. Raises `MemoryTooNew` as `refuse_newer` does."""
     with opened(path) as db:
+        refuse_newer(db, path)
         try:
             version: int | None = int(db.execute("PRAGMA user_version").fetchone()[0])
             application_id = int(db.execute("PRAGMA application_id").fetchone()[0])
@@ -112,8 +126,6 @@ def examine_file(path: str) -> FileReport:
             version, application_id, problems = None, APPLICATION_ID, [f"SQLite cannot read it: {error}"]
         if application_id != APPLICATION_ID:
             return FileReport(["it is a SQLite file but not an Engram memory"])
-        if version is not None and version > VERSION:
-            return FileReport([f"its format {version} is newer than this Engram ({VERSION})"], format=version)
         if mended_header(path)[0]:
             problems.insert(0, "its header is damaged, or it was cut off")
         reader = SalvageReader(db, path)
@@ -140,16 +152,7 @@ def _check_integrity(db: sqlite3.Connection) -> list[str]:
 def without_nul(engram: Engram) -> Engram:
     """Return an engram with U+FFFD in place of each NUL character."""
     fields = {field.name: getattr(engram, field.name) for field in dataclasses.fields(engram)}
-    return dataclasses.replace(engram, **{name: _replaced(value) for name, value in fields.items()})
-
-
-def _replaced(value: Any) -> Any:
-    """A field, or a JSON value, without NUL characters."""
-    if isinstance(value, str):
-        return value.replace("\0", "\ufffd")
-    if isinstance(value, dict):
-        return {_replaced(key): _replaced(item) for key, item in value.items()}
-    return [_replaced(item) for item in value] if isinstance(value, list) else value
+    return dataclasses.replace(engram, **{name: replaced_nul(value) for name, value in fields.items()})
 
 
 class SalvageReader:

@@ -74,8 +74,6 @@ class MemoryFile(Database):
 
     def connect(self, wait: float) -> sqlite3.Connection:
         """Return a new connection, which syncs every commit to the disk."""
-        if not self.in_memory and not self.read_only:
-            os.makedirs(folder_of(self.path), exist_ok=True)
         db = super().connect(wait)
         try:
             db.execute("PRAGMA synchronous=FULL")
