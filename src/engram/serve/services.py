@@ -79,7 +79,7 @@ class Services:
 
     def check_files(self) -> None:
         """Read from both files. Raises `EngramError` if one cannot be read, `MemoryReplaced` if it was replaced."""
-        self.memory.sessions(self.settings.namespace)
+        self.memory.sessions(self.settings.namespace, limit=1)
         with self.conversations.database.reading() as db:
             db.execute("SELECT 1 FROM meta").fetchone()
 
