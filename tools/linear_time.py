@@ -91,16 +91,15 @@ class Measured:
 @cache
 def subjects() -> dict[str, Subject]:
     """Return every subject by its name."""
-    found = [pattern_subject(item) for item in patterns_of(engram)]
+    found = [pattern_subject(number, item) for number, item in enumerate(patterns_of(engram))]
     made = [Subject(name, work, GENERIC_TEXTS) for name, work in functions().items()]
     return {subject.name: subject for subject in (*found, *made)}
 
 
-def pattern_subject(found: Found) -> Subject:
-    """Return a pattern with what its uses do to a text."""
-    source = found.pattern.pattern
-    name = f"{found.where} {source if isinstance(source, str) else source.decode('latin-1')!r}"
-    return Subject(name[:160], partial(run_pattern, found), (*hostile_to(found.pattern), *BASIC_TEXTS))
+def pattern_subject(number: int, found: Found) -> Subject:
+    """Return a pattern with what its uses do to a text. Its name is the same in every process."""
+    texts = (*hostile_to(found.pattern), *BASIC_TEXTS)
+    return Subject(f"{found.where} ({number})", partial(run_pattern, found), texts)
 
 
 def run_pattern(found: Found, text: str) -> None:
@@ -181,22 +180,24 @@ def note_functions() -> dict[str, Work]:
 def serve_functions() -> dict[str, Work]:
     """Return the functions of the server that read requests, and replies of upstream."""
     from engram.serve.auth.headers import engram_key, is_engram_key
-    from engram.serve.conversations.framing import is_framed, question_of, typed
+    from engram.serve.frontends.framing import asks_same, is_framed, question_of, shares_words, typed
+    from engram.serve.frontends.reading import read_parts
+    from engram.serve.frontends.request import read_request
+    from engram.serve.frontends.strip import Strip
     from engram.serve.http.limits import host_of
     from engram.serve.http.paths import with_headers_of_path
-    from engram.serve.wire.claude_code import end_user, is_reminder
+    from engram.serve.wire.claude_code import end_user
     from engram.serve.wire.content import collapsed, plain
-    from engram.serve.wire.reading import without_our_notes
     from engram.serve.wire.table import WIRES, Wire
+    from engram.text.courtesy import is_courtesy
 
     def path(text: str) -> object:
         raw = text.encode(errors="replace")
         return with_headers_of_path({"type": "http", "path": text, "raw_path": b"/ns/" + raw, "headers": []})
 
     def request(wire: Wire, text: str) -> object:
-        read = wire.read(request_body(wire.messages_field, text))
-        wire.with_notes(read, {0: "a note"})
-        return list(map(without_our_notes, read.messages))
+        read = read_request(wire, request_body(wire.messages_field, text), Strip(["<note>.*</note>"]))
+        return wire.with_notes(read, {0: "a note"})
 
     def reply(wire: Wire, body: bytes, content_type: str) -> object:
         collector = wire.collector(content_type)
@@ -208,8 +209,11 @@ def serve_functions() -> dict[str, Work]:
     made: dict[str, Work] = {
         "plain": plain,
         "collapsed": collapsed,
-        "is_reminder": is_reminder,
-        "is_reminder of an open one": lambda text: is_reminder(f"<system-reminder>{text}"),
+        "read_parts": lambda text: read_parts([text]),
+        "read_parts of an open block": lambda text: read_parts([f"<system-reminder>{text}", text]),
+        "asks_same": lambda text: asks_same(text, text[1:]),
+        "shares_words": lambda text: shares_words(text, text[1:]),
+        "courtesy": is_courtesy,
         "end_user": end_user,
         "host_of": host_of,
         "path": path,

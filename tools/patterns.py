@@ -110,6 +110,8 @@ class Source:
             if function and isinstance(name, ast.Name) and name.id in parameters(function):
                 continue
             method = call.func.attr if isinstance(call.func, ast.Attribute) else ""
+            if self._is_in_a_global(call):
+                continue
             flags = self._flags(call, 1 if method == "compile" else 3 if method.startswith("sub") else 2)
             for text in self._values(call.args[0], (str, bytes)):
                 yield self._where(call), re.compile(text, flags), None if method == "compile" else method
@@ -153,6 +155,15 @@ class Source:
         while at is not None and not isinstance(at, ast.FunctionDef):
             at = self._parents.get(at)
         return at
+
+    def _is_in_a_global(self, call: ast.AST) -> bool:
+        """Return whether a call makes the patterns of a global, in which `from_globals` finds them."""
+        at, inner = call, False
+        while self._parents[at] is not self._tree:
+            at = self._parents[at]
+            inner = inner or isinstance(at, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp)
+        names = [target.id for target in getattr(at, "targets", []) if isinstance(target, ast.Name)]
+        return inner and any(any(inside(vars(self._module).get(name), re.Pattern)) for name in names)
 
     def _flags(self, call: ast.Call, position: int) -> int:
         named = [word.value for word in call.keywords if word.arg == "flags"]

@@ -10,9 +10,10 @@ from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 
-from engram.engram import Engram
+from engram.engram import Engram, is_trusted
 from engram.memory import Memory
 from engram.models.base import Message, Model
+from engram.notes.choosing import LEAST_TRUST
 from engram.notes.finding import find_notes
 from engram.notes.wording import PromptProfile, lines_within, with_notes
 from engram.notes.zones import MACHINE
@@ -55,19 +56,26 @@ class Conversation:
         session: str,
         profile: PromptProfile,
         zone: tzinfo = MACHINE,
+        least_trust: str = LEAST_TRUST,
     ) -> None:
-        """Continue the session if it has turns already. zone: the user's time zone."""
+        """Continue the session if it has turns already.
+
+        zone: the user's time zone. least_trust: the least trusted origin, of `ORIGINS`, from which an engram becomes a
+        note.
+        """
         self.memory = memory
         self.model = model
         self.namespace = namespace
         self.session = session
         self.profile = profile
         self.zone = zone
+        self.least_trust = least_trust
         self.used: tuple[Hit, ...] = ()
         """The hits that went to the model as notes with the last message, best first; their times are in `zone`."""
         self._visible: list[VisibleMessage] = []
         for engram in memory.engrams(namespace=namespace, session=session):
-            if engram.role in ("user", "assistant"):
+            # What an agent, a document or a tool said is no message of the conversation, whatever its role.
+            if engram.role in ("user", "assistant") and is_trusted(engram.origin, "assistant"):
                 self._show(engram)
                 self._drop_oldest(self._history_room())
 

@@ -98,7 +98,7 @@ def test_problems_are_named_with_their_line_and_the_rest_is_read(read, write):
         f"{path}:5: has no text; the field 'text' is required",
         f"{path}:6: role is 'boss'; it must be one of user, assistant, system, tool",
         f"{path}:7: has an unknown field 'colour'; the fields are id, namespace, session, role, speaker, text, at,"
-        " recorded_at, kind, source, metadata",
+        " recorded_at, kind, source, metadata, origin, quarantined",
         f"{path}:8: at is 'yesterday'; it must be ISO 8601, such as 2026-03-02T14:05:00Z",
         f"{path}:9: at is int; it must be a time as ISO 8601 text",
         f"{path}:10: id is int; it must be a UUID in text form",

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from engram.engram import draft
-from engram.notes.choosing import choose, states_more
+from engram.notes.choosing import MOST_ASIDES, choose
+from engram.notes.questions import mentions_more, states_more
 from engram.notes.wording import LARGE, SMALL
 from engram.recall.result import Hit
 
@@ -67,6 +68,7 @@ def test_at_most_max_notes_are_chosen() -> None:
         ("Which cake shall I bake for Tove, she cannot eat almonds?", "What can Tove not eat?"),
         ("My train leaves at 6:40, when do I have to get up?", "When does my train leave?"),
         ("Did you know I sing in a choir on Mondays?", "What do I do on Mondays?"),
+        ("Which stew is right for my neighbour who cannot eat celery?", "What can my neighbour not eat?"),
     ],
 )
 def test_a_question_that_states_something_becomes_a_note(told: str, query: str) -> None:
@@ -91,3 +93,26 @@ def test_a_question_that_only_asks_does_not_become_a_note(asked: str) -> None:
 def test_a_question_that_states_only_what_the_query_says_does_not_become_a_note() -> None:
     asked = "Did you know that I sing in a choir?"
     assert not states_more(asked, asked)
+
+
+@pytest.mark.parametrize(
+    ("asked", "query"),
+    [
+        ("Why does my 2011 Saab rattle in second gear?", "What car do I have?"),
+        ("Could you book a table for my uncle, Torvald?", "What is my uncle's name?"),
+        ("Darf ich Aspirin nehmen, wenn ich Metoprolol nehme?", "Welche Tabletten nehme ich?"),
+        ("Is it safe to mix my warfarin with grapefruit?", "Which medicine do I take?"),
+        ("我的储物柜号码是212，可以记住吗？", "我的储物柜号码是多少？"),
+    ],
+)
+def test_a_question_that_mentions_something_comes_after_the_statements(asked: str, query: str) -> None:
+    hits = [hit(asked), hit(f"And {asked}"), hit(f"Really {asked}"), hit("It rained.")]
+    assert mentions_more(asked, query)
+    assert texts(choose(hits, LARGE, query=query, held_ids=())) == ["It rained.", *texts(hits[:MOST_ASIDES])]
+    assert texts(choose(hits, replace(LARGE, max_notes=1), query=query, held_ids=())) == ["It rained."]
+
+
+@pytest.mark.parametrize("asked", ["Why does it rattle?", "What is it called?", "Was ist das?", "Is it Aspirin?"])
+def test_a_question_that_mentions_nothing_new_is_skipped(asked: str) -> None:
+    assert not mentions_more(asked, "Is it Aspirin that I take?")
+    assert choose([hit(asked)], LARGE, query="Is it Aspirin that I take?", held_ids=()) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -56,8 +57,10 @@ def test_a_question_that_the_model_sees_anyway_is_not_repeated(memory: Memory) -
 
 def test_what_was_told_is_found_behind_many_different_questions(memory: Memory) -> None:
     memory.remember("My canoe is called Otter Nine.", session="told")
-    for number in range(60):
-        memory.remember(f"What is my canoe called, canoe number {number}?", session=f"{number}")
+    starts = ("What", "So what", "Well, what", "Again, what", "Please, what", "Now what", "Hey, what", "And what")
+    ends = ("", " then", " please", " again", " again please", " these days", " exactly", " in fact")
+    for number, (start, end) in enumerate(itertools.product(starts, ends)):
+        memory.remember(f"{start} is my canoe called{end}?", session=f"{number}")
     assert notes(memory, "What is my canoe called?") == ["My canoe is called Otter Nine."]
 
 

@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import pytest
-from engram.recall.dates.period import FIRST, LAST
 
 from engram.engram import draft
 from engram.errors import EngramError, InvalidEngram
@@ -19,6 +18,7 @@ from engram.memory import Memory
 from engram.notes.injection import wording_for
 from engram.notes.listing import shown_note
 from engram.notes.zones import MACHINE, in_zone, local, recall_in_zone, with_zone, zone_named
+from engram.text.dates.period import FIRST, LAST
 from engram.times import parse_time
 
 EVENING = datetime(2026, 7, 4, 23, 30, tzinfo=UTC)

@@ -67,6 +67,11 @@ def package(folder: Path, source: str, monkeypatch: pytest.MonkeyPatch) -> Modul
         ("class C:\n def f(self, t): return re.compile(rf'{1 + 1}e').split(t)", "2e", {"split"}),
         ("def make(p): return re.compile(p)\nLATE = ['f+']\ndef g(t): return [make(x) for x in LATE]", "f+", None),
         ("def make(p): return re.compile(p)\nG = 'g+'\ndef h(t): return make(G).fullmatch(t)", "g+", {"fullmatch"}),
+        (
+            "WORDS = [['i', 'j']]\nALL = {w[0]: re.compile('|'.join(w)) for w in WORDS}",
+            "i|j",
+            {"match", "search", "finditer"},
+        ),
         ("ALL = (re.compile('h+'),)\ndef f(t):\n for p in ALL: p.findall(t)", "h+", {"findall"}),
     ],
 )

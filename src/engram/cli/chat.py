@@ -17,14 +17,16 @@ from typing import Annotated
 import typer
 
 from engram.chat import Conversation
-from engram.cli.options import MemoryPath, Namespace, Timezone
+from engram.cli.options import LeastTrust, MemoryPath, Namespace, Timezone
 from engram.cli.output import escape
 from engram.engram import DEFAULT_NAMESPACE, Engram
 from engram.errors import EngramError, InvalidEngram, NotFound
 from engram.memory import Memory
 from engram.models import open_model
+from engram.notes.choosing import LEAST_TRUST
 from engram.notes.wording import profile_for
 from engram.notes.zones import MACHINE, local
+from engram.recall.context import author_of
 
 PROMPT = "you › "
 MAX_LISTED = 15
@@ -52,6 +54,7 @@ def chat(
         int | None, typer.Option(min=0, help="Maximum number of memories sent to the model with a message.")
     ] = None,
     budget: Annotated[int | None, typer.Option(min=1, help="Maximum tokens of these memories.")] = None,
+    least_trust: LeastTrust = LEAST_TRUST,
     session: Annotated[str | None, typer.Option(help="The session to continue. Default: a new session.")] = None,
     timezone: Timezone = MACHINE,
 ) -> None:
@@ -81,6 +84,7 @@ def chat(
                 session=session or new_session(),
                 profile=profile,
                 zone=timezone,
+                least_trust=least_trust,
             )
             ChatTerminal(conversation, interactive=sys.stdin.isatty() and sys.stdout.isatty()).run()
         finally:
@@ -214,8 +218,9 @@ class ChatTerminal:
         if not self.listed:
             typer.echo("There are no such memories.")
         for number, engram in enumerate(self.listed, 1):
-            role = "" if engram.role == "user" else f" ({engram.role})"
-            typer.echo(f"{number:3}  {escape(summary(engram, self.conversation.zone, 90))}{role}")
+            author = author_of(engram)
+            shown = escape(summary(engram, self.conversation.zone, 90))
+            typer.echo(f"{number:3}  {shown}" + (f" ({author})" if author else ""))
 
     def forget(self, words: str) -> None:
         """Forget the memories that `words` select, after a confirmation."""

@@ -122,6 +122,7 @@ def stats(path: MemoryPath = None, as_json: Json = False) -> None:
             "memories": f"{figures.engrams:,}",
             "namespaces": f"{figures.namespaces:,}",
             "sessions": f"{figures.sessions:,}",
+            "in quarantine": f"{figures.quarantined:,}",
             "not indexed yet": f"{figures.unindexed:,}",
             "store": format_bytes(figures.store_bytes),
             "index": format_bytes(figures.index_bytes),

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from engram.engram import Origin
 from engram.errors import EngramError, InvalidEngram, NotFound
 from engram.notes.zones import with_zone, zone_named
 from engram.times import as_utc, parse_time
@@ -117,6 +118,25 @@ Kinds = Annotated[
     list[str] | None,
     typer.Option(
         "--kind", metavar="KIND", help="Only this kind (turn, fact, ...). Can be repeated.", show_default=False
+    ),
+]
+TRUST_HELP = "From most to least trusted: user, program, import, assistant, agent, document, tool."
+Trust = Annotated[
+    Origin | None,
+    typer.Option(
+        "--trust",
+        metavar="ORIGIN",
+        help=f"Only what came in by this way or by a more trusted one. {TRUST_HELP}",
+        show_default=False,
+    ),
+]
+LeastTrust = Annotated[
+    Origin,
+    typer.Option(
+        "--least-trust",
+        metavar="ORIGIN",
+        envvar="ENGRAM_LEAST_TRUST",
+        help=f"Which memories become notes: those that came in by this way or by a more trusted one. {TRUST_HELP}",
     ),
 ]
 

@@ -17,6 +17,7 @@ from engram.cli.options import (
     Namespace,
     OnlySession,
     Timezone,
+    Trust,
     given_time,
     open_memory,
 )
@@ -36,6 +37,7 @@ def recall(
     before: Before = None,
     after: After = None,
     kind: Kinds = None,
+    trust: Trust = None,
     context: Annotated[
         int | None,
         typer.Option(
@@ -68,6 +70,7 @@ def recall(
             before=given_time(before, timezone),
             after=given_time(after, timezone),
             kinds=kind,
+            trust=trust,
             now=datetime.now(timezone),
         )
     shown = recall_in_zone(hits, timezone)

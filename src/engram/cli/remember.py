@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from engram.cli.options import Json, MemoryPath, Namespace, Timezone, UsageError, given_time, open_memory, time_option
-from engram.cli.output import escape_line, print_json
+from engram.cli.output import escape_line, print_json, print_note
 from engram.engram import DEFAULT_NAMESPACE, DEFAULT_SESSION
 from engram.errors import InvalidEngram
 from engram.notes.zones import MACHINE
@@ -67,6 +67,8 @@ def remember(
         print_json(to_record(engram))
     else:
         typer.echo(escape_line(engram.id))
+    if engram.quarantined is not None:
+        print_note(f"it is in quarantine: {engram.quarantined}; to release it: engram quarantine --release {engram.id}")
 
 
 def stdin_text() -> str:

@@ -12,7 +12,15 @@ from typing import Any
 
 from engram.engram import Engram, draft, metadata_json
 from engram.errors import InvalidEngram
-from engram.formats.items import ImportedTurn, ImportSettings, Item, Problem, SourceLocation, derived_id
+from engram.formats.items import (
+    ImportedTurn,
+    ImportSettings,
+    Item,
+    Problem,
+    SourceLocation,
+    derived_id,
+    with_import_origin,
+)
 from engram.records import FIELDS, TIMES, replaced_nul
 from engram.times import parse_time
 
@@ -55,7 +63,7 @@ class RecordReader:
         fields.setdefault("namespace", self._settings.namespace)
         if "id" in fields and not isinstance(fields["id"], str):
             raise InvalidEngram(f"id is {type(fields['id']).__name__}; it must be a UUID in text form")
-        engram = draft(**fields)
+        engram = with_import_origin(draft(**fields), stated="origin" in fields)
         if "id" not in fields:
             engram = replace(engram, id=self._id(engram, open_fields))
         return ImportedTurn(location, engram, open_fields)

@@ -6,7 +6,7 @@ Owns the counting and the handling of conflicts. Does not know the formats.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -30,6 +30,9 @@ MOST_REASONS = 100
 
 OTHER_REASONS = "for other reasons"
 
+NOT_COMPARED = {"origin", "quarantined"}
+"""Fields in which equal engrams may differ."""
+
 
 class ImportTarget(Protocol):
     """The part of `Memory` that an import needs."""
@@ -40,6 +43,10 @@ class ImportTarget(Protocol):
 
     def get(self, id: str, /) -> Engram:
         """Return the engram with this id; raises `NotFound`."""
+        ...
+
+    def quarantined(self, *, id: str) -> Iterator[Engram]:
+        """Iterate over the engrams in quarantine with this id: one or none."""
         ...
 
 
@@ -145,14 +152,17 @@ def _exists(turn: ImportedTurn, memory: ImportTarget, result: ImportResult) -> b
     try:
         existing = memory.get(turn.engram.id)
     except NotFound:
-        return False
+        held = next(memory.quarantined(id=turn.engram.id), None)
+        if held is None:
+            return False
+        existing = held
     if turn.same_as(existing):
         result.already_there += 1
         return True
     differing = [
         name
         for name in FIELDS
-        if name not in turn.open_fields and getattr(existing, name) != getattr(turn.engram, name)
+        if name not in turn.open_fields | NOT_COMPARED and getattr(existing, name) != getattr(turn.engram, name)
     ]
     problem = f"id {existing.id} is in the memory with other content ({', '.join(differing)})"
     result.add_problem(Problem(turn.location, f"{problem}; the existing engram is kept"))

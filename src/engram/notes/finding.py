@@ -9,10 +9,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 
-from engram.engram import Engram
+from engram.engram import Engram, is_trusted
 from engram.errors import NotFound
 from engram.memory import Memory
-from engram.notes.choosing import choose
+from engram.notes.choosing import LEAST_TRUST, choose
 from engram.notes.wording import PromptProfile
 from engram.notes.zones import in_zone, recall_in_zone
 from engram.recall.result import Hit
@@ -36,6 +36,7 @@ def find_notes(
     held_texts: Collection[str] = (),
     least_score: float = 0.0,
     zone: tzinfo = UTC,
+    trust: str = LEAST_TRUST,
 ) -> list[Hit]:
     """Return the hits that become notes, best first, at most `profile.max_notes`.
 
@@ -44,21 +45,22 @@ def find_notes(
     before it, such as "yes", is followed by that turn, or left out if that turn is gone. Raises as `Memory.recall`.
     """
     while True:
-        found = memory.recall(query, namespace=namespace, limit=limit, now=datetime.now(zone))
+        found = memory.recall(query, namespace=namespace, limit=limit, now=datetime.now(zone), trust=trust)
         hits = recall_in_zone(found, zone)
         chosen = choose(hits, profile, query=query, held_ids=held_ids, held_texts=held_texts, least_score=least_score)
         more = len(hits) == limit and hits[-1].score >= least_score / 2
         if len(chosen) >= min(ENOUGH, profile.max_notes) or limit >= MOST_HITS or not more:
-            return with_questions(memory, chosen, held_ids, profile.max_notes, zone)
+            return with_questions(memory, chosen, held_ids, profile.max_notes, zone, trust)
         limit *= WIDER
 
 
 def with_questions(
-    memory: Memory, hits: Sequence[Hit], held_ids: Collection[str], most: int, zone: tzinfo
+    memory: Memory, hits: Sequence[Hit], held_ids: Collection[str], most: int, zone: tzinfo, trust: str
 ) -> list[Hit]:
     """Return the first `most` of `hits`, where each answer that needs its question is followed by it.
 
-    The question has the answer's score. A pair of which only one would fit is left out.
+    The question has the answer's score. A pair is left out if only one of the two would fit, or if
+    the question is less trusted than `trust`.
     """
     result: list[Hit] = []
     known = set(held_ids)
@@ -66,7 +68,7 @@ def with_questions(
         added = [hit]
         if hit.why["previous"] > hit.why["words"]:
             question = previous_turn(memory, hit.engram)
-            if question is None:
+            if question is None or not is_trusted(question.origin, trust):
                 continue
             added.append(replace(hit, engram=in_zone(question, zone)))
         added = [one for one in added if one.engram.id not in known]

@@ -14,6 +14,7 @@ from datetime import UTC, tzinfo
 
 from engram.engram import Engram
 from engram.memory import Memory
+from engram.notes.choosing import LEAST_TRUST
 from engram.notes.finding import find_notes
 from engram.notes.wording import LARGE, SMALL, PromptProfile, lines_within, note_list
 from engram.notes.zones import in_zone
@@ -41,6 +42,8 @@ class Wording:
     """Minimum score of the best hit (0..1); without such a hit there are no notes. The other hits need half of it."""
     tagged: bool
     """Whether notes are passages between marks; otherwise a plain list, which a small model uses better."""
+    least_trust: str = LEAST_TRUST
+    """The least trusted origin (of `engram.ORIGINS`) from which an engram becomes a note."""
 
     def find(
         self,
@@ -62,6 +65,7 @@ class Wording:
             held_texts=held_texts,
             least_score=self.least_score,
             zone=zone,
+            trust=self.least_trust,
         )
         return [hit.engram for hit in hits]
 
@@ -90,7 +94,9 @@ class Wording:
         return text, tuple(engram.id for engram in engrams[: len(lines)])
 
 
-def wording_for(*, embedded: bool, budget: int, notes: int, least_score: float) -> Wording:
+def wording_for(
+    *, embedded: bool, budget: int, notes: int, least_score: float, least_trust: str = LEAST_TRUST
+) -> Wording:
     """Return the wording for the embedded small model, or for any other model.
 
     budget: maximum tokens of all notes. notes: maximum number of notes. The small model's limits are never exceeded.
@@ -98,7 +104,7 @@ def wording_for(*, embedded: bool, budget: int, notes: int, least_score: float) 
     if embedded:
         budget, notes = min(budget, SMALL.budget), min(notes, SMALL.max_notes)
     profile = replace(SMALL if embedded else LARGE, budget=budget, max_notes=notes)
-    return Wording(profile, least_score, tagged=not embedded)
+    return Wording(profile, least_score, tagged=not embedded, least_trust=least_trust)
 
 
 def marked(notes: str) -> str:

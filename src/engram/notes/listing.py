@@ -32,6 +32,8 @@ class ShownNote:
     """ISO 8601."""
     speaker: str | None
     role: str
+    origin: str
+    """By which way the text came in, one of `engram.ORIGINS`."""
     session: str
     cut: bool
     """Whether `text` is only a part of the engram's text."""
@@ -65,6 +67,7 @@ def shown_note(
         at=local(engram.at, zone).isoformat(),
         speaker=None if engram.speaker is None else shown_name(engram.speaker),
         role=engram.role,
+        origin=engram.origin,
         session=shown_name(engram.session),
         cut=cut,
         score=score,
@@ -83,7 +86,9 @@ def numbered(notes: Sequence[ShownNote]) -> str:
         score = "" if note.score is None else f", score {note.score:.2f}"
         part = ", a part of it" if note.cut else ""
         who = note.speaker or note.role
-        lines.append(f"{number}. {note.at} {who} (id {note.id}, session {note.session}{score}{part}):")
+        # The origin before the names, which anyone may have chosen.
+        head = f"{number}. {note.at} [{note.origin}] {who}"
+        lines.append(f"{head} (id {note.id}, session {note.session}{score}{part}):")
         # Indented, so that a line of a memory's text never looks like the first line of another memory.
         lines += [f"   {line}" for line in note.text.splitlines() or [""]]
     return "\n".join([*lines, CLOSE])

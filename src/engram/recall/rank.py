@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from engram.engram import Engram
+from engram.engram import ORIGINS, Engram
 from engram.recall.candidates import DEFAULT_LIMITS, Restriction, RetrievalLimits, find_candidates
 from engram.recall.copies import copies_last
 from engram.recall.features import Features, Floats, make_features
@@ -116,7 +116,7 @@ def restriction(reader: SearchReader, where: Filter, session_rows: Ints, whole: 
 
     session_rows: rows of the filter's session, if it has one. whole: whether these are all of its rows.
     """
-    if all(part is None for part in (where.session, where.before, where.after, where.kinds)):
+    if all(part is None for part in (where.session, where.before, where.after, where.kinds, where.trust)):
         return None
     sessions = np.unique(reader.columns(session_rows)["session"])
 
@@ -128,7 +128,7 @@ def restriction(reader: SearchReader, where: Filter, session_rows: Ints, whole: 
 
 
 def admitted_by(where: Filter, columns: Array) -> Flags:
-    """Return which engrams the filter's times and kinds admit: shape (n,). Different kinds may share a code."""
+    """Return which engrams the filter's times, kinds and trust admit: shape (n,). Different kinds may share a code."""
     admitted = np.ones(len(columns), np.bool_)
     if where.before is not None:
         admitted &= columns["at"] < microseconds(where.before)
@@ -136,6 +136,8 @@ def admitted_by(where: Filter, columns: Array) -> Flags:
         admitted &= columns["at"] >= microseconds(where.after)
     if where.kinds is not None:
         admitted &= np.isin(columns["kind"], [kind_code(kind) for kind in where.kinds])
+    if where.trust is not None:
+        admitted &= columns["origin"] <= ORIGINS.index(where.trust)
     return admitted
 
 

@@ -26,6 +26,7 @@ from engram.notes.zones import MACHINE, zone_named
 from engram.opening import default_path, file_of
 from engram.serve.api import rest, rest_errors
 from engram.serve.api.mcp import mcp_app
+from engram.serve.frontends.strip import patterns_from_environment
 from engram.serve.http.errors import ServeError
 from engram.serve.http.limits import guarded, send_error
 from engram.serve.http.logs import log
@@ -50,8 +51,8 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
 def create_app(settings: Settings | None = None) -> EngramApp:
     """Return the ASGI application of one memory, for any ASGI server.
 
-    settings: None reads ENGRAM_MEMORY, ENGRAM_UPSTREAM and ENGRAM_TIMEZONE and leaves the rest at its defaults, so that
-    `uvicorn --factory engram.serve.app:create_app` works. Nothing is opened until the server starts.
+    settings: None reads ENGRAM_MEMORY, ENGRAM_UPSTREAM, ENGRAM_TIMEZONE and ENGRAM_STRIP and leaves the rest at its
+    defaults, so that `uvicorn --factory engram.serve.app:create_app` works. Nothing is opened until the server starts.
     """
     if settings is None:
         memory = file_of(os.environ.get("ENGRAM_MEMORY") or default_path())
@@ -60,6 +61,7 @@ def create_app(settings: Settings | None = None) -> EngramApp:
             memory=memory,
             upstream=os.environ.get("ENGRAM_UPSTREAM") or None,
             timezone=zone_named(zone) if zone else MACHINE,
+            strip=patterns_from_environment(),
         )
     return EngramApp(settings)
 

@@ -33,7 +33,7 @@ GREETINGS = frozenset(
 ASSENTS = frozenset(
     """
     ok okay okey k yes yeah yep yup no nope sure right alright fine good great nice cool perfect awesome excellent
-    wonderful lovely super please continue proceed really wow haha lol hm hmm oh ah aha
+    wonderful lovely super please continue proceed go really wow haha lol hm hmm oh ah aha
     ja nein doch gut genau klar weiter bitte oui non si sí vale claro perfecto bueno sim não nao certo bom va bene
     nee goed graag dobrze tak nie да нет хорошо ладно tamam evet hayır 好 好的 嗯 是 是的 对 不 不是
     はい いいえ 네 예 아니요
@@ -43,7 +43,7 @@ ASSENTS = frozenset(
 
 FILLERS = frozenset(
     """
-    you so very much a lot many all again there then to that it is was the for your help and well go on
+    you so very much a lot many all again there then to that it is was the for your help and well on
     morning afternoon evening night day everyone guys
     vielen dank schön guten morgen tag abend nacht dir ihnen sehr ich mach beaucoup bien bonne nuit journée
     muchas buenos buenas días tardes noches muito obrigada bom boa dia tarde noite mille

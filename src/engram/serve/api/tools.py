@@ -7,7 +7,7 @@ nothing is an instruction. Does not know the protocol (`mcp`), nor who may do wh
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Generic, Literal, TypeVar
 
@@ -44,13 +44,18 @@ def remember(
         speaker=arguments.speaker,
         at=arguments.at or now,
         source="mcp",
+        # Whatever role the agent claims: the text may come from what the agent has read.
+        origin="agent",
     )
     result = schemas.RememberResult(
         id=engram.id,
+        quarantined=engram.quarantined,
         at=local(engram.at, zone).isoformat(),
         namespace=shown_name(engram.namespace),
         session=shown_name(engram.session),
     )
+    if engram.quarantined is not None:
+        return result, f"Kept in quarantine until the user releases it ({engram.quarantined}). Its id is {engram.id}."
     return result, f"Remembered. Its id is {engram.id}."
 
 
@@ -118,14 +123,23 @@ def by_ids(memory: Memory, namespace: str, ids: Sequence[str], zone: tzinfo) -> 
 def page(memory: Memory, namespace: str, arguments: schemas.ListArguments) -> tuple[list[Engram], bool]:
     """Return the engrams of one page, and whether more follow."""
     # An id of another namespace must look like one that does not exist.
-    if arguments.after_id is not None and not memory.get_many([arguments.after_id], namespace=namespace):
-        raise NotFound(f"{none_has([arguments.after_id])}, which after_id names")
-    engrams = list(
-        memory.engrams(
-            namespace=namespace, limit=arguments.limit + 1, after_id=arguments.after_id, **arguments.filters()
-        )
+    after, held = arguments.after_id, arguments.quarantined
+    known = after is None or (
+        next(memory.quarantined(id=after, namespace=namespace), None)
+        if held
+        else memory.get_many([after], namespace=namespace)
     )
-    return engrams[: arguments.limit], len(engrams) > arguments.limit
+    if not known:
+        raise NotFound(f"{none_has([str(after)])}, which after_id names")
+    read = memory.quarantined if held else memory.engrams
+    engrams = list(read(namespace=namespace, limit=arguments.limit + 1, after_id=after, **arguments.filters()))
+    shown = [without_text(engram) if held else engram for engram in engrams[: arguments.limit]]
+    return shown, len(engrams) > arguments.limit
+
+
+def without_text(engram: Engram) -> Engram:
+    """Return an engram of the quarantine with the reason in place of its text, which no model may read."""
+    return replace(engram, text=f"In quarantine, not shown: {engram.quarantined}", speaker=None)
 
 
 def listed(

@@ -5,7 +5,7 @@ Owns the names of the metrics. Does not know who counts, or when.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from prometheus_client import (
     CollectorRegistry,
@@ -15,6 +15,8 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
+
+from engram.serve.wire.base import LeftOut
 
 TIMES = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5)
 """Upper bounds of the buckets of recall time, in seconds."""
@@ -39,6 +41,18 @@ class Metrics:
         """outcome: stored, refused, retry, overflow."""
         self.failures = Counter("engram_failures", "Failures by kind.", ("kind",), registry=self._registry)
         """kind: recall_deadline, recall_error, record_error, record_deadline, upstream_unreachable, upstream_broken."""
+        self.frontend_tasks = Counter(
+            "engram_frontend_tasks",
+            "Requests that front ends sent for themselves.",
+            ("frontend",),
+            registry=self._registry,
+        )
+        self._pieces = Counter(
+            "engram_left_out_pieces", "Pieces that no user typed.", ("frontend",), registry=self._registry
+        )
+        self._characters = Counter(
+            "engram_left_out_characters", "Characters of these pieces.", ("frontend",), registry=self._registry
+        )
         self._waiting = Gauge("engram_queue_length", "Turns waiting to be written.", registry=self._registry)
 
     def watch_queue(self, length: Callable[[], float]) -> None:
@@ -48,6 +62,12 @@ class Metrics:
     def event(self, outcome: str) -> None:
         """Count the outcome of a turn."""
         self.turns.labels(outcome).inc()
+
+    def leave_out(self, left_out: Iterable[LeftOut]) -> None:
+        """Count what was left out of messages."""
+        for one in left_out:
+            self._pieces.labels(one.by).inc(one.pieces)
+            self._characters.labels(one.by).inc(one.characters)
 
     def text(self) -> bytes:
         """Return all metrics in Prometheus' text format."""

@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, tzinfo
 from typing import NamedTuple
 
-from engram.engram import Engram
+from engram.engram import Engram, is_trusted
 from engram.memory import Memory
 from engram.notes.injection import Wording
 from engram.recall.context import estimated_tokens
-from engram.serve.conversations.framing import question_of
 from engram.serve.conversations.matching import ConversationMatch, last_user_index
+from engram.serve.frontends.framing import question_of
 from engram.serve.wire.base import ChatMessage
 from engram.text.courtesy import is_assent, is_courtesy
 from engram.text.markup import comparable
@@ -139,10 +139,11 @@ class NoteFinder:
         missing = [id for ids in ids_by_message.values() for id in ids if id not in engrams]
         if missing:
             engrams = {**engrams, **self._memory.get_many(missing, namespace=request.namespace)}
-        texts: dict[int, str] = {}
+        least, texts = self._wording.least_trust, dict[int, str]()
         used: dict[int, tuple[str, ...]] = {}
         for index, ids in ids_by_message.items():
-            existing = [engrams[id] for id in ids if id in engrams]
+            # An earlier request may have been answered with another limit of trust.
+            existing = [engrams[id] for id in ids if id in engrams and is_trusted(engrams[id].origin, least)]
             text, ids_in_text = self._wording.render(existing, request.texts[index], request.zone)
             if text:
                 texts[index], used[index] = text, ids_in_text
