@@ -85,7 +85,7 @@ class Services:
 
         Raises `EngramError` if a file cannot be read, `MemoryReplaced` if it was replaced.
         """
-        self.memory.sessions(self.settings.namespace)
+        self.memory.sessions(self.settings.namespace, limit=1)
         with self.conversations.database.reading() as db:
             db.execute("SELECT 1 FROM meta").fetchone()
         return self.memory.stats()
