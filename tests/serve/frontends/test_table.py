@@ -162,6 +162,26 @@ def test_a_tools_result_in_a_users_message_is_the_tools() -> None:
     assert read("[1] Result: nine").text == "[1] Result: nine"
 
 
+def test_a_reminder_at_the_end_of_a_tools_result_is_left_out() -> None:
+    reminder = SAID[0].parts[0]
+    result = {"type": "tool_result", "tool_use_id": "t", "content": f"1 def leave()\n\n{reminder}\n\n{reminder}\n"}
+    (message,) = request(MESSAGES, ("user", [result, {"type": "text", "text": reminder}])).messages
+    assert (message.role, [part.text for part in message.parts]) == ("tool", ["1 def leave()"])
+    assert message.left_out == (LeftOut("Claude Code", 3, 3 * len(reminder)),)
+    quoting = {**result, "content": f"{reminder}\nis what the file holds"}
+    (message,) = request(MESSAGES, ("user", [quoting])).messages
+    assert [part.text for part in message.parts] == [quoting["content"]]
+
+
+def test_the_mark_of_a_reply_that_was_broken_off_is_left_out_of_the_reply() -> None:
+    broken = "The ferry leaves\n\n[Response interrupted by user feedback]"
+    said = request(CHAT, ("user", WORDS), ("assistant", broken), ("user", "At nine.")).messages
+    assert [message.text for message in said] == [WORDS, "The ferry leaves", "At nine."]
+    assert said[1].canonical == "The ferry leaves"
+    quoting = "It says [Response interrupted by user feedback]"
+    assert request(CHAT, ("user", WORDS), ("assistant", quoting), ("user", "Why?")).messages[1].text == quoting
+
+
 def test_a_message_of_which_nothing_was_typed_is_no_part_of_the_conversation() -> None:
     environment = "<environment_context>\n<cwd>/w</cwd>\n</environment_context>"
     said = request(CHAT, ("user", environment), ("user", WORDS)).messages
