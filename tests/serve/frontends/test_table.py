@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engram.serve.frontends.messages import as_said
 from engram.serve.frontends.reading import is_front_ends
@@ -150,6 +152,19 @@ def test_the_words_keep_their_form() -> None:
     assert read(f"{words}\n\n{environment}").text == words
     assert read(f"{environment}\n\n{words}").text == words
     assert read(f"First.\n\n{environment}\n\nSecond.").text == "First.\n\nSecond."
+
+
+@given(st.text(max_size=200), st.sampled_from([SAID[0].parts[0], "<environment_details>\nx\n</environment_details>"]))
+def test_any_words_are_kept_verbatim_beside_a_block(words: str, block: str) -> None:
+    words = words.replace("\0", "").encode(errors="replace").decode()
+    assert read(words).text == (words if words.strip() else "")
+    assert read(f"{words}\n\n{block}").text == words.rstrip()
+    assert read(block, words).text == (words if words.strip() else "")
+
+
+def test_an_open_fence_of_code_does_not_keep_what_a_front_end_adds() -> None:
+    words = "Why does this fail?\n```py\nleave(9)"
+    assert read(f"{words}\n\n{SAID[0].parts[0]}").text == words
 
 
 def test_a_tools_result_in_a_users_message_is_the_tools() -> None:
