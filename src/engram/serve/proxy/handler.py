@@ -328,9 +328,15 @@ class Proxy:
         """Match the conversation: in a thread, or on the event loop, where no engram may be read."""
         request, services = state.request, self._services
         read = partial(services.memory.get_many, namespace=state.namespace) if reads_engrams else None
-        match = matching.match_conversation(
-            services.conversations, state.namespace, request.messages, state.session, request.previous_response_id, read
-        )
+        find = partial(matching.match_conversation, services.conversations, state.namespace)
+        named = state.session, request.previous_response_id, read
+        if request.prefill is not None:
+            whole = replace(request, messages=(*request.messages, request.prefill), prefill=None)
+            match = find(whole.messages, *named)
+            if len(whole.messages) - 1 not in match.new_indexes:
+                # A stored reply that is to be continued, and no beginning of a new one.
+                state.request, request = whole, whole
+        match = find(request.messages, *named)
         if not match.needs_engrams:
             state.conversation = match
         return match
