@@ -15,8 +15,6 @@ from engram.memory import Memory
 from tools import faults
 from tools.faults import BY_NAME, KINDS, Fault, Outcome, Suite
 
-pytestmark = pytest.mark.slow
-
 CALLS = 2
 """System calls of each program that get each kind of fault."""
 
