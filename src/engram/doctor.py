@@ -17,7 +17,7 @@ from engram.store.base import Store
 from engram.store.positions import distance
 from engram.store.private import exposed, whole_file
 from engram.store.sqlite.files import has_foreign_log
-from engram.store.sqlite.salvage import FileReport, SalvageReader, examine_file, opened
+from engram.store.sqlite.salvage import FileReport, SalvageReader, examine_file, opened, refuse_newer
 
 BATCH = 1_000
 """Engrams saved in one commit."""
@@ -67,7 +67,10 @@ class Salvage:
 
 
 def examine(path: str | os.PathLike[str]) -> Report:
-    """Read the whole memory at `path` and report its state. Raises `NotFound` if there is no file."""
+    """Read the whole memory at `path` and report its state.
+
+    Raises `NotFound` if there is no file, `MemoryTooNew` if a newer version of Engram wrote it.
+    """
     where = _existing(path)
     store = examine_file(where)
     index, unindexed, index_bytes = _examine_index(where, store)
@@ -101,14 +104,15 @@ def _warnings(path: str) -> tuple[str, ...]:
 def salvage(path: str | os.PathLike[str], target: str | os.PathLike[str]) -> Salvage:
     """Store every engram that can be read in the memory at `path` in a new memory at `target`.
 
-    Ids, times and order do not change. Raises `NotFound` if `path` does not exist, `EngramError` if `target` exists or
-    if nothing in the file can be read.
+    Ids, times and order do not change. Raises `NotFound` if `path` does not exist, `MemoryTooNew` if a newer version of
+    Engram wrote it, `EngramError` if `target` exists or if nothing in the file can be read.
     """
     where, new = _existing(path), file_of(target)
     if os.path.exists(new):
         raise EngramError(f"{new} exists already; give the path of a new file, so that nothing is overwritten")
     outcome = Salvage(where, new)
     with opened(where) as db:
+        refuse_newer(db, where)
         reader = SalvageReader(db, where)
         if not reader.last and not reader.all_known:
             raise EngramError(f"{where}: nothing can be read; restore it from a backup")

@@ -1,4 +1,4 @@
-"""Opening a memory: which store, index, analyzer and kernel it has.
+"""Opening a memory: which store, index, analyzer, detector and kernel it has.
 
 Owns these choices. The only module that knows both SQLite and the local index, and where their files are. Importing
 this module loads the kernel, so every recall of the process uses it.
@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import platformdirs
 
 from engram.accel.loading import load_kernel
+from engram.engram import Engram
 from engram.errors import EngramError
 from engram.search.base import ROW, Search
 from engram.search.local.folder import IndexFolder
@@ -27,6 +29,9 @@ from engram.text.base import Analyzer
 from engram.text.vectors import VectorTable, default_table
 
 load_kernel(ROW)
+
+Detector = Callable[[Engram], str | None]
+"""Says why an engram goes into quarantine, in 1 to 512 bytes of UTF-8, or returns None. Never raises for any text."""
 
 URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")
 """The start of a URL. `pathlib` turns its two slashes into one; a single letter may be a drive."""
@@ -68,6 +73,11 @@ def file_of(path: str | os.PathLike[str]) -> str:
 def open_analyzer(table: VectorTable | None = None) -> Analyzer:
     """Return the analyzer with a table of word vectors: the English one by default."""
     return TableAnalyzer(default_table() if table is None else table)
+
+
+def open_detector() -> Detector:
+    """Return the detector of texts that go into quarantine unless the user typed them: none is found yet."""
+    return lambda engram: None
 
 
 def open_search(store: LoggedStore, analyzer: Analyzer) -> Search:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from typing import Any
 
 from engram.engram import Engram
 
@@ -28,6 +29,15 @@ def to_record(engram: Engram) -> dict[str, object]:
         record[name] = getattr(engram, name).isoformat()
     record["metadata"] = dict(engram.metadata)
     return record
+
+
+def replaced_nul(value: Any) -> Any:
+    """Return a JSON value, or the value of a field, with U+FFFD in place of each NUL character."""
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd")
+    if isinstance(value, dict):
+        return {replaced_nul(key): replaced_nul(item) for key, item in value.items()}
+    return [replaced_nul(item) for item in value] if isinstance(value, list) else value
 
 
 def to_json(value: object, indent: int | None = None) -> str:

@@ -160,3 +160,33 @@ def test_long_and_odd_queries_are_answered(memory: Memory) -> None:
     assert best(memory, "well " * 3000 + "the dog called Biscuit") == "My dog is called Biscuit."
     for query in ('" OR *', "field:x^9", "dog AND (", "\0dog\0", "dog\u202e", "🐕 dog"):
         memory.recall(query)
+
+
+@pytest.mark.parametrize(
+    ("asked", "reply", "place"),
+    [
+        (["What is the name of my boat?"], "The name of your boat is Kestrel.", 4),
+        (["What is my boat called, the name of it?", "What name has my boat?"], "I have no name of a boat here.", 5),
+        # Three copies of a request without a question mark, and of the reply, may come first.
+        (["Please tell me the name of my boat."], "I do not know the name of your boat.", 7),
+    ],
+)
+@pytest.mark.parametrize("told_first", [True, False])
+def test_statement_ranks_above_many_copies_of_the_query(
+    memory: Memory, asked: list[str], reply: str, place: int, told_first: bool
+) -> None:
+    fact = "The name of my boat is Kestrel."
+    if told_first:
+        memory.remember(fact, session="fact")
+    for number in range(100):
+        memory.remember(asked[number % len(asked)], session=f"{number}", role="user")
+        memory.remember(reply, session=f"{number}", role="assistant")
+        memory.remember(f"Row {number} of the ledger is {number * 7} crowns.", session=f"ledger {number}")
+    if not told_first:
+        memory.remember(fact, session="fact")
+    for query in asked:
+        hits = memory.recall(query, limit=16)
+        texts = [hit.engram.text for hit in hits]
+        assert texts.index(fact) < place
+        assert not query.endswith("?") or query not in texts or texts.index(fact) < texts.index(query)
+        assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)

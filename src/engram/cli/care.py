@@ -31,7 +31,8 @@ def doctor(
     Names any other installed distribution that also installs a module `engram`.
 
     Exit code 0: there is no damage, or everything was saved; 7: the database is damaged; 1: only
-    the index is damaged, another distribution conflicts, or not everything could be saved.
+    the index is damaged, another distribution conflicts, or not everything could be saved; 8: the
+    file needs a newer version of Engram.
 
     Example:
       engram doctor

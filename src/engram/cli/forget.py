@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engram.cli.options import Before, Json, MemoryPath, UsageError, open_memory
+from engram.cli.options import Before, Json, MemoryPath, Timezone, UsageError, given_time, open_memory
 from engram.cli.output import escape_line, format_bytes, print_json
 from engram.engram import DEFAULT_NAMESPACE
 from engram.errors import NotFound
+from engram.notes.zones import MACHINE
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -37,6 +38,7 @@ def forget(
         ),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
+    timezone: Timezone = MACHINE,
     path: MemoryPath = None,
     as_json: Json = False,
 ) -> None:
@@ -53,6 +55,7 @@ def forget(
         raise UsageError("name what to forget: --id, --session, --before or --namespace")
     if id is None and namespace is None:
         namespace = DEFAULT_NAMESPACE
+    before = given_time(before, timezone)
     with open_memory(path) as memory:
         if id is None and not yes and sys.stdin.isatty():
             _confirm(memory, namespace, session, before)

@@ -7,9 +7,21 @@ from typing import Annotated
 
 import typer
 
-from engram.cli.options import After, AnyNamespace, Before, Json, Kinds, MemoryPath, OnlySession, open_memory
+from engram.cli.options import (
+    After,
+    AnyNamespace,
+    Before,
+    Json,
+    Kinds,
+    MemoryPath,
+    OnlySession,
+    Timezone,
+    given_time,
+    open_memory,
+)
 from engram.cli.output import escape_line, format_bytes, print_engram, print_json, print_note, print_table
 from engram.engram import DEFAULT_NAMESPACE
+from engram.notes.zones import MACHINE
 from engram.records import to_record
 
 
@@ -26,6 +38,7 @@ def memories(
     ] = None,
     namespaces: Annotated[bool, typer.Option("--namespaces", help="List the namespaces instead.")] = False,
     sessions: Annotated[bool, typer.Option("--sessions", help="List the sessions of the namespace instead.")] = False,
+    timezone: Timezone = MACHINE,
     path: MemoryPath = None,
     as_json: Json = False,
 ) -> None:
@@ -47,8 +60,8 @@ def memories(
             memory.engrams(
                 namespace=namespace,
                 session=session,
-                before=before,
-                after=after,
+                before=given_time(before, timezone),
+                after=given_time(after, timezone),
                 kinds=kind,
                 limit=limit,
                 after_id=after_id,
@@ -61,7 +74,7 @@ def memories(
         if as_json:
             print_json(to_record(engram))
         else:
-            print_engram(engram, namespace=namespace is None)
+            print_engram(engram, namespace=namespace is None, zone=timezone)
     if not engrams:
         print_note("no memories")
 
@@ -92,6 +105,7 @@ def stats(path: MemoryPath = None, as_json: Json = False) -> None:
             "memories": f"{figures.engrams:,}",
             "namespaces": f"{figures.namespaces:,}",
             "sessions": f"{figures.sessions:,}",
+            "in quarantine": f"{figures.quarantined:,}",
             "not indexed yet": f"{figures.unindexed:,}",
             "store": format_bytes(figures.store_bytes),
             "index": format_bytes(figures.index_bytes),

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import UTC, tzinfo
 from typing import TYPE_CHECKING
 
 import typer
 
+from engram.notes.zones import local
 from engram.records import to_json
 
 if TYPE_CHECKING:
@@ -45,12 +47,12 @@ def print_note(text: str) -> None:
     typer.echo(escape_line(text), err=True)
 
 
-def print_engram(engram: Engram, *, prefix: str = "", namespace: bool = False) -> None:
-    """Print an engram for people: a line with time, speaker and session, the text, and the id."""
+def print_engram(engram: Engram, *, prefix: str = "", namespace: bool = False, zone: tzinfo = UTC) -> None:
+    """Print an engram for people: a line with time (in `zone`), speaker and session, the text, and the id."""
     who = engram.speaker or engram.role
     where = f"{engram.namespace} / {engram.session}" if namespace else engram.session
     kind = "" if engram.kind == "turn" else f"  {engram.kind}"
-    title = f"{prefix}{engram.at:%Y-%m-%d %H:%M}  {who}  ({where}){kind}"
+    title = f"{prefix}{local(engram.at, zone):%Y-%m-%d %H:%M}  {who}  ({where}){kind}"
     typer.echo(typer.style(escape_line(title), bold=True))
     for line in escape(engram.text).split("\n"):
         typer.echo(f"    {line}")

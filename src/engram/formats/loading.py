@@ -6,7 +6,7 @@ Owns the counting and the handling of conflicts. Does not know the formats.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -22,6 +22,10 @@ BATCH_CHARACTERS = 8 << 20
 """Characters of text after which a batch is committed, for any number of turns."""
 
 
+NOT_COMPARED = {"origin", "quarantined"}
+"""Fields in which equal engrams may differ."""
+
+
 class ImportTarget(Protocol):
     """The part of `Memory` that an import needs."""
 
@@ -33,10 +37,17 @@ class ImportTarget(Protocol):
         """Return the engram with this id; raises `NotFound`."""
         ...
 
+    def quarantined(self, *, id: str) -> Iterator[Engram]:
+        """Iterate over the engrams in quarantine with this id: one or none."""
+        ...
+
 
 @dataclass(slots=True)
 class ImportResult:
-    """The outcome of an import: each of the `read` turns is `remembered`, `already_there`, or in `problems`."""
+    """The outcome of an import: each of the `read` turns is `remembered`, `already_there`, or in `problems`.
+
+    A turn that was changed, so that it could be stored, is counted in both.
+    """
 
     read: int = 0
     remembered: int = 0
@@ -115,14 +126,17 @@ def _exists(turn: ImportedTurn, memory: ImportTarget, result: ImportResult) -> b
     try:
         existing = memory.get(turn.engram.id)
     except NotFound:
-        return False
+        held = next(memory.quarantined(id=turn.engram.id), None)
+        if held is None:
+            return False
+        existing = held
     if turn.same_as(existing):
         result.already_there += 1
         return True
     differing = [
         name
         for name in FIELDS
-        if name not in turn.open_fields and getattr(existing, name) != getattr(turn.engram, name)
+        if name not in turn.open_fields | NOT_COMPARED and getattr(existing, name) != getattr(turn.engram, name)
     ]
     problem = f"id {existing.id} is in the memory with other content ({', '.join(differing)})"
     result.problems.append(Problem(turn.location, f"{problem}; the existing engram is kept"))

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from engram.recall.copies import few_copies, may_hold_copies
 from engram.recall.query import ParsedQuery
 from engram.search.base import Array, Ints, SearchReader, Turns
 from engram.text.base import Analyzer
@@ -53,6 +54,12 @@ ENOUGH = 0.4
 """Share of a look-up's limit that a filter must leave; otherwise a wider look-up follows."""
 WIDEST, WIDEST_NEAR = 64, 16
 """Upper bounds of the factors by which the look-ups of exact and near words are widened for a filter."""
+WIDEST_COPIES = 16
+"""Factor by which a look-up is widened that finds copies of a few texts."""
+MOST_COMMON = 3
+"""Words of the query that are looked up although they are common in the namespace."""
+RARE_SHARE = 1e-3
+"""Share among all words of the language under which a word is rare in it."""
 
 
 class Restriction(NamedTuple):
@@ -130,9 +137,13 @@ def look_up(
     A filter that admits few rows of the first look-up costs one more, which is wide enough by the share admitted.
     """
     rows = reader.candidates(namespace, terms, limit)
+    columns = reader.columns(rows)
+    if len(rows) == limit and may_hold_copies(columns):
+        rows = few_copies(reader, reader.candidates(namespace, terms, limit * WIDEST_COPIES))[:limit]
+        columns = reader.columns(rows)
     if only is None:
         return rows
-    admitted = rows[only.admits(reader.columns(rows))]
+    admitted = rows[only.admits(columns)]
     enough = limit * ENOUGH
     if len(rows) < limit or len(admitted) >= enough:
         return admitted
@@ -142,17 +153,21 @@ def look_up(
 
 
 def rarest_words(query: ParsedQuery, size: int, frequencies: Ints, limits: RetrievalLimits) -> list[int]:
-    """Return the indices of the query's words to look up: those that occur and are not common, the rarest first."""
+    """Return the indices of the query's words to look up: of those that occur the rare ones, then a few common ones."""
     counts, most = frequencies.tolist(), max(limits.common * size, limits.exact)
+    shares, names = query.probabilities.tolist(), query.names.tolist()
     occurring = sorted((i for i, count in enumerate(counts) if count), key=counts.__getitem__)
     rare = [i for i in occurring if counts[i] <= most]
-    return (rare or occurring[:3])[: limits.max_terms]
+    # What is asked often makes its own words common in the namespace; of these, some that are rare in the language.
+    common = sorted((i for i in occurring if counts[i] > most), key=shares.__getitem__)
+    common = [i for i in common if not rare or (shares[i] < RARE_SHARE and not names[i])][:MOST_COMMON]
+    return rare[: limits.max_terms - len(common)] + common
 
 
 def near_words(query: ParsedQuery, looked_up: list[int], analyzer: Analyzer, limits: RetrievalLimits) -> list[str]:
     """Return the words near those that are looked up, and near those that the namespace does not hold; each once."""
     probabilities = query.probabilities.tolist()
-    indices = [i for i, share in enumerate(probabilities) if share < 1e-3 or i in looked_up]
+    indices = [i for i, share in enumerate(probabilities) if share < RARE_SHARE or i in looked_up]
     rarest = sorted(indices, key=probabilities.__getitem__)[: limits.max_terms]
     exact = set(query.terms)
     words = (w for i in rarest for w in analyzer.near_terms(query.ids[i], limits.near_least, limits.near_words))

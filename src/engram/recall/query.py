@@ -77,8 +77,8 @@ def parse_query(query: str, analyzer: Analyzer, speakers: SpeakerTokens, now: da
 
 def speaker_names(analyzer: Analyzer, speakers: Mapping[str, int]) -> SpeakerTokens:
     """Return which speakers each token names. `speakers`: names with numbers; any word of a name names its speaker."""
-    names: dict[int, frozenset[int]] = {}
+    names: dict[int, list[int]] = {}
     for name, number in speakers.items():
         for id in analyzer.analyse(name).ids:
-            names[id] = names.get(id, frozenset()) | {number}
-    return names
+            names.setdefault(id, []).append(number)
+    return {id: frozenset(numbers) for id, numbers in names.items()}

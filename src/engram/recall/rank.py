@@ -6,13 +6,14 @@ Reads a `SearchReader`; engrams are passed in.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from engram.engram import Engram
+from engram.engram import ORIGINS, Engram
 from engram.recall.candidates import DEFAULT_LIMITS, Restriction, RetrievalLimits, find_candidates
+from engram.recall.copies import copies_last
 from engram.recall.features import Features, Floats, make_features
 from engram.recall.query import ParsedQuery
 from engram.recall.result import Explanation, Hit
@@ -69,7 +70,8 @@ class Ranking:
         if not len(positions):
             words = {term: (float(w), 0.0) for term, w in zip(self.query.terms, self.token_weight, strict=True)}
             reason = (
-                "it was no candidate: neither it nor a neighbour holds enough of the query's words or words near them"
+                "it was no candidate: it and its neighbours hold too few of the query's words or words near them, or"
+                " later turns say the same"
             )
             return Explanation(query, engram, None, len(order), 0.0, {}, winner, words, reason)
         position = int(positions[0])
@@ -102,6 +104,8 @@ def rank(
     )
     weight = token_weights(query, candidates.size, frequencies)
     scores = score(query, features, weight)
+    order = copies_last(scores.order, features.turns, scores.parts, features.around[0])
+    scores = replace(scores, order=order)
     sure = confidence(query, features, weight, scores)
     seqs = reader.seqs(candidates.turns.rows)
     return Ranking(query, features, namespace, seqs, candidates.size, frequencies, weight, scores, sure)
@@ -112,7 +116,7 @@ def restriction(reader: SearchReader, where: Filter, session_rows: Ints, whole: 
 
     session_rows: rows of the filter's session, if it has one. whole: whether these are all of its rows.
     """
-    if all(part is None for part in (where.session, where.before, where.after, where.kinds)):
+    if all(part is None for part in (where.session, where.before, where.after, where.kinds, where.trust)):
         return None
     sessions = np.unique(reader.columns(session_rows)["session"])
 
@@ -124,7 +128,7 @@ def restriction(reader: SearchReader, where: Filter, session_rows: Ints, whole: 
 
 
 def admitted_by(where: Filter, columns: Array) -> Flags:
-    """Return which engrams the filter's times and kinds admit: shape (n,). Different kinds may share a code."""
+    """Return which engrams the filter's times, kinds and trust admit: shape (n,). Different kinds may share a code."""
     admitted = np.ones(len(columns), np.bool_)
     if where.before is not None:
         admitted &= columns["at"] < microseconds(where.before)
@@ -132,6 +136,8 @@ def admitted_by(where: Filter, columns: Array) -> Flags:
         admitted &= columns["at"] >= microseconds(where.after)
     if where.kinds is not None:
         admitted &= np.isin(columns["kind"], [kind_code(kind) for kind in where.kinds])
+    if where.trust is not None:
+        admitted &= columns["origin"] <= ORIGINS.index(where.trust)
     return admitted
 
 

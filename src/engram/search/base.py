@@ -38,6 +38,7 @@ ROW = np.dtype(
         ("role", "u1"),  # position in engram.ROLES
         ("marks", "u1"),  # Analysis.marks
         ("kind", "<u2"),  # kind_code of its kind
+        ("origin", "<i4"),  # position in engram.ORIGINS
         ("session_tokens_through", "<i4"),  # index only: valid in the last turn of a session
         ("centroid", "i1", (CENTROID_DIMENSIONS,)),  # Analyzer.centroids of its token ids
         ("seq", "<i4"),  # index only: number of the engram in its namespace

@@ -22,14 +22,18 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engram.errors import EngramError
 from engram.installation import version
+from engram.notes.zones import MACHINE, zone_named
 from engram.opening import default_path, file_of
 from engram.search.local.index import TAIL_MOST
 from engram.serve.api import rest, rest_errors
 from engram.serve.api.mcp import mcp_app
+from engram.serve.frontends.strip import patterns_from_environment
 from engram.serve.http.errors import ServeError
+from engram.serve.http.http10 import with_lengths
 from engram.serve.http.limits import guarded, send_error
 from engram.serve.http.logs import log
 from engram.serve.http.paths import addressed, local_path
+from engram.serve.http.zones import zoned
 from engram.serve.proxy.handler import Proxy
 from engram.serve.relay import choose_relay
 from engram.serve.services import ServerParts, Services, open_database, open_parts
@@ -49,12 +53,18 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
 def create_app(settings: Settings | None = None) -> EngramApp:
     """Return the ASGI application of one memory, for any ASGI server.
 
-    settings: None reads ENGRAM_MEMORY and ENGRAM_UPSTREAM from the environment and leaves the rest at its defaults, so
-    that `uvicorn --factory engram.serve.app:create_app` works. Nothing is opened until the server starts.
+    settings: None reads ENGRAM_MEMORY, ENGRAM_UPSTREAM, ENGRAM_TIMEZONE and ENGRAM_STRIP and leaves the rest at its
+    defaults, so that `uvicorn --factory engram.serve.app:create_app` works. Nothing is opened until the server starts.
     """
     if settings is None:
         memory = file_of(os.environ.get("ENGRAM_MEMORY") or default_path())
-        settings = Settings(memory=memory, upstream=os.environ.get("ENGRAM_UPSTREAM") or None)
+        zone = os.environ.get("ENGRAM_TIMEZONE")
+        settings = Settings(
+            memory=memory,
+            upstream=os.environ.get("ENGRAM_UPSTREAM") or None,
+            timezone=zone_named(zone) if zone else MACHINE,
+            strip=patterns_from_environment(),
+        )
     return EngramApp(settings)
 
 
@@ -118,7 +128,8 @@ async def running(parts: ServerParts) -> AsyncIterator[ASGIApp]:
     try:
         async with mcp.lifespan():
             log(logger, logging.INFO, "requests that name no namespace", namespace=services.settings.namespace)
-            yield addressed(guarded(split(faces(services, proxy, mcp), proxy), services.settings))
+            app = zoned(split(faces(services, proxy, mcp), proxy), services.settings.timezone)
+            yield with_lengths(addressed(guarded(app, services.settings)))
         await finish(services, proxy)
     finally:
         await parts.upstream.close()

@@ -21,7 +21,7 @@ from engram.store.sqlite.files import SERVER_SUFFIX
 APPLICATION_ID = 0x456E6773
 """Marks a SQLite file as a server database ("Engs")."""
 
-VERSION = 1
+VERSION = 2
 
 READ_WAIT = 0.1
 """Seconds a read waits for a lock. Locks against readers are rare, and the event loop may be the reader."""
@@ -60,7 +60,10 @@ TABLES = (
     " stored INTEGER)",
     "CREATE INDEX receipts_accepted ON receipts (state) WHERE state = 0",
 )
-"""Schema version 1. Times are microseconds since 1970 in UTC. A list of ids is their 16-byte forms concatenated."""
+"""Schema version 1. Times are microseconds since 1970 in UTC. A list of ids is their 16-byte forms concatenated.
+
+`add_left_out` makes it version 2.
+"""
 
 Transaction = sqlite3.Connection
 """A connection inside `ServerDatabase.writing`: what stores write through it commits together or not at all."""
@@ -138,6 +141,7 @@ class ServerDatabaseFile(Database):
         self.writer.execute("PRAGMA secure_delete=ON")
         # The transaction begins even if the tables exist: a file that cannot be written fails now, not in a request.
         self.migrate(0, create_tables)
+        self.migrate(1, add_left_out)
         row = self.writer.execute("SELECT value FROM meta WHERE name = 'secret'").fetchone()
         if row is None or not isinstance(row[0], bytes) or len(row[0]) != 32:
             raise sqlite3.DatabaseError("its secret is missing")
@@ -155,6 +159,11 @@ class ServerDatabaseFile(Database):
                 " the server creates a new one: no memory is lost, but keys must be created again"
             )
         return translated
+
+
+def add_left_out(db: sqlite3.Connection) -> None:
+    """Migrate to schema version 2: receipts say what was left out of the messages, as a list in JSON."""
+    db.execute("ALTER TABLE receipts ADD COLUMN left_out TEXT")
 
 
 def create_tables(db: sqlite3.Connection) -> None:

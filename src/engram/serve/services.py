@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import ParamSpec, TypeVar
 
@@ -29,6 +29,7 @@ from engram.serve.conversations.log import ConversationStore
 from engram.serve.conversations.recorder import Recorder
 from engram.serve.database import ServerDatabase, server_database_path
 from engram.serve.erasure import erase_at_start, erase_namespace, session_names
+from engram.serve.frontends.strip import Strip
 from engram.serve.http.logs import log
 from engram.serve.http.metrics import Metrics, status_class
 from engram.serve.proxy.recall_worker import RecallProcess
@@ -69,6 +70,8 @@ class Services:
     metrics: Metrics
     threads: ThreadPoolExecutor
     """For calls of the memory, none of which may run on the event loop."""
+    strip: Strip = field(default_factory=Strip)
+    """The operator's patterns."""
 
     def answered(self, face: str, status: int, begun: float, *, broken: bool = False, **fields: object) -> None:
         """Count and log a request that began at `begun` by `perf_counter`. broken: its response is incomplete."""
@@ -129,6 +132,7 @@ def open_parts(settings: Settings, database: ServerDatabase, *, fast: bool) -> I
 
     fast: whether `fast_relay` reads the streams of upstream. Raises `EngramError` if a part cannot be opened.
     """
+    strip = Strip(settings.strip)
     with ExitStack() as stack:
         store = open_store(settings.memory, wait=MEMORY_WAIT)
         if commands := exposed(files_of(settings.memory)):
@@ -160,6 +164,7 @@ def open_parts(settings: Settings, database: ServerDatabase, *, fast: bool) -> I
             budget=settings.budget,
             notes=settings.notes,
             least_score=settings.least_score,
+            least_trust=settings.least_trust,
         )
         services = Services(
             settings=settings,
@@ -168,6 +173,7 @@ def open_parts(settings: Settings, database: ServerDatabase, *, fast: bool) -> I
             recorder=recorder,
             gate=Gate(KeyStore(database), settings.namespace),
             metrics=metrics,
+            strip=strip,
             threads=threads,
         )
         yield ServerParts(services, upstream, RecallProcess(memory, wording, threads))

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from engram.serve.conversations.framing import is_framed, question_of, typed
+from engram.serve.frontends.framing import is_framed, question_of, typed
 
 from .talking import Client, assistant, user
 
@@ -122,3 +122,31 @@ def test_the_time_of_a_comparison_grows_with_the_length_only(long: str, short: s
         return min(times)
 
     assert best(800_000) < 40 * best(100_000)
+
+
+def other(question: str) -> str:
+    return f"You know the rules of the town.\n\nPonds need no permit.\n\nWhat I ask: {question}\n\nReply in one line."
+
+
+@pytest.mark.parametrize("session", [None, "garden"])
+def test_a_template_that_changes_between_requests_keeps_one_conversation_and_nothing_twice(
+    client: Client, session: str | None
+) -> None:
+    client.turn(user(labelled(Q1)), to=A1, session=session)
+    client.turn(user(other(Q1)), assistant(A1), user(labelled(Q2)), to=A2, session=session)
+    client.turn(user(tagged(Q1)), assistant(A1), user(other(Q2)), assistant(A2), user(Q3), to=A3, session=session)
+    assert len(client.texts()) == 6
+    assert len({engram.session for engram in client.engrams()}) == 1
+
+
+def test_in_a_named_session_a_long_reply_is_kept_once_whatever_stands_before_it(client: Client) -> None:
+    client.turn(user("Documents: one, two.\nShed, permit, ten square metres"), to=A1, session="garden")
+    client.turn(user("Shed and permit"), assistant(A1), user(Q2), to=A2, session="garden")
+    assert [text for text in client.texts() if text == A1] == [A1]
+    assert client.texts()[-2:] == [Q2, A2]
+
+
+def test_in_a_named_session_a_short_reply_to_another_question_is_kept(client: Client) -> None:
+    client.turn(user("Is the shed permitted?"), to="No.", session="garden")
+    client.turn(user("May I dig a pond?"), assistant("No."), user(Q2), to=A2, session="garden")
+    assert client.texts() == ["Is the shed permitted?", "No.", "May I dig a pond?", "No.", Q2, A2]

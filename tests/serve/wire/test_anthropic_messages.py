@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from engram.serve.frontends.request import read_request
+from engram.serve.frontends.strip import Strip
 from engram.serve.http.errors import ServeError
 from engram.serve.wire.base import ChatMessage, MessagePart
 from engram.serve.wire.table import MESSAGES
@@ -127,7 +129,8 @@ def test_system_reminders_are_not_the_users_words() -> None:
     words = {"type": "text", "text": "My ocelot is called Wigglesworth."}
 
     def read(*content: dict[str, Any]) -> ChatMessage:
-        return MESSAGES.read(body(messages=[{"role": "user", "content": list(content)}])).messages[0]
+        request = read_request(MESSAGES, body(messages=[{"role": "user", "content": list(content)}]), Strip())
+        return request.messages[0]
 
     plain = read(words)
     assert [part.text for part in plain.parts] == [words["text"]]

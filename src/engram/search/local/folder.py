@@ -32,7 +32,7 @@ from engram.store.private import FILE_RIGHTS, make_private, private_file, privat
 
 log = logging.getLogger("engram")
 
-FORMAT = 3
+FORMAT = 4
 STATE = "state.json"
 LOCK = "writer.lock"
 WAITING = "writer.waiting"

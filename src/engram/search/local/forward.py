@@ -58,6 +58,7 @@ class Entry(NamedTuple):
     role: int
     kind: str
     at: int
+    origin: int
     analysis: Analysis
     centroid: npt.NDArray[np.int8]
     """`Analyzer.centroids` of its token ids."""
@@ -98,7 +99,7 @@ class ForwardIndex:
             return
         rows = np.zeros(len(entries), ROW)
         ids = [e.analysis.ids for e in entries]
-        fields = ("seq", "namespace", "session", "speaker", "at", "role")
+        fields = ("seq", "namespace", "session", "speaker", "at", "role", "origin")
         for field in fields:
             rows[field] = [getattr(e, field) for e in entries]
         rows["length"] = list(map(len, ids))

@@ -15,7 +15,7 @@ from engram.engram import Engram
 from engram.ids import uuid7
 from engram.serve.conversations.matching import ConversationMatch
 from engram.serve.conversations.pending import Node, Receipt, State
-from engram.serve.wire.base import ChatMessage
+from engram.serve.wire.base import ChatMessage, LeftOut
 
 
 @dataclass(slots=True)
@@ -42,8 +42,10 @@ class WriteTicket:
     __slots__ = (
         "__weakref__",
         "accepted_at",
+        "left_out",
         "match",
         "open",
+        "prefill",
         "reason",
         "receipt_id",
         "results",
@@ -52,8 +54,12 @@ class WriteTicket:
         "stored_at",
     )
 
-    def __init__(self, match: ConversationMatch, source: str) -> None:
+    def __init__(self, match: ConversationMatch, source: str, left_out: tuple[LeftOut, ...] = ()) -> None:
         self.match = match
+        self.left_out = left_out
+        """What was left out of the new messages."""
+        self.prefill: ChatMessage | None = None
+        """The beginning of the reply, if the request gave it."""
         self.source = source
         self.session = match.session
         self.receipt_id = uuid7()
@@ -82,6 +88,7 @@ class WriteTicket:
             engrams=tuple(id for result in self.results for id in result.ids),
             accepted_at=self.accepted_at,
             stored_at=None if self.open else self.stored_at,
+            left_out=self.left_out,
         )
 
 

@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 
 from engram.engram import Engram
 from engram.ids import uuid7
-from engram.serve.conversations.framing import is_framed, typed
 from engram.serve.conversations.hashes import Fingerprint, Hashes, check_session, new_session
 from engram.serve.conversations.log import ConversationStore, new_node_id
 from engram.serve.conversations.pending import Kind, Node
+from engram.serve.frontends.framing import asks_same, shares_words, typed
 from engram.serve.wire.base import ChatMessage
 
 FIRST_LOOKUP, LARGEST_LOOKUP = 8, 500
@@ -192,15 +192,16 @@ class Search:
         return Found() if node is None else self._found_at(node, turn, 0)
 
     def _framed(self, found: Found) -> Found | None:
-        """Find a known reply after the stored part: the message before it was stored inside a template, or without one.
+        """Find a known reply after the stored part: the message before it was stored in another form.
 
-        The message is the same if one of its two forms contains the other. None if there is no such reply.
+        None if there is no such reply.
         """
+        used = {node.id for node in (found.turns or {}).values()}
         after = max(found.turns or {}, default=-1)
         replies = [turn for turn in range(after + 1, len(self._turns)) if self._role(turn) == "assistant"]
         for turn in replies[: -FRAMED_LOOKUPS - 1 : -1]:
             node = self._store.by_response(self._hashes.reply(self._fingerprints[turn], self._session_key))
-            if node is None:
+            if node is None or node.id in used:
                 continue
             if self._engrams is None:
                 self._needs_engrams = True
@@ -224,7 +225,11 @@ class Search:
             return False
         sent, node = self._messages[self._turns[question]], path[back]
         engrams = [one for one in self._engrams(node.engrams).values() if one.role == "user"]
-        if not sent.text or not any(is_framed(one.text, sent.text) for one in engrams):
+        # In a session that the caller names, a long reply is evidence by itself.
+        is_evidence = self._session_key is not None and self._fingerprints[turn].is_long
+        if not sent.text or not any(
+            asks_same(one.text, sent.text) or (is_evidence and shares_words(one.text, sent.text)) for one in engrams
+        ):
             return False
         for engram in engrams:
             if (words := typed(engram.text, sent.text)) is not None:

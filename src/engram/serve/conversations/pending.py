@@ -21,6 +21,8 @@ from datetime import datetime
 from typing import Literal
 from weakref import WeakValueDictionary
 
+from engram.serve.wire.base import LeftOut
+
 ACCEPTED, STORED, REFUSED = 0, 1, 2
 """States of a message and of a receipt, as the file stores them."""
 
@@ -45,6 +47,8 @@ class Receipt:
     """The ids of the engrams, in order, without refused ones."""
     accepted_at: datetime
     stored_at: datetime | None
+    left_out: tuple[LeftOut, ...] = ()
+    """What was left out of the messages, for each front end that wrote it."""
 
 
 @dataclass(eq=False, slots=True)

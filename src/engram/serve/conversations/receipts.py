@@ -5,6 +5,7 @@ Owns the receipts table. A receipt is looked up among the pending writes first, 
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -12,12 +13,13 @@ from dataclasses import replace
 from engram.ids import id_from_bytes, id_to_bytes, pack_ids, unpack_ids
 from engram.serve.conversations.pending import STATES, PendingWrites, Receipt
 from engram.serve.database import ServerDatabase, Transaction
+from engram.serve.wire.base import LeftOut
 from engram.times import from_microseconds, microseconds
 
 MAX_RECEIPTS = 200_000
 """Receipts kept in the file; the oldest are deleted."""
 
-SELECT = "SELECT id, namespace, session, state, reason, engrams, accepted, stored FROM receipts"
+SELECT = "SELECT id, namespace, session, state, reason, engrams, accepted, stored, left_out FROM receipts"
 
 
 class ReceiptStore:
@@ -61,7 +63,7 @@ class ReceiptStore:
     def save(self, transaction: Transaction, receipt: Receipt) -> None:
         """Insert or update a receipt, and delete the oldest ones above `MAX_RECEIPTS`."""
         number = transaction.execute(
-            "INSERT INTO receipts VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
+            "INSERT INTO receipts VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
             " session = excluded.session, state = excluded.state, reason = excluded.reason,"
             " engrams = excluded.engrams, stored = excluded.stored RETURNING number",
             (
@@ -73,14 +75,15 @@ class ReceiptStore:
                 pack_ids(receipt.engrams),
                 microseconds(receipt.accepted_at),
                 None if receipt.stored_at is None else microseconds(receipt.stored_at),
+                json.dumps([(one.by, one.pieces, one.characters) for one in receipt.left_out]),
             ),
         ).fetchone()[0]
         transaction.execute("DELETE FROM receipts WHERE number <= ?", (number - MAX_RECEIPTS,))
 
 
-def receipt_from_row(row: tuple[bytes, str, str, int, str | None, bytes, int, int | None]) -> Receipt:
+def receipt_from_row(row: tuple[bytes, str, str, int, str | None, bytes, int, int | None, str | None]) -> Receipt:
     """Return the receipt in a row of `SELECT`."""
-    id, namespace, session, state, reason, engrams, accepted, stored = row
+    id, namespace, session, state, reason, engrams, accepted, stored, left_out = row
     return Receipt(
         id=id_from_bytes(id),
         namespace=namespace,
@@ -90,4 +93,5 @@ def receipt_from_row(row: tuple[bytes, str, str, int, str | None, bytes, int, in
         engrams=unpack_ids(engrams),
         accepted_at=from_microseconds(accepted),
         stored_at=None if stored is None else from_microseconds(stored),
+        left_out=tuple(LeftOut(*one) for one in json.loads(left_out or "[]")),
     )

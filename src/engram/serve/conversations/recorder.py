@@ -26,8 +26,10 @@ from engram.serve.conversations.log import ConversationStore
 from engram.serve.conversations.matching import ConversationMatch, next_node
 from engram.serve.conversations.pending import Receipt
 from engram.serve.conversations.resolve import Resolver
+from engram.serve.frontends.messages import newly_left_out
 from engram.serve.http.logs import log
 from engram.serve.wire.base import ChatMessage, Reply
+from engram.serve.wire.reading import continued
 
 logger = logging.getLogger("engram.serve")
 
@@ -117,7 +119,7 @@ class Recorder:
         notes: the ids of the notes put into the last user message; None if none were looked up. source: the source
         field of the engrams.
         """
-        ticket = WriteTicket(match, source)
+        ticket = WriteTicket(match, source, newly_left_out(messages, match.new_indexes))
         pending = [
             PendingMessage(node, messages[index], at + timedelta(microseconds=position))
             for position, (index, node) in enumerate(zip(match.new_indexes, match.new_nodes, strict=True))
@@ -132,6 +134,8 @@ class Recorder:
         hashes = Hashes(self._store.secret, match.namespace)
         session_key = hashes.session_key(match.session)
         pending, responses = [], {}
+        if (prefill := ticket.prefill) is not None:
+            replies = [replace(reply, message=continued(prefill, reply.message)) for reply in replies]
         for reply in replies:
             fingerprint = hashes.fingerprint(reply.message)
             fingerprints = (*match.last_fingerprints, fingerprint)[-3:]
@@ -328,7 +332,7 @@ class Recorder:
             for id, engram in resolved.engrams.items():
                 engrams.setdefault(id, engram)
         maybe_written = [id for resolved in all_resolved for id in resolved.maybe_written]
-        written = self._memory.get_many(maybe_written) if maybe_written else {}
+        written = self._written(maybe_written) if maybe_written else set()
         new = [engram for id, engram in engrams.items() if id not in written]
         if not new:
             return 0
@@ -336,6 +340,11 @@ class Recorder:
             return sum(self._memory.add(new))
         except InvalidEngram:
             return sum(self._write_engram(engram, all_resolved) for engram in new)
+
+    def _written(self, ids: Sequence[str]) -> set[str]:
+        """Return those of `ids` that the memory holds, also in quarantine."""
+        known = self._memory.get_many(ids)
+        return {id for id in ids if id in known or next(self._memory.quarantined(id=id), None) is not None}
 
     def _write_engram(self, engram: Engram, all_resolved: list[ResolvedJob]) -> int:
         """Write one engram, or remove it from the jobs if the memory refuses it; return how many are new."""
@@ -439,7 +448,7 @@ class Recorder:
         if not nodes and not receipts:
             return
         wanted = {id for _, ids in nodes for id in ids} | {id for receipt in receipts for id in receipt.engrams}
-        written = self._memory.get_many(sorted(wanted))
+        written = self._written(sorted(wanted))
         now = datetime.now(UTC)
         with self._store.database.writing() as transaction:
             self._store.mark_stored(transaction, [node for node, ids in nodes if all(id in written for id in ids)])

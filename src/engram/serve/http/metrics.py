@@ -5,7 +5,7 @@ Owns the names of the metrics. Does not know who counts, or when.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from prometheus_client import (
     CollectorRegistry,
@@ -17,6 +17,7 @@ from prometheus_client import (
 )
 
 from engram.memory import Stats
+from engram.serve.wire.base import LeftOut
 
 TIMES = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5)
 """Upper bounds of the buckets of recall time, in seconds."""
@@ -41,6 +42,18 @@ class Metrics:
         """outcome: stored, refused, retry, overflow."""
         self.failures = Counter("engram_failures", "Failures by kind.", ("kind",), registry=self._registry)
         """kind: recall_deadline, recall_error, record_error, record_deadline, upstream_unreachable, upstream_broken."""
+        self.frontend_tasks = Counter(
+            "engram_frontend_tasks",
+            "Requests that front ends sent for themselves.",
+            ("frontend",),
+            registry=self._registry,
+        )
+        self._pieces = Counter(
+            "engram_left_out_pieces", "Pieces that no user typed.", ("frontend",), registry=self._registry
+        )
+        self._characters = Counter(
+            "engram_left_out_characters", "Characters of these pieces.", ("frontend",), registry=self._registry
+        )
         self._trouble = Gauge(
             "engram_index_trouble", "1 if the index cannot be used or kept up to date.", registry=self._registry
         )
@@ -59,6 +72,12 @@ class Metrics:
     def event(self, outcome: str) -> None:
         """Count the outcome of a turn."""
         self.turns.labels(outcome).inc()
+
+    def leave_out(self, left_out: Iterable[LeftOut]) -> None:
+        """Count what was left out of messages."""
+        for one in left_out:
+            self._pieces.labels(one.by).inc(one.pieces)
+            self._characters.labels(one.by).inc(one.characters)
 
     def text(self) -> bytes:
         """Return all metrics in Prometheus' text format."""

@@ -14,7 +14,7 @@ import time
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from functools import partial
 from typing import Any, TypeVar
 
@@ -28,9 +28,11 @@ from engram.serve.auth.whose import SharingWatch, whose
 from engram.serve.conversations import matching
 from engram.serve.conversations.jobs import WriteTicket
 from engram.serve.conversations.matching import ConversationMatch
-from engram.serve.http.errors import INVALID_BODY, NotRemembered, ServeError, bad_request
+from engram.serve.frontends.request import read_request
+from engram.serve.http.errors import NotRemembered, ServeError, bad_request
 from engram.serve.http.logs import log
 from engram.serve.http.paths import local_path, target_of
+from engram.serve.http.zones import zone_of
 from engram.serve.proxy.recall_request import NO_NOTES, Notes, build_recall_request
 from engram.serve.proxy.recall_worker import RecallProcess
 from engram.serve.proxy.reply import (
@@ -66,9 +68,6 @@ SOURCE = "serve"
 LARGE_BODY = 64 << 10
 """Bodies of more bytes are parsed in a thread, so that the event loop stays responsive."""
 
-TOO_MANY_MESSAGES = 10_000
-"""Requests with this many messages pass without memory: each message would be looked up."""
-
 SLOW_MATCH, THREAD_SECONDS = 0.025, 5.0
 """If matching a conversation took longer than the first, matching runs in a thread for the next so many seconds."""
 
@@ -86,6 +85,7 @@ class ProxyRequest:
     session: str | None
     reads: bool
     writes: bool
+    zone: tzinfo
     received_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     conversation: ConversationMatch | None = None
     notes: Notes = NO_NOTES
@@ -206,10 +206,14 @@ class Proxy:
         state = None
         if reads or writes:
             try:
-                state = await self._read(wire, by_name, access, content, (reads, writes))
+                state = await self._read(wire, by_name, access, content, (reads, writes, zone_of(scope)))
             except NotRemembered as error:
                 sender.extra_headers = [("x-engram-error", as_header(error.message))]
                 self._services.metrics.failures.labels("not_remembered").inc()
+        if state is not None and state.request.task is not None:
+            sender.extra_headers = [("x-engram-task", state.request.task)]
+            self._services.metrics.frontend_tasks.labels(state.request.task).inc()
+            state = None
         if state is not None:
             last = matching.last_user_index(state.request.messages)
             sender.log_text = None if last is None else state.request.messages[last].text
@@ -232,16 +236,19 @@ class Proxy:
             raise
 
     async def _read(
-        self, wire: Wire, headers: dict[str, str], access: Access, body: bytes, mode: tuple[bool, bool]
+        self, wire: Wire, headers: dict[str, str], access: Access, body: bytes, mode: tuple[bool, bool, tzinfo]
     ) -> ProxyRequest:
-        """Return the request in a body, and whose memory it uses. Raises `NotRemembered` if memory cannot take it."""
+        """Return the request in a body, and whose memory it uses. Raises `NotRemembered` if memory cannot take it.
+
+        mode: whether it reads memory, whether it writes, and the user's time zone.
+        """
         if (encoding := headers.get("content-encoding", "identity")) != "identity":
             raise NotRemembered(f"the request is packed ({encoding}), which memory does not read")
         if len(body) > LARGE_BODY:
             # Not in the pool that reads the memory: its threads may all be waiting for the memory.
-            request = await asyncio.to_thread(read_request, wire, body)
+            request = await asyncio.to_thread(read_request, wire, body, self._services.strip)
         else:
-            request = read_request(wire, body)
+            request = read_request(wire, body, self._services.strip)
         found = whose(access, headers, request.user)
         self._sharing.look(found, headers, request)
         return ProxyRequest(wire, request, found.namespace, found.session, *mode)
@@ -305,7 +312,8 @@ class Proxy:
                 self._match_in_thread_until = time.monotonic() + THREAD_SECONDS
         if not state.reads:
             return
-        wanted = build_recall_request(conversation, state.request.messages, sticky=services.settings.sticky)
+        sticky, messages = services.settings.sticky, state.request.messages
+        wanted = build_recall_request(conversation, messages, sticky=sticky, zone=state.zone)
         if wanted is not None:
             until = begun + services.settings.deadline
             with services.metrics.recall_seconds.time():
@@ -331,7 +339,10 @@ class Proxy:
         """Enqueue the new messages."""
         recalled = state.notes.recalled if state.recall_finished else None
         messages = state.request.messages
-        return self._services.recorder.accept(conversation, messages, state.received_at, recalled, SOURCE)
+        ticket = self._services.recorder.accept(conversation, messages, state.received_at, recalled, SOURCE)
+        ticket.prefill = state.request.prefill
+        self._services.metrics.leave_out(ticket.left_out)
+        return ticket
 
     async def _accept_late(self, state: ProxyRequest) -> WriteTicket | None:
         """Match the conversation with retries, then enqueue the new messages. None if that failed."""
@@ -458,26 +469,6 @@ def with_system_message(wire: Wire, request: Request, body: bytes) -> bytes:
     head = request.text[: first.span[0]].encode()
     system = json.dumps({"role": "system", "content": SMALL.system}) + ", "
     return head + system.encode() + body[len(head) :]
-
-
-def read_request(wire: Wire, body: bytes) -> Request:
-    """Return the request in a body, its messages without notes that Engram had inserted.
-
-    Raises `ServeError` (400) for a body that is no JSON object, and `NotRemembered` for one that memory cannot take:
-    upstream may be able to.
-    """
-    try:
-        request = wire.read(body)
-    except ServeError as error:
-        if error.code == INVALID_BODY:
-            raise
-        raise NotRemembered(error.message) from None
-    if (count := len(request.messages)) >= TOO_MANY_MESSAGES:
-        raise NotRemembered(f"the request has {count:,} messages; memory reads fewer than {TOO_MANY_MESSAGES:,}")
-    if any("\0" in part.text for message in request.messages for part in message.parts):
-        # Without its message, the reply must not be stored either.
-        raise NotRemembered("a message holds a NUL character, which memory does not store")
-    return replace(request, messages=tuple(map(without_our_notes, request.messages)))
 
 
 def mode_of(headers: dict[str, str], access: Access) -> tuple[bool, bool]:

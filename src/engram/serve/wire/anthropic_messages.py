@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from engram.serve.http.errors import ServeError
 from engram.serve.wire.base import ChatMessage, Reply
-from engram.serve.wire.claude_code import end_user, is_reminder
+from engram.serve.wire.claude_code import end_user
 from engram.serve.wire.collector import BodyCollector, Events
 from engram.serve.wire.content import MessageBuilder
 from engram.serve.wire.fields import check_content, identifier, messages_of, role_of
@@ -63,21 +63,17 @@ def _message(message: dict[str, object], span: Span, where: str) -> ChatMessage:
         return _assistant(parts).message(role, span)
     builder = MessageBuilder()
     texts: list[str] = []
-    results = reminders = 0
+    results = 0
     for part in parts:
         if (text := text_of(part)) is not None:
-            if is_reminder(text):
-                reminders += 1
-            else:
-                texts.append(text)
+            texts.append(text)
         elif isinstance(part, dict) and part.get("type") == "tool_result":
             results += 1
             builder.add_tool_result(part.get("content"))
         else:
             builder.add_other_parts([part])
     builder.add_text(role, texts)
-    only_results = results > 0 and results + reminders == len(parts)
-    return builder.message("tool" if only_results else role, span)
+    return builder.message("tool" if results == len(parts) > 0 else role, span)
 
 
 def _assistant(parts: Sequence[object]) -> MessageBuilder:

@@ -20,6 +20,16 @@ class MessagePart:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What was left out of messages because their users did not type it."""
+
+    by: str
+    """The name of the front end that wrote it."""
+    pieces: int
+    characters: int
+
+
+@dataclass(frozen=True, slots=True)
 class ChatMessage:
     """One message of a request, or a reply."""
 
@@ -39,6 +49,10 @@ class ChatMessage:
     """Start and end of the object or string in `Request.text`, in characters. None for a reply."""
     speaker: str | None = None
     """The name of the author, if the request gives one that is valid as a speaker."""
+    pieces: tuple[str, ...] = ()
+    """The texts of a user's message as they were sent, one for each part of its content; () for other roles."""
+    left_out: tuple[LeftOut, ...] = ()
+    """What was left out of the text and the parts: one for each front end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +69,12 @@ class Request:
     model: str | None
     previous_response_id: str | None
     """The id of the response that the request continues from (Responses API)."""
+    instructions: str = ""
+    """The system prompt, where it is no message: its texts, with white space collapsed."""
+    task: str | None = None
+    """The name of the front end whose own task the request is (`frontends.tasks`); None for a conversation."""
+    prefill: ChatMessage | None = None
+    """The beginning of the reply, if the request ends with one. `messages` do not hold it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
-"""What Claude Code adds to the words of its user in a request.
+"""What Claude Code puts into the field that names the user of a request.
 
-Owns these conventions of one front end. They are harmless for requests of others.
+Owns this convention of one front end, which is harmless for requests of others.
 """
 
 from __future__ import annotations
@@ -8,15 +8,8 @@ from __future__ import annotations
 import json
 import re
 
-_REMINDER = re.compile(r"\s*<system-reminder>.*</system-reminder>\s*", re.DOTALL)
-
 _SESSION = re.compile(r"_session_[0-9a-f-]{36}$")
 """The suffix with the session that Claude Code appends to the user."""
-
-
-def is_reminder(text: str) -> bool:
-    """Return whether a part of a user message was written by Claude Code, to remind the model, and not by the user."""
-    return _REMINDER.fullmatch(text) is not None
 
 
 def end_user(user_id: str | None) -> str | None:

@@ -27,10 +27,14 @@ class MessageBuilder:
     canonical_lines: list[str] = field(default_factory=list)
     """One line for each part that is not text."""
     parts: list[MessagePart] = field(default_factory=list)
+    pieces: list[str] = field(default_factory=list)
 
     def add_text(self, role: str, texts: Iterable[str]) -> None:
         """Add texts, joined into one part. A model's thoughts in tags are left out."""
-        text = plain("\n".join(filter(None, texts)))
+        given = [plain(text) for text in texts if text]
+        text = "\n".join(given)
+        if role == "user":
+            self.pieces += given
         if role == "assistant":
             text = without_thoughts(text)
         if text.strip():
@@ -68,7 +72,7 @@ class MessageBuilder:
         canonical = "\n".join([collapsed(text), *self.canonical_lines])
         if role == "system":
             return ChatMessage(role, (), canonical, "", span, speaker)
-        return ChatMessage(role, tuple(self.parts), canonical, text, span, speaker)
+        return ChatMessage(role, tuple(self.parts), canonical, text, span, speaker, tuple(self.pieces))
 
 
 def plain(text: str) -> str:

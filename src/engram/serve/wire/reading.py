@@ -18,6 +18,16 @@ def without_our_notes(message: ChatMessage) -> ChatMessage:
     return reworded(message, without_notes)
 
 
+def continued(beginning: ChatMessage, reply: ChatMessage) -> ChatMessage:
+    """Return a reply with the beginning that the request gave, as one message. Some models repeat the beginning."""
+    if not reply.text or reply.text.lstrip().startswith(beginning.text.strip()):
+        return reply
+    text = beginning.text + reply.text
+    parts = (replace(beginning.parts[0], text=text), *(part for part in reply.parts if part.role != "assistant"))
+    canonical = "\n".join([collapsed(text), *reply.canonical.split("\n")[1:]])
+    return replace(reply, parts=parts, text=text, canonical=canonical)
+
+
 def reworded(message: ChatMessage, change: Callable[[str], str]) -> ChatMessage:
     """Return a message whose text, and each of whose parts, is changed by `change`. Empty parts are left out."""
     parts = tuple(replace(part, text=words) for part in message.parts if (words := change(part.text)))

@@ -16,11 +16,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from engram.serve.frontends.reading import is_front_ends
 from engram.serve.http.errors import ServeError, bad_request
 from engram.serve.wire import anthropic_messages, openai_chat, openai_responses
 from engram.serve.wire.base import ChatMessage, Collector, Request
-from engram.serve.wire.claude_code import is_reminder
-from engram.serve.wire.content import plain
+from engram.serve.wire.content import collapsed, plain, split_parts
 from engram.serve.wire.fields import identifier, openai_user
 from engram.serve.wire.openai_errors import openai_error
 from engram.serve.wire.spans import JsonBody, read_body, splice
@@ -55,6 +55,8 @@ class Wire:
     """Returns the body of an error response."""
     key_header: str
     """The header that carries the key for upstream."""
+    system_field: str | None = None
+    """The field of a request with the system prompt; None if it is a message."""
     previous_field: str | None = None
     """The field of a request with the id of the response that it continues from; None if the API has none."""
     marker_header: str | None = None
@@ -75,6 +77,7 @@ class Wire:
             stream=fields.get("stream") is True,
             model=plain(as_text(fields.get("model"))) or None,
             previous_response_id=None if self.previous_field is None else identifier(fields, self.previous_field),
+            instructions="" if self.system_field is None else _joined(fields.get(self.system_field)),
         )
 
     def with_notes(self, request: Request, notes: Mapping[int, str]) -> bytes:
@@ -88,7 +91,7 @@ class Wire:
             if span is None:
                 raise ValueError(f"message {index} cannot hold a note")
             spans.append((span, plain(note)))
-        return splice(request.text, spans, self.note_type, skip=is_reminder)
+        return splice(request.text, spans, self.note_type, skip=is_front_ends)
 
 
 CHAT = Wire(
@@ -114,12 +117,14 @@ MESSAGES = Wire(
     ends=anthropic_messages.has_end,
     error=anthropic_messages.anthropic_error,
     key_header="x-api-key",
+    system_field="system",
     marker_header="anthropic-version",
 )
 RESPONSES = Wire(
     name="responses",
     path="/v1/responses",
     messages_field="input",
+    system_field="instructions",
     previous_field="previous_response_id",
     note_type="input_text",
     parse_messages=openai_responses.parse_messages,
@@ -135,6 +140,11 @@ _BY_PATH = {wire.path: wire for wire in WIRES}
 
 KEY_HEADERS = frozenset(wire.key_header for wire in WIRES)
 """The headers that may carry a key for upstream."""
+
+
+def _joined(content: object) -> str:
+    """Return the texts of a content on one line."""
+    return collapsed(plain(" ".join(split_parts(content)[0])))
 
 
 def wire_at(path: str) -> Wire | None:

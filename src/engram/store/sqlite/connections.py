@@ -16,10 +16,10 @@ from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from types import TracebackType
 from typing import ClassVar
 
-from engram.errors import EngramError, MemoryClosed, MemoryDamaged, MemoryLocked, MemoryReplaced, MemoryTooNew
+from engram.errors import EngramError, MemoryClosed, MemoryDamaged, MemoryLocked, MemoryReplaced
 from engram.store.private import private_file, private_folder
 from engram.store.sqlite import files
-from engram.store.sqlite.errors import no_file, translate
+from engram.store.sqlite.errors import no_file, too_new, translate
 
 log = logging.getLogger("engram")
 
@@ -128,10 +128,7 @@ class Database:
         if (tables or version) and application_id != self.application_id:
             raise MemoryDamaged(f"{self.path} is a SQLite file but {self.not_ours_hint}")
         if version > self.version:
-            raise MemoryTooNew(
-                f"{self.path} has format {version}, this Engram knows up to {self.version};"
-                " upgrade: pip install -U engram-layer"
-            )
+            raise too_new(self.path, version, self.version)
         return version
 
     def ready(self, version: int) -> None:

@@ -20,8 +20,23 @@ LEAST_QUESTION = 3
 MOST_PLACES = 100
 """Places at which a short text is looked for inside words of a long one."""
 
-_LABEL = re.compile(r"[^\s:：][^\n:：?？]{0,30}[:：][ \t]+(?=\S)")
-_BORDER = re.compile(r"[^\S\n]*(?:\Z|[\n<\"”»`'])")
+_LABEL = re.compile(r"[^\s:：][^\n:：?？]{0,30}[:：][ \t]{1,64}+(?=\S)")
+_TAG = re.compile(r"\A<[^<>]{1,40}+>|</[^<>]{1,40}+>\Z")
+_BORDER = re.compile(r"[^\S\n]{0,64}+(?:\Z|[\n<\"”»`'])")
+
+
+def asks_same(one: str, other: str) -> bool:
+    """Return whether two messages are one question in two forms: one holds the other, or both end in one question."""
+    if is_framed(one, other):
+        return True
+    question = _last_question(one)
+    return question is not None and question == _last_question(other)
+
+
+def shares_words(one: str, other: str) -> bool:
+    """Return whether at least half of the words of the shorter of two texts are words of the other."""
+    fewer, more = sorted((set(words(one.casefold())), set(words(other.casefold()))), key=len)
+    return bool(fewer) and 2 * len(fewer & more) >= len(fewer)
 
 
 def is_framed(sent: str, bare: str) -> bool:
@@ -45,15 +60,18 @@ def typed(sent: str, bare: str) -> str | None:
 
 def question_of(text: str) -> str:
     """Return the question in a long text: its last line that asks, without a label; the text if no line asks."""
+    return text if len(words(text)) <= LONG_MESSAGE else _last_question(text) or text
+
+
+def _last_question(text: str) -> str | None:
+    """Return the last line that asks in a text of several lines, without a label and tags around it; None for none."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if len(lines) < 2 or len(words(text)) <= LONG_MESSAGE:
-        return text
-    for line in reversed(lines):
+    for line in reversed(lines) if len(lines) > 1 else ():
         label = _LABEL.match(line)
-        question = line if label is None else line[label.end() :]
+        question = _TAG.sub("", line if label is None else line[label.end() :])
         if (is_question(question) or question.endswith(("?", "？", "؟"))) and len(words(question)) >= LEAST_QUESTION:
             return question
-    return text
+    return None
 
 
 def _find(long: str, short: str) -> int:

@@ -1,0 +1,186 @@
+"""Tells what users typed from what each front end of the table puts around it, and the front ends' own requests."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from engram.serve.frontends.messages import as_said
+from engram.serve.frontends.reading import is_front_ends
+from engram.serve.frontends.request import read_request
+from engram.serve.frontends.strip import Strip
+from engram.serve.frontends.table import FRONTENDS, Frontend, Record, Task
+from engram.serve.wire.base import ChatMessage, LeftOut, Request
+from engram.serve.wire.table import CHAT, MESSAGES, RESPONSES, WIRES, Wire
+
+from .examples import NOT_OWN, OWN, SAID, TALK, Own, Said
+
+NOTHING = Strip()
+WORDS = "My boat is called Kittiwake."
+
+
+def request(wire: Wire, *messages: tuple[str, object], system: str = "") -> Request:
+    """Return a request as the server reads it."""
+    sent = [{"role": role, "content": content} for role, content in messages]
+    body: dict[str, object] = {"model": "m", "max_tokens": 9, wire.messages_field: sent}
+    if system and wire.system_field:
+        body[wire.system_field] = system
+    elif system:
+        sent.insert(0, {"role": "system", "content": system})
+    return read_request(wire, json.dumps(body).encode(), NOTHING)
+
+
+def read(*parts: str, wire: Wire = CHAT) -> ChatMessage:
+    """Return a user's message as the server reads it."""
+    part_type = "input_text" if wire is RESPONSES else "text"
+    content = [{"type": part_type, "text": part} for part in parts]
+    body = {"model": "m", "max_tokens": 9, wire.messages_field: [{"role": "user", "content": content}]}
+    (message,) = as_said(wire.read(json.dumps(body).encode()).messages, NOTHING)
+    return message
+
+
+def user_texts(message: ChatMessage) -> list[str]:
+    return [part.text for part in message.parts if part.role == "user"]
+
+
+@pytest.mark.parametrize("wire", WIRES, ids=lambda wire: str(wire.name))
+@pytest.mark.parametrize("said", SAID, ids=lambda said: str(said.frontend))
+def test_of_a_front_ends_message_the_typed_words_remain(said: Said, wire: Wire) -> None:
+    message = read(*said.parts, wire=wire)
+    assert message.text == said.typed
+    assert user_texts(message) == ([said.typed] if said.typed else [])
+    assert message.canonical.split("\n")[0] == " ".join(said.typed.split())
+    assert said.frontend in [one.by for one in message.left_out] or message.role == "tool"
+
+
+@pytest.mark.parametrize("said", [said for said in SAID if not said.needs_parts], ids=lambda said: str(said.frontend))
+def test_one_string_is_read_as_its_parts_are(said: Said) -> None:
+    assert read("\n".join(said.parts)).text == said.typed
+
+
+def test_each_front_end_has_an_example() -> None:
+    assert {one.frontend for one in (*SAID, *OWN)} >= {frontend.name for frontend in FRONTENDS}
+    with_tasks = {frontend.name for frontend in FRONTENDS if frontend.tasks}
+    assert with_tasks <= {own.frontend for own in OWN}
+
+
+@pytest.mark.parametrize("text", TALK)
+def test_what_a_person_writes_about_such_marks_stays_verbatim(text: str) -> None:
+    message = read(text)
+    assert (message.text, message.left_out) == (text, ())
+    assert not is_front_ends(text)
+
+
+@pytest.mark.parametrize("text", TALK)
+def test_what_a_person_writes_stays_verbatim_beside_a_front_ends_block(text: str) -> None:
+    assert read(text, SAID[0].parts[0]).text == text
+    assert read(f"{text}\n\n{SAID[0].parts[0]}").text == text
+
+
+BLOCKS = [(frontend, block) for frontend in FRONTENDS for block in frontend.blocks]
+
+
+@pytest.mark.parametrize(("frontend", "block"), BLOCKS, ids=lambda value: getattr(value, "tag", ""))
+def test_each_block_is_left_out_before_and_behind_the_words(frontend: Frontend, block: object) -> None:
+    tag, holds, beside = (getattr(block, name) for name in ("tag", "holds", "beside"))
+    element = f"<{tag}>{holds} some text\nin lines</{tag}>"
+    marks = [] if not beside or beside in frontend.wrappers else [f"<{beside}>\nx\n</{beside}>"]
+    words = f"<{beside}>\n{WORDS}\n</{beside}>" if beside in frontend.wrappers else WORDS
+    for parts in ([element, words], [words, element], [f"{element}\n\n{words}"], [f"{words}\n{element}\n"]):
+        assert read(*parts, *marks).text.removesuffix(f"\n{''.join(marks)}") == WORDS
+
+
+RECORDS = [record for frontend in FRONTENDS for record in frontend.records]
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: str(record.opening[:40]))
+def test_each_record_is_left_out_of_a_part_of_its_own_and_not_of_a_sentence(record: Record) -> None:
+    assert read(f"{record.opening} and more of it", WORDS).text == WORDS
+    assert is_front_ends(record.opening)
+    quoting = f"What does it mean: {record.opening}"
+    assert read(quoting).text == quoting
+
+
+@pytest.mark.parametrize("line", [line for frontend in FRONTENDS for line in frontend.lines])
+def test_each_line_is_left_out_as_a_whole_line_only(line: str) -> None:
+    assert read(f"{line}\n{WORDS}").text == read(f"{WORDS}\n{line}").text == WORDS
+    assert read(f"{line} {WORDS}").text == f"{line} {WORDS}"
+
+
+@pytest.mark.parametrize("answer", [answer for frontend in FRONTENDS for answer in frontend.answers])
+def test_a_reply_that_a_front_end_wrote_is_left_out_behind_its_own_message_only(answer: str) -> None:
+    own = "I have *added these files to the chat* so you can edit them."
+    said = request(CHAT, ("user", own), ("assistant", answer), ("user", WORDS)).messages
+    assert [(message.role, message.text) for message in said if message.role != "system"] == [("user", WORDS)]
+    said = request(CHAT, ("user", WORDS), ("assistant", answer), ("user", "Thanks.")).messages
+    assert [message.text for message in said] == [WORDS, answer, "Thanks."]
+
+
+@pytest.mark.parametrize("wire", WIRES, ids=lambda wire: str(wire.name))
+@pytest.mark.parametrize("own", OWN, ids=lambda own: str(own.frontend))
+def test_a_front_ends_own_request_is_recognised(own: Own, wire: Wire) -> None:
+    if wire is MESSAGES and any(role == "system" for role, _ in own.messages):
+        pytest.skip("this API has no system messages between others")
+    assert request(wire, *own.messages, system=own.system).task == own.frontend
+
+
+TASKS = [(frontend, task) for frontend in FRONTENDS for task in frontend.tasks]
+
+
+@pytest.mark.parametrize(("frontend", "task"), TASKS, ids=lambda value: getattr(value, "opening", "")[:40])
+def test_each_task_is_recognised_and_a_message_that_quotes_it_is_not(frontend: Frontend, task: Task) -> None:
+    text = " ".join([task.opening, *task.holds])
+    if task.in_system:
+        assert request(CHAT, ("user", WORDS), system=text).task == frontend.name
+        assert request(CHAT, ("user", WORDS), ("assistant", "Aye."), ("user", "Why?"), system=text).task is None
+    else:
+        assert request(CHAT, ("user", text)).task == frontend.name
+        assert request(CHAT, ("user", f"My log holds {text}")).task is None
+
+
+@pytest.mark.parametrize("messages", NOT_OWN)
+def test_what_only_resembles_such_a_request_is_a_conversation(messages: tuple[tuple[str, str], ...]) -> None:
+    assert request(CHAT, *messages).task is None
+
+
+def test_the_words_keep_their_form() -> None:
+    words = "  def leave():\n      return 9\n\n  # at nine"
+    environment = "<environment_details>\nx\n</environment_details>"
+    assert read(f"{words}\n\n{environment}").text == words
+    assert read(f"{environment}\n\n{words}").text == words
+    assert read(f"First.\n\n{environment}\n\nSecond.").text == "First.\n\nSecond."
+
+
+def test_a_tools_result_in_a_users_message_is_the_tools() -> None:
+    result = "export const leaves = 8"
+    for parts in (("[read_file for 'a.ts'] Result:", result), (f"[read_file for 'a.ts'] Result:\n{result}",)):
+        message = read(*parts, "<environment_details>\nx\n</environment_details>")
+        assert message.role == "tool"
+        assert user_texts(message) == []
+        assert result in "\n".join(part.text for part in message.parts)
+    assert read("[1] Result: nine").text == "[1] Result: nine"
+
+
+def test_a_message_of_which_nothing_was_typed_is_no_part_of_the_conversation() -> None:
+    environment = "<environment_context>\n<cwd>/w</cwd>\n</environment_context>"
+    said = request(CHAT, ("user", environment), ("user", WORDS)).messages
+    assert [message.role for message in said] == ["system", "user"]
+    image = [{"type": "image_url", "image_url": {"url": "data:"}}, {"type": "text", "text": environment}]
+    (message,) = request(CHAT, ("user", image)).messages
+    assert (message.role, message.parts) == ("user", ())
+
+
+def test_what_is_left_out_is_summed_for_each_front_end() -> None:
+    piece = "<info-msg>\nIt is nine.\n</info-msg>"
+    message = read(piece, WORDS, piece, SAID[0].parts[0])
+    assert message.left_out == (
+        LeftOut("Claude Code", 1, len(SAID[0].parts[0])),
+        LeftOut("Goose", 2, 2 * len(piece)),
+    )
+
+
+def test_the_operators_patterns_are_left_out_first() -> None:
+    wire_message = CHAT.read(json.dumps({"messages": [{"role": "user", "content": f"[[ctx 7]] {WORDS}"}]}).encode())
+    (message,) = as_said(wire_message.messages, Strip([r"\[\[ctx \d+\]\]"]))
+    assert (message.text, message.left_out) == (WORDS, (LeftOut("--strip", 1, 9),))
