@@ -279,20 +279,27 @@ class Memory:
         limit: at most so many. newest: in the reverse order. after_id: begin after this engram, in the same order.
         Raises `NotFound` if no engram has the id `after_id`.
         """
-        if limit is not None and limit < 0:
-            raise ValueError(f"limit is {limit}; it must not be negative")
+        check_page(limit)
         where = Filter(namespace, session, before, after, None if kinds is None else tuple(kinds))
         return self._store.engrams(where, limit, after_id, newest=newest)
 
-    def namespaces(self, prefix: str = "") -> list[tuple[str, int]]:
-        """Return every namespace whose name begins with `prefix`, and its number of engrams, by name."""
-        byte_length("prefix", prefix)
-        return self._store.namespaces(prefix)
+    def namespaces(self, prefix: str = "", *, limit: int | None = None, after: str = "") -> list[tuple[str, int]]:
+        """Return every namespace whose name begins with `prefix`, and its number of engrams, by name.
 
-    def sessions(self, namespace: str = DEFAULT_NAMESPACE) -> list[tuple[str, int]]:
-        """Return every session of a namespace and its number of engrams, in the order in which they began."""
-        byte_length("namespace", namespace)
-        return self._store.sessions(namespace)
+        limit: at most so many. after: only names that come after this one.
+        """
+        check_page(limit, prefix=prefix, after=after)
+        return self._store.namespaces(prefix, limit, after)
+
+    def sessions(
+        self, namespace: str = DEFAULT_NAMESPACE, *, limit: int | None = None, after: str | None = None
+    ) -> list[tuple[str, int]]:
+        """Return every session of a namespace and its number of engrams, in the order in which they began.
+
+        limit: at most so many. after: only those that began after this session; raises `NotFound` if there is none.
+        """
+        check_page(limit, namespace=namespace, after=after)
+        return self._store.sessions(namespace, limit, after)
 
     def stats(self) -> Stats:
         """Return the memory in numbers."""
@@ -416,3 +423,11 @@ class Memory:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def check_page(limit: int | None, **names: str | None) -> None:
+    """Raise `ValueError` if `limit` is negative, and `InvalidEngram` if a name holds a lone surrogate."""
+    if limit is not None and limit < 0:
+        raise ValueError(f"limit is {limit}; it must not be negative")
+    for field, name in names.items():
+        byte_length(field, name or "")
