@@ -29,7 +29,7 @@ _MIXED = re.compile(r"[a-z](?=[\u0370-\u03ff\u0400-\u04ff])|[\u0370-\u03ff\u0400
 _PERCENT = re.compile(r"(?:%[0-9A-Fa-f]{2}|[\w.+-]){12,}+")
 _ESCAPED = re.compile(r"(?:\\u[0-9a-fA-F]{4}|\\x[0-9a-fA-F]{2}|\\[0-7]{3}){8,}+")
 _NUMBERS = re.compile(r"(?<!\d)(?:\d{2,3}[ ,;]{1,2}+(?=\d{2,3}(?!\d))){11,}+\d{2,3}")
-_LEET = re.compile(r"(?<![^\W_])[a-z@$]*+(?:[013457@$][a-z@$]++){1,20}+[013457]?+(?![^\W_])", re.IGNORECASE)
+_WORD = re.compile(r"[\w@$]{3,}+")
 _LEET_LETTERS = str.maketrans("013457@$", "oieastas")
 _SOFT_HYPHEN = "\u00ad"
 MOST_HIDDEN = 4
@@ -84,8 +84,15 @@ def blind(text: str) -> Iterator[str]:
     start = text[:BLIND]
     yield start[::-1]
     yield codecs.encode(start, "rot13")
-    if len(_LEET.findall(start)) >= FEWEST_WORDS:
-        yield _LEET.sub(lambda match: match[0].translate(_LEET_LETTERS), start)
+    spelled = _WORD.sub(_with_letters, start)
+    if spelled != start:
+        yield spelled
+
+
+def _with_letters(match: re.Match[str]) -> str:
+    """Return a word with letters for the digits between its letters."""
+    word = match[0]
+    return word.translate(_LEET_LETTERS) if word[:1].isalpha() or word[-1:].isalpha() else word
 
 
 def _from_codes(text: str) -> Iterator[str]:

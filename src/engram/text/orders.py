@@ -18,7 +18,7 @@ from functools import cache, lru_cache
 from engram.text.disguise import LIMIT, blind, decoded, hides, leaks, turns
 from engram.text.markup import HIDDEN, MARKUP, plain
 from engram.text.order_words import UNSPACED, WORDS
-from engram.text.tokenizer import HAN, HANGUL, KANA, folded
+from engram.text.tokenizer import HAN, HANGUL, KANA, folded, stream_safe
 
 STEER, STEER_GROWTH = 4.0, 0.5
 """Points from which a text of one sentence may steer a model, and how many more for twice as many sentences: a long
@@ -96,6 +96,19 @@ _TOWARDS = frozenset(":,：，")
 _VERBS = ("say", "act", "say_abroad", "act_abroad")
 
 
+def _unspaced_classes() -> dict[str, Traits]:
+    """Return the classes of each word of `UNSPACED`, the longest words first."""
+    classes: dict[str, set[str]] = {}
+    for name, text in UNSPACED.items():
+        for word in folded(text).split():
+            classes.setdefault(word, set()).add(name)
+    return {word: frozenset(classes[word]) for word in sorted(classes, key=len, reverse=True)}
+
+
+_UNSPACED_CLASSES = _unspaced_classes()
+_UNSPACED_WORD = re.compile("|".join(map(re.escape, _UNSPACED_CLASSES)))
+
+
 def reads_as_order(text: str) -> str | None:
     """Return why `text` reads as an order to a model, in English and for a person to check; None if it does not."""
     points, traits, count = _strongest(text)
@@ -127,6 +140,7 @@ def _points(traits: Traits) -> int:
 
 def _evidence(text: str) -> Iterator[Traits]:
     """Yield for every two sentences of `text`, and of what it spells in codes, their traits and those of the whole."""
+    text = stream_safe(text)
     shown = HIDDEN.sub("", plain(text))
     whole = frozenset(_shape(text, shown))
     for traits in _pairs(shown):
@@ -231,7 +245,6 @@ def _close(sentence: _Sentence, name: str, others: tuple[str, ...]) -> bool:
 def _sentences(text: str) -> Iterator[_Sentence]:
     """Yield the sentences of a folded text that have words."""
     pairs = _lexicon()[0]
-    pattern, unspaced = _unspaced()
     sentence, previous = _Sentence(), ""
     for token in _TOKEN.findall(text):
         if token in _ENDS or len(sentence.tokens) >= LONGEST_SENTENCE:
@@ -244,8 +257,8 @@ def _sentences(text: str) -> Iterator[_Sentence]:
         elif ":" in token:
             sentence.add(token, frozenset({"link"}))
         elif re.match(_RUN, token):
-            for match in pattern.finditer(token):
-                sentence.add(match[0], unspaced[match[0]])
+            for match in _UNSPACED_WORD.finditer(token):
+                sentence.add(match[0], _UNSPACED_CLASSES[match[0]])
         else:
             sentence.add(token, _classes(token) | pairs.get(f"{previous} {token}", NOTHING))
             previous = token
@@ -274,14 +287,3 @@ def _lexicon() -> tuple[dict[str, Traits], dict[str, Traits]]:
             else:
                 whole.setdefault(word.replace("_", " "), set()).add(name)
     return {k: frozenset(v) for k, v in whole.items()}, {k: frozenset(v) for k, v in stems.items()}
-
-
-@cache
-def _unspaced() -> tuple[re.Pattern[str], dict[str, Traits]]:
-    """Return the pattern that finds a word of `UNSPACED`, and the classes of each."""
-    classes: dict[str, set[str]] = {}
-    for name, text in UNSPACED.items():
-        for word in folded(text).split():
-            classes.setdefault(word, set()).add(name)
-    pattern = "|".join(sorted(map(re.escape, classes), key=len, reverse=True))
-    return re.compile(pattern), {word: frozenset(names) for word, names in classes.items()}
