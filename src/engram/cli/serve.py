@@ -51,6 +51,17 @@ def serve(
     ] = DEFAULTS.least_score,
     least_trust: LeastTrust = DEFAULTS.least_trust,
     redact: Redact = "",
+    keep_days: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=36_500,
+            metavar="DAYS",
+            envvar="ENGRAM_KEEP_DAYS",
+            help="Forget turns that are older than this, by the time of the turn. Default: keep all.",
+            show_default=False,
+        ),
+    ] = None,
     sticky: Annotated[
         bool, typer.Option("--sticky", help="Give earlier messages their notes back (see docs/serve.md).")
     ] = DEFAULTS.sticky,
@@ -109,6 +120,7 @@ def serve(
             least_score=least_score,
             least_trust=least_trust,
             redact=redact_kinds(redact),
+            keep_days=keep_days,
             sticky=sticky,
             deadline=deadline / 1000,
             most_body=max_body << 20,

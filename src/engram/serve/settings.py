@@ -50,6 +50,8 @@ class Settings:
     """The least trusted origin from which an engram becomes a note."""
     redact: tuple[str, ...] = ()
     """What is taken out of every text before it is stored, of `engram.text.redaction.REDACTIONS`."""
+    keep_days: int | None = None
+    """Days after which a turn is forgotten, by the time of the turn; None: never."""
     sticky: bool = False
     """Whether earlier messages get their notes back."""
     deadline: float = 0.15
