@@ -11,7 +11,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
@@ -69,6 +69,9 @@ LARGE_BODY = 64 << 10
 
 TOO_MANY_MESSAGES = 10_000
 """Requests with this many messages pass without memory: each message would be looked up."""
+
+UNSEEN = frozenset((401, 403, 404))
+"""Statuses of upstream that say that no model saw the request: a wrong key, or a wrong name of the model."""
 
 SLOW_MATCH, THREAD_SECONDS = 0.025, 5.0
 """If matching a conversation took longer than the first, matching runs in a thread for the next so many seconds."""
@@ -222,7 +225,7 @@ class Proxy:
         async def forward() -> None:
             async with self._upstream.request("POST", *target_of(scope), headers, content) as response:
                 if state is None or not state.writes or not 200 <= response.status < 300:
-                    self._no_reply(state)
+                    self._no_reply(state, unseen=response.status in UNSEEN)
                     await relay(response, sender)
                 else:
                     await self._relay_and_store(state, response, sender)
@@ -357,18 +360,15 @@ class Proxy:
         log(logger, logging.ERROR, "a turn was not remembered: its conversation could not be found")
         return None
 
-    def _no_reply(self, state: ProxyRequest | None) -> None:
-        """Record that upstream gave no reply: the turn stays, and sending it again is a retry."""
+    def _no_reply(self, state: ProxyRequest | None, *, unseen: bool = False) -> None:
+        """Record that upstream gave no reply: the turn stays, unless `unseen`, and sending it again is a retry."""
         if state is None:
             return
+        end = self._services.recorder.withdraw if unseen else self._services.recorder.reply_failed
         if state.ticket is not None:
-            self._services.recorder.reply_failed(state.ticket)
+            end(state.ticket)
         elif state.late_ticket is not None:
-            state.late_ticket.add_done_callback(self._no_late_reply)
-
-    def _no_late_reply(self, task: asyncio.Task[WriteTicket | None]) -> None:
-        if not task.cancelled() and task.exception() is None and (ticket := task.result()) is not None:
-            self._services.recorder.reply_failed(ticket)
+            state.late_ticket.add_done_callback(partial(no_late_reply, end))
 
     # The reply.
 
@@ -442,6 +442,12 @@ class Proxy:
         except Exception:  # the edge of a background task: the reply must go on
             self._services.metrics.failures.labels("record_error").inc()
             logger.exception("a reply was not remembered")
+
+
+def no_late_reply(end: Callable[[WriteTicket], None], task: asyncio.Task[WriteTicket | None]) -> None:
+    """Call `end` with the ticket of a task, if there is one."""
+    if not task.cancelled() and task.exception() is None and (ticket := task.result()) is not None:
+        end(ticket)
 
 
 def has_body(headers: Sequence[tuple[str, str]]) -> bool:
