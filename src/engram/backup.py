@@ -104,7 +104,7 @@ def _copied(source: str, target: str, finish: Callable[..., object] = lambda _: 
     try:
         private_folder(os.path.dirname(target))
         with whole_file(target, put) as draft:
-            copy_database(source, draft, finish)
+            copy_database(source, draft, target, finish)
             yield
     except OSError as error:
         raise no_file(error, target, "write") from error

@@ -107,7 +107,16 @@ class Conversation:
         if is_courtesy(text) or is_assent(text):
             return []
         held = {visible.id for visible in self._visible}
-        return find_notes(self.memory, text, self.profile, namespace=self.namespace, limit=_RECALL_LIMIT, held_ids=held)
+        return find_notes(
+            self.memory,
+            text,
+            self.profile,
+            namespace=self.namespace,
+            limit=_RECALL_LIMIT,
+            held_ids=held,
+            zone=self.zone,
+            trust=self.least_trust,
+        ).hits
 
     def last_exchange(self) -> list[str]:
         """Return the ids of the user's last visible message and of the reply to it."""

@@ -6,15 +6,16 @@ Asks the store's file and the index for their states. Knows no file format.
 from __future__ import annotations
 
 import os
+import stat
 from contextlib import closing
 from dataclasses import dataclass, field
 
 from engram.engram import Engram
 from engram.errors import EngramError, InvalidEngram, NotFound
-from engram.opening import file_of, index_folder, open_analyzer, open_index_folder, open_store
+from engram.opening import file_of, files_of, index_folder, open_analyzer, open_index_folder, open_store
 from engram.store.base import Store
 from engram.store.positions import distance
-from engram.store.private import whole_file
+from engram.store.private import exposed, whole_file
 from engram.store.sqlite.files import has_foreign_log
 from engram.store.sqlite.salvage import FileReport, SalvageReader, examine_file, opened, refuse_newer
 
@@ -83,12 +84,18 @@ def examine(path: str | os.PathLike[str]) -> Report:
 def _warnings(path: str) -> tuple[str, ...]:
     """What puts a file at risk that is not damaged."""
     found, warnings = os.stat(path), []
-    if found.st_mode & 0o077:
-        warnings.append(f"other users of this machine may read it (rights {found.st_mode & 0o777:o}): chmod 600 {path}")
+    if commands := exposed(files_of(path)):
+        warnings.append(f"other users of this machine may read it; end that with: {' && '.join(commands)}")
+    folder = os.path.dirname(os.path.abspath(path))
+    mode = os.stat(folder).st_mode
+    if mode & 0o022 and not mode & stat.S_ISVTX:
+        warnings.append(f"other users of this machine may replace it; end that with: chmod go-w {folder}")
     if found.st_nlink > 1:
         warnings.append(
             f"it has {found.st_nlink} names (hard links): opened by two of them it is damaged, so delete all but one"
         )
+    if (holder := open_index_folder(index_folder(path), open_analyzer(), None).holder()) is not None and holder.stopped:
+        warnings.append(f"nothing is indexed: {holder}")
     if has_foreign_log(path):
         warnings.append("the log beside it belongs to a file that it replaced; the log is renamed when it is opened")
     return tuple(warnings)

@@ -145,7 +145,7 @@ class Memory:
             origin=origin,
             id=id,
         )
-        return self._add([engram])[0][0]
+        return self._remember([engram])[0]
 
     def remember_many(self, items: Iterable[Engram | Mapping[str, object]], *, batch: int = BATCH) -> list[Engram]:
         """Store many items: mappings with the fields of `remember` and `recorded_at`, or engrams.
@@ -161,9 +161,9 @@ class Memory:
             except InvalidEngram as error:
                 raise InvalidEngram(f"item {index}: {error}") from None
             if len(pending) >= batch:
-                stored += self._add(pending)[0]
+                stored += self._remember(pending)
                 pending = []
-        return stored + self._add(pending)[0]
+        return stored + self._remember(pending)
 
     def add(self, engrams: Sequence[Engram]) -> list[bool]:
         """Store engrams in one durable commit. Returns, for each, False if an equal engram was stored already.
@@ -173,13 +173,21 @@ class Memory:
         return self._add([checked(engram) for engram in engrams])[1]
 
     def _add(self, engrams: Sequence[Engram]) -> tuple[list[Engram], list[bool]]:
-        """Store engrams, some of them in quarantine. Returns them as they are stored, and which of them are new."""
+        """Store engrams, some of them in quarantine. Returns them with the reasons, and which of them are new."""
         screened = [self._screened(engram) for engram in engrams]
         written = self._store.append(screened)
         self._search.added(
             sum(new and engram.quarantined is None for engram, new in zip(screened, written, strict=True))
         )
         return screened, written
+
+    def _remember(self, engrams: Sequence[Engram]) -> list[Engram]:
+        """Store engrams and return them as they are stored: one that was there before keeps its origin and place."""
+        screened, written = self._add(engrams)
+        known = [engram.id for engram, new in zip(screened, written, strict=True) if not new]
+        kept = self._store.by_id(known) if known else {}
+        held = {e.id: e for id in known if id not in kept for e in self._store.quarantined(Filter(), id)}
+        return [kept.get(engram.id) or held.get(engram.id, engram) for engram in screened]
 
     def _screened(self, engram: Engram) -> Engram:
         if engram.origin == "user" or engram.quarantined is not None:

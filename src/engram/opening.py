@@ -22,6 +22,7 @@ from engram.search.local.folder import IndexFolder
 from engram.search.local.index import LocalIndex
 from engram.store.base import LoggedStore
 from engram.store.sqlite.connections import IN_MEMORY
+from engram.store.sqlite.files import LOG_SUFFIXES, SERVER_SUFFIX
 from engram.store.sqlite.store import SqliteStore
 from engram.text.analyzer import TableAnalyzer
 from engram.text.base import Analyzer
@@ -89,6 +90,12 @@ def open_search(store: LoggedStore, analyzer: Analyzer) -> Search:
 def index_folder(path: str) -> Path:
     """Return the folder of the index for the file at `path`: the same for every symbolic link to the file."""
     return Path(os.path.realpath(path) + INDEX_SUFFIX)
+
+
+def files_of(path: str) -> list[str]:
+    """Return the paths of the files and the folder that hold text or names of the memory at `path`."""
+    where = os.path.realpath(path)
+    return [where, *(where + suffix for suffix in (*LOG_SUFFIXES, SERVER_SUFFIX, INDEX_SUFFIX))]
 
 
 def open_index_folder(folder: Path | None, analyzer: Analyzer, identity: str | None) -> IndexFolder:

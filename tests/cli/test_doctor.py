@@ -13,6 +13,7 @@ from engram.doctor import examine, salvage
 from engram.engram import ORIGINS, Engram, draft
 from engram.errors import EngramError, MemoryTooNew, NotFound
 from engram.memory import Memory
+from engram.opening import index_folder
 from engram.store.base import Filter
 from engram.store.sqlite.migrations import VERSION
 from engram.store.sqlite.store import SqliteStore
@@ -384,10 +385,16 @@ def test_doctor_warns_of_rights_of_others_and_of_a_second_name(run, path: Path, 
     run("remember", "one")
     assert not examine(path).warnings
     path.chmod(0o644)
+    run("reindex")
+    index_folder(str(path)).chmod(0o755)
+    Path(f"{path}.serve").touch(0o600)
+    tmp_path.chmod(0o777)
     os.link(path, tmp_path / "second.db")
     ran = run("doctor")
     assert ran.code == 0
-    assert "warning: other users of this machine may read it (rights 644)" in ran.out
+    mend = f"chmod 600 {path} && chmod 700 {path}.index"
+    assert f"warning: other users of this machine may read it; end that with: {mend}\n" in ran.out
+    assert f"warning: other users of this machine may replace it; end that with: chmod go-w {tmp_path}\n" in ran.out
     assert "warning: it has 2 names (hard links)" in ran.out
 
 

@@ -21,8 +21,8 @@ def memory() -> Iterator[Memory]:
 
 
 def notes(memory: Memory, query: str, profile: PromptProfile = LARGE, held: frozenset[str] = frozenset()) -> list[str]:
-    hits = find_notes(memory, query, profile, namespace="default", limit=16, held_ids=held, least_score=0.15)
-    return [hit.engram.text for hit in hits]
+    found = find_notes(memory, query, profile, namespace="default", limit=16, held_ids=held, least_score=0.15)
+    return [hit.engram.text for hit in found.hits]
 
 
 def tell(memory: Memory, *turns: str, session: str = "s") -> list[str]:
@@ -80,6 +80,6 @@ def test_the_wordings_limits_hold(memory: Memory) -> None:
         memory.remember(f"The heron number {number} stood at the weir.", session=f"{number}")
     for most in (0, 3):
         wording = Wording(replace(LARGE, max_notes=most), least_score=0.2, tagged=True)
-        assert len(wording.find(memory, "default", "Where did the heron stand?", (), ())) == most
+        assert len(wording.find(memory, "default", "Where did the heron stand?", (), ())[0]) == most
     strict = Wording(LARGE, least_score=1.1, tagged=True)
-    assert strict.find(memory, "default", "Where did the heron stand?", (), ()) == []
+    assert strict.find(memory, "default", "Where did the heron stand?", (), ())[0] == []

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import os
 import random
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -125,6 +126,25 @@ def copy(path: str, seed: int) -> None:
     write_line("begun")
     while True:
         work(*paths, overwrite=True)
+
+
+def stop(path: str, seed: int) -> None:
+    """Stop this process by a signal while it writes to the index; when it is continued, index all and wait for a line.
+
+    seed: number of engrams to remember first.
+    """
+    memory = Memory(path)
+    memory.remember_many({"text": f"stopped {i}"} for i in range(seed))
+    while not memory._search._folder.writing:  # type: ignore[attr-defined]
+        memory._search._indexer.wake(urgent=True)  # type: ignore[attr-defined]
+        time.sleep(0.001)
+    write_line("stopped")
+    os.kill(os.getpid(), signal.SIGSTOP)
+    memory.remember("continued at last")
+    memory.flush()
+    write_line("continued")
+    sys.stdin.readline()
+    memory.close()
 
 
 def run(name: str, path: str, seed: int) -> None:

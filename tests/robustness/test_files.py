@@ -10,8 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from engram.backup import back_up, restore
+from engram.doctor import salvage
 from engram.errors import MemoryDamaged, MemoryLocked, MemoryReadOnly, MemoryReplaced
+from engram.formats.writing import export
 from engram.memory import Memory
+from engram.serve.auth.keys import KeyStore
+from engram.serve.database import ServerDatabase, server_database_path
 from engram.serve.services import only_server
 
 from .conftest import Fork
@@ -50,6 +55,28 @@ def test_new_files_and_folders_are_readable_by_their_owner_only(loose_umask: Non
         assert {"memory.db", "memory.db-wal", "memory.db-shm", "memory.db.index", "state.json", "rows"} <= names
         for path in found:
             assert path.stat().st_mode & 0o777 == (0o700 if path.is_dir() else 0o600), path
+
+
+def test_backups_exports_rescues_and_the_log_of_a_replaced_file_are_readable_by_their_owner_only(
+    loose_umask: None, tmp_path: Path
+) -> None:
+    root = tmp_path / "new"
+    path = root / "memory.db"
+    make_backup(path)
+    with ServerDatabase(server_database_path(path)) as database, Memory(path) as memory:
+        KeyStore(database).create(admin=True)
+        back_up(path, root / "backups" / "monday.db")
+        export(memory.engrams(), root / "export.jsonl")
+        salvage(path, root / "rescued.db")
+        memory.remember("in the log")
+        (root / "rescued.db").rename(path)
+        with pytest.raises(MemoryReplaced):
+            memory.recall("in the log")
+    restore(root / "backups" / "monday.db", path, overwrite=True)
+    found = [root, *root.rglob("*")]
+    assert {"monday.db", "monday.db.serve", "export.jsonl", "memory.db.serve"} <= {file.name for file in found}
+    for file in found:
+        assert file.stat().st_mode & 0o777 == (0o700 if file.is_dir() else 0o600), file
 
 
 def test_rights_of_an_existing_file_stay(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
+from typing import NamedTuple
 
 from engram.engram import Engram, is_trusted
 from engram.errors import NotFound
@@ -25,6 +26,15 @@ MOST_HITS = 256
 """Hits after which the search ends."""
 
 
+class FoundNotes(NamedTuple):
+    """The hits that become notes of one message."""
+
+    hits: list[Hit]
+    """Best first, at most `profile.max_notes`."""
+    unsearched: int
+    """As in `Recall`."""
+
+
 def find_notes(
     memory: Memory,
     query: str,
@@ -37,8 +47,8 @@ def find_notes(
     least_score: float = 0.0,
     zone: tzinfo = UTC,
     trust: str = LEAST_TRUST,
-) -> list[Hit]:
-    """Return the hits that become notes, best first, at most `profile.max_notes`.
+) -> FoundNotes:
+    """Find the hits that become notes.
 
     limit: hits to request first; more are requested if the hits are mostly questions and copies. zone: the reader's,
     which the times of the hits are in. The other arguments are those of `choose`. An answer that fits only by the turn
@@ -50,7 +60,8 @@ def find_notes(
         chosen = choose(hits, profile, query=query, held_ids=held_ids, held_texts=held_texts, least_score=least_score)
         more = len(hits) == limit and hits[-1].score >= least_score / 2
         if len(chosen) >= min(ENOUGH, profile.max_notes) or limit >= MOST_HITS or not more:
-            return with_questions(memory, chosen, held_ids, profile.max_notes, zone, trust)
+            notes = with_questions(memory, chosen, held_ids, profile.max_notes, zone, trust)
+            return FoundNotes(notes, found.unsearched)
         limit *= WIDER
 
 

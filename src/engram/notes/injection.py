@@ -53,9 +53,9 @@ class Wording:
         held_ids: Collection[str],
         held_texts: Collection[str],
         zone: tzinfo = UTC,
-    ) -> list[Engram]:
-        """Return the engrams that become notes for `query`, best first; see `engram.notes.finding.find_notes`."""
-        hits = find_notes(
+    ) -> tuple[list[Engram], int]:
+        """Return the engrams that become notes for `query`, best first, and the number unsearched; see `find_notes`."""
+        found = find_notes(
             memory,
             query,
             self.profile,
@@ -67,7 +67,7 @@ class Wording:
             zone=zone,
             trust=self.least_trust,
         )
-        return [hit.engram for hit in hits]
+        return [hit.engram for hit in found.hits], found.unsearched
 
     def render(self, engrams: Sequence[Engram], query: str, zone: tzinfo = UTC) -> tuple[str, tuple[str, ...]]:
         """Return the notes as text to put before the user's message `query`, and the ids of the engrams in them.

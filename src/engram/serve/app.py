@@ -24,10 +24,12 @@ from engram.errors import EngramError
 from engram.installation import version
 from engram.notes.zones import MACHINE, zone_named
 from engram.opening import default_path, file_of
+from engram.search.local.index import TAIL_MOST
 from engram.serve.api import rest, rest_errors
 from engram.serve.api.mcp import mcp_app
 from engram.serve.frontends.strip import patterns_from_environment
 from engram.serve.http.errors import ServeError
+from engram.serve.http.http10 import with_lengths
 from engram.serve.http.limits import guarded, send_error
 from engram.serve.http.logs import log
 from engram.serve.http.paths import addressed, local_path
@@ -127,7 +129,7 @@ async def running(parts: ServerParts) -> AsyncIterator[ASGIApp]:
         async with mcp.lifespan():
             log(logger, logging.INFO, "requests that name no namespace", namespace=services.settings.namespace)
             app = zoned(split(faces(services, proxy, mcp), proxy), services.settings.timezone)
-            yield addressed(guarded(app, services.settings))
+            yield with_lengths(addressed(guarded(app, services.settings)))
         await finish(services, proxy)
     finally:
         await parts.upstream.close()
@@ -186,6 +188,28 @@ def split(app: ASGIApp, proxy: ASGIApp) -> ASGIApp:
     return choose
 
 
+async def state_of(services: Services) -> tuple[str | None, str | None]:
+    """Return what troubles the index, and why the server is not ready; None for nothing. Names no path of the memory.
+
+    Anybody may read it. The path of the memory is for the log only.
+    """
+    settings, waiting = services.settings, services.recorder.unwritten()
+    try:
+        stats = await asyncio.wait_for(services.run(services.check_files), 2.0)
+    except TimeoutError:
+        return None, "the memory did not answer within 2 s"
+    except (EngramError, OSError) as error:
+        return None, str(error).replace(services.memory.path, "the memory")
+    trouble, reason = stats.index_trouble, services.recorder.broken
+    if trouble is not None:
+        trouble = trouble.replace(services.memory.path, "the memory")
+        if stats.unindexed > TAIL_MOST:
+            reason = reason or f"not all is searched; the index: {trouble}"
+    if reason is None and waiting >= settings.most_waiting:
+        reason = f"{waiting} turns wait to be written"
+    return trouble, reason
+
+
 def add_health(app: FastAPI, services: Services) -> None:
     """Add what a supervisor reads: whether the process lives, whether it can work, and its metrics."""
 
@@ -200,21 +224,10 @@ def add_health(app: FastAPI, services: Services) -> None:
 
     @app.get("/readyz", include_in_schema=False)
     async def readyz() -> Response:
-        settings = services.settings
-        try:
-            await asyncio.wait_for(services.run(services.check_files), 2.0)
-        except TimeoutError:
-            return JSONResponse({"ready": False, "reason": "the memory did not answer within 2 s"}, 503)
-        except (EngramError, OSError) as error:
-            # Anybody may read this response; the path of the memory is for the log only.
-            reason = str(error).replace(services.memory.path, "the memory")
+        trouble, reason = await state_of(services)
+        if reason is not None:
             return JSONResponse({"ready": False, "reason": reason}, 503)
-        if services.recorder.broken is not None:
-            return JSONResponse({"ready": False, "reason": services.recorder.broken}, 503)
-        waiting = services.recorder.unwritten()
-        if waiting >= settings.most_waiting:
-            return JSONResponse({"ready": False, "reason": f"{waiting} turns wait to be written"}, 503)
-        return JSONResponse({"ready": True})
+        return JSONResponse({"ready": True} if trouble is None else {"ready": True, "index": trouble})
 
     @app.get("/metrics", include_in_schema=False)
     async def metrics(request: Request) -> Response:
@@ -222,4 +235,5 @@ def add_health(app: FastAPI, services: Services) -> None:
         if not access.admin:
             # The metrics count over all namespaces.
             raise rest_errors.forbidden("the figures are for admin keys")
-        return Response(services.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+        text = await services.run(services.metrics.text)
+        return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")

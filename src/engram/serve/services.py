@@ -19,10 +19,10 @@ from typing import ParamSpec, TypeVar
 from filelock import FileLock, Timeout
 
 from engram.errors import EngramError, MemoryLocked, MemoryReadOnly
-from engram.memory import Memory
+from engram.memory import Memory, Stats
 from engram.models.local import LocalModel, smollm2_path
-from engram.notes.injection import without_notes, wording_for
-from engram.opening import open_store
+from engram.notes.injection import wording_for
+from engram.opening import files_of, open_store
 from engram.serve.auth.access import Gate
 from engram.serve.auth.keys import KeyStore
 from engram.serve.conversations.log import ConversationStore
@@ -35,7 +35,7 @@ from engram.serve.http.metrics import Metrics, status_class
 from engram.serve.proxy.recall_worker import RecallProcess
 from engram.serve.proxy.upstream import Upstream, open_upstream
 from engram.serve.settings import Settings
-from engram.store.private import FILE_RIGHTS, private_file, private_folder
+from engram.store.private import FILE_RIGHTS, exposed, private_file, private_folder
 
 try:
     import fcntl
@@ -80,11 +80,15 @@ class Services:
         elapsed = round((time.perf_counter() - begun) * 1000, 1)
         log(logger, logging.INFO, "request", face=face, status=status, outcome=outcome, ms=elapsed, **fields)
 
-    def check_files(self) -> None:
-        """Read from both files. Raises `EngramError` if one cannot be read, `MemoryReplaced` if it was replaced."""
+    def check_files(self) -> Stats:
+        """Read from both files, and return the memory in numbers.
+
+        Raises `EngramError` if a file cannot be read, `MemoryReplaced` if it was replaced.
+        """
         self.memory.sessions(self.settings.namespace, limit=1)
         with self.conversations.database.reading() as db:
             db.execute("SELECT 1 FROM meta").fetchone()
+        return self.memory.stats()
 
     @contextmanager
     def forgetting(self, namespace: str) -> Iterator[None]:
@@ -131,6 +135,9 @@ def open_parts(settings: Settings, database: ServerDatabase, *, fast: bool) -> I
     strip = Strip(settings.strip)
     with ExitStack() as stack:
         store = open_store(settings.memory, wait=MEMORY_WAIT)
+        if commands := exposed(files_of(settings.memory)):
+            advice = " && ".join(commands)
+            log(logger, logging.WARNING, "other users of this machine may read the memory", mend=advice)
         memory = stack.enter_context(Memory(store=store))
         model = None
         if settings.upstream is None:
@@ -144,11 +151,11 @@ def open_parts(settings: Settings, database: ServerDatabase, *, fast: bool) -> I
             conversations,
             most_waiting=settings.most_waiting,
             on_event=metrics.event,
-            clean=without_notes,
             first=partial(erase_at_start, memory, store, database),
         )
         stack.callback(recorder.close)
         metrics.watch_queue(recorder.unwritten)
+        metrics.watch_index(memory.stats)
         threads = ThreadPoolExecutor(THREADS, "engram-serve")
         stack.callback(threads.shutdown, wait=True, cancel_futures=True)
         wording = wording_for(

@@ -6,9 +6,10 @@ Owns the rights of what Engram creates. The umask of the process does not matter
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 FILE_RIGHTS, FOLDER_RIGHTS = 0o600, 0o700
@@ -85,6 +86,20 @@ def sync(path: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def exposed(paths: Iterable[str]) -> list[str]:
+    """Return, for each of the files and folders that other users may read or write, the command that ends that."""
+    commands = []
+    for path in paths:
+        try:
+            mode = os.stat(path).st_mode
+        except OSError:
+            continue
+        if mode & 0o077:
+            rights = FOLDER_RIGHTS if stat.S_ISDIR(mode) else FILE_RIGHTS
+            commands.append(f"chmod {rights:o} {path}")
+    return commands
 
 
 def make_private(folder: str) -> None:

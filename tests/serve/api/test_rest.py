@@ -55,7 +55,7 @@ class RestClient:
         self.keys = KeyStore(self.database)
         self.metrics = Metrics()
         self.settings = Settings(memory=str(folder / "memory.db"), namespace="home")
-        recorder = Recorder(self.memory, self.conversations, on_event=lambda _: None, clean=lambda text: text)
+        recorder = Recorder(self.memory, self.conversations, on_event=lambda _: None)
         stack.callback(recorder.close)
         threads = ThreadPoolExecutor(2)
         stack.callback(threads.shutdown)
@@ -700,7 +700,7 @@ def test_the_openapi_document_is_complete(client: RestClient):
         assert operation["summary"]
         assert not operation["summary"].endswith(".")
         assert operation["description"]
-        assert {"400", "401", "403", "422", "500", "503"} <= set(operation["responses"])
+        assert {"400", "401", "403", "422", "431", "500", "503"} <= set(operation["responses"])
         for status, response in operation["responses"].items():
             if int(status) >= 400:
                 schema = response["content"]["application/json"]["schema"]
@@ -709,6 +709,30 @@ def test_the_openapi_document_is_complete(client: RestClient):
         assert {"EngramKey": []} in operation["security"]
     ids = [document["paths"][path][method]["operationId"] for method, path in paths]
     assert len(set(ids)) == len(ids)
+
+
+def test_links_lead_from_a_response_to_its_engram(client: RestClient):
+    document = client.app.openapi()
+    operations = {one["operationId"]: one for methods in document["paths"].values() for one in methods.values()}
+    answers = {
+        ("/memory/remember", "post", "201"): client.post("/remember", {"text": "Hens lay.", "namespace": "farm"}),
+        ("/memory/engrams", "get", "200"): client.get("/engrams?namespace=farm"),
+        ("/memory/recall", "post", "200"): client.post("/recall", {"query": "hens", "namespace": "farm"}),
+    }
+    for (path, method, status), answer in answers.items():
+        for name, link in document["paths"][path][method]["responses"][status]["links"].items():
+            assert name == link["operationId"]
+            assert {"id", "namespace"} <= {one["name"] for one in operations[name]["parameters"]}
+            given = {key: pointed(answer.json(), value) for key, value in link["parameters"].items()}
+            found = client.get(f"/engrams/{given['id']}?namespace={given['query.namespace']}")
+            assert found.json()["text"] == "Hens lay."
+
+
+def pointed(body, expression: str):
+    """Return the value that a runtime expression of OpenAPI finds in the body of a response."""
+    for step in expression.removeprefix("$response.body#/").split("/"):
+        body = body[int(step) if step.isdigit() else step]
+    return body
 
 
 @pytest.mark.parametrize("mode", list(schemathesis.GenerationMode))

@@ -26,6 +26,7 @@ from engram.search.base import IndexDamaged
 from engram.search.local.build import IndexBuild, Snapshot
 from engram.search.local.damage import damage_noticed
 from engram.search.local.forward import ForwardIndex
+from engram.search.local.holder import Holder, holder_of
 from engram.search.local.inverted import InvertedIndex
 from engram.store.private import FILE_RIGHTS, make_private, private_file, private_folder
 
@@ -213,7 +214,7 @@ class IndexFolder:
         """The published build."""
         return self._published
 
-    def start_writing(self) -> bool:
+    def start_writing(self, *, resume: bool = True) -> bool:
         """Become the writer and undo what a crash has left. Returns False if another process is the writer."""
         if self._writing:
             return True
@@ -229,7 +230,7 @@ class IndexFolder:
         with self._guard:
             self.refresh()
             self._writing = True
-        if self.folder is not None and self._published.name:
+        if resume and self.folder is not None and self._published.name:
             self._resume()
         return True
 
@@ -359,6 +360,34 @@ class IndexFolder:
             return False
         (self.folder / WAITING).unlink(missing_ok=True)
         return True
+
+    def activity(self) -> object:
+        """Return a value that changes while the writing process makes progress."""
+        return self.folder and (self._look(), self.bytes())
+
+    def holder(self) -> Holder | None:
+        """Return the process that holds the writer lock; None if there is none, or if it cannot be known."""
+        return None if self.folder is None else holder_of(self.folder / LOCK)
+
+    def take_over(self, holder: Holder) -> bool:
+        """Take the writer lock from a stopped process, and start to write; False if it is not stopped, or not alone.
+
+        The next build is a new one: the process may go on writing to its own once it is continued. It then finds the
+        folder changed, and drops what it wrote.
+        """
+        if self.folder is None or not holder.stopped or self.holder() != holder:
+            return False
+        lock, aside = self.folder / LOCK, self.folder / f"{LOCK}.{holder.pid}"
+        try:
+            os.rename(lock, aside)
+            if holder_of(aside) != holder:
+                # Another process has taken it over in the meantime.
+                os.rename(aside, lock)
+                return False
+            os.unlink(aside)
+        except OSError:
+            return False
+        return self.start_writing(resume=False)
 
     # Maintenance.
 

@@ -95,7 +95,7 @@ def router(services: Services) -> APIRouter:
             summary=summary.removesuffix("."),
             description=description.strip() or summary,
             responses={code: {"model": schemas.Failure, "description": ERRORS[code]} for code in errors}
-            | ({status: EXPORTED} if model is None else {status: {"content": {"application/json": {}}}}),
+            | {status: EXPORTED if model is None else {"content": {"application/json": {}}} | LINKS.get(path, {})},
             # A request without a key is allowed if no keys are set up.
             openapi_extra={"security": [{}]},
         )
@@ -123,6 +123,20 @@ EXPORTED: dict[str, Any] = {
     "description": "One engram per line, as `engram export` writes them",
     "content": {JSON_LINES: {"schema": {"type": "string"}}},
 }
+
+
+def links_to(*operations: str, engram: str) -> dict[str, Any]:
+    """Return the links of a response to operations on one engram in it, `engram` being its place."""
+    values = {"id": f"$response.body#{engram}/id", "query.namespace": f"$response.body#{engram}/namespace"}
+    return {"links": {name: {"operationId": name, "parameters": values} for name in operations}}
+
+
+LINKS = {
+    "/remember": links_to("get_engram", "forget_engram", engram="/engrams/0"),
+    "/engrams": links_to("get_engram", engram="/engrams/0"),
+    "/recall": links_to("get_engram", engram="/hits/0/engram"),
+}
+"""By path: what can follow, for tools that test or generate sequences of calls."""
 
 
 class Rest:

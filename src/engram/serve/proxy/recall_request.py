@@ -66,10 +66,13 @@ class Notes(NamedTuple):
     """Ids of the engrams in the notes of the last user message, best first."""
     tokens: int
     """Estimated tokens of all notes."""
+    unsearched: int = 0
+    """Engrams that could not be searched for them."""
 
     def joined(self, more: Notes) -> Notes:
         """Return these notes together with `more`, which are for other messages."""
-        return Notes({**self.texts, **more.texts}, self.recalled + more.recalled, self.tokens + more.tokens)
+        unsearched = max(self.unsearched, more.unsearched)
+        return Notes({**self.texts, **more.texts}, self.recalled + more.recalled, self.tokens + more.tokens, unsearched)
 
 
 NO_NOTES = Notes({}, (), 0)
@@ -114,20 +117,21 @@ class NoteFinder:
     def notes(self, request: RecallRequest) -> Notes:
         """Return the notes for a request. Raises as `Memory.recall`."""
         recalled: dict[str, Engram] = {}
+        unsearched = 0
         ids_by_message = dict(request.earlier_notes)
         if request.query is not None:
-            recalled = self._recall(request.query, request)
+            recalled, unsearched = self._recall(request.query, request)
             ids_by_message[request.last] = tuple(recalled)
         texts, used = self._render(request, ids_by_message, recalled)
-        return Notes(texts, used.get(request.last, ()), sum(map(estimated_tokens, texts.values())))
+        return Notes(texts, used.get(request.last, ()), sum(map(estimated_tokens, texts.values())), unsearched)
 
-    def _recall(self, query: str, request: RecallRequest) -> dict[str, Engram]:
-        """Return the engrams that become notes of the last user message, by id, best first."""
+    def _recall(self, query: str, request: RecallRequest) -> tuple[dict[str, Engram], int]:
+        """Return the engrams that become notes of the last message, by id, best first, and the number unsearched."""
         held_texts = set(map(comparable, request.held_texts))
-        chosen = self._wording.find(
+        chosen, unsearched = self._wording.find(
             self._memory, request.namespace, query, request.held_ids, held_texts, zone=request.zone
         )
-        return {engram.id: engram for engram in chosen}
+        return {engram.id: engram for engram in chosen}, unsearched
 
     def _render(
         self, request: RecallRequest, ids_by_message: Mapping[int, tuple[str, ...]], engrams: Mapping[str, Engram]

@@ -23,12 +23,14 @@ OF_THE_SOURCE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 """Errors of a file that is only read. All others are those of the file that is written."""
 
 
-def copy_database(source: str, target: str, finish: Callable[[sqlite3.Connection], object] = lambda _: None) -> None:
+def copy_database(
+    source: str, target: str, name: str, finish: Callable[[sqlite3.Connection], object] = lambda _: None
+) -> None:
     """Write what is committed in `source` at one moment into the empty file `target`, and check it.
 
-    Other processes may write to `source` meanwhile. The copy holds no deleted rows and needs no log. `finish` may
-    change it before it is checked. Raises `MemoryDamaged` if the copy is not whole, and other `EngramError`s for a full
-    disk and the like; `target` is then of no use.
+    Other processes may write to `source` meanwhile. The copy holds no deleted rows and needs no log. `name`: what
+    messages call it. `finish` may change it before it is checked. Raises `MemoryDamaged` if the copy is not whole, and
+    other `EngramError`s for a full disk and the like; `target` is then of no use.
     """
     part_from_foreign_log(source)
     uri = f"file:{quote(os.path.abspath(source))}?mode=ro"
@@ -46,7 +48,7 @@ def copy_database(source: str, target: str, finish: Callable[[sqlite3.Connection
             problem = str(copy.execute("PRAGMA integrity_check(1)").fetchone()[0]).rpartition("\n")[2]
     except sqlite3.Error as error:
         primary = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        raise translate(error, source if primary in OF_THE_SOURCE else target, "copy", WAIT) from error
+        raise translate(error, source if primary in OF_THE_SOURCE else name, "copy", WAIT) from error
     if problem != "ok" or found != expected:
         problem = problem if problem != "ok" else "rows are missing"
         raise MemoryDamaged(f"the copy of {source} is not whole ({problem}); run: engram doctor --memory {source}")

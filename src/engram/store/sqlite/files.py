@@ -15,6 +15,9 @@ from typing import NamedTuple
 
 from engram.store.private import private_file
 
+LOG_SUFFIXES = ("-wal", "-shm")
+"""The log of `memory.db` is `memory.db-wal`, with its index."""
+
 SERVER_SUFFIX = ".serve"
 """The server's file of `memory.db` is `memory.db.serve`."""
 
