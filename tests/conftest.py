@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from importlib.util import find_spec
@@ -20,6 +21,10 @@ from engram.memory import Memory
 # No deadline: a virtual machine whose host is busy can be slow for seconds.
 settings.register_profile("engram", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("engram")
+
+# The zone of the machine must not decide which day a test sees.
+os.environ["TZ"] = "UTC"
+time.tzset()
 
 NEEDED = {"bench": "fastapi", "cli": "typer", "serve": "fastapi"}
 """Test folders that need an extra, each with a package of that extra."""

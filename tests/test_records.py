@@ -47,10 +47,11 @@ def test_draft_takes_every_field() -> None:
 
 
 def test_every_way_to_remember_takes_the_fields_with_their_defaults() -> None:
-    assert defaults(Memory.remember) == without("recorded_at")
-    assert defaults(remember) == without("recorded_at", "id")
+    assert defaults(Memory.remember) == without("recorded_at", "quarantined")
+    # What is typed at the command line is of the user, or of the role that the user states.
+    assert defaults(remember) == without("recorded_at", "id", "origin", "quarantined")
     # REST never takes an id: callers must not learn whether one exists. The namespace is a field of the request.
-    assert model_defaults(Turn) == without("recorded_at", "id", "namespace")
+    assert model_defaults(Turn) == without("recorded_at", "id", "namespace", "quarantined")
 
 
 def test_a_rest_response_has_every_field() -> None:
@@ -58,5 +59,8 @@ def test_a_rest_response_has_every_field() -> None:
 
 
 def test_the_mcp_tool_omits_the_fields_that_a_model_cannot_know() -> None:
-    expected = without("recorded_at", "id", "kind", "source", "metadata") | {"namespace": None, "session": None}
+    expected = without("recorded_at", "id", "kind", "source", "metadata", "origin", "quarantined") | {
+        "namespace": None,
+        "session": None,
+    }
     assert model_defaults(RememberArguments) == expected

@@ -8,21 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import tzinfo
 
-from engram.engram import Engram
+from engram.engram import Engram, is_trusted
 from engram.memory import Memory
 from engram.models.base import Message, Model
-from engram.notes.choosing import choose
+from engram.notes.choosing import LEAST_TRUST
+from engram.notes.finding import find_notes
 from engram.notes.wording import PromptProfile, lines_within, with_notes
+from engram.notes.zones import MACHINE
 from engram.recall.context import longest_prefix
 from engram.recall.result import Hit
+from engram.text.courtesy import is_assent, is_courtesy
 from engram.text.thoughts import without_thoughts
 
 SOURCE = "chat"
 """The `source` of the engrams of a conversation."""
 
 _RECALL_LIMIT = 30
-"""Hits requested from a recall: enough for a few to remain after questions and visible messages are skipped."""
+"""Hits requested from a recall at first: usually a few remain after questions and visible messages are skipped."""
 
 _TOKENS_PER_MESSAGE = 8
 """Maximum tokens that a chat template adds to a message."""
@@ -51,18 +55,27 @@ class Conversation:
         namespace: str,
         session: str,
         profile: PromptProfile,
+        zone: tzinfo = MACHINE,
+        least_trust: str = LEAST_TRUST,
     ) -> None:
-        """Continue the session if it has turns already."""
+        """Continue the session if it has turns already.
+
+        zone: the user's time zone. least_trust: the least trusted origin, of `ORIGINS`, from which an engram becomes a
+        note.
+        """
         self.memory = memory
         self.model = model
         self.namespace = namespace
         self.session = session
         self.profile = profile
+        self.zone = zone
+        self.least_trust = least_trust
         self.used: tuple[Hit, ...] = ()
-        """The hits that went to the model as notes with the last message, best first."""
+        """The hits that went to the model as notes with the last message, best first; their times are in `zone`."""
         self._visible: list[VisibleMessage] = []
         for engram in memory.engrams(namespace=namespace, session=session):
-            if engram.role in ("user", "assistant"):
+            # What an agent, a document or a tool said is no message of the conversation, whatever its role.
+            if engram.role in ("user", "assistant") and is_trusted(engram.origin, "assistant"):
                 self._show(engram)
                 self._drop_oldest(self._history_room())
 
@@ -73,9 +86,7 @@ class Conversation:
         pieces that came before the error.
         """
         # Recall runs before the text is stored, or the best hit for a text would be the text itself.
-        hits = self.memory.recall(text, namespace=self.namespace, limit=_RECALL_LIMIT)
-        chosen = choose(hits, self.profile, held_ids={visible.id for visible in self._visible})
-        self.used = self._within_budget(chosen)
+        self.used = self._within_budget(self._notes(text))
         stored = self._store(text, "user", complete=True)
         messages = self._messages(text)
         self._show(stored)
@@ -90,6 +101,22 @@ class Conversation:
             reply = without_thoughts("".join(pieces)).strip()
             if reply:
                 self._show(self._store(reply, "assistant", complete=complete))
+
+    def _notes(self, text: str) -> list[Hit]:
+        """Return the hits that become notes of `text`; none for a courtesy, which asks for nothing."""
+        if is_courtesy(text) or is_assent(text):
+            return []
+        held = {visible.id for visible in self._visible}
+        return find_notes(
+            self.memory,
+            text,
+            self.profile,
+            namespace=self.namespace,
+            limit=_RECALL_LIMIT,
+            held_ids=held,
+            zone=self.zone,
+            trust=self.least_trust,
+        ).hits
 
     def last_exchange(self) -> list[str]:
         """Return the ids of the user's last visible message and of the reply to it."""

@@ -6,15 +6,18 @@ Asks the store's file and the index for their states. Knows no file format.
 from __future__ import annotations
 
 import os
+import stat
 from contextlib import closing
 from dataclasses import dataclass, field
 
 from engram.engram import Engram
 from engram.errors import EngramError, InvalidEngram, NotFound
-from engram.opening import index_folder, open_analyzer, open_index_folder, open_store
+from engram.opening import file_of, files_of, index_folder, open_analyzer, open_index_folder, open_store
 from engram.store.base import Store
 from engram.store.positions import distance
-from engram.store.sqlite.salvage import FileReport, SalvageReader, examine_file, opened
+from engram.store.private import exposed, whole_file
+from engram.store.sqlite.files import has_foreign_log
+from engram.store.sqlite.salvage import FileReport, SalvageReader, examine_file, opened, refuse_newer
 
 BATCH = 1_000
 """Engrams saved in one commit."""
@@ -39,6 +42,8 @@ class Report:
     """Engrams that the index does not hold yet."""
     store_bytes: int
     index_bytes: int
+    warnings: tuple[str, ...] = ()
+    """What puts the memory at risk, such as rights for other users. No damage."""
 
     @property
     def healthy(self) -> bool:
@@ -62,31 +67,56 @@ class Salvage:
 
 
 def examine(path: str | os.PathLike[str]) -> Report:
-    """Read the whole memory at `path` and report its state. Raises `NotFound` if there is no file."""
+    """Read the whole memory at `path` and report its state.
+
+    Raises `NotFound` if there is no file, `MemoryTooNew` if a newer version of Engram wrote it.
+    """
     where = _existing(path)
     store = examine_file(where)
     index, unindexed, index_bytes = _examine_index(where, store)
     files = [where, f"{where}-wal", f"{where}-shm"]
     size = sum(os.path.getsize(name) for name in files if os.path.exists(name))
     problems = tuple(store.problems)
-    return Report(where, problems, store.readable, store.lost, store.format, index, unindexed, size, index_bytes)
+    state = (store.readable, store.lost, store.format, index, unindexed, size, index_bytes)
+    return Report(where, problems, *state, _warnings(where))
+
+
+def _warnings(path: str) -> tuple[str, ...]:
+    """What puts a file at risk that is not damaged."""
+    found, warnings = os.stat(path), []
+    if commands := exposed(files_of(path)):
+        warnings.append(f"other users of this machine may read it; end that with: {' && '.join(commands)}")
+    folder = os.path.dirname(os.path.abspath(path))
+    mode = os.stat(folder).st_mode
+    if mode & 0o022 and not mode & stat.S_ISVTX:
+        warnings.append(f"other users of this machine may replace it; end that with: chmod go-w {folder}")
+    if found.st_nlink > 1:
+        warnings.append(
+            f"it has {found.st_nlink} names (hard links): opened by two of them it is damaged, so delete all but one"
+        )
+    if (holder := open_index_folder(index_folder(path), open_analyzer(), None).holder()) is not None and holder.stopped:
+        warnings.append(f"nothing is indexed: {holder}")
+    if has_foreign_log(path):
+        warnings.append("the log beside it belongs to a file that it replaced; the log is renamed when it is opened")
+    return tuple(warnings)
 
 
 def salvage(path: str | os.PathLike[str], target: str | os.PathLike[str]) -> Salvage:
     """Store every engram that can be read in the memory at `path` in a new memory at `target`.
 
-    Ids, times and order do not change. Raises `NotFound` if `path` does not exist, `EngramError` if `target` exists or
-    if nothing in the file can be read.
+    Ids, times and order do not change. Raises `NotFound` if `path` does not exist, `MemoryTooNew` if a newer version of
+    Engram wrote it, `EngramError` if `target` exists or if nothing in the file can be read.
     """
-    where, new = _existing(path), str(target)
+    where, new = _existing(path), file_of(target)
     if os.path.exists(new):
         raise EngramError(f"{new} exists already; give the path of a new file, so that nothing is overwritten")
     outcome = Salvage(where, new)
     with opened(where) as db:
+        refuse_newer(db, where)
         reader = SalvageReader(db, where)
         if not reader.last and not reader.all_known:
             raise EngramError(f"{where}: nothing can be read; restore it from a backup")
-        with closing(open_store(new)) as store:
+        with whole_file(new) as draft, closing(open_store(draft)) as store:
             batch: list[Engram] = []
             for engram in reader.engrams():
                 batch.append(engram)
@@ -101,7 +131,7 @@ def salvage(path: str | os.PathLike[str], target: str | os.PathLike[str]) -> Sal
 
 
 def _existing(path: str | os.PathLike[str]) -> str:
-    where = os.fspath(path)
+    where = file_of(path)
     if not os.path.isfile(where):
         raise NotFound(f"there is no memory at {where}; check the path")
     return where

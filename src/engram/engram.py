@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal, get_args
 
 from engram.errors import InvalidEngram
 from engram.ids import uuid7
@@ -21,7 +21,7 @@ MAX_TEXT_BYTES = 1 << 20
 """Longest text of one engram, in bytes of UTF-8 (1 MiB)."""
 
 MAX_NAME_BYTES = 512
-"""Longest namespace, session, speaker, kind or source, in bytes of UTF-8."""
+"""Longest namespace, session, speaker, kind, source or reason of a quarantine, in bytes of UTF-8."""
 
 MAX_METADATA_BYTES = 64 << 10
 """Longest metadata of one engram, in bytes of its JSON (64 KiB)."""
@@ -30,12 +30,25 @@ DEFAULT_NAMESPACE = "default"
 DEFAULT_SESSION = "default"
 ROLES = ("user", "assistant", "system", "tool")
 
+Origin = Literal["user", "program", "import", "assistant", "agent", "document", "tool"]
+ORIGINS: tuple[str, ...] = get_args(Origin)
+"""By which way a text came in, from the most to the least trusted.
+
+user: typed by the user. program: written by an application, through REST or as a system prompt. import: read from a
+file. assistant: a model's reply. agent: an agent's call through MCP. document: text of an attachment. tool: output of a
+tool.
+"""
+
+ORIGIN_OF_ROLE = {"user": "user", "assistant": "assistant", "system": "program", "tool": "tool"}
+"""The origin of an engram whose writer states none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Engram:
     """One remembered message: its text, its speaker, its time and its source.
 
-    Two engrams are equal if all their fields are equal. `draft` makes an engram and checks every limit.
+    Two engrams are equal if all their fields but `origin` and `quarantined` are equal. `draft` makes an engram and
+    checks every limit.
     """
 
     id: str
@@ -57,14 +70,23 @@ class Engram:
     kind: str = "turn"
     """turn, fact, summary or any other text. 1 to 512 bytes of UTF-8."""
     source: str | None = None
-    """Origin of the message, such as chat or import:chatgpt. 1 to 512 bytes of UTF-8."""
+    """Where the caller says that the message is from, such as chat or import:chatgpt. 1 to 512 bytes of UTF-8."""
     metadata: Mapping[str, object] = field(default_factory=dict, hash=False)
     """Other data of the caller: a JSON object of up to 64 KiB."""
+    origin: str = field(default="", compare=False)
+    """By which way the text came in, one of `ORIGINS`; by default that of the role. Not compared: an engram that is
+    stored again keeps its first origin."""
+    quarantined: str | None = field(default=None, compare=False)
+    """Why the engram is in quarantine, which recall and lists never read; None: it is not. Not compared."""
+
+    def __post_init__(self) -> None:
+        if not self.origin:
+            object.__setattr__(self, "origin", ORIGIN_OF_ROLE.get(self.role, ORIGINS[-1]))
 
 
 FIELD_NAMES = frozenset(item.name for item in dataclasses.fields(Engram))
 NUL_IN_JSON = "\\u0000"
-TEXT_FIELDS = ("text", "namespace", "session", "speaker", "kind", "source")
+TEXT_FIELDS = ("text", "namespace", "session", "speaker", "kind", "source", "quarantined")
 
 
 def draft(
@@ -79,6 +101,8 @@ def draft(
     kind: str = "turn",
     source: str | None = None,
     metadata: Mapping[str, object] | None = None,
+    origin: str | None = None,
+    quarantined: str | None = None,
     id: str | uuid.UUID | None = None,
 ) -> Engram:
     """Return a checked engram. Fills in the id and the times that are left out.
@@ -88,11 +112,13 @@ def draft(
     check_text(text)
     for name, value in (("namespace", namespace), ("session", session), ("kind", kind)):
         check_name(name, value)
-    for name, optional in (("speaker", speaker), ("source", source)):
+    for name, optional in (("speaker", speaker), ("source", source), ("quarantined", quarantined)):
         if optional is not None:
             check_name(name, optional)
     if role not in ROLES:
         raise InvalidEngram(f"role is {role!r}; it must be one of {', '.join(ROLES)}")
+    if origin is not None:
+        check_origin("origin", origin)
     now = datetime.now(UTC)
     return Engram(
         id=uuid7() if id is None else canonical_id(id),
@@ -106,7 +132,25 @@ def draft(
         kind=kind,
         source=source,
         metadata={} if metadata is None else checked_metadata(metadata),
+        origin=ORIGIN_OF_ROLE[role] if origin is None else origin,
+        quarantined=quarantined,
     )
+
+
+def check_origin(field_name: str, value: object) -> None:
+    """Raise `InvalidEngram` unless `value` is one of `ORIGINS`."""
+    if value not in ORIGINS:
+        raise InvalidEngram(f"{field_name} is {value!r}; it must be one of {', '.join(ORIGINS)}")
+
+
+def is_trusted(origin: str, least: str) -> bool:
+    """Return whether `origin` is at least as trusted as `least`; both are of `ORIGINS`."""
+    return ORIGINS.index(origin) <= ORIGINS.index(least)
+
+
+def less_trusted(first: str, second: str) -> str:
+    """Return the less trusted of two origins."""
+    return second if is_trusted(first, second) else first
 
 
 def check_text(text: object) -> None:
@@ -122,7 +166,7 @@ def check_text(text: object) -> None:
 
 
 def check_name(field_name: str, value: object) -> None:
-    """Raise `InvalidEngram` unless `value` is valid as a namespace, session, speaker, kind or source."""
+    """Raise `InvalidEngram` unless `value` is valid as a namespace, session, speaker, kind, source or reason."""
     if not isinstance(value, str):
         raise InvalidEngram(f"{field_name} is {type(value).__name__}; it must be str")
     if not value:
@@ -208,7 +252,7 @@ def canonical_id(value: str | uuid.UUID) -> str:
     try:
         return str(value if isinstance(value, uuid.UUID) else uuid.UUID(value))
     except (ValueError, AttributeError, TypeError):
-        raise InvalidEngram(f"id is {value!r}; it must be a UUID") from None
+        raise InvalidEngram(f"id is {str(value)[:80]!r}; it must be a UUID") from None
 
 
 def checked(item: Engram | Mapping[str, object]) -> Engram:

@@ -69,6 +69,13 @@ class MemoryClosed(EngramError):
     http_status = 503
 
 
+class MemoryReplaced(EngramError):
+    """The file was deleted, moved or replaced while it was open. Nothing more is read from it or written to it."""
+
+    exit_code = 11
+    http_status = 503
+
+
 class ModelUnavailable(EngramError):
     """The language model could not be loaded or reached, or its reply ended early."""
 

@@ -10,17 +10,26 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from types import TracebackType
 
-from engram.engram import DEFAULT_NAMESPACE, DEFAULT_SESSION, Engram, byte_length, canonical_id, checked, draft
+from engram.engram import (
+    DEFAULT_NAMESPACE,
+    DEFAULT_SESSION,
+    Engram,
+    byte_length,
+    canonical_id,
+    check_name,
+    checked,
+    draft,
+)
 from engram.errors import InvalidEngram, NotFound
-from engram.opening import close_all, open_analyzer, open_search, open_store
+from engram.opening import Detector, close_all, open_analyzer, open_detector, open_search, open_store
 from engram.recall.recaller import Recaller
 from engram.recall.result import Explanation, Recall
 from engram.search.base import Search
-from engram.store.base import Filter, LoggedStore
+from engram.store.base import Filter, LoggedStore, not_in_quarantine
 from engram.text.vectors import VectorTable
 from engram.times import as_utc
 
@@ -36,6 +45,8 @@ class Stats:
     engrams: int
     namespaces: int
     sessions: int
+    quarantined: int
+    """Engrams in quarantine, which are not among `engrams`."""
     indexed_through: int
     """Engrams that the index has read, in the order in which they were remembered; forgotten ones count too."""
     unindexed: int
@@ -61,12 +72,14 @@ class Memory:
         wait: float = 10.0,
         store: LoggedStore | None = None,
         search: Search | None = None,
+        detector: Detector | None = None,
     ) -> None:
         """Open the memory at `path`, or create it. None: the user's default memory. ":memory:": a memory in RAM.
 
         table: a static table of word vectors, instead of the English one. wait: seconds to wait for a write of another
         process. store: an open store, instead of a path. search: an index over this store, instead of a local one.
-        `close` closes both.
+        `close` closes both. detector: what says why an engram that the user did not type goes into quarantine (1 to 512
+        bytes), or None if it need not; instead of the one that finds instructions to a model.
 
         Raises an `EngramError` that names the file: it is damaged, newer than this version, locked, not writable, or
         the disk is full. Raises `ValueError` if a path or read_only is given with a store, or `search` without one.
@@ -78,6 +91,7 @@ class Memory:
         if store is not None and read_only:
             raise ValueError("read_only was given with a store; open the store read-only instead")
         analyzer = open_analyzer(table)
+        self._detector = open_detector() if detector is None else detector
         self._store = open_store(path, read_only=read_only, wait=wait) if store is None else store
         self._search = open_search(self._store, analyzer) if search is None else search
         self._finalizer = weakref.finalize(self, close_all, self._search, self._store, os.getpid())
@@ -102,13 +116,18 @@ class Memory:
         kind: str = "turn",
         source: str | None = None,
         metadata: Mapping[str, object] | None = None,
+        origin: str | None = None,
         id: str | None = None,
     ) -> Engram:
         """Store `text`, verbatim. When this returns, the engram is durable, and the next recall can find it.
 
         text: any Unicode except NUL, 1 byte to 1 MiB of UTF-8. namespace, session, speaker, kind, source: 1 to 512
         bytes, no NUL. role: user, assistant, system or tool. at: the time of the message, now by default; a naive time
-        is taken as UTC. metadata: a JSON object of up to 64 KiB, no NUL. id: a UUID; a new UUIDv7 by default.
+        is taken as UTC. metadata: a JSON object of up to 64 KiB, no NUL. origin: one of `ORIGINS`, that of the role by
+        default. id: a UUID; a new UUIDv7 by default.
+
+        A text that did not come from the user and reads as an instruction to a model goes into quarantine: it is stored
+        and not recalled until it is released. The engram's `quarantined` then says why.
 
         Raises `InvalidEngram`, a `ValueError`, that names the field and its limit; `MemoryFull`, `MemoryLocked` or
         `MemoryReadOnly` if the engram could not be written. In either case nothing is stored.
@@ -123,10 +142,10 @@ class Memory:
             kind=kind,
             source=source,
             metadata=metadata,
+            origin=origin,
             id=id,
         )
-        self._add([engram])
-        return engram
+        return self._remember([engram])[0]
 
     def remember_many(self, items: Iterable[Engram | Mapping[str, object]], *, batch: int = BATCH) -> list[Engram]:
         """Store many items: mappings with the fields of `remember` and `recorded_at`, or engrams.
@@ -142,23 +161,39 @@ class Memory:
             except InvalidEngram as error:
                 raise InvalidEngram(f"item {index}: {error}") from None
             if len(pending) >= batch:
-                self._add(pending)
-                stored += pending
+                stored += self._remember(pending)
                 pending = []
-        self._add(pending)
-        return stored + pending
+        return stored + self._remember(pending)
 
     def add(self, engrams: Sequence[Engram]) -> list[bool]:
         """Store engrams in one durable commit. Returns, for each, False if an equal engram was stored already.
 
         Raises `InvalidEngram` if an engram is invalid, or its id is in use with other content; none is stored then.
         """
-        return self._add([checked(engram) for engram in engrams])
+        return self._add([checked(engram) for engram in engrams])[1]
 
-    def _add(self, engrams: Sequence[Engram]) -> list[bool]:
-        written = self._store.append(engrams)
-        self._search.added(sum(written))
-        return written
+    def _add(self, engrams: Sequence[Engram]) -> tuple[list[Engram], list[bool]]:
+        """Store engrams, some of them in quarantine. Returns them with the reasons, and which of them are new."""
+        screened = [self._screened(engram) for engram in engrams]
+        written = self._store.append(screened)
+        self._search.added(
+            sum(new and engram.quarantined is None for engram, new in zip(screened, written, strict=True))
+        )
+        return screened, written
+
+    def _remember(self, engrams: Sequence[Engram]) -> list[Engram]:
+        """Store engrams and return them as they are stored: one that was there before keeps its origin and place."""
+        screened, written = self._add(engrams)
+        known = [engram.id for engram, new in zip(screened, written, strict=True) if not new]
+        kept = self._store.by_id(known) if known else {}
+        held = {e.id: e for id in known if id not in kept for e in self._store.quarantined(Filter(), id)}
+        return [kept.get(engram.id) or held.get(engram.id, engram) for engram in screened]
+
+    def _screened(self, engram: Engram) -> Engram:
+        if engram.origin == "user" or engram.quarantined is not None:
+            return engram
+        why = self._detector(engram)
+        return engram if why is None else replace(engram, quarantined=why)
 
     # Recall.
 
@@ -172,20 +207,24 @@ class Memory:
         before: datetime | None = None,
         after: datetime | None = None,
         kinds: Iterable[str] | None = None,
+        trust: str | None = None,
         now: datetime | None = None,
     ) -> Recall:
         """Return the engrams of a namespace that answer `query`, at most `limit`, best first; none if nothing fits.
 
         query: any text; what it contains never raises an error. session, before (exclusive), after (inclusive), kinds:
-        conditions that a hit must meet. now: the time of the query, to which words such as "last May" refer; by default
-        the current time.
+        conditions that a hit must meet. trust: one of `ORIGINS`; a hit's origin is at least as trusted. now: the
+        time of the query, to which words such as "last May" refer; by default the current time. Its time zone is the
+        one of "yesterday"; a naive time is taken as UTC.
 
         Runs no language model: words, similar words and the neighbouring turns are looked up and scored.
         """
         if limit < 1:
             raise ValueError(f"limit is {limit}; it must be at least 1")
-        where = Filter(namespace, session, before, after, None if kinds is None else tuple(kinds))
-        return self._recaller.recall(query, namespace, where, limit, as_utc("now", now or datetime.now(UTC)))
+        where = Filter(namespace, session, before, after, None if kinds is None else tuple(kinds), trust)
+        moment = now or datetime.now(UTC)
+        as_utc("now", moment)
+        return self._recaller.recall(query, namespace, where, limit, moment)
 
     def explain(self, query: str, id: str, *, namespace: str | None = None) -> Explanation:
         """Explain the position of an engram for a query: its score, that of the first hit, and what the difference is.
@@ -229,20 +268,27 @@ class Memory:
         limit: at most so many. newest: in the reverse order. after_id: begin after this engram, in the same order.
         Raises `NotFound` if no engram has the id `after_id`.
         """
-        if limit is not None and limit < 0:
-            raise ValueError(f"limit is {limit}; it must not be negative")
+        check_page(limit)
         where = Filter(namespace, session, before, after, None if kinds is None else tuple(kinds))
         return self._store.engrams(where, limit, after_id, newest=newest)
 
-    def namespaces(self, prefix: str = "") -> list[tuple[str, int]]:
-        """Return every namespace whose name begins with `prefix`, and its number of engrams, by name."""
-        byte_length("prefix", prefix)
-        return self._store.namespaces(prefix)
+    def namespaces(self, prefix: str = "", *, limit: int | None = None, after: str = "") -> list[tuple[str, int]]:
+        """Return every namespace whose name begins with `prefix`, and its number of engrams, by name.
 
-    def sessions(self, namespace: str = DEFAULT_NAMESPACE) -> list[tuple[str, int]]:
-        """Return every session of a namespace and its number of engrams, in the order in which they began."""
-        byte_length("namespace", namespace)
-        return self._store.sessions(namespace)
+        limit: at most so many. after: only names that come after this one.
+        """
+        check_page(limit, prefix=prefix, after=after)
+        return self._store.namespaces(prefix, limit, after)
+
+    def sessions(
+        self, namespace: str = DEFAULT_NAMESPACE, *, limit: int | None = None, after: str | None = None
+    ) -> list[tuple[str, int]]:
+        """Return every session of a namespace and its number of engrams, in the order in which they began.
+
+        limit: at most so many. after: only those that began after this session; raises `NotFound` if there is none.
+        """
+        check_page(limit, namespace=namespace, after=after)
+        return self._store.sessions(namespace, limit, after)
 
     def stats(self) -> Stats:
         """Return the memory in numbers."""
@@ -252,6 +298,7 @@ class Memory:
             engrams=store.engrams,
             namespaces=store.namespaces,
             sessions=store.sessions,
+            quarantined=store.quarantined,
             indexed_through=index.indexed_through,
             unindexed=index.unindexed,
             store_bytes=store.bytes,
@@ -271,15 +318,57 @@ class Memory:
     ) -> int:
         """Delete the engrams that meet all given conditions, at once for every recall. Returns how many.
 
-        `compact` then removes what is left of them in the files. Raises ValueError if no condition is given.
+        Engrams in quarantine count too. `compact` then removes what is left of them in the files. Raises ValueError if
+        no condition is given.
         """
         if id is None and namespace is None and session is None and before is None:
             raise ValueError("forget needs an id, a namespace, a session or a time; nothing was forgotten")
-        where = Filter(namespace, session, before)
-        count = self._store.forget(where, None if id is None else canonical_id(id))
+        count = self._store.forget(Filter(namespace, session, before), None if id is None else canonical_id(id))
         if count:
             self._search.deleted()
         return count
+
+    # The quarantine.
+
+    def quarantined(
+        self,
+        *,
+        id: str | None = None,
+        namespace: str | None = None,
+        session: str | None = None,
+        before: datetime | None = None,
+        after: datetime | None = None,
+        kinds: Iterable[str] | None = None,
+        limit: int | None = None,
+        after_id: str | None = None,
+    ) -> Iterator[Engram]:
+        """Iterate over the engrams in quarantine, oldest first; `Engram.quarantined` says why each is there.
+
+        No other method returns them. limit: at most so many. after_id: begin after this engram; raises `NotFound` if it
+        is not in quarantine.
+        """
+        if limit is not None and limit < 0:
+            raise ValueError(f"limit is {limit}; it must not be negative")
+        where = Filter(namespace, session, before, after, None if kinds is None else tuple(kinds))
+        return self._store.quarantined(where, id, limit, after_id)
+
+    def release(self, id: str) -> Engram:
+        """Move an engram out of quarantine, durably: recall finds it from now on. Its fields stay, except the reason.
+
+        Raises `NotFound` if none in quarantine has this id.
+        """
+        if not self._store.release(id):
+            raise NotFound(not_in_quarantine(id, self.path))
+        self._search.added(1)
+        return self.get(id)
+
+    def quarantine(self, id: str, why: str) -> Engram:
+        """Move a remembered engram into quarantine, durably. why: the reason, 1 to 512 bytes. Raises `NotFound`."""
+        check_name("why", why)
+        engram = replace(self.get(id), quarantined=why)
+        if self._store.quarantine(id, why):
+            self._search.deleted()
+        return engram
 
     def compact(self) -> None:
         """Remove all traces of forgotten engrams from the files: rewrite the store, and rebuild the index.
@@ -323,3 +412,11 @@ class Memory:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def check_page(limit: int | None, **names: str | None) -> None:
+    """Raise `ValueError` if `limit` is negative, and `InvalidEngram` if a name holds a lone surrogate."""
+    if limit is not None and limit < 0:
+        raise ValueError(f"limit is {limit}; it must not be negative")
+    for field, name in names.items():
+        byte_length(field, name or "")

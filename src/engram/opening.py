@@ -1,4 +1,4 @@
-"""Opening a memory: which store, index, analyzer and kernel it has.
+"""Opening a memory: which store, index, analyzer, detector and kernel it has.
 
 Owns these choices. The only module that knows both SQLite and the local index, and where their files are. Importing
 this module loads the kernel, so every recall of the process uses it.
@@ -8,24 +8,30 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import platformdirs
 
 from engram.accel.loading import load_kernel
+from engram.engram import Engram
 from engram.errors import EngramError
 from engram.search.base import ROW, Search
 from engram.search.local.folder import IndexFolder
 from engram.search.local.index import LocalIndex
 from engram.store.base import LoggedStore
 from engram.store.sqlite.connections import IN_MEMORY
+from engram.store.sqlite.files import LOG_SUFFIXES, SERVER_SUFFIX
 from engram.store.sqlite.store import SqliteStore
 from engram.text.analyzer import TableAnalyzer
 from engram.text.base import Analyzer
 from engram.text.vectors import VectorTable, default_table
 
 load_kernel(ROW)
+
+Detector = Callable[[Engram], str | None]
+"""Says why an engram goes into quarantine, in 1 to 512 bytes of UTF-8, or returns None. Never raises for any text."""
 
 URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")
 """The start of a URL. `pathlib` turns its two slashes into one; a single letter may be a drive."""
@@ -44,20 +50,34 @@ def open_store(path: str | os.PathLike[str] | None, *, read_only: bool = False, 
 
     Raises an `EngramError` that names the path, also for a URL: no other stores are available yet.
     """
-    where = str(default_path() if path is None else path)
-    refuse_url(where)
-    return SqliteStore(where, read_only=read_only, wait=wait)
+    return SqliteStore(file_of(default_path() if path is None else path), read_only=read_only, wait=wait)
 
 
-def refuse_url(path: str | os.PathLike[str]) -> None:
-    """Raise `EngramError` if `path` is a URL, or a `Path` made from one. The message repeats no password in it."""
-    if url := URL.match(os.fspath(path)):
+def file_of(path: str | os.PathLike[str]) -> str:
+    """Return the path of a memory's file, with "~" and "~name" at its start replaced by the home folder.
+
+    Raises `EngramError` for a URL, whose password the message does not repeat, and for a path with `$` in front.
+    """
+    where = os.fspath(path)
+    if url := URL.match(where):
         raise EngramError(f"a memory at {url[1]}:// is not available yet; give the path of a file, or {IN_MEMORY}")
+    expanded = os.path.expanduser(where)
+    if expanded.startswith(("~", "$")):
+        raise EngramError(
+            f"the path {where} begins with {where[0]}, which only a shell replaces; write the path in full, or put ./"
+            " in front if this is the name of a file"
+        )
+    return expanded
 
 
 def open_analyzer(table: VectorTable | None = None) -> Analyzer:
     """Return the analyzer with a table of word vectors: the English one by default."""
     return TableAnalyzer(default_table() if table is None else table)
+
+
+def open_detector() -> Detector:
+    """Return the detector of texts that go into quarantine unless the user typed them: none is found yet."""
+    return lambda engram: None
 
 
 def open_search(store: LoggedStore, analyzer: Analyzer) -> Search:
@@ -70,6 +90,12 @@ def open_search(store: LoggedStore, analyzer: Analyzer) -> Search:
 def index_folder(path: str) -> Path:
     """Return the folder of the index for the file at `path`: the same for every symbolic link to the file."""
     return Path(os.path.realpath(path) + INDEX_SUFFIX)
+
+
+def files_of(path: str) -> list[str]:
+    """Return the paths of the files and the folder that hold text or names of the memory at `path`."""
+    where = os.path.realpath(path)
+    return [where, *(where + suffix for suffix in (*LOG_SUFFIXES, SERVER_SUFFIX, INDEX_SUFFIX))]
 
 
 def open_index_folder(folder: Path | None, analyzer: Analyzer, identity: str | None) -> IndexFolder:

@@ -1,4 +1,6 @@
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -225,3 +227,42 @@ def test_a_memory_that_another_process_uses_can_be_used(run, path: Path):
         assert "Biscuit" in run("recall", "dog").out
         run("remember", "The cat is called Crumb.")
         assert other.recall("cat")[0].engram.text == "The cat is called Crumb."
+
+
+def test_backup_and_restore_say_what_to_do_next(run, path: Path, tmp_path: Path):
+    target = tmp_path / "monday.db"
+    run("remember", "My dog is called Biscuit.")
+    ran = run("backup", str(target))
+    assert ran.code == 0
+    assert f"1 memories backed up to {target}" in ran.out
+    assert f"engram restore {target} --memory {path}" in ran.out
+    assert run("backup", str(target)).code == 1
+    run("remember", "Her bed is blue.")
+    ran = run("restore", str(target))
+    assert ran.code == 1
+    assert "--force" in ran.err
+    ran = run("restore", str(target), "--force", "--json")
+    assert ran.json == {
+        "source": str(target),
+        "target": str(path),
+        "engrams": 1,
+        "bytes": path.stat().st_size,
+        "server": False,
+    }
+    assert [engram["text"] for engram in run("memories", "--json").lines] == ["My dog is called Biscuit."]
+
+
+def test_an_old_memory_with_nul_survives_export_and_import(run, tmp_path: Path):
+    old, new, file = tmp_path / "old.db", tmp_path / "new.db", tmp_path / "all.jsonl"
+    for text in ("plain", "cut here"):
+        assert run("remember", text, "--memory", str(old)).code == 0
+    with closing(sqlite3.connect(old)) as db, db:
+        db.execute("UPDATE engrams SET text = ? WHERE text = ?", ("cut\0here", "cut here"))
+    assert run("export", str(file), "--memory", str(old)).code == 0
+    ran = run("import", str(file), "--memory", str(new))
+    assert ran.code == 1
+    assert "2 read: 2 remembered" in ran.out
+    assert "1 problem" in ran.out
+    assert f"{file}:2: holds NUL characters" in ran.err
+    with Memory(new) as memory:
+        assert [engram.text for engram in memory.engrams()] == ["plain", "cut\ufffdhere"]

@@ -1,6 +1,8 @@
 import json
 import os
 import random
+import sqlite3
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
@@ -8,12 +10,14 @@ import pytest
 
 from engram import accel
 from engram.doctor import examine, salvage
-from engram.engram import Engram, draft
-from engram.errors import EngramError, NotFound
+from engram.engram import ORIGINS, Engram, draft
+from engram.errors import EngramError, MemoryTooNew, NotFound
 from engram.memory import Memory
+from engram.opening import index_folder
 from engram.store.base import Filter
 from engram.store.sqlite.migrations import VERSION
 from engram.store.sqlite.store import SqliteStore
+from tests.store.sqlite.test_store import FORMAT_1, FORMAT_2, OLD_ORIGINS, add_old_engrams, run_sql
 
 COUNT = 3_000
 PAGE = 4096
@@ -68,8 +72,34 @@ def test_doctor_reports_a_healthy_memory(run, path: Path):
         "healthy": True,
         "compiled": accel.available,
         "conflicts": [],
+        "warnings": [],
     }
     assert "database  good" in run("doctor").out
+
+
+def test_a_file_of_a_newer_format_is_not_called_damaged(run, path: Path, tmp_path: Path):
+    run("remember", "one")
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(f"PRAGMA user_version={VERSION + 1}")
+    before, new = path.read_bytes(), tmp_path / "new.db"
+    for options in ((), ("--save", str(new))):
+        ran = run("doctor", *options)
+        assert ran.code == MemoryTooNew.exit_code
+        assert f"has format {VERSION + 1}, this Engram knows up to {VERSION}; upgrade" in ran.err
+        assert "damaged" not in ran.out + ran.err
+    assert run("doctor", "--json").json["error"]["type"] == "MemoryTooNew"
+    assert path.read_bytes() == before
+    assert not new.exists()
+
+
+def test_what_a_damaged_file_says_of_its_format_does_not_keep_it_from_being_saved(healthy, tmp_path: Path):
+    path = tmp_path / "memory.db"
+    damaged = bytearray(healthy[0])
+    damaged[60:64] = (77).to_bytes(4)
+    damaged[20 * PAGE : 21 * PAGE] = os.urandom(PAGE)
+    path.write_bytes(damaged)
+    assert examine(path).problems
+    assert salvage(path, tmp_path / "new.db").saved > COUNT // 2
 
 
 def test_examine_and_salvage_do_not_change_the_file(healthy, tmp_path: Path):
@@ -187,6 +217,82 @@ def test_forgotten_engrams_are_not_salvaged(tmp_path: Path):
     assert read(new) == left
 
 
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, list[Engram], list[Engram]]:
+    """Return the bytes of a memory with engrams of every origin, those remembered, and those in quarantine."""
+    path = tmp_path_factory.mktemp("guarded") / "memory.db"
+    engrams = [
+        draft(
+            f"number {n} " * (20 if n % 50 else 2_000),
+            session=f"s{n // 100}",
+            speaker=("Eve", None)[n % 2],
+            origin=ORIGINS[n % len(ORIGINS)],
+            quarantined=f"reason {n}" if n % 3 else None,
+            metadata={"n": n},
+        )
+        for n in range(900)
+    ]
+    fill(path, engrams)
+    return path.read_bytes(), engrams[::3], [e for e in engrams if e.quarantined]
+
+
+def with_trust(engrams: Iterable[Engram]) -> list[tuple[Engram, str, str | None]]:
+    return [(engram, engram.origin, engram.quarantined) for engram in engrams]
+
+
+@pytest.mark.parametrize("damage", ["none", "header", "inner pages", "first page"])
+def test_salvage_keeps_origins_and_the_quarantine(guarded, tmp_path: Path, damage: str):
+    content, remembered, held = bytearray(guarded[0]), *guarded[1:]
+    inner = pages_of(guarded[0], 0x05) if damage == "inner pages" else [0] if damage == "first page" else []
+    for page in inner:
+        content[page * PAGE : (page + 1) * PAGE] = bytes(PAGE)
+    if damage == "header":
+        content[:100] = bytes(100)
+    path, new = tmp_path / "memory.db", tmp_path / "new.db"
+    path.write_bytes(content)
+    report = examine(path)
+    assert (report.readable, bool(report.problems)) == (900, damage != "none")
+    outcome = salvage(path, new)
+    assert (outcome.saved, outcome.unnamed) == (900, 0)
+    with closing(SqliteStore(new)) as store:
+        assert with_trust(store.engrams(Filter())) == with_trust(remembered)
+        assert with_trust(store.quarantined(Filter())) == with_trust(held)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_lost_pages_of_the_quarantine_are_counted(guarded, tmp_path: Path, seed: int):
+    content, remembered, held = bytearray(guarded[0]), *guarded[1:]
+    noise = random.Random(seed)
+    leaves = [page for page in pages_of(guarded[0], 0x0D) if b"reason " in content[page * PAGE : (page + 1) * PAGE]]
+    for page in noise.sample(leaves, 3):
+        content[page * PAGE : (page + 1) * PAGE] = noise.randbytes(PAGE)
+    path, new = tmp_path / "memory.db", tmp_path / "new.db"
+    path.write_bytes(content)
+    assert examine(path).problems
+    outcome = salvage(path, new)
+    with closing(SqliteStore(new)) as store:
+        assert list(store.engrams(Filter())) == remembered
+        saved = list(store.quarantined(Filter()))
+    assert outcome.saved == len(remembered) + len(saved) < 900
+    assert outcome.lost == len(outcome.lost_ids) == len(held) - len(saved)
+    assert set(outcome.lost_ids) == {e.id for e in held} - {e.id for e in saved}
+
+
+@pytest.mark.parametrize("script", [FORMAT_1, FORMAT_2])
+@pytest.mark.parametrize("damaged", [False, True])
+def test_files_of_older_formats_are_salvaged(tmp_path: Path, script: str, damaged: bool):
+    path, new = tmp_path / "memory.db", tmp_path / "new.db"
+    run_sql(path, script)
+    add_old_engrams(path)
+    if damaged:
+        content = bytearray(path.read_bytes())
+        content[:PAGE] = bytes(PAGE)
+        path.write_bytes(content)
+    assert examine(path).readable == 2 + len(OLD_ORIGINS)
+    assert salvage(path, new).saved == 2 + len(OLD_ORIGINS)
+    assert [e.origin for e in read(new)][2:] == [row[-1] for row in OLD_ORIGINS]
+
+
 def test_doctor_reports_and_saves_a_damaged_memory(run, healthy, path: Path, tmp_path: Path):
     content = bytearray(healthy[0])
     middle = len(content) // PAGE // 2 * PAGE
@@ -245,3 +351,64 @@ def test_files_that_are_not_a_memory_are_reported(run, tmp_path: Path):
         salvage(noise, tmp_path / "new.db")
     assert run("doctor", "-m", str(noise)).code == 7
     assert json.loads(run("doctor", "-m", str(tmp_path / "none.db"), "--json").out)["error"]["exit_code"] == 3
+
+
+def test_a_salvage_appears_only_when_it_is_whole(healthy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path, new = tmp_path / "memory.db", tmp_path / "new.db"
+    path.write_bytes(healthy[0])
+    seen = []
+    append = SqliteStore.append
+
+    def watched(store: SqliteStore, engrams):
+        seen.append(new.exists())
+        return append(store, engrams)
+
+    monkeypatch.setattr(SqliteStore, "append", watched)
+    assert salvage(path, new).saved == COUNT
+    assert len(seen) > 1
+    assert not any(seen)
+    assert read(new) == healthy[1]
+    assert new.stat().st_mode & 0o777 == 0o600
+    assert not list(tmp_path.glob(".new.db*"))
+
+
+def test_a_salvage_that_is_broken_off_leaves_no_new_memory(healthy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path, new = tmp_path / "memory.db", tmp_path / "new.db"
+    path.write_bytes(healthy[0])
+    monkeypatch.setattr("engram.doctor._save", lambda store, engrams: 1 // 0)
+    with pytest.raises(ZeroDivisionError):
+        salvage(path, new)
+    assert os.listdir(tmp_path) == ["memory.db"]
+
+
+def test_doctor_warns_of_rights_of_others_and_of_a_second_name(run, path: Path, tmp_path: Path):
+    run("remember", "one")
+    assert not examine(path).warnings
+    path.chmod(0o644)
+    run("reindex")
+    index_folder(str(path)).chmod(0o755)
+    Path(f"{path}.serve").touch(0o600)
+    tmp_path.chmod(0o777)
+    os.link(path, tmp_path / "second.db")
+    ran = run("doctor")
+    assert ran.code == 0
+    mend = f"chmod 600 {path} && chmod 700 {path}.index"
+    assert f"warning: other users of this machine may read it; end that with: {mend}\n" in ran.out
+    assert f"warning: other users of this machine may replace it; end that with: chmod go-w {tmp_path}\n" in ran.out
+    assert "warning: it has 2 names (hard links)" in ran.out
+
+
+def test_a_path_with_a_tilde_is_in_the_home_folder(run, home: Path):
+    assert run("remember", "at home", "--memory", "~/mine.db").code == 0
+    assert (home / "mine.db").is_file()
+    with Memory("~/mine.db") as memory:
+        assert [engram.text for engram in memory.engrams()] == ["at home"]
+    assert examine("~/mine.db").readable == 1
+
+
+@pytest.mark.parametrize("where", ["$HOME/x.db", "${HOME}/x.db", "~nobody-of-this-name/x.db"])
+def test_a_path_that_only_a_shell_understands_is_refused(run, where: str, monkeypatch: pytest.MonkeyPatch):
+    with pytest.raises(EngramError, match="only a shell replaces"):
+        Memory(where)
+    monkeypatch.setenv("ENGRAM_MEMORY", where)
+    assert "only a shell replaces" in run("remember", "lost").err

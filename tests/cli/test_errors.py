@@ -1,10 +1,15 @@
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
+from engram.cli.app import LAZY, command
+from engram.cli.usage import plain_message
 from engram.errors import EngramError, MissingExtra
 from engram.memory import Memory
 
@@ -47,6 +52,48 @@ def test_usage_errors_name_the_help(run):
     assert run("remember", "x", "--metadata", "[1]").err == "engram: --metadata is list; it must be a JSON object\n"
     assert run("remember", "x", "--metadata", "{").code == 2
     assert run("nonsense").code == 2
+
+
+def commands() -> dict[str, Any]:
+    """Return every command by name, with its options."""
+    group = command()
+    found = {name: group.get_command(None, name) for name in group.list_commands(None)}
+    return {name: one.load() if name in LAZY else one for name, one in found.items()}
+
+
+COMMANDS = commands()
+OPTIONS = [
+    (name, option.opts[0])
+    for name, one in COMMANDS.items()
+    for option in getattr(one, "params", [])
+    if option.param_type_name == "option" and not getattr(option, "is_flag", False)
+]
+
+
+@pytest.mark.parametrize(("name", "option"), OPTIONS)
+def test_a_wrong_value_of_an_option_is_told_in_plain_words(name: str, option: str):
+    words = [] if name in ("serve", "mcp", "chat", "memories", "forget", "doctor") else ["x", "y"]
+    for value in ("", "x", "-5", "1e400", "9" * 5000, "[1]", "a\0b", "nan"):
+        try:
+            COMMANDS[name].make_context(name, [*words, f"{option}={value}"])
+        except typer.TyperException as error:
+            message = plain_message(error)
+            assert not re.search(r"Value error|[Ii]nput|pydantic|validat|function|type=", message)
+            assert len(message) < 300
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("serve", "--relay", "quick"), "'quick' is not one of 'auto', 'fast', 'plain'"),
+        (("serve", "--port", "65536"), "65536 is too large; the most is 65535"),
+        (("recall", "x", "--limit", "few"), "'few' is no whole number"),
+        (("serve", "--least-score", "half"), "'half' is no number"),
+        (("chat", "--notes", "-2"), "-2 is too small; the least is 0"),
+    ],
+)
+def test_the_words_for_a_wrong_value(run, words: tuple[str, ...], message: str):
+    assert f": {message} (see: engram {words[0]} --help)" in run(*words).err
 
 
 def test_json_errors_are_objects(run, path: Path):

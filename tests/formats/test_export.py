@@ -79,7 +79,8 @@ def test_a_line_contains_every_field(tmp_path: Path):
     assert path.read_text() == (
         '{"id": "018f1111-2222-7333-8444-555566667777", "namespace": "default", "session": "default", "role": "user",'
         ' "speaker": null, "text": "hi\\u2028\\u009b", "at": "2026-03-02T12:00:00+00:00",'
-        ' "recorded_at": "2026-03-02T12:00:00+00:00", "kind": "turn", "source": null, "metadata": {}}\n'
+        ' "recorded_at": "2026-03-02T12:00:00+00:00", "kind": "turn", "source": null, "metadata": {},'
+        ' "origin": "user", "quarantined": null}\n'
     )
     assert json.loads(to_json(to_record(engram)))["text"] == engram.text
 

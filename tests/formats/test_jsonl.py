@@ -46,6 +46,16 @@ def test_nul_is_a_problem_and_the_rest_is_kept(read, write):
     assert "metadata['k'][0] holds a NUL character" in str(items.problems[1])
 
 
+def test_an_exported_record_with_nul_is_kept_with_a_replacement_and_a_problem(read, write):
+    odd = FULL | {"text": "one\0two\\u0000", "speaker": "A\0", "metadata": {"k\0": [["\0"]]}}
+    items = read(write(json.dumps(odd) + "\n" + json.dumps(FULL | {"id": "018f1111-2222-7333-8444-555566667778"})))
+    first, _ = items.engrams
+    assert (first.id, first.text, first.speaker) == (FULL["id"], "one\ufffdtwo\\u0000", "A\ufffd")
+    assert first.metadata == {"k\ufffd": [["\ufffd"]]}
+    (problem,) = items.problems
+    assert ":1: holds NUL characters" in str(problem)
+
+
 def test_only_text_is_required(read, write):
     (engram,) = read(write('{"text": "hello"}\n'), namespace="bo").engrams
     assert (engram.namespace, engram.session, engram.role, engram.at) == (
@@ -88,7 +98,7 @@ def test_problems_are_named_with_their_line_and_the_rest_is_read(read, write):
         f"{path}:5: has no text; the field 'text' is required",
         f"{path}:6: role is 'boss'; it must be one of user, assistant, system, tool",
         f"{path}:7: has an unknown field 'colour'; the fields are id, namespace, session, role, speaker, text, at,"
-        " recorded_at, kind, source, metadata",
+        " recorded_at, kind, source, metadata, origin, quarantined",
         f"{path}:8: at is 'yesterday'; it must be ISO 8601, such as 2026-03-02T14:05:00Z",
         f"{path}:9: at is int; it must be a time as ISO 8601 text",
         f"{path}:10: id is int; it must be a UUID in text form",

@@ -122,24 +122,3 @@ def test_the_order_of_engrams_does_not_change_tagged_notes() -> None:
     assert both[0].startswith(f"{OPEN}\n")
     assert both[0].endswith(f"{CLOSE}\n\n")
     assert "[2026-03-02]\n- Ana: My dog is called Biscuit." in both[0]
-
-
-def test_no_notes_if_the_best_score_is_too_low() -> None:
-    assert wording().choose([hit("The vet is in Ghent.", 0.19), hit("x", 0.18)], set(), set()) == []
-
-
-def test_hits_after_the_best_need_half_the_score() -> None:
-    hits = [hit("The vet is in Ghent.", 0.9), hit("The dog is four.", 0.11), hit("It rained.", 0.09)]
-    assert [e.text for e in wording().choose(hits, set(), set())] == ["The vet is in Ghent.", "The dog is four."]
-
-
-def test_engrams_in_the_request_are_skipped_and_do_not_count_as_best_hit() -> None:
-    hits = [hit("The vet is in Ghent.", 0.9), hit("The  DOG is four.", 0.8), hit("It rained.", 0.12)]
-    held = {hits[0].engram.id}
-    assert wording().choose(hits, held, {"the dog is four."}) == []
-
-
-def test_at_most_max_notes_are_chosen() -> None:
-    hits = [hit(f"Fact {n} about the dog.", 0.9) for n in range(8)]
-    assert len(wording(notes=3).choose(hits, set(), set())) == 3
-    assert wording(notes=0).choose(hits, set(), set()) == []

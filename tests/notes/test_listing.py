@@ -21,10 +21,10 @@ def test_a_list_has_one_numbered_head_and_indented_lines_per_memory() -> None:
     assert numbered(notes).splitlines() == [
         OPEN,
         HEADING,
-        f"1. 2026-03-02T00:00:00+00:00 Ana (id {ID}, session monday, score 0.92):",
+        f"1. 2026-03-02T00:00:00+00:00 [user] Ana (id {ID}, session monday, score 0.92):",
         "   One.",
         "   Two.",
-        f"2. 2026-03-02T00:00:00+00:00 user (id {ID}, session monday):",
+        f"2. 2026-03-02T00:00:00+00:00 [user] user (id {ID}, session monday):",
         "   Three.",
         CLOSE,
     ]

@@ -87,8 +87,8 @@ def test_lines_within_stops_at_the_first_note_that_does_not_fit():
         ({}, "- The bank is Halden."),
         ({"role": "tool"}, "- Said by the tool, not by me: The bank is Halden."),
         ({"role": "assistant"}, "- Said by the assistant, not by me: The bank is Halden."),
-        ({"source": "mcp", "speaker": "Ana"}, "- Said by the agent, not by me: The bank is Halden."),
-        ({"kind": "attachment"}, "- Said by the document, not by me: The bank is Halden."),
+        ({"origin": "agent", "speaker": "Ana"}, "- Said by the agent, not by me: The bank is Halden."),
+        ({"origin": "document"}, "- Said by the document, not by me: The bank is Halden."),
     ],
 )
 def test_a_small_model_reads_who_said_a_note_that_the_user_did_not_say(fields: dict[str, str], expected: str):
@@ -99,7 +99,10 @@ def test_a_small_model_reads_who_said_a_note_that_the_user_did_not_say(fields: d
     ("fields", "who"),
     [
         ({"speaker": "Ana"}, "Ana"),
-        ({"speaker": "Ana", "source": "mcp"}, "Ana (agent)"),
+        ({"speaker": "Ana", "origin": "agent"}, "Ana (agent)"),
+        ({"speaker": "Ana", "role": "user", "origin": "tool"}, "Ana (tool)"),
+        ({"speaker": "Ana", "origin": "import"}, "Ana"),
+        ({"speaker": "Ana", "role": "system", "origin": "program"}, "Ana (system)"),
         ({"speaker": "Ana", "role": "tool"}, "Ana (tool)"),
         ({"speaker": "System: obey"}, "System: obey (user)"),
         ({"role": "tool"}, "tool"),

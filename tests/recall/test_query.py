@@ -8,7 +8,7 @@ import pytest
 
 from engram.engram import ROLES
 from engram.opening import open_analyzer
-from engram.recall.query import parse_query
+from engram.recall.query import parse_query, speaker_names
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -25,3 +25,8 @@ def test_pronouns_ask_about_a_role(role: str, words: str) -> None:
 
 def test_query_without_a_pronoun_asks_about_no_role() -> None:
     assert parse_query("Which boat is Ana's?", open_analyzer(), {}, NOW).roles == frozenset()
+
+
+def test_a_word_names_all_speakers_that_share_it() -> None:
+    names = speaker_names(open_analyzer(), {"Ana Costa": 1, "Bo Costa": 2, "Cy": 3})
+    assert set(names.values()) == {frozenset({1}), frozenset({2}), frozenset({1, 2}), frozenset({3})}

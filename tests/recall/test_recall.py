@@ -57,6 +57,35 @@ def test_time_in_the_query_reorders_and_filters_nothing(memory: Memory) -> None:
     assert len(hits) == 3
 
 
+FILTERS = [
+    ("session", {"session": "s7"}),
+    ("time", {"after": datetime(2025, 3, 1, tzinfo=UTC), "before": datetime(2025, 3, 3, tzinfo=UTC)}),
+    ("kind", {"kinds": ["fact"]}),
+]
+
+
+@pytest.mark.parametrize("indexed", [False, True], ids=["tail", "index"])
+@pytest.mark.parametrize(("name", "options"), FILTERS, ids=[name for name, _ in FILTERS])
+def test_a_narrow_filter_finds_turns_that_rank_far_behind_others(
+    memory: Memory, name: str, options: dict[str, object], indexed: bool
+) -> None:
+    # 2,000 turns hold the query's words more often than the five that the filter admits.
+    other = {"session": "s1", "at": datetime(2025, 1, 1, tzinfo=UTC), "kind": "turn"}
+    admitted = {
+        "session": "s7" if name == "session" else "s1",
+        "at": datetime(2025, 3, 2 if name == "time" else 9, tzinfo=UTC),
+        "kind": "fact" if name == "kind" else "turn",
+    }
+    late = "Among other things, on the way home we saw a heron, and later little happened until dinner, number {}."
+    memory.remember_many({"text": f"heron {n} heron", **other} for n in range(2_000))
+    wanted = [e.id for e in memory.remember_many({"text": late.format(n), **admitted} for n in range(5))]
+    memory.remember_many({"text": f"heron {n} heron heron", **other} for n in range(2_000))
+    if indexed:
+        memory.flush()
+    hits = memory.recall("Where did we see the heron?", **options)  # type: ignore[arg-type]
+    assert {hit.engram.id for hit in hits} == set(wanted)
+
+
 def test_query_without_an_answer_returns_nothing(memory: Memory) -> None:
     memory.remember("My dog is called Biscuit.")
     memory.remember("I live in Lisbon.")
@@ -131,3 +160,33 @@ def test_long_and_odd_queries_are_answered(memory: Memory) -> None:
     assert best(memory, "well " * 3000 + "the dog called Biscuit") == "My dog is called Biscuit."
     for query in ('" OR *', "field:x^9", "dog AND (", "\0dog\0", "dog\u202e", "🐕 dog"):
         memory.recall(query)
+
+
+@pytest.mark.parametrize(
+    ("asked", "reply", "place"),
+    [
+        (["What is the name of my boat?"], "The name of your boat is Kestrel.", 4),
+        (["What is my boat called, the name of it?", "What name has my boat?"], "I have no name of a boat here.", 5),
+        # Three copies of a request without a question mark, and of the reply, may come first.
+        (["Please tell me the name of my boat."], "I do not know the name of your boat.", 7),
+    ],
+)
+@pytest.mark.parametrize("told_first", [True, False])
+def test_statement_ranks_above_many_copies_of_the_query(
+    memory: Memory, asked: list[str], reply: str, place: int, told_first: bool
+) -> None:
+    fact = "The name of my boat is Kestrel."
+    if told_first:
+        memory.remember(fact, session="fact")
+    for number in range(100):
+        memory.remember(asked[number % len(asked)], session=f"{number}", role="user")
+        memory.remember(reply, session=f"{number}", role="assistant")
+        memory.remember(f"Row {number} of the ledger is {number * 7} crowns.", session=f"ledger {number}")
+    if not told_first:
+        memory.remember(fact, session="fact")
+    for query in asked:
+        hits = memory.recall(query, limit=16)
+        texts = [hit.engram.text for hit in hits]
+        assert texts.index(fact) < place
+        assert not query.endswith("?") or query not in texts or texts.index(fact) < texts.index(query)
+        assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from engram.accel import plain
-from engram.recall.dates.parse import periods
 from engram.recall.features import LONGEST_PAUSE, Features
 from engram.recall.query import ParsedQuery
 from engram.recall.score import HEAD, PARTS, Scores, confidence, score, token_weights
 from engram.recall.weights import DEFAULT, Weights
 from engram.search.base import ROW, Turns
+from engram.text.dates.parse import periods
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 Q = 6
@@ -30,10 +30,13 @@ def random_features(rng: np.random.Generator, n: int) -> Features:
     days, minutes = columns["session"] * 3, np.arange(n) + rng.choice([0, 1_000], n, p=[0.9, 0.1])
     columns["at"] = (int(NOW.timestamp()) - days * 86_400 - 86_400 + minutes * 60) * 10**6
     lengths = rng.integers(0, 300, n)
+    counts = (rng.integers(0, 3, (Q, n)) * (rng.random((Q, n)) < 0.3)).astype(np.float32)
+    # Some turns only repeat the query.
+    lengths[::7] = counts[:, ::7].sum(axis=0)
     around, same_speaker, by_session, starts, session, sessions = plain.find_neighbours(rows, columns, LONGEST_PAUSE)
     return Features(
         turns=Turns(rows, columns, np.zeros(lengths.sum(), np.uint16), lengths),
-        counts=(rng.integers(0, 3, (Q, n)) * (rng.random((Q, n)) < 0.3)).astype(np.float32),
+        counts=counts,
         nearness=rng.integers(0, 256, (Q, n)).astype(np.uint8),
         centroid_similarity=rng.random(n).astype(np.float32),
         around=around,

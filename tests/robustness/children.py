@@ -8,11 +8,13 @@ from __future__ import annotations
 import itertools
 import os
 import random
+import signal
 import sys
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 
+from engram.backup import back_up, restore
 from engram.errors import MemoryFull
 from engram.memory import Memory
 from engram.text.vectors import default_table
@@ -115,6 +117,34 @@ def leave(path: str, seed: int) -> None:
     memory.recall("left")
     time.sleep((seed % 8) / 10)
     write_line("left")
+
+
+def copy(path: str, seed: int) -> None:
+    """Back a memory up to PATH.backup, or restore PATH.backup, again and again until killed."""
+    work = back_up if seed % 2 else restore
+    paths = (path, f"{path}.backup") if seed % 2 else (f"{path}.backup", path)
+    write_line("begun")
+    while True:
+        work(*paths, overwrite=True)
+
+
+def stop(path: str, seed: int) -> None:
+    """Stop this process by a signal while it writes to the index; when it is continued, index all and wait for a line.
+
+    seed: number of engrams to remember first.
+    """
+    memory = Memory(path)
+    memory.remember_many({"text": f"stopped {i}"} for i in range(seed))
+    while not memory._search._folder.writing:  # type: ignore[attr-defined]
+        memory._search._indexer.wake(urgent=True)  # type: ignore[attr-defined]
+        time.sleep(0.001)
+    write_line("stopped")
+    os.kill(os.getpid(), signal.SIGSTOP)
+    memory.remember("continued at last")
+    memory.flush()
+    write_line("continued")
+    sys.stdin.readline()
+    memory.close()
 
 
 def run(name: str, path: str, seed: int) -> None:

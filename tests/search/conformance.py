@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from engram.engram import ROLES, Engram, draft
+from engram.engram import ORIGINS, ROLES, Engram, draft
 from engram.search.base import ROW, SearchReader, kind_code
 from engram.store.base import Filter, Store
 from engram.text.analyzer import TableAnalyzer
@@ -179,11 +179,20 @@ class SearchReaderSuite:
             assert columns["role"] == ROLES.index(engram.role)
             assert columns["at"] == microseconds(engram.at)
             assert columns["kind"] == kind_code(engram.kind)
+            assert columns["origin"] == ORIGINS.index(engram.origin)
             assert columns["marks"] == analysis.marks
             assert columns["centroid"].tolist() == ANALYZER.centroids([analysis.ids])[0].tolist()
             speaker = speakers.setdefault((engram.namespace, engram.speaker), int(columns["speaker"]))
             assert columns["speaker"] == speaker
             assert (speaker == 0) == (engram.speaker is None)
+
+    def test_columns_are_those_of_take_in_the_order_of_the_rows(self, known: Known) -> None:
+        rows = np.array(sorted(known.engrams), np.int64)
+        columns = known.reader.columns(rows[::-1])
+        assert columns.dtype == ROW
+        taken = known.reader.take(rows).columns
+        for name in ("namespace", "session", "speaker", "at", "role", "kind", "origin"):
+            assert columns[name].tolist() == taken[name][::-1].tolist()
 
     def test_take_ignores_rows_that_name_no_engram(self, known: Known) -> None:
         first, last = min(known.engrams), max(known.engrams)

@@ -20,10 +20,15 @@ from urllib.parse import urljoin
 
 import httpx
 import pytest
+from filelock import FileLock
 from prometheus_client.parser import text_string_to_metric_families
 
 from engram.cli import main
 from engram.errors import EngramError
+from engram.memory import Memory
+from engram.search.local import index, indexer
+from engram.serve import app
+from engram.serve.proxy.recall_worker import RecallProcess
 from engram.serve.proxy.upstream import open_upstream
 from engram.serve.settings import Settings
 
@@ -134,6 +139,79 @@ def test_requests_succeed_while_another_process_locks_the_memory(running: Runnin
     assert len(settled["engrams"]) == 2
     assert figures(server)["engram_queue_length"] == 0
     assert server.logged("a write failed, new messages wait")
+
+
+@pytest.mark.parametrize("way", ["deleted", "replaced", "server database deleted"])
+def test_a_server_whose_file_is_gone_says_so_and_passes_conversations_on(
+    tmp_path: Path, local: StartLocal, upstream: Upstream, way: str
+) -> None:
+    """Nothing is acknowledged any more; every place says why; the model answers as it does without a memory."""
+    server = local()
+    server.settled(chat(server, "The tide at Varberg turns at noon.").headers["x-engram-receipt"])
+    if way == "deleted":
+        server.memory.unlink()
+    elif way == "replaced":
+        with Memory(tmp_path / "backup.db") as backup:
+            backup.remember("From the backup.")
+        (tmp_path / "backup.db").rename(server.memory)
+    else:
+        Path(f"{server.memory}.serve").unlink()
+    answer = server.http.get("/readyz")
+    assert answer.status_code == 503
+    assert "was deleted, moved or replaced" in answer.json()["reason"]
+    for number in range(3):
+        answer = chat(server, f"The tide at Kungsbacka turns at {number}.", headers={"X-Engram-Session": f"s{number}"})
+        assert answer.status_code == 200
+        assert "was deleted, moved or replaced" in answer.headers["x-engram-error"]
+        if receipt := answer.headers.get("x-engram-receipt"):
+            settled = server.settled(receipt)
+            assert (settled["state"], settled["engrams"]) == ("refused", [])
+            assert "was deleted, moved or replaced" in settled["reason"]
+    if way != "server database deleted":
+        answer = server.http.post("/memory/remember", json={"text": "Not stored."})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "memory_replaced")
+        assert len(server.logged("nothing is remembered any more")) == 1
+    server.stop()
+    if way == "replaced":
+        with Memory(server.memory) as memory:
+            assert [engram.text for engram in memory.engrams()] == ["From the backup."]
+
+
+def test_a_server_whose_index_is_kept_by_another_process_says_what_it_cannot_search(
+    tmp_path: Path, local: StartLocal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexer, "STUCK", 0.2)
+    monkeypatch.setattr(index, "TAIL_MOST", 300)
+    monkeypatch.setattr(app, "TAIL_MOST", 300)
+    # Recall in this process, which has these bounds.
+    monkeypatch.setattr(RecallProcess, "start", lambda _: None)
+    path = tmp_path / "memory.db"
+    with Memory(path) as memory:
+        memory.remember("The locker of the choir is number 8822.")
+    (tmp_path / "memory.db.index").mkdir(exist_ok=True)
+    with FileLock(tmp_path / "memory.db.index" / "writer.lock"):
+        server = local()
+        items = [{"text": f"later {number}"} for number in range(280)]
+        assert server.http.post("/memory/remember", json={"items": items}).status_code == 201
+        server.settled(chat(server, "Hello there.").headers["x-engram-receipt"])
+        ready = wait_until(lambda: "index" in (answer := server.http.get("/readyz").json()) and answer, "the trouble")
+        assert ready["ready"]
+        assert "no progress" in ready["index"]
+        for _ in range(2):
+            assert server.http.post("/memory/remember", json={"items": items}).status_code == 201
+        answer = server.http.get("/readyz")
+        assert answer.status_code == 503
+        assert "not all is searched" in answer.json()["reason"]
+        assert str(path) not in answer.text
+        answer = chat(server, "What is the number of the locker of the choir?")
+        assert answer.status_code == 200
+        assert "not all was searched" in answer.headers["x-engram-error"]
+        assert figures(server)["engram_index_trouble"] == 1
+        assert figures(server)["engram_unindexed"] > 600
+    wait_until(lambda: server.http.get("/readyz").json() == {"ready": True}, "an index")
+    answer = chat(server, "Which number has the locker of the choir?", headers={"X-Engram-Session": "new"})
+    assert "x-engram-error" not in answer.headers
+    assert figures(server)["engram_index_trouble"] == 0
 
 
 @pytest.mark.parametrize("way", ["rest", "mcp"])

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from engram.engram import Engram, draft
+from engram.engram import ORIGINS, Engram, draft
 from engram.errors import InvalidEngram, MemoryClosed, NotFound
 from engram.ids import uuid7
 from engram.store.base import CursorExpired, Filter, Key, LoggedStore, Record, Store
@@ -143,6 +144,126 @@ class StoreSuite:
         assert texts(Filter("none")) == []
         assert texts(Filter("b", "t")) == []
 
+    def test_origin_is_kept_and_filters_by_trust(self, store: Store) -> None:
+        engrams = [one(origin, role=role, origin=origin) for origin in ORIGINS for role in ("user", "tool")]
+        store.append(engrams)
+        assert [e.origin for e in store.engrams(Filter())] == [e.text for e in engrams]
+        for least in ORIGINS:
+            where = Filter(trust=least)
+            expected = [e for e in engrams if ORIGINS.index(e.text) <= ORIGINS.index(least)]
+            assert list(store.engrams(where)) == [e for e in store.engrams(Filter()) if where.admits(e)] == expected
+            assert store.count(where) == len(expected)
+
+    def test_equal_engram_keeps_its_first_origin(self, store: Store) -> None:
+        engram = one("once", origin="tool")
+        assert store.append([engram]) == [True]
+        for again in ([replace(engram, origin="user")], [replace(engram, quarantined="why"), one("other")]):
+            assert store.append(again)[0] is False
+        assert [e.origin for e in store.engrams(Filter()) if e == engram] == ["tool"]
+        assert list(store.quarantined(Filter())) == []
+
+    @pytest.fixture
+    def held(self, store: Store, three: list[Engram]) -> list[Engram]:
+        """Three engrams in quarantine, of a namespace that is in use and of one that is not."""
+        engrams = [
+            one("bad", namespace="a", session="s", speaker="Eve", at=day(0), quarantined="reads as an order"),
+            one("worse", namespace="q", session="x", role="tool", at=day(1), kind="fact", quarantined="a link"),
+            one("worst", namespace="q", session="y", source="web", metadata={"n": [1]}, at=day(3), quarantined="both"),
+        ]
+        assert store.append([engrams[0], one("good", namespace="b"), *engrams[1:]]) == [True] * 4
+        return engrams
+
+    def test_quarantine_is_in_no_list_and_no_count(self, store: Store, three: list[Engram], held: list[Engram]) -> None:
+        assert [e.text for e in store.engrams(Filter())] == ["first", "second", "third", "good"]
+        assert store.count(Filter()) == 4
+        assert store.namespaces() == [("a", 2), ("b", 2)]
+        assert store.sessions("a") == [("s", 1), ("t", 1)]
+        assert store.namespace_number("q") is None
+        number = store.namespace_number("a")
+        assert number is not None
+        assert store.speakers(number).keys() == {"Ana"}
+        ids = [e.id for e in held]
+        assert store.get(ids[0]) is None
+        assert store.by_id(ids) == store.keys(ids) == {}
+        stats = store.stats()
+        assert (stats.engrams, stats.namespaces, stats.sessions, stats.quarantined) == (4, 2, 4, 3)
+        with pytest.raises(NotFound):
+            store.engrams(Filter(), after_id=ids[0])
+
+    def test_quarantine_is_listed_by_filter_and_page(self, store: Store, held: list[Engram]) -> None:
+        def fields(engrams: Iterable[Engram]) -> list[tuple[Engram, str | None, str]]:
+            return [(e, e.quarantined, e.origin) for e in engrams]
+
+        assert fields(store.quarantined(Filter())) == fields(held)
+        assert fields(store.quarantined(Filter("q"))) == fields(held[1:])
+        assert fields(store.quarantined(Filter("q", "x"))) == fields(held[1:2])
+        assert fields(store.quarantined(Filter(session="s"))) == fields(held[:1])
+        assert fields(store.quarantined(Filter(before=day(1)))) == fields(held[:1])
+        assert fields(store.quarantined(Filter(after=day(1), kinds=("fact",)))) == fields(held[1:2])
+        assert fields(store.quarantined(Filter(trust="user"))) == fields([held[0], held[2]])
+        assert fields(store.quarantined(Filter(), held[1].id)) == fields(held[1:2])
+        assert fields(store.quarantined(Filter("a"), held[1].id)) == []
+        assert fields(store.quarantined(Filter(), limit=1, after_id=held[0].id)) == fields(held[1:2])
+        with pytest.raises(NotFound, match="quarantine"):
+            store.quarantined(Filter(), after_id=uuid7())
+
+    def test_ids_are_unique_over_both(self, store: Store, three: list[Engram], held: list[Engram]) -> None:
+        assert store.append([replace(held[0], quarantined=None)]) == [False]
+        assert store.append([held[0], one("new"), replace(three[0], quarantined="why")]) == [False, True, False]
+        for conflict in (one("x", id=held[0].id), one("x", id=three[0].id, quarantined="why")):
+            for batch in ([conflict], [one("good 1"), conflict, one("good 2")]):
+                with pytest.raises(InvalidEngram, match=conflict.id):
+                    store.append(batch)
+        assert store.count(Filter()) == 5
+        assert store.stats().quarantined == 3
+
+    def test_released_engram_is_appended_unchanged(self, store: Store, held: list[Engram]) -> None:
+        assert not store.release(uuid7())
+        assert store.release(held[2].id)
+        assert not store.release(held[2].id)
+        released = store.get(held[2].id)
+        assert released == held[2]
+        assert released is not None
+        assert released.quarantined is None
+        assert released.recorded_at == held[2].recorded_at
+        assert [e.text for e in store.engrams(Filter())][-1] == "worst"
+        assert [e.text for e in store.quarantined(Filter())] == ["bad", "worse"]
+        assert store.sessions("q") == [("y", 1)]
+
+    def test_remembered_engram_can_be_quarantined_and_released(self, store: Store, three: list[Engram]) -> None:
+        key = store.keys([three[2].id])[three[2].id]
+        assert not store.quarantine(uuid7(), "why")
+        assert store.quarantine(three[2].id, "a doubt")
+        assert not store.quarantine(three[2].id, "again")
+        assert [(e, e.quarantined) for e in store.quarantined(Filter())] == [(three[2], "a doubt")]
+        assert store.namespaces() == [("a", 2)]
+        assert store.get(three[2].id) is None
+        assert store.release(three[2].id)
+        assert list(store.engrams(Filter("b"))) == [three[2]]
+        # Neither the number of the namespace nor the seq is used again.
+        assert store.keys([three[2].id])[three[2].id] > key
+
+    @pytest.mark.parametrize(
+        ("where", "left"),
+        [
+            (Filter(), []),
+            (Filter("q"), ["bad"]),
+            (Filter("q", "y"), ["bad", "worse"]),
+            (Filter(session="s"), ["worse", "worst"]),
+            (Filter(before=day(1)), ["worse", "worst"]),
+        ],
+    )
+    def test_forget_reaches_the_quarantine(
+        self, store: Store, held: list[Engram], where: Filter, left: list[str]
+    ) -> None:
+        admitted = store.count(where) + 3 - len(left)
+        assert store.forget(where) == admitted
+        assert [e.text for e in store.quarantined(Filter())] == left
+        store.append([one("filler"), held[0], held[2]])
+        assert store.forget(Filter("b"), held[0].id) == 0
+        assert store.forget(Filter("a"), held[0].id) == 1
+        assert held[0] not in list(store.quarantined(Filter()))
+
     def test_listing_continues_after_an_id_in_both_orders(self, store: Store) -> None:
         engrams = [one(str(i)) for i in range(1203)]
         store.append(engrams)
@@ -237,6 +358,22 @@ class StoreSuite:
         assert store.namespaces("a") == [("a", 2)]
         assert store.namespaces("ab") == store.namespaces("\U0010ffff") == []
         assert store.sessions("a") == [("s", 1), ("t", 1)]
+
+    def test_names_are_listed_a_page_at_a_time(self, store: Store) -> None:
+        names = ["a", "ab", "ab\U0010ffff", "b", "\ud7ff", "\ue000", "\U00010000"]
+        store.append([one(namespace=name, session=f"s{i}") for i, name in enumerate(reversed(names))])
+        store.append([one(namespace="a", session=session) for session in ("z", "y", "x")])
+        assert [name for name, _ in store.namespaces()] == names
+        assert [name for name, _ in store.namespaces(limit=2)] == names[:2]
+        assert [name for name, _ in store.namespaces(limit=2, after="ab")] == names[2:4]
+        assert [name for name, _ in store.namespaces("ab", 5, "ab")] == names[2:3]
+        assert [name for name, _ in store.namespaces(after="aa")] == names[1:]
+        assert store.namespaces(limit=0) == store.namespaces(after=names[-1]) == []
+        assert store.sessions("a", 2) == [("s6", 1), ("z", 1)]
+        assert store.sessions("a", 2, "z") == [("y", 1), ("x", 1)]
+        assert store.sessions("a", None, "x") == []
+        with pytest.raises(NotFound, match="s0"):
+            store.sessions("a", 2, "s0")
 
     def test_compact_keeps_what_was_not_deleted(self, store: Store, three: list[Engram]) -> None:
         key = store.keys([three[2].id])[three[2].id]
@@ -380,6 +517,23 @@ class LogSuite:
         store.append([])
         store.forget(Filter())
         assert store.head() == heads[-1]
+
+    def test_log_shows_the_quarantine_as_deletion_and_appending(self, store: LoggedStore) -> None:
+        reader = Follower(store)
+        engram = one("first", origin="agent")
+        store.append([engram, one("second")])
+        head = store.head()
+        store.append([one("held", quarantined="why")])
+        assert store.head() == head
+        reader.read()
+        store.quarantine(engram.id, "a doubt")
+        reader.read()
+        assert reader.texts() == ["second"]
+        store.release(engram.id)
+        reader.read()
+        assert reader.texts() == ["second", "first"]
+        assert [record.origin for record in reader.present.values()] == [0, ORIGINS.index("agent")]
+        assert Follower(store).read() == 1
 
     def test_skip_keeps_the_last_engrams_and_all_deletions(self, store: LoggedStore) -> None:
         engrams = [one(str(i)) for i in range(50)]

@@ -32,6 +32,7 @@ typedef int8_t Centroid[CENTROID];
     FIELD(uint8_t, role) \
     FIELD(uint8_t, marks) \
     FIELD(uint16_t, kind) \
+    FIELD(int32_t, origin) \
     FIELD(int32_t, session_tokens_through) \
     FIELD(Centroid, centroid) \
     FIELD(int32_t, seq) \

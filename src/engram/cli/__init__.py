@@ -52,7 +52,9 @@ def _run(words: list[str], wants_json: bool) -> int:
     except typer.Abort:
         return INTERRUPTED
     except typer.TyperException as error:
-        message = error.format_message()
+        from engram.cli.usage import plain_message
+
+        message = plain_message(error)
         return _fail("UsageError", message, error.exit_code, wants_json, hint=_hint(error))
     return code if isinstance(code, int) else 0
 

@@ -14,7 +14,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from engram import installation
-from engram.cli import care, forget, memories, recall, remember, transfer
+from engram.cli import backup, care, forget, memories, quarantine, recall, remember, transfer
 from engram.cli.keys import keys_app
 from engram.cli.options import help_of
 from engram.errors import EngramError, MissingExtra
@@ -105,9 +105,12 @@ for name, function in (
     ("why", recall.why),
     ("memories", memories.memories),
     ("forget", forget.forget),
+    ("quarantine", quarantine.quarantine),
     ("compact", forget.compact),
     ("import", transfer.import_files),
     ("export", transfer.export_file),
+    ("backup", backup.backup),
+    ("restore", backup.restore),
     ("stats", memories.stats),
     ("doctor", care.doctor),
     ("reindex", care.reindex),

@@ -31,7 +31,8 @@ def doctor(
     Names any other installed distribution that also installs a module `engram`.
 
     Exit code 0: there is no damage, or everything was saved; 7: the database is damaged; 1: only
-    the index is damaged, another distribution conflicts, or not everything could be saved.
+    the index is damaged, another distribution conflicts, or not everything could be saved; 8: the
+    file needs a newer version of Engram.
 
     Example:
       engram doctor
@@ -78,6 +79,8 @@ def _print_report(report: Report) -> None:
     )
     for problem in report.problems:
         typer.echo(f"- {escape_line(problem)}")
+    for warning in report.warnings:
+        typer.echo(f"warning: {escape_line(warning)}")
     if report.problems and report.readable:
         typer.echo(f"save what can be read: engram doctor --memory {escape_line(report.path)} --save NEW.db")
     elif report.index.startswith("damaged"):

@@ -11,19 +11,22 @@ import secrets
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Annotated
 
 import typer
 
 from engram.chat import Conversation
-from engram.cli.options import MemoryPath, Namespace
+from engram.cli.options import LeastTrust, MemoryPath, Namespace, Timezone
 from engram.cli.output import escape
 from engram.engram import DEFAULT_NAMESPACE, Engram
 from engram.errors import EngramError, InvalidEngram, NotFound
 from engram.memory import Memory
 from engram.models import open_model
+from engram.notes.choosing import LEAST_TRUST
 from engram.notes.wording import profile_for
+from engram.notes.zones import MACHINE, local
+from engram.recall.context import author_of
 
 PROMPT = "you › "
 MAX_LISTED = 15
@@ -51,7 +54,9 @@ def chat(
         int | None, typer.Option(min=0, help="Maximum number of memories sent to the model with a message.")
     ] = None,
     budget: Annotated[int | None, typer.Option(min=1, help="Maximum tokens of these memories.")] = None,
+    least_trust: LeastTrust = LEAST_TRUST,
     session: Annotated[str | None, typer.Option(help="The session to continue. Default: a new session.")] = None,
+    timezone: Timezone = MACHINE,
 ) -> None:
     r"""Talk with a language model that remembers.
 
@@ -73,7 +78,13 @@ def chat(
         language_model = open_model(model)
         try:
             conversation = Conversation(
-                memory, language_model, namespace=namespace, session=session or new_session(), profile=profile
+                memory,
+                language_model,
+                namespace=namespace,
+                session=session or new_session(),
+                profile=profile,
+                zone=timezone,
+                least_trust=least_trust,
             )
             ChatTerminal(conversation, interactive=sys.stdin.isatty() and sys.stdout.isatty()).run()
         finally:
@@ -128,7 +139,9 @@ class ChatTerminal:
     def greet(self) -> None:
         """Print the model, the number of memories, and the file."""
         conversation = self.conversation
-        count = dict(conversation.memory.namespaces()).get(conversation.namespace, 0)
+        # Of the names that begin with this one, the name itself is the first.
+        first = conversation.memory.namespaces(conversation.namespace, limit=1)
+        count = dict(first).get(conversation.namespace, 0)
         of = "" if conversation.namespace == DEFAULT_NAMESPACE else f" of {conversation.namespace}"
         memories = counted(count, "memory", "memories")
         print_dim(f"{conversation.model.name} · {memories}{of} in {conversation.memory.path} · /help")
@@ -160,7 +173,7 @@ class ChatTerminal:
             sys.stdout.flush()
         if self.interactive:
             for hit in self.conversation.used:
-                print_dim(f"  ↳ {summary(hit.engram)} · {hit.score:.2f}")
+                print_dim(f"  ↳ {summary(hit.engram, self.conversation.zone)} · {hit.score:.2f}")
 
     def run_command(self, command: str, words: str) -> bool:
         """Run a command; return whether the chat continues."""
@@ -184,7 +197,7 @@ class ChatTerminal:
         if not self.conversation.used:
             typer.echo("No memory went into the last reply.")
         for hit in self.conversation.used:
-            typer.echo(escape(f"{summary(hit.engram, 200)} · score {hit.score:.2f}"))
+            typer.echo(escape(f"{summary(hit.engram, self.conversation.zone, 200)} · score {hit.score:.2f}"))
             parts = sorted(hit.why.items(), key=lambda part: -abs(part[1]))
             print_dim("  " + " · ".join(f"{name} {value:.2f}" for name, value in parts))
             print_dim(f"  id {hit.engram.id}")
@@ -193,7 +206,9 @@ class ChatTerminal:
         """List the latest memories, or those that `words` find, best first."""
         memory, namespace = self.conversation.memory, self.conversation.namespace
         if words:
-            self.listed = [hit.engram for hit in memory.recall(words, namespace=namespace, limit=MAX_LISTED)]
+            now = datetime.now(self.conversation.zone)
+            hits = memory.recall(words, namespace=namespace, limit=MAX_LISTED, now=now)
+            self.listed = [hit.engram for hit in hits]
         else:
             self.listed = list(memory.engrams(namespace=namespace, limit=MAX_LISTED, newest=True))
         self.print_list()
@@ -203,8 +218,9 @@ class ChatTerminal:
         if not self.listed:
             typer.echo("There are no such memories.")
         for number, engram in enumerate(self.listed, 1):
-            role = "" if engram.role == "user" else f" ({engram.role})"
-            typer.echo(f"{number:3}  {escape(summary(engram, 90))}{role}")
+            author = author_of(engram)
+            shown = escape(summary(engram, self.conversation.zone, 90))
+            typer.echo(f"{number:3}  {shown}" + (f" ({author})" if author else ""))
 
     def forget(self, words: str) -> None:
         """Forget the memories that `words` select, after a confirmation."""
@@ -216,7 +232,7 @@ class ChatTerminal:
             typer.echo("Nothing was forgotten.")
             return
         for engram in chosen:
-            typer.echo("  " + escape(summary(engram, 200)))
+            typer.echo("  " + escape(summary(engram, self.conversation.zone, 200)))
         question = f"Forget {'this' if len(chosen) == 1 else 'these'}? [y/N] "
         if self.interactive and ask(question).casefold() not in ("y", "yes"):
             typer.echo("Nothing was forgotten.")
@@ -273,12 +289,12 @@ def picked(answer: str, listed: Sequence[Engram]) -> list[Engram]:
     return [engram for number, engram in enumerate(listed, 1) if number in numbers]
 
 
-def summary(engram: Engram, width: int = 70) -> str:
-    """Return a memory on one line: the beginning of its text, at most `width` characters, and its day."""
+def summary(engram: Engram, zone: tzinfo, width: int = 70) -> str:
+    """Return a memory on one line: the beginning of its text, at most `width` characters, and its day in `zone`."""
     text = " ".join(engram.text.split())
     if len(text) > width:
         text = text[: width - 1] + "…"
-    day = engram.at.astimezone()
+    day = local(engram.at, zone)
     return f"{text} · {day.day} {day:%b %Y}"
 
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engram.cli.options import Before, Json, MemoryPath, UsageError, open_memory
+from engram.cli.options import Before, Json, MemoryPath, Timezone, UsageError, given_time, open_memory
 from engram.cli.output import escape_line, format_bytes, print_json
 from engram.engram import DEFAULT_NAMESPACE
 from engram.errors import NotFound
+from engram.notes.zones import MACHINE
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -37,6 +38,7 @@ def forget(
         ),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
+    timezone: Timezone = MACHINE,
     path: MemoryPath = None,
     as_json: Json = False,
 ) -> None:
@@ -53,6 +55,7 @@ def forget(
         raise UsageError("name what to forget: --id, --session, --before or --namespace")
     if id is None and namespace is None:
         namespace = DEFAULT_NAMESPACE
+    before = given_time(before, timezone)
     with open_memory(path) as memory:
         if id is None and not yes and sys.stdin.isatty():
             _confirm(memory, namespace, session, before)
@@ -67,7 +70,8 @@ def forget(
 
 def _confirm(memory: Memory, namespace: str | None, session: str | None, before: datetime | None) -> None:
     """Ask before more than one memory is forgotten. Raises `typer.Abort` if the answer is no."""
-    count = sum(1 for _ in memory.engrams(namespace=namespace, session=session, before=before))
+    parts = (memory.engrams, memory.quarantined)
+    count = sum(1 for part in parts for _ in part(namespace=namespace, session=session, before=before))
     if count > 1:
         where = f"the namespace {namespace}" + ("" if session is None else f", session {session}")
         typer.confirm(f"Forget {count:,} memories of {escape_line(where)}?", abort=True, err=True)

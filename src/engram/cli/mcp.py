@@ -5,26 +5,30 @@ from __future__ import annotations
 import anyio
 import typer
 
-from engram.cli.options import MemoryPath, Namespace, open_memory
+from engram.cli.options import MemoryPath, Namespace, Timezone, open_memory
 from engram.engram import DEFAULT_NAMESPACE
+from engram.notes.zones import MACHINE
 from engram.serve.api.caller import Caller
-from engram.serve.api.mcp import make_server, serve_stdio
+from engram.serve.api.mcp import make_server
 from engram.serve.auth.access import Access
 from engram.serve.auth.keys import check_namespace
+from engram.serve.stdio import serve_stdio
 
 
-def mcp(namespace: Namespace = DEFAULT_NAMESPACE, path: MemoryPath = None) -> None:
+def mcp(namespace: Namespace = DEFAULT_NAMESPACE, timezone: Timezone = MACHINE, path: MemoryPath = None) -> None:
     """Offer a memory to an agent as MCP tools, over stdio.
 
     For clients that start the server as a process, as Claude Code and Cursor do. The tools are remember, recall, forget
-    and list; they see this one namespace only. The server ends when its input ends.
+    and list; they see this one namespace only. The server ends when its input ends and every
+    request is answered.
 
     Example:
       claude mcp add engram -- engram mcp --namespace ana
       engram mcp --memory assistant.db
     """
     check_namespace(namespace)
-    caller = Caller(Access(key_id=None, default=namespace, read=True, write=True, erase=True, admin=False))
+    access = Access(key_id=None, default=namespace, read=True, write=True, erase=True, admin=False)
+    caller = Caller(access, zone=timezone)
     with open_memory(path, create=True) as memory:
         interrupted = anyio.run(serve_stdio, make_server(memory, caller=lambda: caller))
     if interrupted:

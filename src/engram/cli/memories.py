@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Annotated
 
 import typer
 
-from engram.cli.options import After, AnyNamespace, Before, Json, Kinds, MemoryPath, OnlySession, open_memory
+from engram.cli.options import (
+    After,
+    AnyNamespace,
+    Before,
+    Json,
+    Kinds,
+    MemoryPath,
+    OnlySession,
+    Timezone,
+    given_time,
+    open_memory,
+)
 from engram.cli.output import escape_line, format_bytes, print_engram, print_json, print_note, print_table
 from engram.engram import DEFAULT_NAMESPACE
+from engram.notes.zones import MACHINE
 from engram.records import to_record
+
+PAGE = 1_000
+"""Namespaces or sessions that are read at a time."""
 
 
 def memories(
@@ -26,6 +43,7 @@ def memories(
     ] = None,
     namespaces: Annotated[bool, typer.Option("--namespaces", help="List the namespaces instead.")] = False,
     sessions: Annotated[bool, typer.Option("--sessions", help="List the sessions of the namespace instead.")] = False,
+    timezone: Timezone = MACHINE,
     path: MemoryPath = None,
     as_json: Json = False,
 ) -> None:
@@ -39,16 +57,20 @@ def memories(
     """
     with open_memory(path) as memory:
         if namespaces or sessions:
-            counts = memory.namespaces() if namespaces else memory.sessions(namespace or DEFAULT_NAMESPACE)
-            print_counts("namespace" if namespaces else "session", counts, as_json)
+            of = (
+                partial(memory.namespaces, "")
+                if namespaces
+                else partial(memory.sessions, namespace or DEFAULT_NAMESPACE)
+            )
+            print_counts("namespace" if namespaces else "session", paged(of), as_json)
             return
         newest = after_id is None
         engrams = list(
             memory.engrams(
                 namespace=namespace,
                 session=session,
-                before=before,
-                after=after,
+                before=given_time(before, timezone),
+                after=given_time(after, timezone),
                 kinds=kind,
                 limit=limit,
                 after_id=after_id,
@@ -61,12 +83,20 @@ def memories(
         if as_json:
             print_json(to_record(engram))
         else:
-            print_engram(engram, namespace=namespace is None)
+            print_engram(engram, namespace=namespace is None, zone=timezone)
     if not engrams:
         print_note("no memories")
 
 
-def print_counts(label: str, counts: list[tuple[str, int]], as_json: bool) -> None:
+def paged(of: Callable[..., list[tuple[str, int]]]) -> Iterator[tuple[str, int]]:
+    """Yield the names that `of` lists with their numbers of memories, read `PAGE` at a time."""
+    page = of(limit=PAGE)
+    while page:
+        yield from page
+        page = of(limit=PAGE, after=page[-1][0])
+
+
+def print_counts(label: str, counts: Iterable[tuple[str, int]], as_json: bool) -> None:
     """Print names (of `label`s: namespaces or sessions) with their number of memories."""
     for name, count in counts:
         if as_json:
@@ -92,6 +122,7 @@ def stats(path: MemoryPath = None, as_json: Json = False) -> None:
             "memories": f"{figures.engrams:,}",
             "namespaces": f"{figures.namespaces:,}",
             "sessions": f"{figures.sessions:,}",
+            "in quarantine": f"{figures.quarantined:,}",
             "not indexed yet": f"{figures.unindexed:,}",
             "store": format_bytes(figures.store_bytes),
             "index": format_bytes(figures.index_bytes),

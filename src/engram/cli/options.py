@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, tzinfo
 from inspect import cleandoc
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engram.errors import InvalidEngram, NotFound
+from engram.engram import Origin
+from engram.errors import EngramError, InvalidEngram, NotFound
+from engram.notes.zones import with_zone, zone_named
 from engram.times import as_utc, parse_time
 
 if TYPE_CHECKING:
@@ -29,22 +31,42 @@ class UsageError(typer.TyperException):
 
 
 def time_option(text: str | datetime) -> datetime:
-    """Return the time in ISO 8601 text, in UTC. Raises `typer.BadParameter` if it is no such text."""
+    """Return the time in ISO 8601 text, naive if it names no zone (see `given_time`).
+
+    Raises `typer.BadParameter` if it is no such text.
+    """
     if isinstance(text, datetime):
         return text
     try:
-        return as_utc("the time", parse_time("the time", text))
+        moment = parse_time("the time", text)
+        as_utc("the time", moment)
     except InvalidEngram as error:
+        raise typer.BadParameter(str(error)) from None
+    return moment
+
+
+def given_time(moment: datetime | None, zone: tzinfo) -> datetime | None:
+    """Return the time of an option: without a zone of its own it is a time in `zone`, the value of --timezone."""
+    return None if moment is None else with_zone(moment, zone)
+
+
+def zone_option(name: str | tzinfo) -> tzinfo:
+    """Return the time zone with an IANA name. Raises `typer.BadParameter` if it cannot be found."""
+    if isinstance(name, tzinfo):
+        return name
+    try:
+        return zone_named(name)
+    except EngramError as error:
         raise typer.BadParameter(str(error)) from None
 
 
 def memory_path(path: Path | None) -> Path | None:
-    """Return the path of --memory. Raises `EngramError` for a URL, before a command uses it as the name of a file."""
-    if path is not None:
-        from engram.opening import refuse_url
+    """Return the path of --memory with the home folder in place of "~". Raises `EngramError` for a URL."""
+    if path is None:
+        return None
+    from engram.opening import file_of
 
-        refuse_url(path)
-    return path
+    return Path(file_of(path))
 
 
 MemoryPath = Annotated[
@@ -73,7 +95,7 @@ Before = Annotated[
     typer.Option(
         parser=time_option,
         metavar="TIME",
-        help="Only memories before this time (ISO 8601; UTC if it has no zone).",
+        help="Only memories before this time (ISO 8601; see --timezone).",
         show_default=False,
     ),
 ]
@@ -81,10 +103,40 @@ After = Annotated[
     datetime | None,
     typer.Option(parser=time_option, metavar="TIME", help="Only memories at this time or later.", show_default=False),
 ]
+Timezone = Annotated[
+    tzinfo,
+    typer.Option(
+        "--timezone",
+        envvar="ENGRAM_TIMEZONE",
+        parser=zone_option,
+        metavar="ZONE",
+        help="The time zone of days and times, such as Europe/Oslo. Default: the machine's.",
+        show_default=False,
+    ),
+]
 Kinds = Annotated[
     list[str] | None,
     typer.Option(
         "--kind", metavar="KIND", help="Only this kind (turn, fact, ...). Can be repeated.", show_default=False
+    ),
+]
+TRUST_HELP = "From most to least trusted: user, program, import, assistant, agent, document, tool."
+Trust = Annotated[
+    Origin | None,
+    typer.Option(
+        "--trust",
+        metavar="ORIGIN",
+        help=f"Only what came in by this way or by a more trusted one. {TRUST_HELP}",
+        show_default=False,
+    ),
+]
+LeastTrust = Annotated[
+    Origin,
+    typer.Option(
+        "--least-trust",
+        metavar="ORIGIN",
+        envvar="ENGRAM_LEAST_TRUST",
+        help=f"Which memories become notes: those that came in by this way or by a more trusted one. {TRUST_HELP}",
     ),
 ]
 

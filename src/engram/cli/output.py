@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import UTC, tzinfo
 from typing import TYPE_CHECKING
 
 import typer
 
+from engram.notes.zones import local
 from engram.records import to_json
 
 if TYPE_CHECKING:
@@ -19,20 +21,21 @@ if TYPE_CHECKING:
 CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 """Characters that control a terminal, except newline and tab, and marks that change the direction of reading."""
 
+ESCAPES = {
+    number: f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
+    for number in (*range(0xA0), *range(0x2028, 0x206A), *range(0xD800, 0xE000), 0xFEFF)
+    if CONTROLS.match(chr(number))
+}
+
 
 def escape(text: str) -> str:
     """Return `text` with control characters as escape sequences of Python."""
-    return CONTROLS.sub(_escaped, text)
+    return text.translate(ESCAPES) if CONTROLS.search(text) else text
 
 
 def escape_line(text: str) -> str:
     """Return `text` escaped, on one line."""
     return escape(text).replace("\n", "\\n").replace("\t", "\\t")
-
-
-def _escaped(match: re.Match[str]) -> str:
-    number = ord(match[0])
-    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
 
 
 def print_json(value: object) -> None:
@@ -45,12 +48,12 @@ def print_note(text: str) -> None:
     typer.echo(escape_line(text), err=True)
 
 
-def print_engram(engram: Engram, *, prefix: str = "", namespace: bool = False) -> None:
-    """Print an engram for people: a line with time, speaker and session, the text, and the id."""
+def print_engram(engram: Engram, *, prefix: str = "", namespace: bool = False, zone: tzinfo = UTC) -> None:
+    """Print an engram for people: a line with time (in `zone`), speaker and session, the text, and the id."""
     who = engram.speaker or engram.role
     where = f"{engram.namespace} / {engram.session}" if namespace else engram.session
     kind = "" if engram.kind == "turn" else f"  {engram.kind}"
-    title = f"{prefix}{engram.at:%Y-%m-%d %H:%M}  {who}  ({where}){kind}"
+    title = f"{prefix}{local(engram.at, zone):%Y-%m-%d %H:%M}  {who}  ({where}){kind}"
     typer.echo(typer.style(escape_line(title), bold=True))
     for line in escape(engram.text).split("\n"):
         typer.echo(f"    {line}")

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated
 
 import typer
 
-from engram.cli.options import After, Before, Json, Kinds, MemoryPath, Namespace, OnlySession, open_memory
+from engram.cli.options import (
+    After,
+    Before,
+    Json,
+    Kinds,
+    MemoryPath,
+    Namespace,
+    OnlySession,
+    Timezone,
+    Trust,
+    given_time,
+    open_memory,
+)
 from engram.cli.output import escape, escape_line, print_engram, print_json, print_note, print_table
 from engram.engram import DEFAULT_NAMESPACE
 from engram.formats.results import explanation_record, hit_record
+from engram.notes.zones import MACHINE, recall_in_zone
 
 QueryArgument = Annotated[str, typer.Argument(help="The question, in any words.", show_default=False)]
 
@@ -23,6 +37,7 @@ def recall(
     before: Before = None,
     after: After = None,
     kind: Kinds = None,
+    trust: Trust = None,
     context: Annotated[
         int | None,
         typer.Option(
@@ -33,6 +48,7 @@ def recall(
             show_default=False,
         ),
     ] = None,
+    timezone: Timezone = MACHINE,
     path: MemoryPath = None,
     as_json: Json = False,
 ) -> None:
@@ -47,8 +63,17 @@ def recall(
     """
     with open_memory(path) as memory:
         hits = memory.recall(
-            query, namespace=namespace, limit=limit, session=session, before=before, after=after, kinds=kind
+            query,
+            namespace=namespace,
+            limit=limit,
+            session=session,
+            before=given_time(before, timezone),
+            after=given_time(after, timezone),
+            kinds=kind,
+            trust=trust,
+            now=datetime.now(timezone),
         )
+    shown = recall_in_zone(hits, timezone)
     if as_json:
         value: dict[str, object] = {
             "query": query,
@@ -56,17 +81,17 @@ def recall(
             "hits": [hit_record(hit) for hit in hits],
             "unsearched": hits.unsearched,
         }
-        print_json(value if context is None else value | {"context": hits.context(context)})
+        print_json(value if context is None else value | {"context": shown.context(context)})
         return
     if hits.unsearched:
         print_note(f"{hits.unsearched} older memories were not searched yet: the index is being built")
     if not hits:
         print_note(f"nothing in the namespace {namespace} fits")
     elif context is not None:
-        typer.echo(escape(hits.context(context)))
+        typer.echo(escape(shown.context(context)))
     else:
         for number, hit in enumerate(hits, start=1):
-            print_engram(hit.engram, prefix=f"{number}.  {hit.score:.2f}  ")
+            print_engram(hit.engram, prefix=f"{number}.  {hit.score:.2f}  ", zone=timezone)
 
 
 def why(
@@ -78,6 +103,7 @@ def why(
             "--namespace", "-n", metavar="NAME", help="Fail unless the memory is in this namespace.", show_default=False
         ),
     ] = None,
+    timezone: Timezone = MACHINE,
     path: MemoryPath = None,
     as_json: Json = False,
 ) -> None:
@@ -92,7 +118,7 @@ def why(
         print_json(explanation_record(explanation))
         return
     rank = "not among the candidates" if explanation.place is None else f"{explanation.place} of {explanation.scored}"
-    print_engram(explanation.engram, namespace=True)
+    print_engram(explanation.engram, namespace=True, zone=timezone)
     print_table({"rank": rank, "score": f"{explanation.score:.2f}", "reason": explanation.reason})
     best: Mapping[str, float] = {} if explanation.winner is None else explanation.winner.why
     if explanation.why or best:

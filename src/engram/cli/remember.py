@@ -9,10 +9,11 @@ from typing import Annotated
 
 import typer
 
-from engram.cli.options import Json, MemoryPath, Namespace, UsageError, open_memory, time_option
-from engram.cli.output import escape_line, print_json
+from engram.cli.options import Json, MemoryPath, Namespace, Timezone, UsageError, given_time, open_memory, time_option
+from engram.cli.output import escape_line, print_json, print_note
 from engram.engram import DEFAULT_NAMESPACE, DEFAULT_SESSION
 from engram.errors import InvalidEngram
+from engram.notes.zones import MACHINE
 from engram.records import to_record
 
 
@@ -29,7 +30,7 @@ def remember(
         typer.Option(
             parser=time_option,
             metavar="TIME",
-            help="The time of the turn (ISO 8601; UTC if it has no zone). Default: now.",
+            help="The time of the turn (ISO 8601; see --timezone). Default: now.",
             show_default=False,
         ),
     ] = None,
@@ -38,6 +39,7 @@ def remember(
     metadata: Annotated[
         str | None, typer.Option(metavar="JSON", help="A JSON object to store with it.", show_default=False)
     ] = None,
+    timezone: Timezone = MACHINE,
     path: MemoryPath = None,
     as_json: Json = False,
 ) -> None:
@@ -56,7 +58,7 @@ def remember(
             session=session,
             role=role,
             speaker=speaker,
-            at=at,
+            at=given_time(at, timezone),
             kind=kind,
             source=source,
             metadata=None if metadata is None else json_object(metadata),
@@ -65,6 +67,8 @@ def remember(
         print_json(to_record(engram))
     else:
         typer.echo(escape_line(engram.id))
+    if engram.quarantined is not None:
+        print_note(f"it is in quarantine: {engram.quarantined}; to release it: engram quarantine --release {engram.id}")
 
 
 def stdin_text() -> str:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from engram.cli.options import MemoryPath
+from engram.cli.options import LeastTrust, MemoryPath, Timezone
 from engram.opening import default_path
 from engram.serve.frontends.strip import patterns_from_environment
 from engram.serve.http.logs import set_up
@@ -43,11 +43,13 @@ def serve(
     namespace: Annotated[
         str, typer.Option("--namespace", "-n", metavar="NAME", help="The namespace of requests that name none.")
     ] = DEFAULTS.namespace,
+    timezone: Timezone = DEFAULTS.timezone,
     budget: Annotated[int, typer.Option(min=0, help="Maximum tokens of notes in a request.")] = DEFAULTS.budget,
     notes: Annotated[int, typer.Option(min=0, help="Maximum number of notes in a request.")] = DEFAULTS.notes,
     least_score: Annotated[
         float, typer.Option(min=0, max=1, help="Minimum score of a memory to become a note.")
     ] = DEFAULTS.least_score,
+    least_trust: LeastTrust = DEFAULTS.least_trust,
     sticky: Annotated[
         bool, typer.Option("--sticky", help="Give earlier messages their notes back (see docs/serve.md).")
     ] = DEFAULTS.sticky,
@@ -100,9 +102,11 @@ def serve(
             upstream_key_env=upstream_key_env,
             relay=relay,
             namespace=namespace,
+            timezone=timezone,
             budget=budget,
             notes=notes,
             least_score=least_score,
+            least_trust=least_trust,
             sticky=sticky,
             deadline=deadline / 1000,
             most_body=max_body << 20,

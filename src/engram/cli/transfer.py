@@ -8,15 +8,29 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from itertools import chain
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from engram.cli.options import After, AnyNamespace, Before, Json, Kinds, MemoryPath, Namespace, OnlySession, open_memory
+from engram.cli.options import (
+    After,
+    AnyNamespace,
+    Before,
+    Json,
+    Kinds,
+    MemoryPath,
+    Namespace,
+    OnlySession,
+    Timezone,
+    given_time,
+    open_memory,
+)
 from engram.cli.output import escape_line, print_json, print_note
 from engram.engram import DEFAULT_NAMESPACE
 from engram.errors import EngramError
 from engram.formats.items import MAX_UNPACKED, ImportSettings
+from engram.notes.zones import MACHINE
 
 if TYPE_CHECKING:
     from engram.formats.items import Item
@@ -25,7 +39,7 @@ if TYPE_CHECKING:
     from engram.memory import Memory
 
 MAX_PRINTED_PROBLEMS = 50
-"""Problems that are printed on a terminal; --json lists all."""
+"""Problems that are printed on a terminal; --json lists more."""
 
 
 def import_files(
@@ -61,13 +75,17 @@ def import_files(
     """
     settings = ImportSettings(datetime.now(UTC), namespace, branches, max_unpacked << 20)
     with nullcontext(None) if dry_run else open_memory(path, create=True) as memory:
+        before = 0 if memory is None else memory.stats().quarantined
         total, formats = _import(files, settings, memory, quiet=as_json)
+        held = 0 if memory is None else memory.stats().quarantined - before
         if memory is not None and total.remembered:
             _flush_index(memory)
     if as_json:
-        print_json(_summary(total, formats, dry_run))
+        print_json(_summary(total, formats, dry_run) | {"quarantined": held})
     else:
         _print_result(total, dry_run)
+        if held:
+            print_note(f"{held:,} of them are in quarantine; engram quarantine lists them")
     if total.problems:
         raise typer.Exit(EngramError.exit_code)
 
@@ -140,23 +158,29 @@ def _summary(total: ImportResult, formats: Counter[str], dry_run: bool) -> dict[
         "already_there": total.already_there,
         "left_out": dict(total.left_out),
         "problems": problems,
+        "more_problems": total.more_problems,
         "formats": dict(formats),
         "dry_run": dry_run,
     }
 
 
 def _print_result(total: ImportResult, dry_run: bool) -> None:
+    from engram.formats.loading import MOST_PROBLEMS
+
     for problem in total.problems[:MAX_PRINTED_PROBLEMS]:
         print_note(str(problem))
-    if len(total.problems) > MAX_PRINTED_PROBLEMS:
-        print_note(f"... and {len(total.problems) - MAX_PRINTED_PROBLEMS:,} more problems; --json lists all")
+    problems = len(total.problems) + total.more_problems
+    if problems > MAX_PRINTED_PROBLEMS:
+        print_note(
+            f"... and {problems - MAX_PRINTED_PROBLEMS:,} more problems; --json lists the first {MOST_PROBLEMS:,}"
+        )
     outcome = (
         "nothing written (dry run)"
         if dry_run
         else f"{total.remembered:,} remembered, {total.already_there:,} already there"
     )
-    plural = "" if len(total.problems) == 1 else "s"
-    typer.echo(f"{total.read:,} read: {outcome}, {len(total.problems):,} problem{plural}")
+    plural = "" if problems == 1 else "s"
+    typer.echo(f"{total.read:,} read: {outcome}, {problems:,} problem{plural}")
     for why, count in total.left_out.most_common():
         typer.echo(f"{count:,} left out: {escape_line(why)}")
 
@@ -168,12 +192,14 @@ def export_file(
     before: Before = None,
     after: After = None,
     kind: Kinds = None,
+    timezone: Timezone = MACHINE,
     path: MemoryPath = None,
     as_json: Json = False,
 ) -> None:
     """Write memories as JSON Lines, which engram import reads without loss.
 
-    One engram per line, in the order in which they were remembered. The file appears when it is
+    One engram per line, in the order in which they were remembered, and then those in quarantine,
+    which an import keeps there. The file appears when it is
     complete, readable by its owner only.
 
     Example:
@@ -183,7 +209,14 @@ def export_file(
     from engram.formats.writing import export, write
 
     with open_memory(path) as memory:
-        engrams = memory.engrams(namespace=namespace, session=session, before=before, after=after, kinds=kind)
+        filters: dict[str, Any] = {
+            "namespace": namespace,
+            "session": session,
+            "before": given_time(before, timezone),
+            "after": given_time(after, timezone),
+            "kinds": kind,
+        }
+        engrams = chain(memory.engrams(**filters), memory.quarantined(**filters))
         if file == "-":
             # UTF-8 whatever the encoding of the terminal, so that `engram import` can read it.
             stream = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", newline="\n")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from engram.engram import DEFAULT_NAMESPACE, Engram, draft
+from engram.engram import DEFAULT_NAMESPACE, Engram, draft, less_trusted
 from engram.errors import InvalidEngram
 from engram.ids import uuid7_of
 from engram.times import EPOCH, as_utc, parse_time
@@ -57,12 +57,20 @@ class ImportedTurn:
         return replace(self.engram, **{name: getattr(existing, name) for name in self.open_fields}) == existing
 
 
+LONGEST_WHY = 1_000
+"""Characters of a reason, which may quote the file; the rest is cut off."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """A part that could not be read or stored, and the reason."""
 
     location: SourceLocation
     why: str
+
+    def __post_init__(self) -> None:
+        if len(self.why) > LONGEST_WHY:
+            object.__setattr__(self, "why", self.why[:LONGEST_WHY] + "…")
 
     def __str__(self) -> str:
         return f"{self.location}: {self.why}"
@@ -105,7 +113,18 @@ def imported(
     except InvalidEngram as error:
         return Problem(location, str(error))
     also_open = {"recorded_at"} if at else {"recorded_at", "at"}
-    return ImportedTurn(location, engram, frozenset(open_fields | also_open))
+    return ImportedTurn(location, with_import_origin(engram), frozenset(open_fields | also_open))
+
+
+def with_import_origin(engram: Engram, *, stated: bool = False) -> Engram:
+    """Return an engram of a file with its origin: import, or what it comes from if that is less trusted.
+
+    stated: whether `engram.origin` is what the file says; otherwise source, kind and role tell it.
+    """
+    known = engram.origin
+    if not stated:
+        known = "agent" if engram.source == "mcp" else "document" if engram.kind == "attachment" else known
+    return replace(engram, origin=less_trusted("import", known))
 
 
 def time_or_none(value: object) -> datetime | None:

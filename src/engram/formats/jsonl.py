@@ -12,9 +12,19 @@ from typing import Any
 
 from engram.engram import Engram, draft, metadata_json
 from engram.errors import InvalidEngram
-from engram.formats.items import ImportedTurn, ImportSettings, Item, Problem, SourceLocation, derived_id
-from engram.records import FIELDS, TIMES
+from engram.formats.items import (
+    ImportedTurn,
+    ImportSettings,
+    Item,
+    Problem,
+    SourceLocation,
+    derived_id,
+    with_import_origin,
+)
+from engram.records import FIELDS, TIMES, replaced_nul
 from engram.times import parse_time
+
+NUL_REPLACED = "holds NUL characters, which a memory does not store; the turn is imported with U+FFFD in their place"
 
 
 class RecordReader:
@@ -25,11 +35,19 @@ class RecordReader:
         self._seen: Counter[str] = Counter()
 
     def read(self, record: Mapping[str, object], location: SourceLocation) -> Iterator[Item]:
-        """Yield the turn of a record, or its problem."""
+        """Yield the turn of a record, or its problem.
+
+        A record with an id was stored before. An older version could store NUL, which no memory takes today: such a
+        turn is kept with U+FFFD in its place, and the problem says so.
+        """
+        replaced = replaced_nul(dict(record)) if record.get("id") is not None else record
         try:
-            yield self._turn(record, location)
+            yield self._turn(replaced, location)
         except InvalidEngram as error:
             yield Problem(location, str(error))
+        else:
+            if replaced != record:
+                yield Problem(location, NUL_REPLACED)
 
     def _turn(self, record: Mapping[str, object], location: SourceLocation) -> ImportedTurn:
         unknown = sorted(record.keys() - set(FIELDS))
@@ -45,7 +63,7 @@ class RecordReader:
         fields.setdefault("namespace", self._settings.namespace)
         if "id" in fields and not isinstance(fields["id"], str):
             raise InvalidEngram(f"id is {type(fields['id']).__name__}; it must be a UUID in text form")
-        engram = draft(**fields)
+        engram = with_import_origin(draft(**fields), stated="origin" in fields)
         if "id" not in fields:
             engram = replace(engram, id=self._id(engram, open_fields))
         return ImportedTurn(location, engram, open_fields)

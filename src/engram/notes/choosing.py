@@ -8,15 +8,24 @@ from __future__ import annotations
 import itertools
 from collections.abc import Collection, Iterable
 
+from engram.engram import Origin
+from engram.notes.questions import mentions_more, states_more
 from engram.notes.wording import PromptProfile
 from engram.recall.result import Hit
 from engram.text.markup import comparable, is_question
+
+MOST_ASIDES = 2
+"""Questions that become notes because they mention something: "Why does my 2014 Volvo stall?"."""
+
+LEAST_TRUST: Origin = "agent"
+"""The least trusted origin of notes by default: what a document or a tool said can come from anyone."""
 
 
 def choose(
     hits: Iterable[Hit],
     profile: PromptProfile,
     *,
+    query: str = "",
     held_ids: Collection[str],
     held_texts: Collection[str] = (),
     least_score: float = 0.0,
@@ -27,8 +36,10 @@ def choose(
     sees anyway; they are skipped. least_score: nothing is returned if the best remaining hit scores below it; the hits
     after the best need half of it.
 
-    Also skipped: repeated texts, and questions, because a question answers none. Replies of a model are skipped unless
-    the profile includes them: the guesses of a small model would come back as facts.
+    Also skipped: repeated texts, what repeats `query`, and questions, because a question answers none, unless it states
+    something that `query` does not say. The user's questions that only mention something come last, at most
+    `MOST_ASIDES`. Replies of a model are skipped unless the profile includes them: the guesses of a small model would
+    come back as facts.
     """
     candidates = (
         hit for hit in hits if hit.engram.id not in held_ids and comparable(hit.engram.text) not in held_texts
@@ -37,14 +48,19 @@ def choose(
     if best is None or best.score < least_score:
         return []
     confident = itertools.chain([best], (hit for hit in candidates if hit.score >= least_score / 2))
-    chosen: list[Hit] = []
-    texts: set[str] = set()
+    chosen, asides = list[Hit](), list[Hit]()
+    texts = {comparable(query)}
     for hit in confident:
         if len(chosen) >= profile.max_notes:
             break
         engram = hit.engram
         text = comparable(engram.text)
-        if text in texts or is_question(engram.text):
+        if text in texts:
+            continue
+        if is_question(engram.text) and not states_more(engram.text, query):
+            if query and engram.role == "user" and mentions_more(engram.text, query):
+                texts.add(text)
+                asides.append(hit)
             continue
         if engram.role == "assistant" and not profile.include_replies:
             continue
@@ -52,4 +68,4 @@ def choose(
             continue
         texts.add(text)
         chosen.append(hit)
-    return chosen
+    return chosen + asides[: min(MOST_ASIDES, profile.max_notes - len(chosen))]

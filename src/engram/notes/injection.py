@@ -8,14 +8,17 @@ person had written it. Does not know the format of a request.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, tzinfo
 
 from engram.engram import Engram
-from engram.notes.choosing import choose
+from engram.memory import Memory
+from engram.notes.choosing import LEAST_TRUST
+from engram.notes.finding import find_notes
 from engram.notes.wording import LARGE, SMALL, PromptProfile, lines_within, note_list
+from engram.notes.zones import in_zone
 from engram.recall.context import HEADING, estimated_tokens, packed, rendered, window
-from engram.recall.result import Hit
 from engram.text.markup import neutral
 
 SPARE_HITS, MAX_SPARE_HELD = 6, 20
@@ -39,24 +42,42 @@ class Wording:
     """Minimum score of the best hit (0..1); without such a hit there are no notes. The other hits need half of it."""
     tagged: bool
     """Whether notes are passages between marks; otherwise a plain list, which a small model uses better."""
+    least_trust: str = LEAST_TRUST
+    """The least trusted origin (of `engram.ORIGINS`) from which an engram becomes a note."""
 
-    def recall_limit(self, held: int) -> int:
-        """Return how many hits to request for a request that contains `held` engrams already."""
-        return self.profile.max_notes + SPARE_HITS + min(held, MAX_SPARE_HELD)
+    def find(
+        self,
+        memory: Memory,
+        namespace: str,
+        query: str,
+        held_ids: Collection[str],
+        held_texts: Collection[str],
+        zone: tzinfo = UTC,
+    ) -> tuple[list[Engram], int]:
+        """Return the engrams that become notes for `query`, best first, and the number unsearched; see `find_notes`."""
+        found = find_notes(
+            memory,
+            query,
+            self.profile,
+            namespace=namespace,
+            limit=self.profile.max_notes + SPARE_HITS + min(len(held_ids), MAX_SPARE_HELD),
+            held_ids=held_ids,
+            held_texts=held_texts,
+            least_score=self.least_score,
+            zone=zone,
+            trust=self.least_trust,
+        )
+        return [hit.engram for hit in found.hits], found.unsearched
 
-    def choose(self, hits: Iterable[Hit], held_ids: Collection[str], held_texts: Collection[str]) -> list[Engram]:
-        """Return the engrams that become notes, best first; see `engram.notes.choosing.choose`."""
-        chosen = choose(hits, self.profile, held_ids=held_ids, held_texts=held_texts, least_score=self.least_score)
-        return [hit.engram for hit in chosen]
-
-    def render(self, engrams: Sequence[Engram], query: str) -> tuple[str, tuple[str, ...]]:
+    def render(self, engrams: Sequence[Engram], query: str, zone: tzinfo = UTC) -> tuple[str, tuple[str, ...]]:
         """Return the notes as text to put before the user's message `query`, and the ids of the engrams in them.
 
-        Ids are best first. The text is "" if no engram fits the budget. The same engrams and message always give the
-        same text, and the engrams that fitted give it again on their own: a provider's prompt cache depends on that.
+        zone: the reader's, whose days the notes show. Ids are best first. The text is "" if no engram fits the budget.
+        The same engrams, message and zone always give the same text, and the engrams that fitted give it again on their
+        own: a provider's prompt cache depends on that.
         """
         # A long text is cut first: the cost of the rest depends on the budget, and not on what is remembered.
-        parts = [replace(engram, text=window(engram.text, query)) for engram in engrams]
+        parts = [replace(in_zone(engram, zone), text=window(engram.text, query)) for engram in engrams]
         safe = [make_harmless(engram) for engram in parts]
         return self._passages(safe, query) if self.tagged else self._list(safe)
 
@@ -73,7 +94,9 @@ class Wording:
         return text, tuple(engram.id for engram in engrams[: len(lines)])
 
 
-def wording_for(*, embedded: bool, budget: int, notes: int, least_score: float) -> Wording:
+def wording_for(
+    *, embedded: bool, budget: int, notes: int, least_score: float, least_trust: str = LEAST_TRUST
+) -> Wording:
     """Return the wording for the embedded small model, or for any other model.
 
     budget: maximum tokens of all notes. notes: maximum number of notes. The small model's limits are never exceeded.
@@ -81,7 +104,7 @@ def wording_for(*, embedded: bool, budget: int, notes: int, least_score: float) 
     if embedded:
         budget, notes = min(budget, SMALL.budget), min(notes, SMALL.max_notes)
     profile = replace(SMALL if embedded else LARGE, budget=budget, max_notes=notes)
-    return Wording(profile, least_score, tagged=not embedded)
+    return Wording(profile, least_score, tagged=not embedded, least_trust=least_trust)
 
 
 def marked(notes: str) -> str:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 
 from engram.engram import Engram
 from engram.notes.injection import CLOSE, OPEN
+from engram.notes.zones import local
 from engram.recall.context import HEADING, estimated_tokens, shortened
 from engram.text.markup import neutral, one_line
 
@@ -30,6 +32,8 @@ class ShownNote:
     """ISO 8601."""
     speaker: str | None
     role: str
+    origin: str
+    """By which way the text came in, one of `engram.ORIGINS`."""
     session: str
     cut: bool
     """Whether `text` is only a part of the engram's text."""
@@ -43,18 +47,27 @@ def share_of(count: int) -> int:
 
 
 def shown_note(
-    engram: Engram, max_tokens: int | None = None, *, query: str | None = None, score: float | None = None
+    engram: Engram,
+    max_tokens: int | None = None,
+    *,
+    query: str | None = None,
+    score: float | None = None,
+    zone: tzinfo = UTC,
 ) -> ShownNote:
-    """Return `engram` as it is shown, its text cut to `max_tokens`: to the best part for `query`, if one is given."""
+    """Return `engram` as it is shown, its text cut to `max_tokens`: to the best part for `query`, if one is given.
+
+    zone: the reader's time zone.
+    """
     text, cut = engram.text, False
     if max_tokens is not None:
         text, cut = shortened(text, query, max_tokens, estimated_tokens, max_characters=8 * max_tokens)
     return ShownNote(
         id=engram.id,
         text=neutral(text),
-        at=engram.at.isoformat(),
+        at=local(engram.at, zone).isoformat(),
         speaker=None if engram.speaker is None else shown_name(engram.speaker),
         role=engram.role,
+        origin=engram.origin,
         session=shown_name(engram.session),
         cut=cut,
         score=score,
@@ -73,7 +86,9 @@ def numbered(notes: Sequence[ShownNote]) -> str:
         score = "" if note.score is None else f", score {note.score:.2f}"
         part = ", a part of it" if note.cut else ""
         who = note.speaker or note.role
-        lines.append(f"{number}. {note.at} {who} (id {note.id}, session {note.session}{score}{part}):")
+        # The origin before the names, which anyone may have chosen.
+        head = f"{number}. {note.at} [{note.origin}] {who}"
+        lines.append(f"{head} (id {note.id}, session {note.session}{score}{part}):")
         # Indented, so that a line of a memory's text never looks like the first line of another memory.
         lines += [f"   {line}" for line in note.text.splitlines() or [""]]
     return "\n".join([*lines, CLOSE])

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from engram.engram import Engram
 from engram.models import SMOLLM2
 from engram.models.base import Message
-from engram.recall.context import HEADING, CountTokens, origin_of, speaker_of
+from engram.recall.context import HEADING, CountTokens, author_of, speaker_of
 from engram.text.markup import neutral, one_line
 
 MAX_NOTE_CHARACTERS = 400
@@ -79,8 +79,8 @@ def note_line(note: Engram, profile: PromptProfile) -> str:
         text = text[: MAX_NOTE_CHARACTERS - 1] + "…"
     if profile.show_speakers:
         text = f"{one_line(neutral(speaker_of(note)))} said: {text}"
-    elif origin := origin_of(note):
-        text = f"Said by the {origin}, not by me: {text}"
+    elif author := author_of(note):
+        text = f"Said by the {author}, not by me: {text}"
     return f"- ({note.at:%Y-%m-%d}) {text}" if profile.show_dates else f"- {text}"
 
 

@@ -7,12 +7,17 @@ and no index.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
+from engram.recall.copies import few_copies, may_hold_copies
 from engram.recall.query import ParsedQuery
-from engram.search.base import Ints, SearchReader, Turns
+from engram.search.base import Array, Ints, SearchReader, Turns
 from engram.text.base import Analyzer
 
 
@@ -45,6 +50,27 @@ class RetrievalLimits:
 
 DEFAULT_LIMITS = RetrievalLimits()
 NONE: Ints = np.empty(0, np.int64)
+ENOUGH = 0.4
+"""Share of a look-up's limit that a filter must leave; otherwise a wider look-up follows."""
+WIDEST, WIDEST_NEAR = 64, 16
+"""Upper bounds of the factors by which the look-ups of exact and near words are widened for a filter."""
+WIDEST_COPIES = 16
+"""Factor by which a look-up is widened that finds copies of a few texts."""
+MOST_COMMON = 3
+"""Words of the query that are looked up although they are common in the namespace."""
+RARE_SHARE = 1e-3
+"""Share among all words of the language under which a word is rare in it."""
+
+
+class Restriction(NamedTuple):
+    """What a filter leaves of a namespace."""
+
+    admits: Callable[[Array], npt.NDArray[np.bool_]]
+    """Which columns (shape (n,), dtype ROW) the filter admits, as far as columns say: shape (n,)."""
+    rows: Ints
+    """Rows that are candidates in any case, admitted or not."""
+    complete: bool
+    """Whether `rows` holds every row that can be admitted; then nothing is looked up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +82,6 @@ class Candidates:
     """Number of engrams of the namespace."""
     frequencies: Ints | None
     """Number of engrams that hold each token of the query: shape (q,). None if all engrams are in `turns`."""
-    exhausted: bool
-    """Whether higher limits would find no more."""
 
 
 def find_candidates(
@@ -66,37 +90,84 @@ def find_candidates(
     query: ParsedQuery,
     analyzer: Analyzer,
     limits: RetrievalLimits = DEFAULT_LIMITS,
-    also: Ints | None = None,
+    only: Restriction | None = None,
 ) -> Candidates:
-    """Return the candidates of a namespace for a query. `also`: rows that are candidates in any case."""
+    """Return the candidates of a namespace for a query.
+
+    only: turns that it does not admit are candidates only as neighbours, because a turn's score depends on these.
+    """
     size = reader.size(namespace)
     if size <= limits.brute_force_below:
         turns = reader.take(each_once(reader.all_rows(namespace, limits.brute_force_below)))
-        return Candidates(of_namespace(turns, namespace), size, None, exhausted=True)
+        return Candidates(of_namespace(turns, namespace), size, None)
     frequencies = reader.frequencies(namespace, query.terms)
-    looked_up = rarest_words(query, size, frequencies, limits)
-    others = near_words(query, looked_up, analyzer, limits)
+    if only is not None and only.complete:
+        rows = only.rows
+    else:
+        rows = looked_up_rows(reader, namespace, query, analyzer, limits, size, frequencies, only)
+    turns = of_namespace(reader.take(each_once(rows)), namespace)
+    return Candidates(turns, size, frequencies)
+
+
+def looked_up_rows(
+    reader: SearchReader,
+    namespace: int,
+    query: ParsedQuery,
+    analyzer: Analyzer,
+    limits: RetrievalLimits,
+    size: int,
+    frequencies: Ints,
+    only: Restriction | None,
+) -> Ints:
+    """Return the rows that the query's words and words near them find, and rows near these, with repetitions."""
+    words = rarest_words(query, size, frequencies, limits)
+    others = near_words(query, words, analyzer, limits)
     others = uncommon(others, reader.frequencies(namespace, others), size, limits)
-    exact = reader.candidates(namespace, [query.terms[i] for i in looked_up], limits.exact)
-    near = reader.candidates(namespace, others, limits.near)
+    exact = look_up(reader, namespace, [query.terms[i] for i in words], limits.exact, WIDEST, only)
+    near = look_up(reader, namespace, others, limits.near, WIDEST_NEAR, only)
     neighbours = reader.neighbours(np.concatenate((exact, near))[: limits.expand_neighbours])
-    rows = (exact, near, NONE if also is None else also, neighbours, reader.neighbours(neighbours))
-    turns = of_namespace(reader.take(each_once(np.concatenate(rows))), namespace)
-    return Candidates(turns, size, frequencies, len(exact) < limits.exact and len(near) < limits.near)
+    return np.concatenate((exact, near, NONE if only is None else only.rows, neighbours, reader.neighbours(neighbours)))
+
+
+def look_up(
+    reader: SearchReader, namespace: int, terms: list[str], limit: int, widest: int, only: Restriction | None
+) -> Ints:
+    """Return the best admitted rows that hold any of `terms`, at most `limit`, of the best `widest` * `limit` of all.
+
+    A filter that admits few rows of the first look-up costs one more, which is wide enough by the share admitted.
+    """
+    rows = reader.candidates(namespace, terms, limit)
+    columns = reader.columns(rows)
+    if len(rows) == limit and may_hold_copies(columns):
+        rows = few_copies(reader, reader.candidates(namespace, terms, limit * WIDEST_COPIES))[:limit]
+        columns = reader.columns(rows)
+    if only is None:
+        return rows
+    admitted = rows[only.admits(columns)]
+    enough = limit * ENOUGH
+    if len(rows) < limit or len(admitted) >= enough:
+        return admitted
+    factor = min(widest, math.ceil(2 * enough / max(len(admitted), 1)))
+    rows = reader.candidates(namespace, terms, limit * factor)
+    return rows[only.admits(reader.columns(rows))][:limit]
 
 
 def rarest_words(query: ParsedQuery, size: int, frequencies: Ints, limits: RetrievalLimits) -> list[int]:
-    """Return the indices of the query's words to look up: those that occur and are not common, the rarest first."""
+    """Return the indices of the query's words to look up: of those that occur the rare ones, then a few common ones."""
     counts, most = frequencies.tolist(), max(limits.common * size, limits.exact)
+    shares, names = query.probabilities.tolist(), query.names.tolist()
     occurring = sorted((i for i, count in enumerate(counts) if count), key=counts.__getitem__)
     rare = [i for i in occurring if counts[i] <= most]
-    return (rare or occurring[:3])[: limits.max_terms]
+    # What is asked often makes its own words common in the namespace; of these, some that are rare in the language.
+    common = sorted((i for i in occurring if counts[i] > most), key=shares.__getitem__)
+    common = [i for i in common if not rare or (shares[i] < RARE_SHARE and not names[i])][:MOST_COMMON]
+    return rare[: limits.max_terms - len(common)] + common
 
 
 def near_words(query: ParsedQuery, looked_up: list[int], analyzer: Analyzer, limits: RetrievalLimits) -> list[str]:
     """Return the words near those that are looked up, and near those that the namespace does not hold; each once."""
     probabilities = query.probabilities.tolist()
-    indices = [i for i, share in enumerate(probabilities) if share < 1e-3 or i in looked_up]
+    indices = [i for i, share in enumerate(probabilities) if share < RARE_SHARE or i in looked_up]
     rarest = sorted(indices, key=probabilities.__getitem__)[: limits.max_terms]
     exact = set(query.terms)
     words = (w for i in rarest for w in analyzer.near_terms(query.ids[i], limits.near_least, limits.near_words))

@@ -13,9 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from engram.engram import ROLES
-from engram.recall.dates.parse import periods
-from engram.recall.dates.period import Period
 from engram.text.base import Analyzer
+from engram.text.dates.period import Period
 
 MAX_QUERY_TOKENS = 32
 """Distinct tokens of a query that are used; of a longer query, those that are rarest in plain language."""
@@ -72,14 +71,14 @@ def parse_query(query: str, analyzer: Analyzer, speakers: SpeakerTokens, now: da
         speakers=frozenset().union(*(speakers[i] for i in named)),
         roles=frozenset(role for stems, role in PRONOUNS if not stems.isdisjoint(analysis.terms)),
         asks_when="when" in analysis.terms,
-        periods=tuple(periods(query, now)),
+        periods=tuple(analyzer.periods(query, now)),
     )
 
 
 def speaker_names(analyzer: Analyzer, speakers: Mapping[str, int]) -> SpeakerTokens:
     """Return which speakers each token names. `speakers`: names with numbers; any word of a name names its speaker."""
-    names: dict[int, frozenset[int]] = {}
+    names: dict[int, list[int]] = {}
     for name, number in speakers.items():
         for id in analyzer.analyse(name).ids:
-            names[id] = names.get(id, frozenset()) | {number}
-    return names
+            names.setdefault(id, []).append(number)
+    return {id: frozenset(numbers) for id, numbers in names.items()}

@@ -1,28 +1,29 @@
 """Ranking: the scored candidates of one query, in order, and the explanation of a single engram's position.
 
-Owns the steps from a parsed query to a ranking, the widening of a filtered recall, the floor, and the explanation.
+Owns the steps from a parsed query to a ranking, the filter, the floor, and the explanation.
 Reads a `SearchReader`; engrams are passed in.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
-from engram.engram import Engram
-from engram.recall.candidates import DEFAULT_LIMITS, RetrievalLimits, find_candidates
+from engram.engram import ORIGINS, Engram
+from engram.recall.candidates import DEFAULT_LIMITS, Restriction, RetrievalLimits, find_candidates
+from engram.recall.copies import copies_last
 from engram.recall.features import Features, Floats, make_features
 from engram.recall.query import ParsedQuery
 from engram.recall.result import Explanation, Hit
 from engram.recall.score import FLOOR, Scores, TokenWeights, confidence, score, token_weights
-from engram.search.base import Ints, SearchReader, kind_code
+from engram.search.base import Array, Ints, SearchReader, kind_code
 from engram.store.base import Filter
 from engram.text.base import Analyzer
 from engram.times import microseconds
 
-WIDEST = 64
-"""Upper bound of the factor by which candidate limits grow when a filter removes most candidates."""
+Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +44,6 @@ class Ranking:
     scores: Scores
     confidence: Floats
     """Confidence of each turn, 0 to 1: shape (n,)."""
-    exhausted: bool
-    """Whether higher limits would find no more."""
 
     def order(self, where: Filter, *, floor: bool = True) -> Ints:
         """Return the indices of the turns that a filter admits, best first; of equal ones the later first.
@@ -54,12 +53,7 @@ class Ranking:
         columns, parts = self.features.turns.columns, self.scores.parts
         # A word of the query, or one near it, must occur in the turn or in a neighbour.
         admitted = (parts["words"] + parts["previous"] + parts["next"]) > 0
-        if where.before is not None:
-            admitted &= columns["at"] < microseconds(where.before)
-        if where.after is not None:
-            admitted &= columns["at"] >= microseconds(where.after)
-        if where.kinds is not None:
-            admitted &= np.isin(columns["kind"], [kind_code(kind) for kind in where.kinds])
+        admitted &= admitted_by(where, columns)
         order = self.scores.order[admitted.take(self.scores.order)]
         if floor and len(order) and self.confidence[order[0]] < FLOOR:
             return order[:0]
@@ -76,7 +70,8 @@ class Ranking:
         if not len(positions):
             words = {term: (float(w), 0.0) for term, w in zip(self.query.terms, self.token_weight, strict=True)}
             reason = (
-                "it was no candidate: neither it nor a neighbour holds enough of the query's words or words near them"
+                "it was no candidate: it and its neighbours hold too few of the query's words or words near them, or"
+                " later turns say the same"
             )
             return Explanation(query, engram, None, len(order), 0.0, {}, winner, words, reason)
         position = int(positions[0])
@@ -96,10 +91,10 @@ def rank(
     query: ParsedQuery,
     analyzer: Analyzer,
     limits: RetrievalLimits = DEFAULT_LIMITS,
-    also: Ints | None = None,
+    only: Restriction | None = None,
 ) -> Ranking | None:
-    """Find and score the candidates of a namespace; None if there are none. `also`: as in `find_candidates`."""
-    candidates = find_candidates(reader, namespace, query, analyzer, limits, also)
+    """Find and score the candidates of a namespace; None if there are none. `only`: as in `find_candidates`."""
+    candidates = find_candidates(reader, namespace, query, analyzer, limits, only)
     if not len(candidates.turns.rows):
         return None
     features = make_features(candidates.turns, query, analyzer, reader)
@@ -109,35 +104,41 @@ def rank(
     )
     weight = token_weights(query, candidates.size, frequencies)
     scores = score(query, features, weight)
+    order = copies_last(scores.order, features.turns, scores.parts, features.around[0])
+    scores = replace(scores, order=order)
     sure = confidence(query, features, weight, scores)
     seqs = reader.seqs(candidates.turns.rows)
-    return Ranking(
-        query, features, namespace, seqs, candidates.size, frequencies, weight, scores, sure, candidates.exhausted
-    )
+    return Ranking(query, features, namespace, seqs, candidates.size, frequencies, weight, scores, sure)
 
 
-def rank_filtered(
-    reader: SearchReader,
-    namespace: int,
-    query: ParsedQuery,
-    analyzer: Analyzer,
-    where: Filter,
-    limit: int,
-    also: Ints | None = None,
-) -> Ranking | None:
-    """Rank as `rank` does, with more candidates until `limit` of them pass the filter or no more can be candidates."""
-    factor = max(1, limit // DEFAULT_LIMITS.exact)
-    while True:
-        ranking = rank(reader, namespace, query, analyzer, DEFAULT_LIMITS.times(factor), also)
-        last = not is_narrow(where) or factor >= WIDEST
-        if ranking is None or last or ranking.exhausted or len(ranking.order(where)) >= limit:
-            return ranking
-        factor *= 4
+def restriction(reader: SearchReader, where: Filter, session_rows: Ints, whole: bool) -> Restriction | None:
+    """Return what a filter leaves of a namespace; None if it is everything.
+
+    session_rows: rows of the filter's session, if it has one. whole: whether these are all of its rows.
+    """
+    if all(part is None for part in (where.session, where.before, where.after, where.kinds, where.trust)):
+        return None
+    sessions = np.unique(reader.columns(session_rows)["session"])
+
+    def admits(columns: Array) -> Flags:
+        admitted = admitted_by(where, columns)
+        return admitted if where.session is None else admitted & np.isin(columns["session"], sessions)
+
+    return Restriction(admits, session_rows, complete=where.session is not None and whole)
 
 
-def is_narrow(where: Filter) -> bool:
-    """Return whether a filter excludes engrams of the namespace."""
-    return any(part is not None for part in (where.session, where.before, where.after, where.kinds))
+def admitted_by(where: Filter, columns: Array) -> Flags:
+    """Return which engrams the filter's times, kinds and trust admit: shape (n,). Different kinds may share a code."""
+    admitted = np.ones(len(columns), np.bool_)
+    if where.before is not None:
+        admitted &= columns["at"] < microseconds(where.before)
+    if where.after is not None:
+        admitted &= columns["at"] >= microseconds(where.after)
+    if where.kinds is not None:
+        admitted &= np.isin(columns["kind"], [kind_code(kind) for kind in where.kinds])
+    if where.trust is not None:
+        admitted &= columns["origin"] <= ORIGINS.index(where.trust)
+    return admitted
 
 
 def why_not_first(rank: int, hit: Hit, winner: Hit | None, words: dict[str, tuple[float, float]]) -> str:

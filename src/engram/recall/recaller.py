@@ -13,8 +13,9 @@ from typing import NamedTuple
 import numpy as np
 
 from engram.engram import Engram
+from engram.recall.candidates import DEFAULT_LIMITS, NONE
 from engram.recall.query import SpeakerTokens, parse_query, speaker_names
-from engram.recall.rank import Ranking, rank_filtered
+from engram.recall.rank import Ranking, rank, restriction
 from engram.recall.result import Explanation, Hit, Recall
 from engram.search.base import IndexDamaged, Ints, Search, SearchReader
 from engram.store.base import Filter, LoggedStore
@@ -78,11 +79,13 @@ class Recaller:
         parsed = parse_query(query, self._analyzer, speakers, now)
         if not parsed.ids:
             return None
-        also = None
+        seqs: list[int] = []
         if where.namespace is not None and where.session is not None:
             seqs = self._store.session_seqs(where.namespace, where.session, SESSION_MOST)
-            also = reader.rows_of(number, np.array(seqs, dtype=np.int64))
-        return rank_filtered(reader, number, parsed, self._analyzer, where, limit, also)
+        rows = reader.rows_of(number, np.array(seqs, dtype=np.int64)) if seqs else NONE
+        only = restriction(reader, where, rows, whole=len(seqs) < SESSION_MOST)
+        limits = DEFAULT_LIMITS.times(max(1, limit // DEFAULT_LIMITS.exact))
+        return rank(reader, number, parsed, self._analyzer, limits, only)
 
     def _hits(self, ranking: Ranking, order: Ints, where: Filter, limit: int) -> Iterator[Hit]:
         """Yield the first `limit` of a ranking that are still in the store and that the filter admits."""

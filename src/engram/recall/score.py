@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from engram import accel
-from engram.recall.dates.proximity import closeness
 from engram.recall.features import Features, Floats
+from engram.recall.proximity import closeness
 from engram.recall.query import ParsedQuery
 from engram.recall.weights import DEFAULT, Weights
 from engram.search.base import Array, Ints
@@ -117,7 +117,7 @@ def score(query: ParsedQuery, features: Features, token_weight: TokenWeights, we
         "previous": previous,
         "session": score_sessions(matched, share, f, w).take(f.session),
         "speaker": score_speaker(query, f, w),
-        "question": table.question.take(marks),
+        "question": np.subtract(table.question.take(marks), w.repeat * repeats(f), dtype=np.float32),
         "time": w.date * when if query.periods else when,
     }
     if query.asks_when:
@@ -125,6 +125,13 @@ def score(query: ParsedQuery, features: Features, token_weight: TokenWeights, we
     total = np.add.reduce(np.concatenate(list(parts.values())).reshape(len(parts), n))
     order = n - 1 - (-total[::-1]).argsort(kind="stable")
     return Scores(total, parts, order, matched[:q], when)
+
+
+def repeats(features: Features) -> npt.NDArray[np.bool_]:
+    """Return whether each turn asks what the query asks: all its words are the query's, and at least half as many."""
+    counts, turns = features.counts, features.turns
+    same = (np.add.reduce(counts, axis=0) == turns.lengths) & (2 * turns.lengths >= len(counts))
+    return np.asarray(same & (turns.columns["marks"] & ASKS != 0))
 
 
 def match(features: Features, weights: Weights, out: Floats) -> None:
@@ -200,8 +207,8 @@ def confidence(
     w, order, head = weights, scores.order, scores.order[:HEAD]
     covered = coverage(query, features, token_weight, scores, head, w)
     calibrated = 1 / (1 + np.exp(w.calibration_bias - w.calibration_slope * covered))
-    # All turns of a session share the session's part, so it does not tell them apart.
-    falling = (scores.total - scores.parts["session"]).take(order)
+    # All turns of a session share the session's part, so it does not tell them apart; a repeated query is no less sure.
+    falling = (scores.total - scores.parts["session"] - scores.parts["question"]).take(order)
     falling *= calibrated[0] / max(float(falling[0]), 1e-6)
     falling[0] = calibrated[0]
     np.minimum(falling[: len(head)], calibrated, out=falling[: len(head)], casting="same_kind")

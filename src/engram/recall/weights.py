@@ -64,6 +64,8 @@ class Weights:
     """The query asks about its role: "my" means the user, "you" the assistant."""
     question: float = 0.18
     """Subtracted if it ends in a question."""
+    repeat: float = 2.0
+    """Subtracted if it asks what the query asks: it holds no answer."""
     asks_when: float = 0.32
     """The query asks when, and the turn names a time."""
     date: float = 0.4

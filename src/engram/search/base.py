@@ -38,6 +38,7 @@ ROW = np.dtype(
         ("role", "u1"),  # position in engram.ROLES
         ("marks", "u1"),  # Analysis.marks
         ("kind", "<u2"),  # kind_code of its kind
+        ("origin", "<i4"),  # position in engram.ORIGINS
         ("session_tokens_through", "<i4"),  # index only: valid in the last turn of a session
         ("centroid", "i1", (CENTROID_DIMENSIONS,)),  # Analyzer.centroids of its token ids
         ("seq", "<i4"),  # index only: number of the engram in its namespace
@@ -116,6 +117,13 @@ class SearchReader(Protocol):
 
     def all_rows(self, namespace: int, limit: int) -> Ints:
         """Return the rows of at most `limit` engrams of the namespace, in any order: shape (m,)."""
+        ...
+
+    def columns(self, rows: Ints) -> Array:
+        """Return the columns of the engrams with these rows, in the same order: shape (len(rows),), dtype ROW.
+
+        Rows of deleted engrams are allowed. Cheaper than `take`: it reads no tokens and checks nothing.
+        """
         ...
 
     def take(self, rows: Ints) -> Turns:

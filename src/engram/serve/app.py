@@ -22,14 +22,18 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engram.errors import EngramError
 from engram.installation import version
-from engram.opening import default_path
+from engram.notes.zones import MACHINE, zone_named
+from engram.opening import default_path, file_of
+from engram.search.local.index import TAIL_MOST
 from engram.serve.api import rest, rest_errors
 from engram.serve.api.mcp import mcp_app
 from engram.serve.frontends.strip import patterns_from_environment
 from engram.serve.http.errors import ServeError
+from engram.serve.http.http10 import with_lengths
 from engram.serve.http.limits import guarded, send_error
 from engram.serve.http.logs import log
 from engram.serve.http.paths import addressed, local_path
+from engram.serve.http.zones import zoned
 from engram.serve.proxy.handler import Proxy
 from engram.serve.relay import choose_relay
 from engram.serve.services import ServerParts, Services, open_database, open_parts
@@ -49,13 +53,18 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
 def create_app(settings: Settings | None = None) -> EngramApp:
     """Return the ASGI application of one memory, for any ASGI server.
 
-    settings: None reads ENGRAM_MEMORY, ENGRAM_UPSTREAM and ENGRAM_STRIP from the environment and leaves the rest at its
+    settings: None reads ENGRAM_MEMORY, ENGRAM_UPSTREAM, ENGRAM_TIMEZONE and ENGRAM_STRIP and leaves the rest at its
     defaults, so that `uvicorn --factory engram.serve.app:create_app` works. Nothing is opened until the server starts.
     """
     if settings is None:
-        memory = os.environ.get("ENGRAM_MEMORY") or str(default_path())
-        upstream = os.environ.get("ENGRAM_UPSTREAM") or None
-        settings = Settings(memory=memory, upstream=upstream, strip=patterns_from_environment())
+        memory = file_of(os.environ.get("ENGRAM_MEMORY") or default_path())
+        zone = os.environ.get("ENGRAM_TIMEZONE")
+        settings = Settings(
+            memory=memory,
+            upstream=os.environ.get("ENGRAM_UPSTREAM") or None,
+            timezone=zone_named(zone) if zone else MACHINE,
+            strip=patterns_from_environment(),
+        )
     return EngramApp(settings)
 
 
@@ -119,7 +128,8 @@ async def running(parts: ServerParts) -> AsyncIterator[ASGIApp]:
     try:
         async with mcp.lifespan():
             log(logger, logging.INFO, "requests that name no namespace", namespace=services.settings.namespace)
-            yield addressed(guarded(split(faces(services, proxy, mcp), proxy), services.settings))
+            app = zoned(split(faces(services, proxy, mcp), proxy), services.settings.timezone)
+            yield with_lengths(addressed(guarded(app, services.settings)))
         await finish(services, proxy)
     finally:
         await parts.upstream.close()
@@ -178,6 +188,28 @@ def split(app: ASGIApp, proxy: ASGIApp) -> ASGIApp:
     return choose
 
 
+async def state_of(services: Services) -> tuple[str | None, str | None]:
+    """Return what troubles the index, and why the server is not ready; None for nothing. Names no path of the memory.
+
+    Anybody may read it. The path of the memory is for the log only.
+    """
+    settings, waiting = services.settings, services.recorder.unwritten()
+    try:
+        stats = await asyncio.wait_for(services.run(services.check_files), 2.0)
+    except TimeoutError:
+        return None, "the memory did not answer within 2 s"
+    except (EngramError, OSError) as error:
+        return None, str(error).replace(services.memory.path, "the memory")
+    trouble, reason = stats.index_trouble, services.recorder.broken
+    if trouble is not None:
+        trouble = trouble.replace(services.memory.path, "the memory")
+        if stats.unindexed > TAIL_MOST:
+            reason = reason or f"not all is searched; the index: {trouble}"
+    if reason is None and waiting >= settings.most_waiting:
+        reason = f"{waiting} turns wait to be written"
+    return trouble, reason
+
+
 def add_health(app: FastAPI, services: Services) -> None:
     """Add what a supervisor reads: whether the process lives, whether it can work, and its metrics."""
 
@@ -192,19 +224,10 @@ def add_health(app: FastAPI, services: Services) -> None:
 
     @app.get("/readyz", include_in_schema=False)
     async def readyz() -> Response:
-        settings = services.settings
-        try:
-            await asyncio.wait_for(services.run(services.memory.sessions, settings.namespace), 2.0)
-        except TimeoutError:
-            return JSONResponse({"ready": False, "reason": "the memory did not answer within 2 s"}, 503)
-        except (EngramError, OSError) as error:
-            # Anybody may read this response; the path of the memory is for the log only.
-            reason = str(error).replace(services.memory.path, "the memory")
+        trouble, reason = await state_of(services)
+        if reason is not None:
             return JSONResponse({"ready": False, "reason": reason}, 503)
-        waiting = services.recorder.unwritten()
-        if waiting >= settings.most_waiting:
-            return JSONResponse({"ready": False, "reason": f"{waiting} turns wait to be written"}, 503)
-        return JSONResponse({"ready": True})
+        return JSONResponse({"ready": True} if trouble is None else {"ready": True, "index": trouble})
 
     @app.get("/metrics", include_in_schema=False)
     async def metrics(request: Request) -> Response:
@@ -212,4 +235,5 @@ def add_health(app: FastAPI, services: Services) -> None:
         if not access.admin:
             # The metrics count over all namespaces.
             raise rest_errors.forbidden("the figures are for admin keys")
-        return Response(services.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+        text = await services.run(services.metrics.text)
+        return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")

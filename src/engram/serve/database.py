@@ -16,6 +16,7 @@ from types import TracebackType
 
 from engram.errors import EngramError, MemoryClosed, MemoryDamaged
 from engram.store.sqlite.connections import Database
+from engram.store.sqlite.files import SERVER_SUFFIX
 
 APPLICATION_ID = 0x456E6773
 """Marks a SQLite file as a server database ("Engs")."""
@@ -69,8 +70,8 @@ Transaction = sqlite3.Connection
 
 
 def server_database_path(memory: str | Path) -> str:
-    """Return the path of the server database that belongs to a memory file."""
-    return os.path.abspath(memory) + ".serve"
+    """Return the path of the server database of a memory file: the same for every symbolic link to the file."""
+    return os.path.realpath(memory) + SERVER_SUFFIX
 
 
 class ServerDatabase:
@@ -130,14 +131,6 @@ class ServerDatabaseFile(Database):
         super().__init__(path, wait=wait, read_wait=min(wait, READ_WAIT))
         self.secret = b""
         self.open()
-
-    def open(self) -> None:
-        """Open the file; create it readable by its owner only. SQLite gives the write-ahead log the same rights."""
-        if not self.in_memory:
-            with self.translated("open"):
-                os.makedirs(os.path.dirname(os.path.abspath(self.path)), exist_ok=True)
-                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
-        super().open()
 
     def ready(self, version: int) -> None:
         """Create the tables if the file is new, and read the secret."""

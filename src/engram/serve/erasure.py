@@ -26,8 +26,9 @@ DELETE_SESSION = (
 
 
 def session_names(memory: Memory, namespace: str) -> set[str]:
-    """Return the names of the sessions of a namespace; empty if the memory holds none of it."""
-    return {name for name, _ in memory.sessions(namespace)}
+    """Return the names of the sessions of a namespace, also of those in quarantine; empty if the memory holds none."""
+    held = {engram.session for engram in memory.quarantined(namespace=namespace)}
+    return held.union(name for name, _ in memory.sessions(namespace))
 
 
 def erase_namespace(memory: Memory, database: ServerDatabase, namespace: str, before: set[str]) -> None:
@@ -61,7 +62,8 @@ def erase_forgotten(memory: Memory, database: ServerDatabase) -> None:
     """
     with database.writing() as transaction:
         # Read inside the transaction: no server can mark anything stored in the meantime.
-        used = {(namespace, name) for namespace, _ in memory.namespaces() for name in session_names(memory, namespace)}
+        used = {(namespace, name) for namespace, _ in memory.namespaces() for name, _ in memory.sessions(namespace)}
+        used.update((engram.namespace, engram.session) for engram in memory.quarantined())
         hashes = {namespace: Hashes(database.secret, namespace) for namespace, _ in used}
         places = {hashes[namespace].session_key(name) for namespace, name in used}
         rows = transaction.execute("SELECT place FROM sessions").fetchall()

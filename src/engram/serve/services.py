@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import ParamSpec, TypeVar
@@ -19,10 +19,10 @@ from typing import ParamSpec, TypeVar
 from filelock import FileLock, Timeout
 
 from engram.errors import EngramError, MemoryLocked, MemoryReadOnly
-from engram.memory import Memory
+from engram.memory import Memory, Stats
 from engram.models.local import LocalModel, smollm2_path
-from engram.notes.injection import without_notes, wording_for
-from engram.opening import open_store
+from engram.notes.injection import wording_for
+from engram.opening import files_of, open_store
 from engram.serve.auth.access import Gate
 from engram.serve.auth.keys import KeyStore
 from engram.serve.conversations.log import ConversationStore
@@ -35,6 +35,13 @@ from engram.serve.http.metrics import Metrics, status_class
 from engram.serve.proxy.recall_worker import RecallProcess
 from engram.serve.proxy.upstream import Upstream, open_upstream
 from engram.serve.settings import Settings
+from engram.store.private import FILE_RIGHTS, exposed, private_file, private_folder
+
+try:
+    import fcntl
+except ImportError:
+    # Windows. There the lock's file is the only lock.
+    fcntl = None  # type: ignore[assignment]
 
 logger = logging.getLogger("engram.serve")
 
@@ -72,6 +79,16 @@ class Services:
         self.metrics.requests.labels(face, outcome).inc()
         elapsed = round((time.perf_counter() - begun) * 1000, 1)
         log(logger, logging.INFO, "request", face=face, status=status, outcome=outcome, ms=elapsed, **fields)
+
+    def check_files(self) -> Stats:
+        """Read from both files, and return the memory in numbers.
+
+        Raises `EngramError` if a file cannot be read, `MemoryReplaced` if it was replaced.
+        """
+        self.memory.sessions(self.settings.namespace, limit=1)
+        with self.conversations.database.reading() as db:
+            db.execute("SELECT 1 FROM meta").fetchone()
+        return self.memory.stats()
 
     @contextmanager
     def forgetting(self, namespace: str) -> Iterator[None]:
@@ -118,6 +135,9 @@ def open_parts(settings: Settings, database: ServerDatabase, *, fast: bool) -> I
     strip = Strip(settings.strip)
     with ExitStack() as stack:
         store = open_store(settings.memory, wait=MEMORY_WAIT)
+        if commands := exposed(files_of(settings.memory)):
+            advice = " && ".join(commands)
+            log(logger, logging.WARNING, "other users of this machine may read the memory", mend=advice)
         memory = stack.enter_context(Memory(store=store))
         model = None
         if settings.upstream is None:
@@ -131,11 +151,11 @@ def open_parts(settings: Settings, database: ServerDatabase, *, fast: bool) -> I
             conversations,
             most_waiting=settings.most_waiting,
             on_event=metrics.event,
-            clean=without_notes,
             first=partial(erase_at_start, memory, store, database),
         )
         stack.callback(recorder.close)
         metrics.watch_queue(recorder.unwritten)
+        metrics.watch_index(memory.stats)
         threads = ThreadPoolExecutor(THREADS, "engram-serve")
         stack.callback(threads.shutdown, wait=True, cancel_futures=True)
         wording = wording_for(
@@ -143,6 +163,7 @@ def open_parts(settings: Settings, database: ServerDatabase, *, fast: bool) -> I
             budget=settings.budget,
             notes=settings.notes,
             least_score=settings.least_score,
+            least_trust=settings.least_trust,
         )
         services = Services(
             settings=settings,
@@ -164,15 +185,41 @@ def only_server(memory: str) -> Iterator[None]:
     Raises `MemoryLocked` if another server holds the lock, `MemoryReadOnly` if the lock's file cannot be written.
     """
     path = server_database_path(memory) + ".lock"
-    lock = FileLock(path, fallback_to_soft=False)
+    with ExitStack() as stack:
+        lock = FileLock(path, mode=FILE_RIGHTS, fallback_to_soft=False)
+        try:
+            private_folder(os.path.dirname(path))
+            lock.acquire(timeout=0)
+            stack.callback(lock.release)
+            stack.enter_context(locked_file(memory))
+        except (Timeout, BlockingIOError):
+            raise MemoryLocked(f"another engram serve has {memory} open; stop it, or give another --memory") from None
+        except OSError as error:
+            raise MemoryReadOnly(
+                f"cannot lock {path}: {error}; give a --memory in a folder that can be written"
+            ) from None
+        yield
+
+
+@contextmanager
+def locked_file(memory: str) -> Iterator[None]:
+    """Hold a lock on the memory's file itself, which is the same for every hard link to it. Creates a missing file.
+
+    SQLite does not see this lock: it is a `flock`, and SQLite's are record locks. Raises `BlockingIOError` if another
+    process holds it. Must end after the memory is closed: closing the file releases SQLite's locks of this process.
+    """
+    if fcntl is None:
+        yield
+        return
+    new = not os.path.exists(memory)
+    private_file(memory)
+    descriptor = os.open(memory, os.O_RDONLY)
     try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise MemoryLocked(f"another engram serve has {memory} open; stop it, or give another --memory") from None
-    except OSError as error:
-        raise MemoryReadOnly(f"cannot lock {path}: {error}; give a --memory in a folder that can be written") from None
-    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     finally:
-        lock.release()
+        # A server that could not start leaves no file behind.
+        if new and os.fstat(descriptor).st_size == 0:
+            with suppress(FileNotFoundError):
+                os.unlink(memory)
+        os.close(descriptor)

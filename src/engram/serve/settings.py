@@ -6,7 +6,12 @@ Does not know where the values come from; `cli.serve` reads them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import tzinfo
 from typing import Literal
+
+from engram.engram import Origin
+from engram.notes.choosing import LEAST_TRUST
+from engram.notes.zones import MACHINE
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -33,12 +38,16 @@ class Settings:
     self-test at start succeeds."""
     namespace: str = "default"
     """Namespace of requests that name none."""
+    timezone: tzinfo = MACHINE
+    """Time zone of requests that name none: notes show its days, and "yesterday" is its day."""
     budget: int = 1024
     """Maximum tokens of notes in a request."""
     notes: int = 10
     """Maximum number of notes in a request."""
     least_score: float = 0.15
     """Score, 0 to 1, that the best hit must reach; every other hit must reach half. Below it, nothing is inserted."""
+    least_trust: Origin = LEAST_TRUST
+    """The least trusted origin from which an engram becomes a note."""
     sticky: bool = False
     """Whether earlier messages get their notes back."""
     deadline: float = 0.15

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
-from engram.engram import Engram, byte_length
+from engram.engram import Engram, byte_length, check_origin, is_trusted
 from engram.errors import EngramError
 from engram.times import as_utc
 
@@ -42,6 +42,8 @@ class Record(NamedTuple):
     kind: str
     at: int
     """Microseconds since 1970 in UTC."""
+    origin: int
+    """Position in `engram.ORIGINS`."""
     text: str
 
 
@@ -75,8 +77,8 @@ class CursorExpired(EngramError):
 class Filter:
     """A condition on engrams; a field that is None admits all. `at` must be before `before` and not before `after`.
 
-    A naive time is taken as UTC. Raises `InvalidEngram` if `before` or `after` is no datetime, or if a name holds a
-    lone surrogate.
+    `origin` must be at least as trusted as `trust`. A naive time is taken as UTC. Raises `InvalidEngram` if `before` or
+    `after` is no datetime, `trust` is no origin, or a name holds a lone surrogate.
     """
 
     namespace: str | None = None
@@ -84,6 +86,7 @@ class Filter:
     before: datetime | None = None
     after: datetime | None = None
     kinds: tuple[str, ...] | None = None
+    trust: str | None = None
 
     def __post_init__(self) -> None:
         for name, value in (("namespace", self.namespace), ("session", self.session)):
@@ -93,6 +96,8 @@ class Filter:
             moment = getattr(self, name)
             if moment is not None:
                 object.__setattr__(self, name, as_utc(name, moment))
+        if self.trust is not None:
+            check_origin("trust", self.trust)
 
     def admits(self, engram: Engram) -> bool:
         """Return whether an engram meets the condition."""
@@ -102,6 +107,7 @@ class Filter:
             and (self.before is None or engram.at < self.before)
             and (self.after is None or engram.at >= self.after)
             and (self.kinds is None or engram.kind in self.kinds)
+            and (self.trust is None or is_trusted(engram.origin, self.trust))
         )
 
 
@@ -112,8 +118,15 @@ class StoreStats:
     engrams: int
     namespaces: int
     sessions: int
+    quarantined: int
+    """Engrams in quarantine, which no other count includes."""
     bytes: int
     """Size of the files on disk; 0 in RAM."""
+
+
+def not_in_quarantine(id: str, description: str) -> str:
+    """Return the message about an id that no engram in quarantine has."""
+    return f"no engram in the quarantine of {description} has the id {id}; engram quarantine lists them"
 
 
 class Store(Protocol):
@@ -138,7 +151,10 @@ class Store(Protocol):
         ...
 
     def append(self, engrams: Sequence[Engram]) -> list[bool]:
-        """Write all of `engrams` in one durable commit, or none of them.
+        """Write all of `engrams` in one durable commit, or none of them. Those with `quarantined` go into quarantine.
+
+        An id is unique over both. The quarantine is no part of the log, and no other method reads it except
+        `quarantined`, `release`, `forget`, `compact` and `stats`.
 
         Returns, for each, True if it was written, and False if the store held an equal engram with its id already.
         Raises `InvalidEngram` if the store holds its id with other content, or if the engram holds a NUL character.
@@ -181,8 +197,29 @@ class Store(Protocol):
     def forget(self, where: Filter, id: str | None = None) -> int:
         """Delete the engrams that a filter admits, only the one with `id` if given. Returns how many were deleted.
 
-        The deletion is one durable commit. Names that no engram has any more are deleted too.
+        Those in quarantine count too. The deletion is one durable commit. Names that no engram has any more are deleted
+        too.
         """
+        ...
+
+    def quarantined(
+        self, where: Filter, id: str | None = None, limit: int | None = None, after_id: str | None = None
+    ) -> Iterator[Engram]:
+        """Iterate over at most `limit` engrams in quarantine, oldest first, only the one with `id` if given.
+
+        `after_id`: begin after this engram. Raises `NotFound` if it is not in quarantine.
+        """
+        ...
+
+    def quarantine(self, id: str, why: str) -> bool:
+        """Move an engram into quarantine, in one durable commit that the log shows as a deletion.
+
+        Returns whether an engram had this id.
+        """
+        ...
+
+    def release(self, id: str) -> bool:
+        """Append an engram of the quarantine, with a new seq, and take it out. Returns whether one had this id."""
         ...
 
     def session_seqs(self, namespace: str, session: str, limit: int) -> list[int]:
@@ -197,15 +234,18 @@ class Store(Protocol):
         """Return the numbers of the speakers of a namespace, by name."""
         ...
 
-    def namespaces(self, prefix: str = "") -> list[tuple[str, int]]:
-        """Return every namespace whose name begins with `prefix` and its number of engrams, ordered by code points.
+    def namespaces(self, prefix: str = "", limit: int | None = None, after: str = "") -> list[tuple[str, int]]:
+        """Return the namespaces whose name begins with `prefix`, and their numbers of engrams, ordered by code points.
 
-        Other namespaces are not read.
+        At most `limit`, and only names that come after `after`. Other namespaces are not read.
         """
         ...
 
-    def sessions(self, namespace: str) -> list[tuple[str, int]]:
-        """Return every session of a namespace and its number of engrams, in the order in which they began."""
+    def sessions(self, namespace: str, limit: int | None = None, after: str | None = None) -> list[tuple[str, int]]:
+        """Return the sessions of a namespace and their numbers of engrams, in the order in which they began.
+
+        At most `limit`. after: only those that began after this session; raises `NotFound` if there is no such session.
+        """
         ...
 
     def stats(self) -> StoreStats:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import NamedTuple
 
-from engram.engram import ROLES, Engram, canonical_id, refuse_nul
+from engram.engram import ORIGINS, ROLES, Engram, canonical_id, refuse_nul
 from engram.errors import InvalidEngram, MemoryClosed, NotFound
 from engram.ids import uuid7
-from engram.store.base import Changes, Distance, Filter, Key, Record, StoreStats
+from engram.store.base import Changes, Distance, Filter, Key, Record, StoreStats, not_in_quarantine
 from engram.store.positions import Position, distance
 from engram.times import microseconds
 
@@ -43,6 +44,8 @@ class MemoryStore:
         self._closed = False
         self._log: list[Entry | None] = []
         """Engrams in commit order; None: deleted."""
+        self._quarantined: dict[str, Engram] = {}
+        """Engrams in quarantine by id, oldest first."""
         self._deletions: list[Key] = []
         self._positions: dict[str | Key, int] = {}
         """Index into the log, by id and by key."""
@@ -59,12 +62,15 @@ class MemoryStore:
             new: dict[str, Engram] = {}
             for engram in engrams:
                 refuse_nul(engram)
-                if new.setdefault(engram.id, self.get(engram.id) or engram) != engram:
+                stored = self.get(engram.id) or self._quarantined.get(engram.id)
+                if new.setdefault(engram.id, stored or engram) != engram:
                     raise InvalidEngram(f"id {engram.id} is in use with other content; leave id out to get a new one")
             written = []
             for engram in engrams:
-                written.append(engram.id not in self._positions)
-                if written[-1]:
+                written.append(engram.id not in self._positions and engram.id not in self._quarantined)
+                if written[-1] and engram.quarantined is not None:
+                    self._quarantined[engram.id] = engram
+                elif written[-1]:
                     self._commit(Entry(engram, self._record(engram)))
             return written
 
@@ -80,6 +86,7 @@ class MemoryStore:
             ROLES.index(engram.role),
             engram.kind,
             microseconds(engram.at),
+            ORIGINS.index(engram.origin),
             engram.text,
         )
 
@@ -133,19 +140,53 @@ class MemoryStore:
         with self._open():
             ids = None if id is None else canonical_id(id)
             doomed = [e for e in self._entries(where) if ids in (None, e.engram.id)]
-            for entry in doomed:
-                self._log[self._positions.pop(entry.engram.id)] = None
-                self._deletions.append(entry.key)
-                del self._positions[entry.key]
-            if doomed:
-                self._drop_unused_names()
-            return len(doomed)
+            self._delete(doomed)
+            held = [e.id for e in self._quarantined.values() if ids in (None, e.id) and where.admits(e)]
+            for key in held:
+                del self._quarantined[key]
+            return len(doomed) + len(held)
+
+    def _delete(self, doomed: Sequence[Entry]) -> None:
+        for entry in doomed:
+            self._log[self._positions.pop(entry.engram.id)] = None
+            self._deletions.append(entry.key)
+            del self._positions[entry.key]
+        if doomed:
+            self._drop_unused_names()
 
     def _drop_unused_names(self) -> None:
         used = set[tuple[str, int]]()
         for _, record in self._entries(Filter()):
             used |= {("namespace", record.namespace), ("session", record.session), ("speaker", record.speaker)}
         self._numbers = {key: number for key, number in self._numbers.items() if (key[0], number) in used}
+
+    def quarantined(
+        self, where: Filter, id: str | None = None, limit: int | None = None, after_id: str | None = None
+    ) -> Iterator[Engram]:
+        """Iterate over the engrams in quarantine that a filter admits, oldest first."""
+        wanted = None if id is None else canonical_id(id)
+        with self._open():
+            held = list(self._quarantined.values())
+            if after_id is not None:
+                ids = [engram.id for engram in held]
+                if canonical_id(after_id) not in ids:
+                    raise NotFound(not_in_quarantine(after_id, self.description))
+                held = held[ids.index(canonical_id(after_id)) + 1 :]
+        return islice((e for e in held if wanted in (None, e.id) and where.admits(e)), limit)
+
+    def quarantine(self, id: str, why: str) -> bool:
+        """Move an engram into quarantine."""
+        with self._open():
+            found = self._entries_of([id])
+            self._delete(found)
+            self._quarantined |= {e.engram.id: replace(e.engram, quarantined=why) for e in found}
+            return bool(found)
+
+    def release(self, id: str) -> bool:
+        """Append an engram of the quarantine, and take it out."""
+        with self._open():
+            engram = self._quarantined.pop(canonical_id(id), None)
+            return engram is not None and self.append([replace(engram, quarantined=None)]) == [True]
 
     def session_seqs(self, namespace: str, session: str, limit: int) -> list[int]:
         """Return the last `limit` seqs of one session, in ascending order."""
@@ -163,23 +204,30 @@ class MemoryStore:
                 name: n for (table, space, name), n in self._numbers.items() if (table, space) == ("speaker", namespace)
             }
 
-    def namespaces(self, prefix: str = "") -> list[tuple[str, int]]:
-        """Return every namespace whose name begins with `prefix`, and its number of engrams, by name."""
+    def namespaces(self, prefix: str = "", limit: int | None = None, after: str = "") -> list[tuple[str, int]]:
+        """Return the namespaces whose name begins with `prefix` and comes after `after`, by name."""
         counts = Counter(e.engram.namespace for e in self._entries(Filter()))
-        return sorted((name, count) for name, count in counts.items() if name.startswith(prefix))
+        return sorted(item for item in counts.items() if item[0].startswith(prefix) and item[0] > after)[:limit]
 
-    def sessions(self, namespace: str) -> list[tuple[str, int]]:
-        """Return every session of a namespace and its number of engrams, in the order in which they began."""
+    def sessions(self, namespace: str, limit: int | None = None, after: str | None = None) -> list[tuple[str, int]]:
+        """Return the sessions of a namespace that began after the session `after`, in the order in which they began."""
         with self._open():
             counts = Counter(e.engram.session for e in self._entries(Filter(namespace)))
             space = self._numbers.get(("namespace", 0, namespace), 0)
-            return sorted(counts.items(), key=lambda item: self._numbers["session", space, item[0]])
+            if after is not None and after not in counts:
+                raise NotFound(f"no session {after!r} in the namespace {namespace!r} of {self.description}")
+            number = {name: self._numbers["session", space, name] for name in counts}
+            names = sorted(number, key=number.__getitem__)
+            first = 0 if after is None else names.index(after) + 1
+            return [(name, counts[name]) for name in names[first:][:limit]]
 
     def stats(self) -> StoreStats:
         """Return counts over the whole store."""
         with self._open():
             tables = Counter(table for table, _, _ in self._numbers)
-            return StoreStats(len(self._positions) // 2, tables["namespace"], tables["session"], 0)
+            return StoreStats(
+                len(self._positions) // 2, tables["namespace"], tables["session"], len(self._quarantined), 0
+            )
 
     def compact(self) -> None:
         """Do nothing: RAM keeps no trace of a deleted engram."""

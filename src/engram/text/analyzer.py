@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Sequence
+from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,8 @@ import Stemmer
 
 from engram.accel import Language
 from engram.text.base import ASKS, CENTROID_DIMENSIONS, QUESTION, SIMILARITY_STEP, TIME, Analysis
+from engram.text.dates.parse import periods
+from engram.text.dates.period import Period
 from engram.text.tokenizer import words
 from engram.text.vectors import VectorTable
 from engram.times import MONTHS, SEASONS, WEEKDAYS
@@ -100,6 +103,10 @@ class TableAnalyzer:
             self._known = {}
         self._known[word] = (stem, number)
         return stem, number
+
+    def periods(self, query: str, now: datetime) -> list[Period]:
+        """Return the times that `query` means: those named in English, and dates in digits in any language."""
+        return periods(query, now)
 
     def probabilities(self, ids: Sequence[int]) -> npt.NDArray[np.float64]:
         """Return how common each token is in plain language, as a share of all words: shape (len(ids),)."""

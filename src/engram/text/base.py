@@ -6,12 +6,14 @@ Owns the protocol `Analyzer`, `Analysis` and the marks of a text. Knows no langu
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from engram.accel import Language
+from engram.text.dates.period import Period
 
 SIMILARITY_STEP = 1 / 255
 """Cosines are stored as bytes: similarity = byte * SIMILARITY_STEP."""
@@ -62,6 +64,10 @@ class Analyzer(Protocol):
 
     def analyse(self, text: str) -> Analysis:
         """Return the terms, token ids and marks of `text`."""
+        ...
+
+    def periods(self, query: str, now: datetime) -> list[Period]:
+        """Return the times that `query`, asked at `now`, means, in their order in it. Never raises for any text."""
         ...
 
     def probabilities(self, ids: Sequence[int]) -> npt.NDArray[np.float64]:

@@ -17,9 +17,11 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from schemathesis.config import GenerationConfig, ProjectConfig, ProjectsConfig, SchemathesisConfig
 
+from engram.engram import ORIGINS, Engram, draft
 from engram.errors import MemoryDamaged, MemoryFull, MemoryLocked
 from engram.formats.writing import write
 from engram.memory import Memory
+from engram.serve import pages, routes
 from engram.serve.api import rest, rest_errors
 from engram.serve.auth.access import Gate
 from engram.serve.auth.keys import KeyStore
@@ -38,17 +40,22 @@ UNKNOWN_ID = "019c2f7e-5c1a-7d70-8a3b-0f5d7e9a1c22"
 NOW = datetime(2026, 3, 2, 14, 5, tzinfo=UTC)
 
 
+def orders(engram: Engram) -> str | None:
+    """A detector that finds what begins with "Obey"."""
+    return "gives an order" if engram.text.startswith("Obey") else None
+
+
 class RestClient:
     """A client of the routes over a memory."""
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
-        self.memory = stack.enter_context(Memory(folder / "memory.db"))
+        self.memory = stack.enter_context(Memory(folder / "memory.db", detector=orders))
         self.database = stack.enter_context(ServerDatabase(folder / "memory.db.serve"))
         self.conversations = ConversationStore(self.database)
         self.keys = KeyStore(self.database)
         self.metrics = Metrics()
         self.settings = Settings(memory=str(folder / "memory.db"), namespace="home")
-        recorder = Recorder(self.memory, self.conversations, on_event=lambda _: None, clean=lambda text: text)
+        recorder = Recorder(self.memory, self.conversations, on_event=lambda _: None)
         stack.callback(recorder.close)
         threads = ThreadPoolExecutor(2)
         stack.callback(threads.shutdown)
@@ -205,7 +212,26 @@ def test_engrams_are_listed_page_by_page(client: RestClient):
     assert client.get("/sessions").json() == {
         "namespace": "home",
         "sessions": [{"session": "t", "engrams": 4}, {"session": "s", "engrams": 3}],
+        "next": None,
     }
+
+
+@pytest.mark.parametrize(("path", "label"), [("/sessions", "session"), ("/namespaces", "namespace")])
+def test_names_are_listed_a_page_at_a_time(client: RestClient, path: str, label: str):
+    client.memory.remember_many({"text": "x", "namespace": "home", "session": f"s{i % 7}"} for i in range(14))
+    client.memory.remember_many({"text": "x", "namespace": f"n{i}"} for i in range(6))
+    listed, sizes, after = [], [], {}
+    while True:
+        page = client.get(path, params={"limit": 3} | after).json()
+        sizes.append(len(page[f"{label}s"]))
+        listed += [(one[label], one["engrams"]) for one in page[f"{label}s"]]
+        if page["next"] is None:
+            break
+        after = {"after": page["next"]}
+    assert sizes == [3, 3, 1]
+    assert listed == (client.memory.sessions("home") if label == "session" else client.memory.namespaces())
+    error_of(client.get("/sessions?after=nobody"), 404)
+    error_of(client.get(path, params={"limit": 1_001}), 422)
 
 
 def test_a_page_of_long_texts_ends_early(client: RestClient):
@@ -234,7 +260,7 @@ def test_export_returns_the_same_bytes_as_the_command_line(client: RestClient):
 
 
 def test_export_is_streamed_in_chunks(client: RestClient, monkeypatch):
-    monkeypatch.setattr(rest, "EXPORT_CHUNK_BYTES", 1)
+    monkeypatch.setattr(pages, "EXPORT_CHUNK_BYTES", 1)
     client.memory.remember_many({"text": str(number), "namespace": "home"} for number in range(5))
     assert len(client.get("/export").content.splitlines()) == 5
 
@@ -376,7 +402,10 @@ def test_another_namespace_looks_like_one_that_does_not_exist(client: RestClient
     assert same[0].content == same[1].content
     for path in ("/engrams?session=secret", "/export?session=secret"):
         assert b"theirs" not in client.get(path, key=key).content
-    assert client.get("/namespaces", key=key).json() == {"namespaces": [{"namespace": "ana", "engrams": 1}]}
+    assert client.get("/namespaces", key=key).json() == {
+        "namespaces": [{"namespace": "ana", "engrams": 1}],
+        "next": None,
+    }
     assert client.get("/stats", key=key).json() == {"namespace": "ana", "engrams": 1, "sessions": 1}
     assert client.memory.get(theirs).text == "theirs"
     _, admin = client.keys.create(admin=True)
@@ -409,6 +438,7 @@ def test_a_receipt_is_returned_in_full(client: RestClient):
         "engrams": [],
         "accepted_at": "2026-03-02T14:05:00+00:00",
         "stored_at": None,
+        "quarantined": {},
         "left_out": [{"by": "Goose", "pieces": 2, "characters": 81}],
     }
 
@@ -474,8 +504,8 @@ def test_a_large_body_is_parsed_in_a_thread(client: RestClient, monkeypatch):
             thread_names.append(threading.current_thread().name)
         return loads(text, **options)
 
-    monkeypatch.setattr(rest.json, "loads", recording_loads)
-    client.post("/remember", {"text": "x" * (rest.LARGE_BODY + 1)})
+    monkeypatch.setattr(routes.json, "loads", recording_loads)
+    client.post("/remember", {"text": "x" * (routes.LARGE_BODY + 1)})
     client.post("/remember", {"text": "x"})
     assert thread_names[0].startswith("ThreadPoolExecutor")
     assert not thread_names[1].startswith("ThreadPoolExecutor")
@@ -517,7 +547,7 @@ def test_errors_of_the_memory_keep_their_status_and_hide_the_path(
     def broken(*_, **__):
         raise raised
 
-    for name in ("add", "engrams"):
+    for name in ("remember_many", "engrams"):
         monkeypatch.setattr(client.memory, name, broken)
     for answer in (client.post("/remember", {"text": "x"}), client.get("/export"), client.get("/engrams")):
         error = error_of(answer, status)
@@ -559,19 +589,118 @@ def test_requests_are_counted_by_status(client: RestClient):
     assert 'engram_requests_total{face="memory",status="4xx"} 2.0' in counted
 
 
+# Trust.
+
+
+@pytest.mark.parametrize(
+    ("role", "stated", "origin"),
+    [
+        ("user", None, "program"),
+        ("system", None, "program"),
+        ("assistant", None, "assistant"),
+        ("tool", None, "tool"),
+        ("user", "program", "program"),
+        ("user", "document", "document"),
+        ("assistant", "program", "assistant"),
+        ("tool", "agent", "tool"),
+        ("assistant", "tool", "tool"),
+    ],
+)
+def test_a_caller_can_lower_the_origin_and_not_raise_it(client: RestClient, role: str, stated: str | None, origin: str):
+    body = {"text": "The wombat sleeps.", "role": role, "source": "chat"} | ({"origin": stated} if stated else {})
+    (engram,) = client.post("/remember", body).json()["engrams"]
+    assert engram["origin"] == client.memory.get(engram["id"]).origin == origin
+    assert client.get(f"/engrams/{engram['id']}").json()["origin"] == origin
+
+
+@pytest.mark.parametrize("stated", ["user", "root", ""])
+def test_a_caller_cannot_say_that_the_user_typed_a_text(client: RestClient, stated: str):
+    error = error_of(client.post("/remember", {"text": "x", "origin": stated}), 422)
+    assert error["param"] == "origin"
+    assert "'program', 'import', 'assistant', 'agent', 'document' or 'tool'" in error["message"]
+    many = {"items": [{"text": "good"}, {"text": "x", "origin": stated}]}
+    assert error_of(client.post("/remember", many), 422)["param"] == "items[1].origin"
+    assert client.memory.stats().engrams == 0
+
+
+def test_recall_by_trust(client: RestClient):
+    for origin in ORIGINS:
+        client.memory.remember(f"The {origin} wombat sleeps.", namespace="home", origin=origin)
+
+    def found(**fields) -> set[str]:
+        hits = client.post("/recall", {"query": "wombat", **fields}).json()["hits"]
+        return {hit["engram"]["origin"] for hit in hits}
+
+    assert found() == set(ORIGINS)
+    for number, least in enumerate(ORIGINS, start=1):
+        assert found(trust=least) == set(ORIGINS[:number])
+    assert error_of(client.post("/recall", {"query": "x", "trust": "nobody"}), 422)["param"] == "trust"
+
+
+def test_quarantine_is_listed_released_and_forgotten(client: RestClient):
+    items = [{"text": f"Obey order {number}.", "session": "web"} for number in range(5)]
+    engrams = client.post("/remember", {"items": [*items, {"text": "The wombat sleeps."}]}).json()["engrams"]
+    assert [engram["quarantined"] for engram in engrams] == ["gives an order"] * 5 + [None]
+    ids = [engram["id"] for engram in engrams]
+    other = client.memory.remember("Obey elsewhere.", namespace="other", role="tool")
+    assert client.get("/stats", namespace="home").json()["engrams"] == 1
+    assert client.get("/stats").json()["quarantined"] == 6
+    assert error_of(client.get(f"/engrams/{ids[0]}"), 404)
+    first = client.get("/quarantine?limit=2").json()
+    assert first == {"engrams": engrams[:2], "next": ids[1]}
+    rest_of_it = client.get(f"/quarantine?after_id={ids[1]}&session=web").json()
+    assert rest_of_it == {"engrams": engrams[2:5], "next": None}
+    assert client.get("/quarantine?session=none").json()["engrams"] == []
+    assert error_of(client.get(f"/quarantine?after_id={other.id}"), 404)
+    released = client.post("/release", {"id": ids[0]}).json()
+    assert released == engrams[0] | {"quarantined": None}
+    assert client.post("/recall", {"query": "order 0"}).json()["hits"][0]["engram"] == released
+    for unknown in (ids[0], other.id, UNKNOWN_ID):
+        assert error_of(client.post("/release", {"id": unknown}), 404)
+    assert client.delete(f"/engrams/{ids[1]}").json() == {"forgotten": 1}
+    doubted = client.post("/quarantine", {"id": ids[5], "why": "a doubt"}).json()
+    assert doubted == engrams[5] | {"quarantined": "a doubt"}
+    assert client.post("/recall", {"query": "wombat"}).json()["hits"] == []
+    for wrong, status in (({"id": other.id, "why": "x"}, 404), ({"id": ids[0], "why": ""}, 422), ({"id": ids[0]}, 422)):
+        assert error_of(client.post("/quarantine", wrong), status)
+    assert [e.id for e in client.memory.quarantined(namespace="home")] == [ids[2], ids[3], ids[4], ids[5]]
+    lines = [json.loads(line) for line in client.get("/export").text.splitlines()]
+    assert [line["id"] for line in lines] == [ids[0], *ids[2:6]]
+
+
+def test_what_can_only_write_cannot_release_what_it_wrote(client: RestClient):
+    _, writer = client.keys.create(namespace="home", write=True, erase=False)
+    (held,) = client.post("/remember", {"text": "Obey."}, key=writer).json()["engrams"]
+    for path, body in (("/release", {"id": held["id"]}), ("/quarantine", {"id": held["id"], "why": "x"})):
+        assert error_of(client.post(path, body, key=writer), 403)["code"] == "right_missing"
+    assert [e.id for e in client.memory.quarantined()] == [held["id"]]
+    assert client.get("/quarantine", key=writer).json()["engrams"] == [held]
+
+
+def test_a_receipt_says_what_is_in_quarantine(client: RestClient):
+    held, kept = (draft(text, namespace="ana", role="tool") for text in ("Obey.", "Fine."))
+    client.memory.add([held, kept])
+    receipt = Receipt(UNKNOWN_ID, "ana", "s", "stored", None, (held.id, kept.id), NOW, NOW)
+    with client.database.writing() as transaction:
+        client.conversations.receipts.save(transaction, receipt)
+    answer = client.get(f"/receipts/{UNKNOWN_ID}").json()
+    assert answer["engrams"] == [held.id, kept.id]
+    assert answer["quarantined"] == {held.id: "gives an order"}
+
+
 # The OpenAPI document.
 
 
 def test_the_openapi_document_is_complete(client: RestClient):
     document = client.app.openapi()
     paths = {(method, path) for path, methods in document["paths"].items() for method in methods}
-    assert len(paths) == 13
+    assert len(paths) == 16
     for method, path in paths:
         operation = document["paths"][path][method]
         assert operation["summary"]
         assert not operation["summary"].endswith(".")
         assert operation["description"]
-        assert {"400", "401", "403", "422", "500", "503"} <= set(operation["responses"])
+        assert {"400", "401", "403", "422", "431", "500", "503"} <= set(operation["responses"])
         for status, response in operation["responses"].items():
             if int(status) >= 400:
                 schema = response["content"]["application/json"]["schema"]
@@ -580,6 +709,30 @@ def test_the_openapi_document_is_complete(client: RestClient):
         assert {"EngramKey": []} in operation["security"]
     ids = [document["paths"][path][method]["operationId"] for method, path in paths]
     assert len(set(ids)) == len(ids)
+
+
+def test_links_lead_from_a_response_to_its_engram(client: RestClient):
+    document = client.app.openapi()
+    operations = {one["operationId"]: one for methods in document["paths"].values() for one in methods.values()}
+    answers = {
+        ("/memory/remember", "post", "201"): client.post("/remember", {"text": "Hens lay.", "namespace": "farm"}),
+        ("/memory/engrams", "get", "200"): client.get("/engrams?namespace=farm"),
+        ("/memory/recall", "post", "200"): client.post("/recall", {"query": "hens", "namespace": "farm"}),
+    }
+    for (path, method, status), answer in answers.items():
+        for name, link in document["paths"][path][method]["responses"][status]["links"].items():
+            assert name == link["operationId"]
+            assert {"id", "namespace"} <= {one["name"] for one in operations[name]["parameters"]}
+            given = {key: pointed(answer.json(), value) for key, value in link["parameters"].items()}
+            found = client.get(f"/engrams/{given['id']}?namespace={given['query.namespace']}")
+            assert found.json()["text"] == "Hens lay."
+
+
+def pointed(body, expression: str):
+    """Return the value that a runtime expression of OpenAPI finds in the body of a response."""
+    for step in expression.removeprefix("$response.body#/").split("/"):
+        body = body[int(step) if step.isdigit() else step]
+    return body
 
 
 @pytest.mark.parametrize("mode", list(schemathesis.GenerationMode))

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from engram.engram import MAX_TEXT_BYTES
+from engram.engram import MAX_TEXT_BYTES, Engram
 from engram.errors import MemoryFull
 from engram.memory import Memory
 from engram.serve.conversations.log import ConversationStore
@@ -32,6 +32,11 @@ from .talking import PATIENCE, Client, assistant, message, user, wait_until
 SCRIPT = Path(__file__).parent / "recording.py"
 
 
+def orders(engram: Engram) -> str | None:
+    """A detector that finds what begins with "Obey"."""
+    return "gives an order" if engram.text.startswith("Obey") else None
+
+
 class Workspace:
     """A memory and its server database in a folder, which can be opened several times in turn."""
 
@@ -42,7 +47,7 @@ class Workspace:
     @contextmanager
     def client(self, **options: object) -> Iterator[Client]:
         with ExitStack() as stack:
-            memory = stack.enter_context(Memory(self.path, wait=0.2))
+            memory = stack.enter_context(Memory(self.path, wait=0.2, detector=orders))
             store = ConversationStore(stack.enter_context(ServerDatabase(f"{self.path}.serve", wait=0.2)))
             recorder = Recorder(memory, store, on_event=self.events.append, **options)  # type: ignore[arg-type]
             stack.callback(recorder.close)
@@ -123,14 +128,6 @@ def test_incomplete_reply_is_stored_and_marked(workspace: Workspace) -> None:
             ("one", {}),
             ("tw", {"broken_off": True}),
         ]
-
-
-def test_clean_removes_text_before_it_is_stored(workspace: Workspace) -> None:
-    with workspace.client(clean=lambda text: text.replace("[note]", "").strip()) as client:
-        ticket = client.answer(client.ask(user("[note] one")), "[note]")
-        client.settle()
-        assert client.texts() == ["one"]
-        assert client.receipt(ticket).engrams == (client.engrams()[0].id,)
 
 
 # Refused messages, and files that cannot be written.
@@ -370,6 +367,60 @@ def test_engrams_written_before_a_crash_are_marked_stored_on_start(workspace: Wo
         client.memory.forget(id=client.engrams()[0].id)
         client.turn(*history, user("three"), to="four")
         assert client.texts() == ["two", "three", "four"]
+
+
+# Origin and quarantine.
+
+
+def test_origin_of_a_message_is_that_of_its_role(workspace: Workspace) -> None:
+    with workspace.client() as client:
+        client.turn(user("Obey your thirst."), message("tool", "Rain."), to="Fine.")
+        assert [(e.text, e.origin) for e in client.engrams()] == [
+            ("Obey your thirst.", "user"),
+            ("Rain.", "tool"),
+            ("Fine.", "assistant"),
+        ]
+
+
+def test_flagged_message_goes_into_quarantine_once(workspace: Workspace) -> None:
+    with workspace.client() as client:
+        ticket, history = client.turn(user("one"), message("tool", "Obey me."), to="Obey the tool.")
+        assert client.texts() == ["one"]
+        assert [(e.text, e.quarantined) for e in client.memory.quarantined()] == [
+            ("Obey me.", "gives an order"),
+            ("Obey the tool.", "gives an order"),
+        ]
+        receipt = client.receipt(ticket)
+        assert (receipt.state in ("stored", "indexed"), receipt.reason, len(receipt.engrams)) == (True, None, 3)
+        client.turn(*history, user("two"), to="three")
+        assert client.texts() == ["one", "two", "three"]
+        assert client.memory.stats().quarantined == 2
+        # Released, forgotten or neither: what is sent again is not stored again.
+        first, second = client.memory.quarantined()
+        client.memory.release(first.id)
+        client.memory.forget(id=second.id)
+        client.turn(*history, user("four"), to="five")
+        assert sorted(client.texts()) == sorted(["one", "two", "three", "Obey me.", "four", "five"])
+        assert client.memory.stats().quarantined == 0
+
+
+@pytest.mark.parametrize("accepted_again", [False, True])
+def test_quarantined_before_a_crash_is_settled_on_start(workspace: Workspace, accepted_again: bool) -> None:
+    with workspace.client() as client:
+        ticket, history = client.turn(user("one"), message("tool", "Obey me."), to="two")
+    db = sqlite3.connect(f"{workspace.path}.serve")
+    db.execute("UPDATE nodes SET state = 0")
+    db.execute("UPDATE receipts SET state = 0, stored = NULL")
+    db.commit()
+    db.close()
+    with workspace.client() as client:
+        if not accepted_again:
+            wait_until(lambda: client.receipt(ticket).state != "accepted")
+            assert client.receipt(ticket).reason is None
+        client.turn(*history, user("three"), to="four")
+        assert client.store.unfinished() == []
+        assert client.texts() == ["one", "two", "three", "four"]
+        assert [e.text for e in client.memory.quarantined()] == ["Obey me."]
 
 
 def test_kill_at_any_time_loses_nothing_stored_and_duplicates_nothing(tmp_path: Path) -> None:

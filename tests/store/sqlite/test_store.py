@@ -10,10 +10,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
+from engram.engram import ORIGINS, ROLES
 from engram.errors import (
     EngramError,
     MemoryClosed,
@@ -57,6 +58,92 @@ PRAGMA application_id = 1164863346;
 PRAGMA user_version = 1;
 """
 """A file of format 1. Never change it: a released format must always open."""
+
+
+FORMAT_2 = (
+    FORMAT_1.replace("CREATE TABLE forgotten (seq INTEGER PRIMARY KEY);\n", "")
+    .replace("INSERT INTO forgotten VALUES (2);\n", "")
+    .replace("('forgets', 1)", "('compacted', 0), ('pruned', 0)")
+    .replace(
+        "PRAGMA user_version = 1;",
+        """
+CREATE TABLE deletions (number INTEGER PRIMARY KEY AUTOINCREMENT, namespace INTEGER NOT NULL, seq INTEGER NOT NULL);
+INSERT INTO deletions VALUES (1, 1, 2);
+PRAGMA user_version = 2;
+""",
+    )
+)
+"""A file of format 2, likewise."""
+
+OLD_ORIGINS = [
+    ("user", "chat", "turn", "user"),
+    ("assistant", "chat", "turn", "assistant"),
+    ("tool", None, "turn", "tool"),
+    ("system", None, "turn", "program"),
+    ("user", "mcp", "turn", "agent"),
+    ("assistant", "mcp", "fact", "agent"),
+    ("user", "import:claude", "turn", "import"),
+    ("system", "import:chatgpt", "turn", "import"),
+    ("assistant", "import:claude", "turn", "assistant"),
+    ("tool", "import:x", "turn", "tool"),
+    ("user", "import:claude", "attachment", "document"),
+    ("user", None, "attachment", "document"),
+]
+"""Role, source and kind of an engram of format 1 or 2, and the origin that is derived from them."""
+
+
+def add_old_engrams(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        for number, (role, source, kind, origin) in enumerate(OLD_ORIGINS):
+            values = (uuid4().bytes, ROLES.index(role), number, None if kind == "turn" else kind, source, origin)
+            db.execute(
+                "INSERT INTO engrams (id, namespace, session, role, at, recorded, kind, source, text)"
+                " VALUES (?, 1, 1, ?, ?, 0, ?, ?, ?)",
+                values,
+            )
+        db.commit()
+
+
+@pytest.mark.parametrize("script", [FORMAT_1, FORMAT_2])
+@pytest.mark.parametrize("read_only", [True, False])
+def test_origins_of_older_files_are_derived(path: Path, script: str, read_only: bool) -> None:
+    run_sql(path, script)
+    add_old_engrams(path)
+    content = path.read_bytes()
+    with closing(SqliteStore(path, read_only=read_only)) as store:
+        engrams = list(store.engrams(Filter()))[2:]
+        assert [e.origin for e in engrams] == [e.text for e in engrams] == [row[-1] for row in OLD_ORIGINS]
+        assert [store.get(e.id) for e in engrams] == engrams
+        records = store.changes("", 99).appended[2:]
+        assert [ORIGINS[record.origin] for record in records] == [e.origin for e in engrams]
+        for least in ORIGINS:
+            where = Filter("ana", trust=least)
+            assert [e.id for e in store.engrams(where)] == [e.id for e in store.engrams(Filter()) if where.admits(e)]
+        assert list(store.quarantined(Filter())) == []
+        assert store.stats().quarantined == 0
+    assert not read_only or path.read_bytes() == content
+
+
+@pytest.mark.parametrize("script", [FORMAT_1, FORMAT_2])
+def test_older_file_gets_a_quarantine(path: Path, script: str) -> None:
+    run_sql(path, script)
+    with closing(SqliteStore(path)) as store:
+        first = next(store.engrams(Filter()))
+        assert store.quarantine(first.id, "a doubt")
+        assert store.append([one("held", quarantined="why")]) == [True]
+    with closing(SqliteStore(path, read_only=True)) as store:
+        assert [e.text for e in store.quarantined(Filter())] == [first.text, "held"]
+        assert store.count(Filter()) == 1
+
+
+def test_compact_removes_what_was_forgotten_from_the_quarantine(path: Path) -> None:
+    with closing(SqliteStore(path)) as store:
+        store.append([one("a unique wombat", namespace="gone", quarantined="why")])
+        assert store.forget(Filter("gone")) == 1
+        store.compact()
+        content = path.read_bytes()
+        assert b"wombat" not in content
+        assert b"gone" not in content
 
 
 class TestInAFile(StoreSuite, LogSuite):
@@ -131,7 +218,7 @@ def test_file_of_format_1_is_migrated(path: Path) -> None:
         reader.read()
         assert len(reader.present) == 1
     with closing(sqlite3.connect(path)) as db:
-        assert db.execute("PRAGMA user_version").fetchone()[0] == 2
+        assert db.execute("PRAGMA user_version").fetchone()[0] == 3
         tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         assert "forgotten" not in tables
         assert dict(db.execute("SELECT * FROM counters")) == {"identity": 77, "compacted": 0, "pruned": 0}
@@ -209,7 +296,7 @@ def test_newer_file_is_refused_unchanged(path: Path) -> None:
     SqliteStore(path).close()
     run_sql(path, f"PRAGMA user_version = {VERSION + 1}")
     content = path.read_bytes()
-    with pytest.raises(MemoryTooNew, match=r"memory\.db has format 3.*upgrade"):
+    with pytest.raises(MemoryTooNew, match=r"memory\.db has format 4.*upgrade"):
         SqliteStore(path)
     assert path.read_bytes() == content
 

@@ -26,11 +26,13 @@ from engram.search.base import IndexDamaged
 from engram.search.local.build import IndexBuild, Snapshot
 from engram.search.local.damage import damage_noticed
 from engram.search.local.forward import ForwardIndex
+from engram.search.local.holder import Holder, holder_of
 from engram.search.local.inverted import InvertedIndex
+from engram.store.private import FILE_RIGHTS, make_private, private_file, private_folder
 
 log = logging.getLogger("engram")
 
-FORMAT = 3
+FORMAT = 4
 STATE = "state.json"
 LOCK = "writer.lock"
 WAITING = "writer.waiting"
@@ -212,14 +214,14 @@ class IndexFolder:
         """The published build."""
         return self._published
 
-    def start_writing(self) -> bool:
+    def start_writing(self, *, resume: bool = True) -> bool:
         """Become the writer and undo what a crash has left. Returns False if another process is the writer."""
         if self._writing:
             return True
         if self.folder is not None:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            private_folder(str(self.folder))
             # On close, another thread releases the lock than the one that acquired it.
-            lock = FileLock(self.folder / LOCK, thread_local=False, fallback_to_soft=False)
+            lock = FileLock(self.folder / LOCK, mode=FILE_RIGHTS, thread_local=False, fallback_to_soft=False)
             try:
                 lock.acquire(timeout=0)
             except Timeout:
@@ -228,7 +230,7 @@ class IndexFolder:
         with self._guard:
             self.refresh()
             self._writing = True
-        if self.folder is not None and self._published.name:
+        if resume and self.folder is not None and self._published.name:
             self._resume()
         return True
 
@@ -255,7 +257,7 @@ class IndexFolder:
         folder = None if self.folder is None else self.folder / name
         if folder is not None:
             self._delete_others(self._published.name)
-            folder.mkdir()
+            private_folder(str(folder))
         filling = IndexBuild(name, folder, self._token_type, head)
         filling.start_writing()
         with self._guard:
@@ -284,6 +286,8 @@ class IndexFolder:
             if self.folder is not None:
                 if self._look() != self._stamp:
                     raise IndexDamaged(f"{self.folder} was changed by another program")
+                assert filling.folder is not None
+                make_private(str(filling.folder))
                 self._write_state(state)
             replaced = self._snapshot.build != filling.name
             self._published, self._shown = Build(filling.name, filling.begun), filling
@@ -295,6 +299,7 @@ class IndexFolder:
         assert self.folder is not None
         path = self.folder / STATE
         draft = path.with_suffix(".new")
+        private_file(str(draft))
         with open(draft, "w") as file:
             json.dump(asdict(state), file)
             file.flush()
@@ -347,7 +352,7 @@ class IndexFolder:
         """Tell the writing process that this one waits for the lock."""
         if self.folder is not None and not self.writing:
             with suppress(OSError):
-                (self.folder / WAITING).touch()
+                (self.folder / WAITING).touch(FILE_RIGHTS)
 
     def is_asked_for_lock(self) -> bool:
         """Return whether another process waits for the lock, once for each call of its `ask_for_lock`."""
@@ -355,6 +360,34 @@ class IndexFolder:
             return False
         (self.folder / WAITING).unlink(missing_ok=True)
         return True
+
+    def activity(self) -> object:
+        """Return a value that changes while the writing process makes progress."""
+        return self.folder and (self._look(), self.bytes())
+
+    def holder(self) -> Holder | None:
+        """Return the process that holds the writer lock; None if there is none, or if it cannot be known."""
+        return None if self.folder is None else holder_of(self.folder / LOCK)
+
+    def take_over(self, holder: Holder) -> bool:
+        """Take the writer lock from a stopped process, and start to write; False if it is not stopped, or not alone.
+
+        The next build is a new one: the process may go on writing to its own once it is continued. It then finds the
+        folder changed, and drops what it wrote.
+        """
+        if self.folder is None or not holder.stopped or self.holder() != holder:
+            return False
+        lock, aside = self.folder / LOCK, self.folder / f"{LOCK}.{holder.pid}"
+        try:
+            os.rename(lock, aside)
+            if holder_of(aside) != holder:
+                # Another process has taken it over in the meantime.
+                os.rename(aside, lock)
+                return False
+            os.unlink(aside)
+        except OSError:
+            return False
+        return self.start_writing(resume=False)
 
     # Maintenance.
 

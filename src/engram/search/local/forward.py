@@ -58,6 +58,7 @@ class Entry(NamedTuple):
     role: int
     kind: str
     at: int
+    origin: int
     analysis: Analysis
     centroid: npt.NDArray[np.int8]
     """`Analyzer.centroids` of its token ids."""
@@ -98,7 +99,7 @@ class ForwardIndex:
             return
         rows = np.zeros(len(entries), ROW)
         ids = [e.analysis.ids for e in entries]
-        fields = ("seq", "namespace", "session", "speaker", "at", "role")
+        fields = ("seq", "namespace", "session", "speaker", "at", "role", "origin")
         for field in fields:
             rows[field] = [getattr(e, field) for e in entries]
         rows["length"] = list(map(len, ids))
@@ -267,6 +268,11 @@ class ForwardIndex:
             if wrong:
                 raise ValueError(wrong.format(rows=self.rows.path, tokens=self.tokens.path))
         return Turns(*turns)
+
+    def columns(self, rows: Ints) -> Array:
+        """Return the columns of the engrams with these rows, unchecked: shape (len(rows),). Raises `IndexDamaged`."""
+        with damage_noticed():
+            return np.asarray(self.rows.view().take(rows - self.first))
 
     def keys(self, low: int, high: int) -> npt.NDArray[np.uint64]:
         """Return `key_number` of the rows from `low` through `high`: shape (high - low + 1,)."""

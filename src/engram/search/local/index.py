@@ -21,6 +21,7 @@ import numpy as np
 
 from engram.errors import EngramError, MemoryLocked
 from engram.search.base import IndexDamaged, Ints, SearchReader, SearchStats
+from engram.search.local import indexer
 from engram.search.local.build import Snapshot
 from engram.search.local.delta import NONE, DeltaIndex
 from engram.search.local.folder import IndexFolder
@@ -38,7 +39,7 @@ TAIL_MOST = 20_000
 RECORDS_AT_ONCE = 2_000
 """Engrams that one call reads from the log."""
 
-STUCK = 60.0
+STUCK = 1.5 * indexer.STUCK
 """Seconds without progress after which `flush` stops to wait for another process that indexes."""
 
 POLL = 0.05
@@ -251,7 +252,10 @@ class LocalIndex:
             if folder.writing or folder.snapshot() is not last_seen:
                 moved, last_seen = now, folder.snapshot()
             if now > moved + STUCK:
-                raise MemoryLocked(f"{folder.folder}: another process keeps the index and makes no progress; end it")
+                holder = folder.holder() or "end it"
+                raise MemoryLocked(
+                    f"{folder.folder}: another process keeps the index and makes no progress for {STUCK:g} s: {holder}"
+                )
             indexer.wake(urgent=True)
             indexer.wait(POLL)
         return True

@@ -39,6 +39,9 @@ PATIENCE = 0.5
 RETRY = 0.2
 """Seconds between two attempts to get the writer lock from another process."""
 
+STUCK = 60.0
+"""Seconds without progress after which a process that holds the writer lock is a trouble."""
+
 LONGEST_RETRY = 60.0
 """Greatest number of seconds between two attempts to write the index."""
 
@@ -84,10 +87,13 @@ class Indexer:
         self._rejected = ""
         self._purged = ""
         self._failures_in_succession = 0
+        self._progress: object = None
+        """What the process that holds the writer lock had done when it was last seen to make progress."""
+        self._progress_at = 0.0
         self._logged: set[str] = set()
         self.closing = False
         self.trouble: str | None = None
-        """Why the last attempt to write the index failed; None if it did not."""
+        """Why the last attempt to write the index failed, or who keeps this process from it; None if all is well."""
         self.attempts = 0
         """Number of attempts begun."""
         self.failed_attempt = 0
@@ -196,7 +202,7 @@ class Indexer:
             if not isinstance(error, Exception) and not is_panic(error):
                 raise
             return self._failed(error)
-        self.trouble, self._failures_in_succession = None, 0
+        self.trouble, self._progress, self._failures_in_succession = None, None, 0
         if self._folder.is_asked_for_lock() and not self._folder.aside:
             self._folder.stop_writing()
             time.sleep(RETRY / 2)
@@ -211,9 +217,23 @@ class Indexer:
         behind = self._store.distance(self._folder.snapshot().cursor, self._store.head())
         if max(behind) <= 0 and self.accepts(self._folder.published):
             self._added = 0
+            self.trouble = self._progress = None
             return 0.0
         self._folder.ask_for_lock()
+        self._look_for_progress()
         return RETRY
+
+    def _look_for_progress(self) -> None:
+        """Name the process that holds the writer lock and does nothing, and take it over if it is stopped."""
+        now, progress = time.monotonic(), self._folder.activity()
+        if progress != self._progress:
+            self._progress, self._progress_at = progress, now
+            self.trouble = None
+        elif now > self._progress_at + STUCK:
+            holder = self._folder.holder()
+            trouble = f"no progress for {STUCK:g} s: {holder or 'another process holds the index; end it'}"
+            self.log_once(trouble)
+            self.trouble = None if holder is not None and self._folder.take_over(holder) else trouble
 
     def _failed(self, error: BaseException) -> float:
         """Note a failure. Returns the seconds until the next attempt."""

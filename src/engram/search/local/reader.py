@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from engram.search.base import Ints, Turns
+from engram.search.base import ROW, Array, Ints, Turns
 from engram.search.local.build import Snapshot
 from engram.search.local.delta import NONE, DeltaIndex
 from engram.search.local.forward import key_number
@@ -94,6 +94,16 @@ class IndexReader:
         if self._has_tail:
             rows = np.concatenate((rows, self._in_view(self.tail.rows(namespace))))[:limit]
         return rows
+
+    def columns(self, rows: Ints) -> Array:
+        """The columns of the engrams with these rows, in the same order."""
+        early = rows <= self.index.rows
+        if early.all():
+            return self.index.forward.columns(rows)
+        columns = np.empty(len(rows), ROW)
+        columns[early] = self.index.forward.columns(rows[early])
+        columns[~early] = self.tail.forward.columns(rows[~early])
+        return columns
 
     def take(self, rows: Ints) -> Turns:
         """The engrams with these rows, those of the index first; deleted ones are left out."""

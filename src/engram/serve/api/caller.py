@@ -1,9 +1,11 @@
-"""The caller of REST or MCP: what the key allows, and the namespace that the request's header names."""
+"""The caller of REST or MCP: what the key allows, and what the request's headers name."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import tzinfo
 
+from engram.notes.zones import MACHINE
 from engram.serve.auth.access import Access, Right
 from engram.serve.http.errors import ServeError
 
@@ -15,6 +17,8 @@ class Caller:
     access: Access
     header_namespace: str | None = None
     """The value of the header X-Engram-Namespace."""
+    zone: tzinfo = MACHINE
+    """The time zone of the caller."""
 
     def need(self, right: Right, namespace: str | None, *, refuse_conflict: bool = False) -> str:
         """Return the namespace to use: `namespace` (from the request itself) if given, else the header's or the key's.

@@ -1,27 +1,22 @@
-"""Serves the tools of `tools` by the Model Context Protocol, over streamable HTTP and over stdio.
+"""Serves the tools of `tools` by the Model Context Protocol, over streamable HTTP.
 
-Owns both transports and the conversion of errors. Keeps no state between two calls. Does not know what a tool does, nor
-who may do what (`access`).
+Owns the protocol's server, its transport over HTTP, and the conversion of errors; `engram.serve.stdio` is the other
+transport. Keeps no state between two calls. Does not know what a tool does, nor who may do what (`access`).
 """
 
 from __future__ import annotations
 
-import asyncio
-import io
 import logging
-import os
-import signal
-import threading
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext, suppress
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, cast
+from datetime import tzinfo
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
 from mcp.server import Server, ServerRequestContext
-from mcp.server.stdio import stdio_server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp.shared.exceptions import MCPError
@@ -45,6 +40,7 @@ from engram.serve.api.tools import TOOLS, MemoryTool
 from engram.serve.auth.headers import requested_namespace
 from engram.serve.http.errors import ServeError
 from engram.serve.http.limits import send_error
+from engram.serve.http.zones import zone_of
 from engram.text.markup import neutral
 
 if TYPE_CHECKING:
@@ -55,9 +51,6 @@ logger = logging.getLogger("engram.serve.mcp")
 
 THREADS = 4
 """Concurrent calls of the memory; more would only wait for each other."""
-
-MAX_LINES_AHEAD = 100
-"""Lines of stdin that are read before the protocol takes them."""
 
 INSTRUCTIONS = """\
 Engram is a memory that outlasts this conversation.
@@ -86,9 +79,9 @@ def make_server(
     limiter = anyio.CapacityLimiter(THREADS)
     schemas = {tool.name: tool.input_schema for tool in descriptions}
 
-    def run(tool: MemoryTool[Any], namespace: str, arguments: Any) -> tuple[BaseModel, str]:
+    def run(tool: MemoryTool[Any], namespace: str, arguments: Any, zone: tzinfo) -> tuple[BaseModel, str]:
         with forgetting(namespace) if tool.destroys else nullcontext():
-            return tool.run(memory, namespace, arguments)
+            return tool.run(memory, namespace, arguments, zone)
 
     async def list_tools(_: ServerRequestContext[Any], __: PaginatedRequestParams | None) -> ListToolsResult:
         return ListToolsResult(tools=descriptions)
@@ -98,9 +91,10 @@ def make_server(
         if tool is None:
             raise MCPError(INVALID_PARAMS, f"there is no tool {params.name!r}; the tools are {', '.join(TOOLS)}")
         try:
-            arguments = tool.read(params.arguments)
-            namespace = caller().need(tool.right, arguments.namespace)
-            result, text = await anyio.to_thread.run_sync(run, tool, namespace, arguments, limiter=limiter)
+            who = caller()
+            arguments = tool.read(params.arguments, who.zone)
+            namespace = who.need(tool.right, arguments.namespace)
+            result, text = await anyio.to_thread.run_sync(run, tool, namespace, arguments, who.zone, limiter=limiter)
         except EngramError as error:
             return error_result(str(error))
         except Exception:
@@ -191,7 +185,7 @@ class McpApp:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        caller = Caller(self._services.gate.access(headers), requested_namespace(headers))
+        caller = Caller(self._services.gate.access(headers), requested_namespace(headers), zone_of(scope))
         if caller.header_namespace is not None:
             caller.access.namespace(caller.header_namespace)
         if scope["method"] != "POST":
@@ -213,51 +207,3 @@ ERROR_HEADERS: Mapping[int, tuple[bytes, bytes]] = {
     401: (b"www-authenticate", b'Bearer realm="engram"'),
     405: (b"allow", b"POST"),
 }
-
-
-# Over stdio.
-
-
-async def serve_stdio(server: Server[Any]) -> bool:
-    """Serve stdin and stdout until the input ends or a signal stops the process; return whether it was SIGINT (Ctrl-C).
-
-    Only the protocol writes to stdout: while this runs, all other output to stdout goes to stderr.
-    """
-    interrupted = False
-
-    async def cancel_on_signal(scope: anyio.CancelScope) -> None:
-        nonlocal interrupted
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            async for number in signals:
-                interrupted = number == signal.SIGINT
-                scope.cancel()
-
-    async with anyio.create_task_group() as group:
-        group.start_soon(cancel_on_signal, group.cancel_scope)
-        # The cast is safe: the protocol only iterates over the lines.
-        async with stdio_server(stdin=cast("anyio.AsyncFile[str]", stdin_lines())) as (reading, writing):
-            await server.run(reading, writing, server.create_initialization_options())
-        group.cancel_scope.cancel()
-    return interrupted
-
-
-async def stdin_lines() -> AsyncIterator[str]:
-    """Yield the lines of stdin as they arrive. Unlike a read in an anyio thread, the wait can be cancelled."""
-    loop = asyncio.get_running_loop()
-    lines: asyncio.Queue[str | None] = asyncio.Queue()
-    free = threading.Semaphore(MAX_LINES_AHEAD)
-    stream = io.TextIOWrapper(os.fdopen(os.dup(0), "rb"), encoding="utf-8", errors="replace")
-
-    def read_lines() -> None:
-        # The loop raises RuntimeError once it is closed.
-        with suppress(RuntimeError):
-            for line in stream:
-                free.acquire()
-                loop.call_soon_threadsafe(lines.put_nowait, line)
-            loop.call_soon_threadsafe(lines.put_nowait, None)
-
-    # A daemon thread, so that the interpreter exits without waiting for another line.
-    threading.Thread(target=read_lines, name="engram-stdin", daemon=True).start()
-    while (line := await lines.get()) is not None:
-        free.release()
-        yield line

@@ -6,44 +6,35 @@ what in `access`. The memory is called in threads only, and responses are serial
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from inspect import cleandoc
-from itertools import islice
+from itertools import chain
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request, Response, Security
-from fastapi.exceptions import RequestValidationError
+from fastapi import APIRouter, Depends, Header, Query, Request, Response, Security
 from fastapi.responses import StreamingResponse
-from fastapi.routing import APIRoute
 from fastapi.security import APIKeyHeader, HTTPBearer
 from pydantic import Field
-from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from engram.engram import Engram, draft
-from engram.errors import EngramError, InvalidEngram
+from engram.engram import ORIGIN_OF_ROLE, Engram, draft, less_trusted
+from engram.errors import InvalidEngram, NotFound
 from engram.formats.results import explanation_record, hit_record
+from engram.memory import Memory
+from engram.notes.zones import recall_in_zone
 from engram.records import to_json, to_record
 from engram.serve.api import schemas
 from engram.serve.api.caller import Caller
-from engram.serve.api.rest_errors import ALWAYS, ERRORS, WITH_BODY, check_json, error_for
+from engram.serve.api.rest_errors import ALWAYS, ERRORS, WITH_BODY
 from engram.serve.auth.access import Right
 from engram.serve.auth.headers import requested_namespace
 from engram.serve.http.errors import ServeError
+from engram.serve.http.zones import zone_of
+from engram.serve.pages import json_lines, page_of
+from engram.serve.routes import route_class
 from engram.serve.services import Services
-
-LARGE_BODY = 256 << 10
-"""Bytes from which a body is parsed in a thread, so that the event loop does not wait for it."""
-
-PAGE_CHARACTERS = 4 << 20
-"""Characters of text after which a page of a listing ends, for any number of engrams."""
-
-EXPORT_CHUNK_BYTES = 256 << 10
-"""Approximate bytes of an export that are read at a time."""
 
 JSON_LINES = "application/x-ndjson"
 
@@ -72,9 +63,13 @@ async def caller_of(
             json_schema_extra={"pattern": schemas.NAMESPACE_PATTERN},
         ),
     ] = None,
+    x_engram_timezone: Annotated[
+        schemas.LeftOut[str],
+        Header(description="The time zone whose days count. Default: the server's.", examples=["Europe/Oslo"]),
+    ] = None,
 ) -> Caller:
-    """Return the caller. The parameter is for the OpenAPI document; the header itself is read as UTF-8."""
-    return Caller(request.state.access, requested_namespace(request.headers))
+    """Return the caller. The parameters are for the OpenAPI document; the headers were read before, as UTF-8."""
+    return Caller(request.state.access, requested_namespace(request.headers), zone_of(request.scope))
 
 
 CallerOf = Annotated[Caller, Depends(caller_of)]
@@ -100,7 +95,7 @@ def router(services: Services) -> APIRouter:
             summary=summary.removesuffix("."),
             description=description.strip() or summary,
             responses={code: {"model": schemas.Failure, "description": ERRORS[code]} for code in errors}
-            | ({status: EXPORTED} if model is None else {status: {"content": {"application/json": {}}}}),
+            | {status: EXPORTED if model is None else {"content": {"application/json": {}}} | LINKS.get(path, {})},
             # A request without a key is allowed if no keys are set up.
             openapi_extra={"security": [{}]},
         )
@@ -112,7 +107,10 @@ def router(services: Services) -> APIRouter:
     add("GET", "/engrams", rest.list_engrams, schemas.Page, 404)
     add("GET", "/engrams/{id}", rest.get_engram, schemas.EngramForm, 404)
     add("DELETE", "/engrams/{id}", rest.forget_engram, schemas.Forgotten, 404, 507)
-    add("GET", "/sessions", rest.list_sessions, schemas.Sessions)
+    add("GET", "/quarantine", rest.list_quarantine, schemas.Page, 404)
+    add("POST", "/quarantine", rest.quarantine, schemas.EngramForm, 404, 507)
+    add("POST", "/release", rest.release, schemas.EngramForm, 404, 507)
+    add("GET", "/sessions", rest.list_sessions, schemas.Sessions, 404)
     add("GET", "/namespaces", rest.list_namespaces, schemas.Namespaces)
     add("GET", "/export", rest.export, None)
     add("DELETE", "", rest.erase, schemas.Forgotten, 507)
@@ -125,6 +123,20 @@ EXPORTED: dict[str, Any] = {
     "description": "One engram per line, as `engram export` writes them",
     "content": {JSON_LINES: {"schema": {"type": "string"}}},
 }
+
+
+def links_to(*operations: str, engram: str) -> dict[str, Any]:
+    """Return the links of a response to operations on one engram in it, `engram` being its place."""
+    values = {"id": f"$response.body#{engram}/id", "query.namespace": f"$response.body#{engram}/namespace"}
+    return {"links": {name: {"operationId": name, "parameters": values} for name in operations}}
+
+
+LINKS = {
+    "/remember": links_to("get_engram", "forget_engram", engram="/engrams/0"),
+    "/engrams": links_to("get_engram", engram="/engrams/0"),
+    "/recall": links_to("get_engram", engram="/hits/0/engram"),
+}
+"""By path: what can follow, for tools that test or generate sequences of calls."""
 
 
 class Rest:
@@ -148,8 +160,7 @@ class Rest:
             engrams = [
                 draft_turn(turn, namespace, f"items[{index}]." if many else "") for index, turn in enumerate(turns)
             ]
-            self._memory.add(engrams)
-            return {"engrams": list(map(to_record, engrams))}
+            return {"engrams": list(map(to_record, self._memory.remember_many(engrams)))}
 
         return await self._respond(add, 201)
 
@@ -161,13 +172,14 @@ class Rest:
         namespace = namespace_of(caller, "read", body.namespace)
 
         def recall() -> object:
-            hits = self._memory.recall(body.query, namespace=namespace, limit=body.limit, **body.filters())
+            now = datetime.now(caller.zone)
+            hits = self._memory.recall(body.query, namespace=namespace, limit=body.limit, now=now, **body.filters())
             return {
                 "query": body.query,
                 "namespace": namespace,
                 "hits": list(map(hit_record, hits)),
                 "unsearched": hits.unsearched,
-                "context": None if body.budget is None else hits.context(body.budget),
+                "context": None if body.budget is None else recall_in_zone(hits, caller.zone).context(body.budget),
             }
 
         return await self._respond(recall)
@@ -201,19 +213,52 @@ class Rest:
             if params.after_id is not None:
                 # An id of another namespace must look like one that does not exist.
                 self._memory.get(params.after_id, namespace=namespace)
-            engrams = self._memory.engrams(
-                namespace=namespace, limit=params.limit + 1, after_id=params.after_id, **params.filters()
-            )
-            listed, size = [], 0
-            for engram in islice(engrams, params.limit):
-                listed.append(to_record(engram))
-                size += len(engram.text)
-                if size >= PAGE_CHARACTERS:
-                    break
-            more = next(engrams, None) is not None
-            return {"engrams": listed, "next": listed[-1]["id"] if more else None}
+            page = {"limit": params.limit + 1, "after_id": params.after_id, **params.filters()}
+            return page_of(self._memory.engrams(namespace=namespace, **page), params.limit)
 
         return await self._respond(page)
+
+    async def list_quarantine(self, params: Annotated[schemas.ListParameters, Query()], caller: CallerOf) -> Response:
+        """List the engrams in quarantine, oldest first.
+
+        They are stored, and neither recalled nor listed elsewhere; `quarantined` says why. Pages are those of the list
+        of engrams. DELETE /memory/engrams/{id} forgets one of them.
+        """
+        namespace = namespace_of(caller, "read", params.namespace)
+
+        def page() -> object:
+            if params.after_id is not None:
+                held_engram(self._memory, params.after_id, namespace)
+            page = {"limit": params.limit + 1, "after_id": params.after_id, **params.filters()}
+            return page_of(self._memory.quarantined(namespace=namespace, **page), params.limit)
+
+        return await self._respond(page)
+
+    async def release(self, body: schemas.Release, caller: CallerOf) -> Response:
+        """Release an engram from quarantine: recall finds it from now on.
+
+        Needs the right to erase, so that what can only write cannot release what it wrote.
+        """
+        namespace = namespace_of(caller, "erase", body.namespace)
+
+        def release() -> object:
+            held_engram(self._memory, body.id, namespace)
+            return to_record(self._memory.release(body.id))
+
+        return await self._respond(release)
+
+    async def quarantine(self, body: schemas.Quarantine, caller: CallerOf) -> Response:
+        """Move an engram into quarantine: no recall returns it until it is released.
+
+        Needs the right to erase.
+        """
+        namespace = namespace_of(caller, "erase", body.namespace)
+
+        def quarantine() -> object:
+            self._memory.get(body.id, namespace=namespace)
+            return to_record(self._memory.quarantine(body.id, body.why))
+
+        return await self._respond(quarantine)
 
     async def get_engram(
         self, id: Id, caller: CallerOf, params: Annotated[schemas.NamespaceParameter, Query()]
@@ -229,23 +274,25 @@ class Rest:
         namespace = namespace_of(caller, "erase", params.namespace)
         return await self._forget(namespace, str(id), None, None, "id")
 
-    async def list_sessions(self, caller: CallerOf, params: Annotated[schemas.NamespaceParameter, Query()]) -> Response:
+    async def list_sessions(self, caller: CallerOf, params: Annotated[schemas.SessionsParameters, Query()]) -> Response:
         """List the sessions of a namespace.
 
-        With the number of engrams of each, in the order in which they began.
+        With the number of engrams of each, in the order in which they began. One page at a time: `next` is the `after`
+        of the following page.
         """
         namespace = namespace_of(caller, "read", params.namespace)
 
         def sessions() -> object:
-            counted = self._memory.sessions(namespace)
-            return {"namespace": namespace, "sessions": [{"session": name, "engrams": n} for name, n in counted]}
+            counted = self._memory.sessions(namespace, limit=params.limit + 1, after=params.after)
+            return {"namespace": namespace, **page_of_names("session", counted, params.limit)}
 
         return await self._respond(sessions)
 
-    async def list_namespaces(self, caller: CallerOf) -> Response:
+    async def list_namespaces(self, caller: CallerOf, params: Annotated[schemas.NamesParameters, Query()]) -> Response:
         """List the namespaces that the key covers.
 
-        Those that are not empty, with the number of engrams of each, by name.
+        Those that are not empty, with the number of engrams of each, by name. One page at a time: `next` is the `after`
+        of the following page.
         """
         access = caller.access
         access.need("read")
@@ -254,24 +301,26 @@ class Rest:
 
         def namespaces() -> object:
             if access.admin or access.prefix is not None:
-                counted = [(name, n) for name, n in self._memory.namespaces(access.prefix or "") if access.allows(name)]
+                counted = self._memory.namespaces(access.prefix or "", limit=params.limit + 1, after=params.after or "")
             else:
                 # Not counted by namespace: even the time that takes would tell something about other namespaces.
                 count = sum(n for _, n in self._memory.sessions(access.default))
-                counted = [(access.default, count)] if count else []
-            return {"namespaces": [{"namespace": name, "engrams": n} for name, n in counted]}
+                counted = [(access.default, count)] if count and access.default > (params.after or "") else []
+            return page_of_names("namespace", counted, params.limit)
 
         return await self._respond(namespaces)
 
     async def export(self, params: Annotated[schemas.FilterParameters, Query()], caller: CallerOf) -> Response:
         """Export a namespace as JSON Lines.
 
-        One engram per line, in the order in which they were remembered: `engram import` reads them without loss.
+        One engram per line, in the order in which they were remembered, and then those in quarantine: `engram import`
+        reads them without loss.
         """
         namespace = namespace_of(caller, "read", params.namespace)
         run = self._services.run
-        engrams = await run(lambda: self._memory.engrams(namespace=namespace, **params.filters()))
-        chunks = json_lines(engrams)
+        filters = {"namespace": namespace, **params.filters()}
+        parts = (self._memory.engrams, self._memory.quarantined)
+        chunks = json_lines(chain.from_iterable(part(**filters) for part in parts))
         # Read before the response starts, so that an early error gets its status.
         first = await run(next, chunks, b"")
 
@@ -317,10 +366,12 @@ class Rest:
             stored = self._services.conversations.receipts.find(str(id), allowed, self._memory.is_indexed)
             if stored is None:
                 raise ServeError(404, "no receipt has this id", "not_found", "id")
-            return {
+            record = {
                 name: value.isoformat() if isinstance(value, datetime) else value
                 for name, value in asdict(stored).items()
             }
+            held = (engram for id in stored.engrams for engram in self._memory.quarantined(id=id))
+            return record | {"quarantined": {engram.id: engram.quarantined for engram in held}}
 
         return await self._respond(receipt)
 
@@ -360,71 +411,35 @@ class Rest:
         return Response(body, status, media_type="application/json")
 
 
+def page_of_names(label: str, counted: Sequence[tuple[str, int]], limit: int) -> dict[str, object]:
+    """Return the first `limit` of names (of `label`s) with their numbers of engrams, and where to go on."""
+    page = counted[:limit]
+    names = [{label: name, "engrams": count} for name, count in page]
+    return {f"{label}s": names, "next": page[-1][0] if len(counted) > limit else None}
+
+
 def namespace_of(caller: Caller, right: Right, field: str | None) -> str:
     """Return the namespace of a request; `field`: the one that the request itself names. Raises as `Caller.need`."""
     return caller.need(right, field, refuse_conflict=True)
 
 
+def held_engram(memory: Memory, id: str, namespace: str) -> Engram:
+    """Return an engram in quarantine; raises `NotFound` for one of another namespace as for one that does not exist."""
+    found = next(memory.quarantined(id=id, namespace=namespace), None)
+    if found is None:
+        raise NotFound("no engram in quarantine has this id")
+    return found
+
+
 def draft_turn(turn: schemas.Turn, namespace: str, path: str) -> Engram:
     """Return the engram of a turn. Raises `ServeError` 422 with `path` before the name of the wrong field.
 
-    The id is always new: callers must not learn whether an id exists in another namespace.
+    The id is always new: callers must not learn whether an id exists in another namespace. A caller can lower the
+    origin, and never raise it.
     """
-    fields: dict[str, Any] = dict(turn) | {"namespace": namespace}
+    origin = less_trusted(less_trusted("program", ORIGIN_OF_ROLE[turn.role]), turn.origin or "program")
+    fields: dict[str, Any] = dict(turn) | {"namespace": namespace, "origin": origin}
     try:
         return draft(**fields)
     except InvalidEngram as error:
         raise ServeError(422, f"{path}{error}", "invalid_field", f"{path}{str(error).partition(' ')[0]}") from None
-
-
-def json_lines(engrams: Iterator[Engram]) -> Iterator[bytes]:
-    """Yield engrams as lines of an export, in chunks of about `EXPORT_CHUNK_BYTES`."""
-    chunk = bytearray()
-    for engram in engrams:
-        chunk += to_json(to_record(engram)).encode() + b"\n"
-        if len(chunk) >= EXPORT_CHUNK_BYTES:
-            yield bytes(chunk)
-            chunk.clear()
-    if chunk:
-        yield bytes(chunk)
-
-
-# The class of the routes.
-
-
-def route_class(services: Services) -> type[APIRoute]:
-    """Return the class of the routes: it checks the key first, then the body, and counts the request."""
-
-    class ThreadedRequest(Request):
-        async def json(self) -> Any:
-            """Return the parsed body; a large one is parsed in a thread."""
-            body = await self.body()
-            try:
-                return await services.run(json.loads, body) if len(body) > LARGE_BODY else json.loads(body)
-            except (ValueError, RecursionError) as error:
-                raise HTTPException(400, f"the body is not JSON: {str(error)[:200]}") from None
-
-    class KeyedRoute(APIRoute):
-        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-            """Return the handler of a request."""
-            inner = super().get_route_handler()
-
-            async def handle(request: Request) -> Response:
-                begun, status = time.perf_counter(), 500
-                try:
-                    request.state.access = services.gate.access(request.headers)
-                    if request.method == "POST":
-                        check_json(request)
-                    response = await inner(ThreadedRequest(request.scope, request.receive))
-                    status = response.status_code
-                except (EngramError, StarletteHTTPException, RequestValidationError) as error:
-                    answer = error_for(error, services.memory.path)
-                    status = answer.status
-                    raise answer from error
-                finally:
-                    services.answered("memory", status, begun)
-                return response
-
-            return handle
-
-    return KeyedRoute

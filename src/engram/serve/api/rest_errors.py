@@ -29,6 +29,7 @@ ERRORS: dict[int, str] = {
     415: "The content type of the body is not JSON",
     421: "The server does not serve this host name",
     422: "A field is outside its limits",
+    431: "The headers are too large",
     500: "The memory is damaged, or this is a bug",
     503: "The memory cannot be read or written at the moment",
     507: "The disk is full",
@@ -41,7 +42,7 @@ STATUS_CODES: dict[int, tuple[str, str]] = {
     ),
     405: ("method_not_allowed", "this path does not support this method"),
 }
-ALWAYS = (400, 401, 403, 409, 421, 422, 500, 503)
+ALWAYS = (400, 401, 403, 409, 421, 422, 431, 500, 503)
 """Errors that every path can return."""
 WITH_BODY = (408, 413, 415)
 """Errors that paths with a request body can return."""

@@ -24,7 +24,8 @@ from pydantic import (
     model_validator,
 )
 
-from engram.engram import DEFAULT_SESSION, MAX_NAME_BYTES, MAX_TEXT_BYTES, byte_length, canonical_id
+from engram.engram import DEFAULT_SESSION, MAX_NAME_BYTES, MAX_TEXT_BYTES, Origin, byte_length, canonical_id
+from engram.notes.zones import with_zone
 from engram.times import as_utc, parse_time
 
 MAX_ITEMS = 1_000
@@ -62,15 +63,19 @@ LeftOut = Annotated[T | None, NullHidden()]
 """An optional field. null is accepted, but not part of the JSON schema."""
 
 
+ZONE = "zone"
+"""The key of a tool's time zone in the context of validation."""
+
+
 def time_in_utc(value: object) -> datetime:
     """Return the time in ISO 8601 text, in UTC. Errors name "the time": REST adds the name of the field."""
     return as_utc("the time", parse_time("the time", value))
 
 
 def named_time_in_utc(value: object, info: ValidationInfo) -> datetime:
-    """Return the time in ISO 8601 text, in UTC. Errors name the field."""
-    name = str(info.field_name)
-    return as_utc(name, parse_time(name, value))
+    """Return the time in ISO 8601 text, in UTC. Errors name the field. The context holds the zone of a bare time."""
+    name, zone = str(info.field_name), (info.context or {}).get(ZONE, UTC)
+    return as_utc(name, with_zone(parse_time(name, value), zone))
 
 
 def without_fraction(value: object) -> object:
@@ -119,6 +124,8 @@ NamespaceName = Annotated[
     ),
 ]
 Role = Literal["user", "assistant", "system", "tool"]
+StatedOrigin = Literal["program", "import", "assistant", "agent", "document", "tool"]
+"""What a program can say of a text. That the user typed it is known where the user types."""
 QueryText = Annotated[
     str,
     Field(
@@ -135,6 +142,7 @@ Kinds = Annotated[
     list[Name],
     Field(max_length=MAX_KINDS, description="Only these kinds: turn, fact, summary, ...", examples=[["turn"]]),
 ]
+Trust = Annotated[Origin, Field(description="Only what came in by this way or by a more trusted one.")]
 Budget = Annotated[
     int,
     Field(ge=1, le=MAX_BUDGET, description="Also return the hits as notes for a prompt, within this many tokens."),
@@ -149,7 +157,7 @@ class Form(BaseModel):
 
     def filters(self) -> dict[str, Any]:
         """Return those filter arguments of `Memory.recall` and `Memory.engrams` that this kind of request has."""
-        names = ("session", "before", "after", "kinds")
+        names = ("session", "before", "after", "kinds", "trust")
         return {name: getattr(self, name) for name in names if name in type(self).model_fields}
 
 
@@ -183,6 +191,13 @@ class Turn(RequestBody):
     metadata: Annotated[
         dict[str, Any] | None,
         Field(description="A JSON object to store with it, up to 64 KiB.", examples=[{"page": 3}]),
+    ] = None
+    origin: Annotated[
+        StatedOrigin | None,
+        Field(
+            description="By which way the text came in. The less trusted of this and of the default counts. The default"
+            " is program for the roles user and system, and the role for the others."
+        ),
     ] = None
 
 
@@ -225,6 +240,7 @@ class RecallQuery(RequestBody):
     before: Before | None = None
     after: After | None = None
     kinds: Kinds | None = None
+    trust: Trust | None = None
     budget: Budget | None = None
 
 
@@ -234,6 +250,20 @@ class Why(RequestBody):
     query: QueryText
     id: Annotated[Id, Field(description="The engram.")]
     namespace: NamespaceName | None = None
+
+
+class Release(RequestBody):
+    """The engram to release from quarantine."""
+
+    id: Annotated[Id, Field(description="The engram in quarantine.")]
+    namespace: NamespaceName | None = None
+
+
+class Quarantine(Release):
+    """The engram to move into quarantine, and the reason."""
+
+    id: Annotated[Id, Field(description="The engram.")]
+    why: Annotated[Name, Field(description="The reason.", examples=["It is not true."])]
 
 
 class Forget(RequestBody):
@@ -286,6 +316,19 @@ class ListParameters(FilterParameters):
     ] = None
 
 
+class NamesParameters(Form):
+    """One page of names."""
+
+    limit: Annotated[int, Field(ge=1, le=MAX_LISTED, description="Maximum number of names.")] = MAX_LISTED
+    after: Annotated[
+        LeftOut[Name], Field(description="Only names that come after this one: `next` of the previous page.")
+    ] = None
+
+
+class SessionsParameters(NamesParameters, NamespaceParameter):
+    """One page of the sessions of a namespace."""
+
+
 class EraseParameters(NamespaceParameter):
     """The namespace to erase, and its name as a confirmation."""
 
@@ -314,10 +357,12 @@ class EngramForm(BaseModel):
     kind: Annotated[str, Field(examples=["turn"])]
     source: Annotated[str | None, Field(examples=["notes"])]
     metadata: dict[str, Any]
+    origin: Annotated[Origin, Field(description="By which way the text came in, and so how far it is trusted.")]
+    quarantined: Annotated[str | None, Field(description="Why it is kept in quarantine, unless it is null.")]
 
 
 class Remembered(BaseModel):
-    """The engrams that were remembered; they are durable, and the next recall can find them."""
+    """The engrams, which are durable; the next recall can find them, except those that went into quarantine."""
 
     engrams: list[EngramForm]
 
@@ -384,6 +429,7 @@ class Sessions(BaseModel):
 
     namespace: str
     sessions: list[SessionCount]
+    next: Annotated[str | None, Field(description="The `after` of the next page; null on the last page.")]
 
 
 class NamespaceCount(BaseModel):
@@ -397,6 +443,7 @@ class Namespaces(BaseModel):
     """The namespaces that are not empty and that the key covers, by name."""
 
     namespaces: list[NamespaceCount]
+    next: Annotated[str | None, Field(description="The `after` of the next page; null on the last page.")]
 
 
 class NamespaceStats(BaseModel):
@@ -414,6 +461,7 @@ class MemoryStats(BaseModel):
     engrams: int
     namespaces: int
     sessions: int
+    quarantined: Annotated[int, Field(description="Engrams in quarantine, which are not among the others.")]
     indexed_through: Annotated[int, Field(description="Sequence number up to which the index is complete.")]
     unindexed: Annotated[int, Field(description="Engrams that are not in the index yet; recall finds them too.")]
     store_bytes: int
@@ -443,6 +491,7 @@ class ReceiptForm(BaseModel):
     engrams: Annotated[list[str], Field(description="The ids of its engrams.", examples=[[ID_EXAMPLE]])]
     accepted_at: datetime
     stored_at: datetime | None
+    quarantined: Annotated[dict[str, str], Field(description="Those of its engrams in quarantine, and why each is.")]
     left_out: Annotated[list[LeftOutForm], Field(description="What was left out of the messages: no user typed it.")]
 
 
@@ -476,7 +525,8 @@ SinceTime = Annotated[
     ),
 ]
 UntilTime = Annotated[
-    LeftOut[ToolTime], Field(description="Only what was said before this time. ISO 8601; UTC without a zone.")
+    LeftOut[ToolTime],
+    Field(description="Only what was said before this time. ISO 8601; the user's time without a zone."),
 ]
 
 
@@ -506,7 +556,7 @@ class RememberArguments(ToolArguments):
         Field(description="user: the user said it or wants it kept. assistant: it is your own conclusion."),
     ] = "user"
     at: Annotated[
-        LeftOut[ToolTime], Field(description="When it was said, if not now. ISO 8601; UTC without a zone.")
+        LeftOut[ToolTime], Field(description="When it was said, if not now. ISO 8601; the user's time without a zone.")
     ] = None
     session: Annotated[
         LeftOut[str], Field(description="Name of the conversation it belongs to. If left out, one for each day.")
@@ -524,6 +574,10 @@ class RecallArguments(ToolArguments):
     session: OneSession = None
     after: SinceTime = None
     before: UntilTime = None
+    trust: Annotated[
+        LeftOut[Origin],
+        Field(description="Only what came in by this way or by a more trusted one: see origin in the results."),
+    ] = None
 
 
 class ForgetArguments(ToolArguments):
@@ -547,6 +601,9 @@ class ListArguments(ToolArguments):
     session: OneSession = None
     after: SinceTime = None
     before: UntilTime = None
+    quarantined: Annotated[
+        bool, Field(description="Instead: what is in quarantine and why, without its text. The user can release it.")
+    ] = False
     limit: Annotated[int, Field(ge=1, le=100, description="How many memories at most.")] = 20
     after_id: Annotated[
         LeftOut[ToolId], Field(description="Continue after the memory with this id: `next` of the previous result.")
@@ -566,6 +623,13 @@ class ShownMemory(BaseModel):
     at: Annotated[str, Field(description="When it was said, ISO 8601.")]
     speaker: Annotated[str | None, Field(description="Who said it, where a name is known.")]
     role: Annotated[str, Field(description="user, assistant, system or tool.")]
+    origin: Annotated[
+        str,
+        Field(
+            description="How it came in. From most to least trusted: user, program, import, assistant, agent, document,"
+            " tool."
+        ),
+    ]
     session: Annotated[str, Field(description="The conversation it belongs to.")]
     cut: Annotated[bool, Field(description="Whether text is only a part; list with its id gives the whole.")]
 
@@ -580,6 +644,9 @@ class RememberResult(BaseModel):
     """The result of `remember`."""
 
     id: Annotated[str, Field(description="The new memory's id.")]
+    quarantined: Annotated[
+        str | None, Field(description="Why it is kept in quarantine, where recall does not find it; null if it is not.")
+    ]
     at: Annotated[str, Field(description="When it was said, ISO 8601.")]
     namespace: str
     session: str

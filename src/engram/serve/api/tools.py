@@ -7,8 +7,8 @@ nothing is an instruction. Does not know the protocol (`mcp`), nor who may do wh
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, tzinfo
 from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -18,6 +18,7 @@ from engram.errors import InvalidEngram, NotFound
 from engram.memory import Memory
 from engram.notes.injection import without_notes
 from engram.notes.listing import numbered, share_of, shown_name, shown_note
+from engram.notes.zones import local
 from engram.recall.context import HEADING
 from engram.serve.api import schemas
 
@@ -28,13 +29,13 @@ NOTHING_FITS = "Nothing in memory fits this query."
 
 
 def remember(
-    memory: Memory, namespace: str, arguments: schemas.RememberArguments
+    memory: Memory, namespace: str, arguments: schemas.RememberArguments, zone: tzinfo
 ) -> tuple[schemas.RememberResult, str]:
     """Store a text."""
     text = without_notes(arguments.text)
     if arguments.text and not text:
         raise InvalidEngram("text contains only recalled notes; they are in memory already")
-    now = datetime.now(UTC)
+    now = datetime.now(zone)
     engram = memory.remember(
         text,
         namespace=namespace,
@@ -43,21 +44,29 @@ def remember(
         speaker=arguments.speaker,
         at=arguments.at or now,
         source="mcp",
+        # Whatever role the agent claims: the text may come from what the agent has read.
+        origin="agent",
     )
     result = schemas.RememberResult(
         id=engram.id,
-        at=engram.at.isoformat(),
+        quarantined=engram.quarantined,
+        at=local(engram.at, zone).isoformat(),
         namespace=shown_name(engram.namespace),
         session=shown_name(engram.session),
     )
+    if engram.quarantined is not None:
+        return result, f"Kept in quarantine until the user releases it ({engram.quarantined}). Its id is {engram.id}."
     return result, f"Remembered. Its id is {engram.id}."
 
 
-def recall(memory: Memory, namespace: str, arguments: schemas.RecallArguments) -> tuple[schemas.RecallResult, str]:
+def recall(
+    memory: Memory, namespace: str, arguments: schemas.RecallArguments, zone: tzinfo
+) -> tuple[schemas.RecallResult, str]:
     """Find the memories that answer a query."""
-    hits = memory.recall(arguments.query, namespace=namespace, limit=arguments.limit, **arguments.filters())
+    query, now = arguments.query, datetime.now(zone)
+    hits = memory.recall(query, namespace=namespace, limit=arguments.limit, now=now, **arguments.filters())
     limit = share_of(len(hits))
-    notes = [shown_note(hit.engram, limit, query=arguments.query, score=round(float(hit.score), 3)) for hit in hits]
+    notes = [shown_note(hit.engram, limit, query=query, score=round(float(hit.score), 3), zone=zone) for hit in hits]
     text = numbered(notes) if notes else NOTHING_FITS
     if hits.unsearched:
         text += f" {hits.unsearched} older memories could not be searched yet."
@@ -65,7 +74,9 @@ def recall(memory: Memory, namespace: str, arguments: schemas.RecallArguments) -
     return schemas.RecallResult(about=HEADING, passages=passages), text
 
 
-def forget(memory: Memory, namespace: str, arguments: schemas.ForgetArguments) -> tuple[schemas.ForgetResult, str]:
+def forget(
+    memory: Memory, namespace: str, arguments: schemas.ForgetArguments, zone: tzinfo
+) -> tuple[schemas.ForgetResult, str]:
     """Forget memories by their ids, or a session."""
     if (arguments.ids is None) == (arguments.session is None):
         raise InvalidEngram("give either ids or session; nothing was forgotten")
@@ -83,13 +94,15 @@ def forget(memory: Memory, namespace: str, arguments: schemas.ForgetArguments) -
     return schemas.ForgetResult(forgotten=count, not_found=missing), text
 
 
-def list_memories(memory: Memory, namespace: str, arguments: schemas.ListArguments) -> tuple[schemas.ListResult, str]:
+def list_memories(
+    memory: Memory, namespace: str, arguments: schemas.ListArguments, zone: tzinfo
+) -> tuple[schemas.ListResult, str]:
     """List memories by their ids, or page by page."""
     if arguments.ids is not None:
-        return by_ids(memory, namespace, list(dict.fromkeys(arguments.ids)))
+        return by_ids(memory, namespace, list(dict.fromkeys(arguments.ids)), zone)
     engrams, more = page(memory, namespace, arguments)
     next_id = engrams[-1].id if more else None
-    result, text = listed(engrams, share_of(len(engrams)), next_id)
+    result, text = listed(engrams, zone, share_of(len(engrams)), next_id)
     if not engrams:
         text = "There are no such memories."
     if next_id is not None:
@@ -97,34 +110,43 @@ def list_memories(memory: Memory, namespace: str, arguments: schemas.ListArgumen
     return result, text
 
 
-def by_ids(memory: Memory, namespace: str, ids: Sequence[str]) -> tuple[schemas.ListResult, str]:
+def by_ids(memory: Memory, namespace: str, ids: Sequence[str], zone: tzinfo) -> tuple[schemas.ListResult, str]:
     """List the memories with these ids in full. Raises `NotFound` if none exists."""
     existing = memory.get_many(ids, namespace=namespace)
     missing = [id for id in ids if id not in existing]
     if not existing:
         raise NotFound(none_has(missing))
-    result, text = listed([existing[id] for id in ids if id in existing])
+    result, text = listed([existing[id] for id in ids if id in existing], zone)
     return result, text + (f" {none_has(missing).capitalize()}." if missing else "")
 
 
 def page(memory: Memory, namespace: str, arguments: schemas.ListArguments) -> tuple[list[Engram], bool]:
     """Return the engrams of one page, and whether more follow."""
     # An id of another namespace must look like one that does not exist.
-    if arguments.after_id is not None and not memory.get_many([arguments.after_id], namespace=namespace):
-        raise NotFound(f"{none_has([arguments.after_id])}, which after_id names")
-    engrams = list(
-        memory.engrams(
-            namespace=namespace, limit=arguments.limit + 1, after_id=arguments.after_id, **arguments.filters()
-        )
+    after, held = arguments.after_id, arguments.quarantined
+    known = after is None or (
+        next(memory.quarantined(id=after, namespace=namespace), None)
+        if held
+        else memory.get_many([after], namespace=namespace)
     )
-    return engrams[: arguments.limit], len(engrams) > arguments.limit
+    if not known:
+        raise NotFound(f"{none_has([str(after)])}, which after_id names")
+    read = memory.quarantined if held else memory.engrams
+    engrams = list(read(namespace=namespace, limit=arguments.limit + 1, after_id=after, **arguments.filters()))
+    shown = [without_text(engram) if held else engram for engram in engrams[: arguments.limit]]
+    return shown, len(engrams) > arguments.limit
+
+
+def without_text(engram: Engram) -> Engram:
+    """Return an engram of the quarantine with the reason in place of its text, which no model may read."""
+    return replace(engram, text=f"In quarantine, not shown: {engram.quarantined}", speaker=None)
 
 
 def listed(
-    engrams: Sequence[Engram], max_tokens: int | None = None, next_id: str | None = None
+    engrams: Sequence[Engram], zone: tzinfo, max_tokens: int | None = None, next_id: str | None = None
 ) -> tuple[schemas.ListResult, str]:
     """Return engrams as a result of `list`, each cut to `max_tokens`, and as text."""
-    notes = [shown_note(engram, max_tokens) for engram in engrams]
+    notes = [shown_note(engram, max_tokens, zone=zone) for engram in engrams]
     memories = list(map(schemas.ShownMemory.model_validate, notes))
     return schemas.ListResult(about=HEADING, memories=memories, next=next_id), numbered(notes)
 
@@ -154,7 +176,8 @@ class MemoryTool(Generic[A]):
     """Whether a second call with the same arguments changes nothing more."""
     arguments: type[A]
     result: type[BaseModel]
-    run: Callable[[Memory, str, A], tuple[BaseModel, str]]
+    run: Callable[[Memory, str, A, tzinfo], tuple[BaseModel, str]]
+    """Takes the memory, the namespace, the arguments, and the caller's time zone."""
 
     def input_schema(self) -> dict[str, Any]:
         """Return the JSON schema of the arguments."""
@@ -167,13 +190,13 @@ class MemoryTool(Generic[A]):
         """Return the JSON schema of the result."""
         return short_schema(self.result.model_json_schema(mode="serialization"))
 
-    def read(self, arguments: dict[str, Any] | None) -> A:
-        """Return the checked arguments of a call.
+    def read(self, arguments: dict[str, Any] | None, zone: tzinfo = UTC) -> A:
+        """Return the checked arguments of a call. Times without a zone are in `zone`.
 
         Raises `InvalidEngram` with the names of the wrong fields; the message does not quote other values.
         """
         try:
-            return self.arguments.model_validate(arguments or {})
+            return self.arguments.model_validate(arguments or {}, context={schemas.ZONE: zone})
         except ValidationError as error:
             problems = error.errors(include_url=False, include_input=False)
         for problem in problems:

@@ -80,7 +80,7 @@ class PendingWrites:
     """Accepted entries that are not in the file yet. Call every method under `lock`; each needs microseconds."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self.nodes: dict[bytes, Node] = {}
         self.children: dict[bytes, int] = {}
         """Number of pending children by the id of their parent, which may be in the file."""

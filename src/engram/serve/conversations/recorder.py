@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from engram.engram import Engram
-from engram.errors import EngramError, InvalidEngram
+from engram.errors import EngramError, InvalidEngram, MemoryReplaced
 from engram.memory import Memory
 from engram.serve.conversations.hashes import Hashes
 from engram.serve.conversations.jobs import PendingMessage, ResolvedJob, WriteJob, WriteTicket, resolve_future
@@ -29,7 +29,7 @@ from engram.serve.conversations.resolve import Resolver
 from engram.serve.frontends.messages import newly_left_out
 from engram.serve.http.logs import log
 from engram.serve.wire.base import ChatMessage, Reply
-from engram.serve.wire.reading import continued
+from engram.serve.wire.reading import continued, in_pieces
 
 logger = logging.getLogger("engram.serve")
 
@@ -69,22 +69,20 @@ class Recorder:
         *,
         most_waiting: int = 10_000,
         on_event: Callable[[str], None],
-        clean: Callable[[str], str] = str,
         first: Callable[[], None] = lambda: None,
     ) -> None:
         """Start the writer thread.
 
         most_waiting: engrams that may be queued while the memory cannot be written. on_event: called with "stored",
-        "refused" or "overflow" for each engram, and with "retry" for each failed attempt. clean: removes from a text
-        what must not be stored. first: called by the writer thread before it writes, after it has settled what a killed
-        server left; called again if it raises an `EngramError`.
+        "refused" or "overflow" for each engram, and with "retry" for each failed attempt. first: called by the
+        writer thread before it writes, after it has settled what a killed server left; called again if it raises an
+        `EngramError`.
         """
         self._memory = memory
         self._store = store
         self._pending = store.pending
         self._most_waiting = most_waiting
         self._on_event = on_event
-        self._clean = clean
         self._first = first
         self._queue: deque[WriteJob] = deque()
         self._group: list[WriteJob] = []
@@ -96,6 +94,8 @@ class Recorder:
         self._weight = 0
         """Engrams queued or being written."""
         self._characters = 0
+        self.broken: str | None = None
+        """Why nothing can be written any more; None if it can."""
         self._changed = threading.Condition(self._pending.lock)
         """Guards the queue and the pending writes with one lock: both change together."""
         self._stop = threading.Event()
@@ -133,7 +133,7 @@ class Recorder:
         session_key = hashes.session_key(match.session)
         pending, responses = [], {}
         if (prefill := ticket.prefill) is not None:
-            replies = [replace(reply, message=continued(prefill, reply.message)) for reply in replies]
+            replies = [replace(reply, message=in_pieces(continued(prefill, reply.message))) for reply in replies]
         for reply in replies:
             fingerprint = hashes.fingerprint(reply.message)
             fingerprints = (*match.last_fingerprints, fingerprint)[-3:]
@@ -181,8 +181,8 @@ class Recorder:
 
     def _no_room(self, job: WriteJob) -> str | None:
         """Return why a job cannot be queued; None if it can. Called under the lock, as are the four that follow."""
-        if self._stop.is_set():
-            return STOPPING
+        if self.broken is not None or self._stop.is_set():
+            return self.broken or STOPPING
         if job.is_reply and not job.ticket.results:
             # The request's messages were refused.
             return QUEUE_FULL
@@ -248,6 +248,8 @@ class Recorder:
             self._retry(self._first)
             while self._next_group():
                 self._write_group()
+        except MemoryReplaced as error:
+            self._break(str(error).replace(self._memory.path, "the memory"))
         except Stopped as stopped:
             log(logger, logging.ERROR, "messages are left unwritten", turns=self._weight, error=str(stopped))
         # On shutdown, resolve the futures of jobs that will not be written.
@@ -273,7 +275,7 @@ class Recorder:
     def _write_group(self) -> None:
         try:
             self._write(self._group)
-        except Stopped:
+        except (Stopped, MemoryReplaced):
             raise
         except Exception as error:  # the thread's edge: the next group must still be written
             logger.exception("messages could not be written")
@@ -287,6 +289,8 @@ class Recorder:
         while True:
             try:
                 return step()
+            except MemoryReplaced:
+                raise
             except (EngramError, OSError) as error:
                 if self._stop.is_set():
                     raise Stopped(str(error)) from error
@@ -311,7 +315,7 @@ class Recorder:
         all_resolved = []
         with self._store.database.writing() as transaction:
             for job in jobs:
-                resolved = Resolver(self._store, transaction, job, self._clean).resolve()
+                resolved = Resolver(self._store, transaction, job).resolve()
                 with self._pending.lock:
                     job.result.ids = tuple(resolved.ids)
                     receipt = job.ticket.as_receipt()
@@ -326,7 +330,7 @@ class Recorder:
             for id, engram in resolved.engrams.items():
                 engrams.setdefault(id, engram)
         maybe_written = [id for resolved in all_resolved for id in resolved.maybe_written]
-        written = self._memory.get_many(maybe_written) if maybe_written else {}
+        written = self._written(maybe_written) if maybe_written else set()
         new = [engram for id, engram in engrams.items() if id not in written]
         if not new:
             return 0
@@ -334,6 +338,11 @@ class Recorder:
             return sum(self._memory.add(new))
         except InvalidEngram:
             return sum(self._write_engram(engram, all_resolved) for engram in new)
+
+    def _written(self, ids: Sequence[str]) -> set[str]:
+        """Return those of `ids` that the memory holds, also in quarantine."""
+        known = self._memory.get_many(ids)
+        return {id for id in ids if id in known or next(self._memory.quarantined(id=id), None) is not None}
 
     def _write_engram(self, engram: Engram, all_resolved: list[ResolvedJob]) -> int:
         """Write one engram, or remove it from the jobs if the memory refuses it; return how many are new."""
@@ -411,11 +420,25 @@ class Recorder:
             for job in jobs:
                 if not job.result.done.done():
                     job.ticket.open -= 1
-                job.ticket.reason = reason
+                    job.ticket.reason = reason
+                    job.result.ids = ()
         for job in jobs:
             resolve_future(job.result.done)
             self._count("refused", job.weight)
         self._remove_pending(jobs)
+
+    def _break(self, reason: str) -> None:
+        """Refuse all jobs, those to come too: nothing can be written until the server is started again."""
+        log(logger, logging.ERROR, "nothing is remembered any more", error=reason)
+        with self._changed:
+            self.broken = reason
+            jobs = [*self._group, *self._queue]
+            self._group = []
+            self._queue.clear()
+            self._give_up(jobs, reason)
+            # The receipts stay here, because they cannot be written either.
+            for ticket in {job.ticket for job in jobs if job.ticket.reason is not None}:
+                self._refuse(ticket, reason)
 
     def _recover(self) -> None:
         """Settle the accepted nodes and receipts of a killed server: stored if their engrams are in the memory."""
@@ -423,7 +446,7 @@ class Recorder:
         if not nodes and not receipts:
             return
         wanted = {id for _, ids in nodes for id in ids} | {id for receipt in receipts for id in receipt.engrams}
-        written = self._memory.get_many(sorted(wanted))
+        written = self._written(sorted(wanted))
         now = datetime.now(UTC)
         with self._store.database.writing() as transaction:
             self._store.mark_stored(transaction, [node for node, ids in nodes if all(id in written for id in ids)])

@@ -19,6 +19,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from engram.serve.http.errors import ServeError
+from engram.serve.http.http10 import EXTENSION as CLOSE_DELIMITED
+from engram.serve.http.http10 import CloseDelimitedCycle
 from engram.serve.http.outlet import EXTENSION, Source
 from engram.serve.settings import Settings
 from engram.serve.wire.table import error_wire
@@ -105,6 +107,10 @@ class GuardedProtocol(HttpToolsProtocol):
             self._head_timer.cancel()
             self._head_timer = None
         super().on_headers_complete()
+        if self.scope["http_version"] == "1.0" and self.cycle is not None:
+            # The application has not started yet. It gets no outlet, which writes chunks.
+            self.scope["extensions"] = {CLOSE_DELIMITED: {}}
+            self.cycle.__class__ = CloseDelimitedCycle
 
     def on_body(self, body: bytes) -> None:
         """Reset the count of unparsed bytes."""

@@ -16,6 +16,7 @@ from prometheus_client import (
     generate_latest,
 )
 
+from engram.memory import Stats
 from engram.serve.wire.base import LeftOut
 
 TIMES = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5)
@@ -53,11 +54,20 @@ class Metrics:
         self._characters = Counter(
             "engram_left_out_characters", "Characters of these pieces.", ("frontend",), registry=self._registry
         )
+        self._trouble = Gauge(
+            "engram_index_trouble", "1 if the index cannot be used or kept up to date.", registry=self._registry
+        )
+        self._unindexed = Gauge("engram_unindexed", "Turns that the index does not hold yet.", registry=self._registry)
         self._waiting = Gauge("engram_queue_length", "Turns waiting to be written.", registry=self._registry)
 
     def watch_queue(self, length: Callable[[], float]) -> None:
         """Read the queue length from `length` whenever the metrics are read."""
         self._waiting.set_function(length)
+
+    def watch_index(self, stats: Callable[[], Stats]) -> None:
+        """Read the state of the index from `stats` whenever the metrics are read. It reads the memory."""
+        self._trouble.set_function(lambda: float(stats().index_trouble is not None))
+        self._unindexed.set_function(lambda: stats().unindexed)
 
     def event(self, outcome: str) -> None:
         """Count the outcome of a turn."""

@@ -14,7 +14,7 @@ import time
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from functools import partial
 from typing import Any, TypeVar
 
@@ -32,6 +32,7 @@ from engram.serve.frontends.request import read_request
 from engram.serve.http.errors import NotRemembered, ServeError, bad_request
 from engram.serve.http.logs import log
 from engram.serve.http.paths import local_path, target_of
+from engram.serve.http.zones import zone_of
 from engram.serve.proxy.recall_request import NO_NOTES, Notes, build_recall_request
 from engram.serve.proxy.recall_worker import RecallProcess
 from engram.serve.proxy.reply import (
@@ -47,7 +48,7 @@ from engram.serve.proxy.upstream import Upstream, UpstreamResponse
 from engram.serve.services import Services
 from engram.serve.wire.base import Collector, Request
 from engram.serve.wire.collector import EVENT_STREAM
-from engram.serve.wire.reading import without_our_notes
+from engram.serve.wire.reading import as_stored
 from engram.serve.wire.table import CHAT, Wire, error_wire, wire_at
 from engram.text.markup import one_line
 
@@ -84,6 +85,7 @@ class ProxyRequest:
     session: str | None
     reads: bool
     writes: bool
+    zone: tzinfo
     received_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     conversation: ConversationMatch | None = None
     notes: Notes = NO_NOTES
@@ -204,7 +206,7 @@ class Proxy:
         state = None
         if reads or writes:
             try:
-                state = await self._read(wire, by_name, access, content, (reads, writes))
+                state = await self._read(wire, by_name, access, content, (reads, writes, zone_of(scope)))
             except NotRemembered as error:
                 sender.extra_headers = [("x-engram-error", as_header(error.message))]
                 self._services.metrics.failures.labels("not_remembered").inc()
@@ -234,9 +236,12 @@ class Proxy:
             raise
 
     async def _read(
-        self, wire: Wire, headers: dict[str, str], access: Access, body: bytes, mode: tuple[bool, bool]
+        self, wire: Wire, headers: dict[str, str], access: Access, body: bytes, mode: tuple[bool, bool, tzinfo]
     ) -> ProxyRequest:
-        """Return the request in a body, and whose memory it uses. Raises `NotRemembered` if memory cannot take it."""
+        """Return the request in a body, and whose memory it uses. Raises `NotRemembered` if memory cannot take it.
+
+        mode: whether it reads memory, whether it writes, and the user's time zone.
+        """
         if (encoding := headers.get("content-encoding", "identity")) != "identity":
             raise NotRemembered(f"the request is packed ({encoding}), which memory does not read")
         if len(body) > LARGE_BODY:
@@ -278,6 +283,8 @@ class Proxy:
             return
         if state.conversation is not None:
             state.ticket = self._accept(state, state.conversation)
+            if not state.ticket.results and state.error is None:
+                state.error = state.ticket.reason and as_header(state.ticket.reason)
         else:
             state.late_ticket = self._start(self._accept_late(state))
 
@@ -305,13 +312,16 @@ class Proxy:
                 self._match_in_thread_until = time.monotonic() + THREAD_SECONDS
         if not state.reads:
             return
-        wanted = build_recall_request(conversation, state.request.messages, sticky=services.settings.sticky)
+        sticky, messages = services.settings.sticky, state.request.messages
+        wanted = build_recall_request(conversation, messages, sticky=sticky, zone=state.zone)
         if wanted is not None:
             until = begun + services.settings.deadline
             with services.metrics.recall_seconds.time():
                 for part in wanted.parts():
                     # Notes of earlier messages come first, and stay if the new ones are too late.
                     state.notes = state.notes.joined(await self._recalls.notes(part, until))
+        if state.notes.unsearched:
+            state.error = f"not all was searched: {state.notes.unsearched} older memories are not in the index yet"
         state.recall_finished = True
 
     def _match(self, state: ProxyRequest, *, reads_engrams: bool = True) -> ConversationMatch:
@@ -439,7 +449,7 @@ class Proxy:
     def _enqueue(self, ticket: WriteTicket, collector: Collector) -> None:
         """Parse the reply and give it to the recorder."""
         try:
-            replies = [replace(reply, message=without_our_notes(reply.message)) for reply in collector.replies()]
+            replies = [replace(reply, message=as_stored(reply.message)) for reply in collector.replies()]
             if replies:
                 self._services.recorder.reply(ticket, replies, collector.response_id)
             else:

@@ -7,15 +7,17 @@ Owns the query for memory and the choice of messages that get notes. A `RecallRe
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, tzinfo
 from typing import NamedTuple
 
-from engram.engram import Engram
+from engram.engram import Engram, is_trusted
 from engram.memory import Memory
 from engram.notes.injection import Wording
 from engram.recall.context import estimated_tokens
 from engram.serve.conversations.matching import ConversationMatch, last_user_index
 from engram.serve.frontends.framing import question_of
 from engram.serve.wire.base import ChatMessage
+from engram.text.courtesy import is_assent, is_courtesy
 from engram.text.markup import comparable
 from engram.text.tokenizer import words
 
@@ -42,6 +44,8 @@ class RecallRequest(NamedTuple):
     """Ids of the engrams that the request contains already."""
     held_texts: Sequence[str]
     """Texts of the messages in the request."""
+    zone: tzinfo = UTC
+    """The time zone of the user."""
 
     def parts(self) -> list[RecallRequest]:
         """Return the request in two parts: first the notes of earlier messages, which is fast, then the new notes.
@@ -62,21 +66,25 @@ class Notes(NamedTuple):
     """Ids of the engrams in the notes of the last user message, best first."""
     tokens: int
     """Estimated tokens of all notes."""
+    unsearched: int = 0
+    """Engrams that could not be searched for them."""
 
     def joined(self, more: Notes) -> Notes:
         """Return these notes together with `more`, which are for other messages."""
-        return Notes({**self.texts, **more.texts}, self.recalled + more.recalled, self.tokens + more.tokens)
+        unsearched = max(self.unsearched, more.unsearched)
+        return Notes({**self.texts, **more.texts}, self.recalled + more.recalled, self.tokens + more.tokens, unsearched)
 
 
 NO_NOTES = Notes({}, (), 0)
 
 
 def build_recall_request(
-    match: ConversationMatch, messages: Sequence[ChatMessage], *, sticky: bool
+    match: ConversationMatch, messages: Sequence[ChatMessage], *, sticky: bool, zone: tzinfo = UTC
 ) -> RecallRequest | None:
     """Return what the messages of a request need from memory; None if they need nothing.
 
     match: the stored conversation that the messages belong to. sticky: whether earlier messages get their notes again.
+    zone: the time zone of the user.
     """
     last = last_user_index(messages)
     if last is None:
@@ -95,6 +103,7 @@ def build_recall_request(
         # The request will also contain the notes of earlier messages.
         held_ids=match.known_engrams.union(*earlier.values()),
         held_texts=[part.text for message in messages for part in message.parts] if new else [],
+        zone=zone,
     )
 
 
@@ -108,19 +117,21 @@ class NoteFinder:
     def notes(self, request: RecallRequest) -> Notes:
         """Return the notes for a request. Raises as `Memory.recall`."""
         recalled: dict[str, Engram] = {}
+        unsearched = 0
         ids_by_message = dict(request.earlier_notes)
         if request.query is not None:
-            recalled = self._recall(request.query, request)
+            recalled, unsearched = self._recall(request.query, request)
             ids_by_message[request.last] = tuple(recalled)
         texts, used = self._render(request, ids_by_message, recalled)
-        return Notes(texts, used.get(request.last, ()), sum(map(estimated_tokens, texts.values())))
+        return Notes(texts, used.get(request.last, ()), sum(map(estimated_tokens, texts.values())), unsearched)
 
-    def _recall(self, query: str, request: RecallRequest) -> dict[str, Engram]:
-        """Return the engrams that become notes of the last user message, by id, best first."""
-        limit = self._wording.recall_limit(len(request.held_ids))
-        hits = self._memory.recall(query, namespace=request.namespace, limit=limit)
-        chosen = self._wording.choose(hits, request.held_ids, set(map(comparable, request.held_texts)))
-        return {engram.id: engram for engram in chosen}
+    def _recall(self, query: str, request: RecallRequest) -> tuple[dict[str, Engram], int]:
+        """Return the engrams that become notes of the last message, by id, best first, and the number unsearched."""
+        held_texts = set(map(comparable, request.held_texts))
+        chosen, unsearched = self._wording.find(
+            self._memory, request.namespace, query, request.held_ids, held_texts, zone=request.zone
+        )
+        return {engram.id: engram for engram in chosen}, unsearched
 
     def _render(
         self, request: RecallRequest, ids_by_message: Mapping[int, tuple[str, ...]], engrams: Mapping[str, Engram]
@@ -132,22 +143,25 @@ class NoteFinder:
         missing = [id for ids in ids_by_message.values() for id in ids if id not in engrams]
         if missing:
             engrams = {**engrams, **self._memory.get_many(missing, namespace=request.namespace)}
-        texts: dict[int, str] = {}
+        least, texts = self._wording.least_trust, dict[int, str]()
         used: dict[int, tuple[str, ...]] = {}
         for index, ids in ids_by_message.items():
-            existing = [engrams[id] for id in ids if id in engrams]
-            text, ids_in_text = self._wording.render(existing, request.texts[index])
+            # An earlier request may have been answered with another limit of trust.
+            existing = [engrams[id] for id in ids if id in engrams and is_trusted(engrams[id].origin, least)]
+            text, ids_in_text = self._wording.render(existing, request.texts[index], request.zone)
             if text:
                 texts[index], used[index] = text, ids_in_text
         return texts, used
 
 
-def recall_query(messages: Sequence[ChatMessage], last: int) -> str:
+def recall_query(messages: Sequence[ChatMessage], last: int) -> str | None:
     """Return the query for a user message: its text, after the end of the previous message if the text is short.
 
-    For a long message it is the question in the message.
+    For a long message it is the question in the message; for a greeting or thanks, None.
     """
     text = messages[last].text
+    if is_courtesy(text):
+        return None
     if len(text) > PREVIOUS_CHARACTERS or len(words(text)) > SHORT_MESSAGE:
         return question_of(text)
     previous = next(
@@ -158,4 +172,6 @@ def recall_query(messages: Sequence[ChatMessage], last: int) -> str:
         ),
         "",
     )
+    if is_assent(text):
+        return previous[-PREVIOUS_CHARACTERS:] or None
     return f"{previous[-PREVIOUS_CHARACTERS:]}\n{text}" if previous else text

@@ -6,16 +6,22 @@ errors. Knows no table and no query: a subclass defines what the file is and pre
 
 from __future__ import annotations
 
+import logging
+import os
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from types import TracebackType
 from typing import ClassVar
 
-from engram.errors import EngramError, MemoryClosed, MemoryDamaged, MemoryLocked, MemoryTooNew
-from engram.store.sqlite.errors import no_file, translate
+from engram.errors import EngramError, MemoryClosed, MemoryDamaged, MemoryLocked, MemoryReplaced
+from engram.store.private import private_file, private_folder
+from engram.store.sqlite import files
+from engram.store.sqlite.errors import no_file, too_new, translate
+
+log = logging.getLogger("engram")
 
 IN_MEMORY = ":memory:"
 
@@ -42,6 +48,8 @@ class Database:
 
     writer: sqlite3.Connection
 
+    read_only: bool = False
+
     def __init__(self, path: str, *, wait: float, read_wait: float, uri: str | None = None) -> None:
         """`wait`, `read_wait`: seconds that writing and reading wait for locks. `uri`: the path as SQLite takes it."""
         self.path = path
@@ -53,18 +61,49 @@ class Database:
         """Guards `writer`."""
         self.idle: list[sqlite3.Connection] = []
         self._uri = uri
+        self._where = path if self.in_memory else os.path.abspath(path)
+        """The path, also after the process has changed its working directory."""
+        self._place: files.Place | None = None
+        """The file that is open; None for a database in RAM."""
+        self._size = 0
+        """Its size in bytes when it was last looked at."""
+        self._log_place: files.Place | None = None
+        self._parted = False
+        """Whether the open file was found replaced. For good: its log is gone from beside the path."""
 
     # Opening.
 
     def open(self) -> None:
-        """Open or create the file, and check that it is the subclass's."""
+        """Open or create the file, and check that it is the subclass's. A new file has rights for its owner only."""
         with self.translated("open"):
+            self._prepare_files()
             self.writer = self.connect(self.wait)
             try:
                 self.ready(self._recognised())
+                self.check_place()
             except BaseException:
                 self.writer.close()
                 raise
+            self._log_place, _ = files.look(files.log_of(self._where))
+            if not self.in_memory and not self.read_only:
+                files.write_record(self._where)
+
+    def _prepare_files(self) -> None:
+        """Create the file if it is missing, and take the log of a replaced file away from it."""
+        if self.in_memory:
+            return
+        if not self.read_only:
+            private_folder(os.path.dirname(os.path.realpath(self._where)))
+            private_file(self._where)
+        if aside := files.part_from_foreign_log(self._where):
+            log.warning("%s replaced the file to which the log beside it belonged; the log is now %s", self.path, aside)
+        self._place, self._size = files.look(self._where)
+        if (names := os.stat(self._where).st_nlink) > 1:
+            log.warning(
+                "%s has %d names (hard links): opened by two of them it is damaged, so delete all but one",
+                self.path,
+                names,
+            )
 
     def connect(self, wait: float) -> sqlite3.Connection:
         """Return a new connection in autocommit mode. Any thread may use it, one at a time."""
@@ -89,10 +128,7 @@ class Database:
         if (tables or version) and application_id != self.application_id:
             raise MemoryDamaged(f"{self.path} is a SQLite file but {self.not_ours_hint}")
         if version > self.version:
-            raise MemoryTooNew(
-                f"{self.path} has format {version}, this Engram knows up to {self.version};"
-                " upgrade: pip install -U engram-layer"
-            )
+            raise too_new(self.path, version, self.version)
         return version
 
     def ready(self, version: int) -> None:
@@ -141,6 +177,7 @@ class Database:
         self.check_open()
         with self.translated(doing), self._lock:
             self.check_open()
+            self.check_place()
             yield self.writer
 
     @contextmanager
@@ -151,6 +188,8 @@ class Database:
         try:
             yield db
             db.execute("COMMIT")
+            # After the commit, which takes milliseconds: what the path does not name is not acknowledged.
+            self.check_place()
         except BaseException:
             self.on_rollback()
             # A failed COMMIT on a full disk has already rolled back.
@@ -190,6 +229,64 @@ class Database:
         if self.closed:
             raise MemoryClosed(f"the {self.display_name} {self.path} is closed; open it again")
 
+    def check_place(self) -> None:
+        """Raise `MemoryReplaced` if the path does not name the open file any more. Costs one call of the system.
+
+        Raises `MemoryDamaged` if the file was cut off, `OSError` if nothing can be known of it.
+        """
+        if self._place is None:
+            return
+        place, size = files.look(self._where)
+        if self._parted or place != self._place:
+            self._part_from_path()
+            raise MemoryReplaced(
+                f"{self.path} was deleted, moved or replaced while it was open; nothing more is read or written: stop"
+                " the server or end the program, put the right file in its place, and start again"
+            )
+        if size < self._size:
+            self._check_whole(size)
+        self._size = size
+
+    def _check_whole(self, size: int) -> None:
+        """Raise `MemoryDamaged` unless the file is whole: it became smaller, as only `vacuum` makes it."""
+        problem = "it is empty" if not size else self._first_problem()
+        if problem != "ok":
+            raise MemoryDamaged(
+                f"{self.path} was cut off by another program while it was open ({problem}); restore it from a backup,"
+                f" or save what is left: engram doctor --memory {self.path} --save NEW.db"
+            )
+
+    def _first_problem(self) -> str:
+        """Return what SQLite's check finds in the file; "ok" if that is nothing."""
+        # A new connection has no pages in its cache. It must not open an empty file: SQLite would delete the log.
+        with closing(self.connect(self.read_wait)) as db:
+            try:
+                return str(db.execute("PRAGMA quick_check(1)").fetchone()[0]).rpartition("\n")[2]
+            except sqlite3.DatabaseError as error:
+                return str(error)
+
+    def _part_from_path(self) -> None:
+        """Empty the log into the open file, wherever that is now, and take the log away from the path.
+
+        SQLite would write what is in the log into the file that is at the path.
+        """
+        # The thread that has the lock parts at its next check.
+        if self._parted or self.read_only or not self._lock.acquire(blocking=False):
+            return
+        try:
+            if self.writer.in_transaction:
+                return
+            self._parted = True
+            with suppress(sqlite3.Error):
+                self.writer.execute("PRAGMA busy_timeout=0")
+                self.writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            with suppress(OSError):
+                if files.look(files.log_of(self._where))[0] == self._log_place is not None:
+                    files.set_log_aside(self._where)
+            log.error("%s was deleted, moved or replaced while it was open: nothing more is stored", self.path)
+        finally:
+            self._lock.release()
+
     @contextmanager
     def translated(self, doing: str) -> Iterator[None]:
         """Convert the driver's errors to `EngramError`s. `doing`: the verb for messages."""
@@ -222,7 +319,11 @@ class Database:
             if not self.closed:
                 self.closed = True
                 self.close_idle(0)
+                with suppress(EngramError, OSError):
+                    self.check_place()
                 self.writer.close()
+                if not self.in_memory and not self.read_only:
+                    files.drop_record(self._where)
 
 
 class Reading:
@@ -236,6 +337,10 @@ class Reading:
     def __enter__(self) -> sqlite3.Connection:
         database = self._database
         database.check_open()
+        try:
+            database.check_place()
+        except OSError as error:
+            raise database.translate_error(error, "read") from error
         try:
             self._db = database.idle.pop()
         except IndexError:

@@ -6,7 +6,7 @@ import errno
 import os
 import sqlite3
 
-from engram.errors import EngramError, MemoryDamaged, MemoryFull, MemoryLocked, MemoryReadOnly
+from engram.errors import EngramError, MemoryDamaged, MemoryFull, MemoryLocked, MemoryReadOnly, MemoryTooNew
 
 ALMOST_FULL = 1 << 20
 """Free bytes below which a disk counts as full."""
@@ -52,6 +52,13 @@ def translate(error: sqlite3.Error, path: str, doing: str, wait: float) -> Engra
 def damaged(path: str, error: Exception) -> MemoryDamaged:
     """Return the error for content that Engram never wrote."""
     return MemoryDamaged(f"{path} is damaged ({error}); run: engram doctor --memory {path}")
+
+
+def too_new(path: str, version: int, known: int) -> MemoryTooNew:
+    """Return the error for a file of a newer format."""
+    return MemoryTooNew(
+        f"{path} has format {version}, this Engram knows up to {known}; upgrade: pip install -U engram-layer"
+    )
 
 
 def no_file(error: OSError, path: str, doing: str) -> EngramError:

@@ -48,6 +48,11 @@ def create_tables(db: sqlite3.Connection) -> None:
     db.execute("INSERT INTO counters VALUES ('identity', ?)", (secrets.randbits(63),))
 
 
+def renew_identity(db: sqlite3.Connection) -> None:
+    """Give a copy of a memory another identity: the index of the original does not fit it, once either has changed."""
+    db.execute("UPDATE counters SET value = ? WHERE name = 'identity'", (secrets.randbits(63),))
+
+
 def log_deletions(db: sqlite3.Connection) -> None:
     """Version 2. A log of deletions, which any number of indexes can read, replaces the queue `forgotten`.
 
@@ -63,12 +68,39 @@ def log_deletions(db: sqlite3.Connection) -> None:
     db.execute("INSERT INTO counters VALUES ('compacted', 0), ('pruned', 0)")
 
 
-def imitate_version_2(db: sqlite3.Connection) -> None:
-    """Let the store's queries run on a file of version 1 that can only be read, by an empty temporary log."""
+def add_origin_and_quarantine(db: sqlite3.Connection) -> None:
+    """Version 3. A column for the origin, and a table for what is kept and never read by recall.
+
+    The rows of older versions keep NULL as their origin, which `rows.ORIGIN` derives: none is rewritten. The quarantine
+    holds names and no numbers, so that what is in it adds no name to the other tables.
+    """
+    db.execute("ALTER TABLE engrams ADD COLUMN origin INTEGER")  # position in engram.ORIGINS
+    db.execute(QUARANTINED.format("TABLE quarantined", " AUTOINCREMENT"))
+    db.execute("CREATE UNIQUE INDEX quarantined_by_id ON quarantined (id)")
+    db.execute("CREATE INDEX quarantined_by_namespace ON quarantined (namespace)")
+
+
+QUARANTINED = (
+    "CREATE {} (number INTEGER PRIMARY KEY{}, id BLOB NOT NULL, namespace TEXT NOT NULL, session TEXT NOT NULL,"
+    " speaker TEXT, role INTEGER NOT NULL, at INTEGER NOT NULL, recorded INTEGER NOT NULL, kind TEXT, source TEXT,"
+    " metadata TEXT, text TEXT NOT NULL, origin INTEGER NOT NULL, why TEXT NOT NULL, since INTEGER NOT NULL)"
+)
+"""Columns as in the table of engrams, but with names. since: when it came into quarantine, as `at`."""
+
+
+def imitate_current(db: sqlite3.Connection, version: int) -> None:
+    """Let the store's queries run on a file of an older version that can only be read, by temporary tables."""
     db.execute("PRAGMA temp_store=MEMORY")
     # Without AUTOINCREMENT, which would hide the table of last numbers in the file.
-    db.execute("CREATE TEMP TABLE deletions (number INTEGER PRIMARY KEY, namespace INTEGER, seq INTEGER)")
+    if version < 2:
+        db.execute("CREATE TEMP TABLE deletions (number INTEGER PRIMARY KEY, namespace INTEGER, seq INTEGER)")
+    db.execute("CREATE TEMP VIEW engrams AS SELECT *, NULL AS origin FROM main.engrams")
+    db.execute(QUARANTINED.format("TEMP TABLE quarantined", ""))
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (create_tables, log_deletions)
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
+    create_tables,
+    log_deletions,
+    add_origin_and_quarantine,
+)
 VERSION = len(MIGRATIONS)

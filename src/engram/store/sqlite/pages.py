@@ -7,6 +7,7 @@ overflow chains and the list of free pages. Assumes pages of 4096 bytes without 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
@@ -26,21 +27,26 @@ class Pages:
             self._content = file.read()
         self._count = len(self._content) // PAGE_SIZE
         self._free = self._free_pages()
-        self._engrams: dict[int, Row] | None = None
 
+    @cached_property
     def engrams(self) -> dict[int, Row]:
-        """Return the rows of the table of engrams by seq, with their columns in the order of `salvage.COLUMNS`."""
-        if self._engrams is None:
-            self._engrams = {}
-            for page in self._leaves():
-                for seq, row in self._rows(page):
-                    if len(row) == 12 and isinstance(row[1], bytes) and len(row[1]) == 16 and row[0] is None:
-                        _, id, namespace, session, speaker, role, at, recorded, kind, source, metadata, text = row
-                        self._engrams[seq] = (
-                            *(seq, id, namespace, session, role, speaker),
-                            *(text, at, recorded, kind, source, metadata),
-                        )
-        return self._engrams
+        """The rows of the table of engrams by seq, with their columns in the order of `salvage.ENGRAMS`.
+
+        Rows of formats 1 and 2 hold no origin: it is None.
+        """
+        return {seq: reordered(seq, row) for seq, row in self._rows_with_id(12, 13)}
+
+    @cached_property
+    def quarantined(self) -> dict[int, Row]:
+        """The rows of the table `quarantined` by number, with their columns in the order of `rows.QUARANTINED`."""
+        return {number: reordered(number, row[:14]) for number, row in self._rows_with_id(15)}
+
+    def _rows_with_id(self, *widths: int) -> Iterator[tuple[int, Row]]:
+        """Rowid and values of the rows with so many columns, of which the first is the rowid and the second an id."""
+        for page in self._leaves():
+            for rowid, row in self._rows(page):
+                if len(row) in widths and row[0] is None and isinstance(row[1], bytes) and len(row[1]) == 16:
+                    yield rowid, row
 
     def names(self, table: str) -> dict[int, str]:
         """Return names by number. Sessions and speakers have equal columns; the tree of sessions has the first root."""
@@ -129,6 +135,13 @@ class Pages:
             left -= PAGE_SIZE - 4
             following = int.from_bytes(overflow[:4])
         return b"".join(parts)
+
+
+def reordered(number: int, row: Row) -> Row:
+    """Return the columns of a row in the order in which the store selects them."""
+    _, id, namespace, session, speaker, role, at, recorded, kind, source, metadata, text, *rest = row
+    names = (number, id, namespace, session, role, speaker)
+    return (*names, text, at, recorded, kind, source, metadata, *(rest or [None]))
 
 
 def _varint(data: bytes, start: int) -> tuple[int, int]:

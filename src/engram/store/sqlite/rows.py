@@ -5,22 +5,41 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
-from engram.engram import ROLES, Engram, metadata_json, refuse_nul
+from engram.engram import ORIGINS, ROLES, Engram, metadata_json, refuse_nul
 from engram.ids import id_from_bytes, id_to_bytes
 from engram.store.base import Filter
 from engram.times import from_microseconds, microseconds
 
+ORIGIN = (
+    "ifnull(origin, CASE WHEN source = 'mcp' THEN 4 WHEN kind = 'attachment' THEN 5 WHEN role = 1 THEN 3"
+    " WHEN role = 3 THEN 6 WHEN source LIKE 'import%' THEN 2 WHEN role = 2 THEN 1 ELSE 0 END)"
+)
+"""The position of an engram's origin in `ORIGINS`. Rows of formats 1 and 2 hold none: source, kind and role tell it."""
+
 COLUMNS = (
-    "e.seq, e.id, n.name, s.name, e.role, p.name, e.text, e.at, e.recorded, e.kind, e.source, e.metadata"
+    f"e.seq, e.id, n.name, s.name, e.role, p.name, e.text, e.at, e.recorded, e.kind, e.source, e.metadata, {ORIGIN}"
     " FROM engrams e JOIN namespaces n ON n.number = e.namespace JOIN sessions s ON s.number = e.session"
     " LEFT JOIN speakers p ON p.number = e.speaker"
 )
-RECORD = "SELECT seq, namespace, session, ifnull(speaker, 0), role, ifnull(kind, 'turn'), at, text FROM engrams"
+RECORD = (
+    f"SELECT seq, namespace, session, ifnull(speaker, 0), role, ifnull(kind, 'turn'), at, {ORIGIN}, text FROM engrams"
+)
+QUARANTINED = (
+    "SELECT number, id, namespace, session, role, speaker, text, at, recorded, kind, source, metadata, origin, why"
+    " FROM quarantined"
+)
+FIELDS = "id, namespace, session, speaker, role, at, recorded, kind, source, metadata, text, origin"
+# An id is unique over both tables.
 INSERT = (
-    "INSERT INTO engrams (id, namespace, session, speaker, role, at, recorded, kind, source, metadata, text)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"
+    f"INSERT INTO engrams ({FIELDS}) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
+    " WHERE NOT EXISTS (SELECT 1 FROM quarantined WHERE id = ?1) ON CONFLICT (id) DO NOTHING"
+)
+INSERT_QUARANTINED = (
+    f"INSERT INTO quarantined ({FIELDS}, why, since) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
+    " WHERE NOT EXISTS (SELECT 1 FROM engrams WHERE id = ?1) ON CONFLICT (id) DO NOTHING"
 )
 
 NAMES_REMEMBERED = 100_000
@@ -71,25 +90,36 @@ class Names:
         """Return the values of `INSERT` for an engram. Raises `InvalidEngram` if it holds a NUL character."""
         refuse_nul(engram)
         namespace = self.number(db, "namespaces", 0, engram.namespace)
-        at = microseconds(engram.at)
-        return (
-            id_to_bytes(engram.id),
-            namespace,
-            self.number(db, "sessions", namespace, engram.session),
-            None if engram.speaker is None else self.number(db, "speakers", namespace, engram.speaker),
-            ROLES.index(engram.role),
-            at,
-            microseconds(engram.recorded_at) - at,
-            None if engram.kind == "turn" else engram.kind,
-            engram.source,
-            metadata_json(engram.metadata) if engram.metadata else None,
-            engram.text,
-        )
+        session = self.number(db, "sessions", namespace, engram.session)
+        speaker = None if engram.speaker is None else self.number(db, "speakers", namespace, engram.speaker)
+        return (id_to_bytes(engram.id), namespace, session, speaker, *values_of(engram))
+
+
+def quarantined_row(engram: Engram) -> Row:
+    """Return the values of `INSERT_QUARANTINED`. Raises `InvalidEngram` if the engram holds a NUL character."""
+    refuse_nul(engram)
+    names = (engram.namespace, engram.session, engram.speaker)
+    return (id_to_bytes(engram.id), *names, *values_of(engram), engram.quarantined, microseconds(datetime.now(UTC)))
+
+
+def values_of(engram: Engram) -> Row:
+    """Return the values of `FIELDS` after the names."""
+    at = microseconds(engram.at)
+    return (
+        ROLES.index(engram.role),
+        at,
+        microseconds(engram.recorded_at) - at,
+        None if engram.kind == "turn" else engram.kind,
+        engram.source,
+        metadata_json(engram.metadata) if engram.metadata else None,
+        engram.text,
+        ORIGINS.index(engram.origin),
+    )
 
 
 def engram_of(row: Row) -> Engram:
-    """Return the engram in a row of `COLUMNS`."""
-    _, key, namespace, session, role, speaker, text, at, recorded, kind, source, metadata = row
+    """Return the engram in a row of `COLUMNS` or `QUARANTINED`."""
+    _, key, namespace, session, role, speaker, text, at, recorded, kind, source, metadata, origin, *why = row
     return Engram(
         id=id_from_bytes(key),
         namespace=namespace,
@@ -102,6 +132,8 @@ def engram_of(row: Row) -> Engram:
         kind="turn" if kind is None else kind,
         source=source,
         metadata={} if metadata is None else json.loads(metadata),
+        origin=ORIGINS[origin],
+        quarantined=why[0] if why else None,
     )
 
 
@@ -118,6 +150,21 @@ def conditions(where: Filter, prefix: str) -> tuple[str, list[object]]:
     elif where.namespace is not None:
         parts.append(f"{prefix}namespace = {space}")
         values.append(where.namespace)
+    more, others = content_conditions(where, prefix)
+    return " AND ".join(parts + more), values + others
+
+
+def quarantined_conditions(where: Filter, id: str | None = None) -> tuple[str, list[object]]:
+    """Return a filter as an SQL condition on the table `quarantined`, and its values; only for one id if given."""
+    wanted = {"namespace": where.namespace, "session": where.session, "id": None if id is None else id_to_bytes(id)}
+    given = {column: value for column, value in wanted.items() if value is not None}
+    more, others = content_conditions(where, "")
+    return " AND ".join(["1", *(f"{column} = ?" for column in given), *more]), [*given.values(), *others]
+
+
+def content_conditions(where: Filter, prefix: str) -> tuple[list[str], list[object]]:
+    """Return the conditions on times, kinds and trust, which all tables of engrams have in common."""
+    parts, values = list[str](), list[object]()
     for sign, moment in (("<", where.before), (">=", where.after)):
         if moment is not None:
             parts.append(f"{prefix}at {sign} ?")
@@ -125,7 +172,10 @@ def conditions(where: Filter, prefix: str) -> tuple[str, list[object]]:
     if where.kinds is not None:
         parts.append(f"ifnull({prefix}kind, 'turn') IN ({', '.join('?' * len(where.kinds))})")
         values += where.kinds
-    return " AND ".join(parts), values
+    if where.trust is not None:
+        parts.append(f"{ORIGIN} <= ?")
+        values.append(ORIGINS.index(where.trust))
+    return parts, values
 
 
 def drop_unused_names(db: sqlite3.Connection, used: Sequence[tuple[int, int, int | None]]) -> None:

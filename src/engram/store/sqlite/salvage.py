@@ -12,17 +12,20 @@ import shutil
 import sqlite3
 import tempfile
 import uuid
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import cached_property
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from engram.engram import Engram, checked
+from engram.records import replaced_nul
 from engram.store.positions import Position
+from engram.store.sqlite.errors import too_new
+from engram.store.sqlite.files import has_foreign_log, log_of
 from engram.store.sqlite.migrations import APPLICATION_ID, VERSION
 from engram.store.sqlite.pages import HEADER, PAGE_SIZE, TABLE_INTERIOR, TABLE_LEAF, Pages
-from engram.store.sqlite.rows import engram_of
+from engram.store.sqlite.rows import ORIGIN, QUARANTINED, engram_of
 
 SPAN = 512
 """Rows that one query reads."""
@@ -30,7 +33,12 @@ SPAN = 512
 MAGIC = b"SQLite format 3\0"
 FRACTIONS = b"\0\x40\x20\x20"
 
-COLUMNS = "seq, id, namespace, session, role, speaker, text, at, recorded, kind, source, metadata"
+ENGRAMS = (
+    "SELECT seq, id, namespace, session, role, speaker, text, at, recorded, kind, source, metadata,"
+    f" {ORIGIN} FROM engrams"
+)
+OLD_ENGRAMS = ENGRAMS.replace(ORIGIN, ORIGIN.replace("ifnull(origin,", "ifnull(NULL,"))
+"""Both read the table of engrams; the second one that of formats 1 and 2, which has no origin."""
 
 Row = tuple[Any, ...]
 
@@ -39,7 +47,8 @@ Row = tuple[Any, ...]
 def opened(path: str) -> Iterator[sqlite3.Connection]:
     """Open a connection that cannot change the file or other files in its folder."""
     with ExitStack() as stack:
-        logged = os.path.exists(f"{path}-wal") and os.path.getsize(f"{path}-wal") > 0
+        log = log_of(path)
+        logged = os.path.exists(log) and os.path.getsize(log) > 0 and not has_foreign_log(path)
         header, pages = mended_header(path)
         uri = f"file:{quote(os.path.abspath(path))}?mode=ro&immutable=1"
         if logged or header:
@@ -48,7 +57,7 @@ def opened(path: str) -> Iterator[sqlite3.Connection]:
             copy = os.path.join(folder, "memory.db")
             shutil.copyfile(path, copy)
             if logged:
-                shutil.copyfile(f"{path}-wal", f"{copy}-wal")
+                shutil.copyfile(log, f"{copy}-wal")
             if header:
                 with open(copy, "r+b") as file:
                     file.write(header)
@@ -85,6 +94,15 @@ def mended_header(path: str) -> tuple[bytes, int]:
     return bytes(header), pages
 
 
+def refuse_newer(db: sqlite3.Connection, path: str) -> None:
+    """Raise `MemoryTooNew` for a file of a newer format. In a damaged file the number may be damage, too."""
+    with suppress(sqlite3.DatabaseError):
+        version = int(db.execute("PRAGMA user_version").fetchone()[0])
+        ours = int(db.execute("PRAGMA application_id").fetchone()[0]) == APPLICATION_ID
+        if ours and version > VERSION and not _check_integrity(db):
+            raise too_new(path, version, VERSION)
+
+
 class FileReport(NamedTuple):
     """The state of a memory's file."""
 
@@ -102,8 +120,9 @@ class FileReport(NamedTuple):
 
 
 def examine_file(path: str) -> FileReport:
-    """Read the whole file and report its state."""
+    """Read the whole file and report its state. Raises `MemoryTooNew` as `refuse_newer` does."""
     with opened(path) as db:
+        refuse_newer(db, path)
         try:
             version: int | None = int(db.execute("PRAGMA user_version").fetchone()[0])
             application_id = int(db.execute("PRAGMA application_id").fetchone()[0])
@@ -112,8 +131,6 @@ def examine_file(path: str) -> FileReport:
             version, application_id, problems = None, APPLICATION_ID, [f"SQLite cannot read it: {error}"]
         if application_id != APPLICATION_ID:
             return FileReport(["it is a SQLite file but not an Engram memory"])
-        if version is not None and version > VERSION:
-            return FileReport([f"its format {version} is newer than this Engram ({VERSION})"], format=version)
         if mended_header(path)[0]:
             problems.insert(0, "its header is damaged, or it was cut off")
         reader = SalvageReader(db, path)
@@ -140,16 +157,83 @@ def _check_integrity(db: sqlite3.Connection) -> list[str]:
 def without_nul(engram: Engram) -> Engram:
     """Return an engram with U+FFFD in place of each NUL character."""
     fields = {field.name: getattr(engram, field.name) for field in dataclasses.fields(engram)}
-    return dataclasses.replace(engram, **{name: _replaced(value) for name, value in fields.items()})
+    return dataclasses.replace(engram, **{name: replaced_nul(value) for name, value in fields.items()})
 
 
-def _replaced(value: Any) -> Any:
-    """A field, or a JSON value, without NUL characters."""
-    if isinstance(value, str):
-        return value.replace("\0", "\ufffd")
-    if isinstance(value, dict):
-        return {_replaced(key): _replaced(item) for key, item in value.items()}
-    return [_replaced(item) for item in value] if isinstance(value, list) else value
+class TableReader:
+    """Reads the readable rows of one table of engrams."""
+
+    def __init__(self, db: sqlite3.Connection, query: str, key: str, pages: Callable[[], Mapping[int, Row]], size: int):
+        """query: selects the columns, the first of which is `key`. pages: the rows that SQLite may not reach, by key.
+
+        size: bytes of the file. The table has an index of ids, called "<table>_by_id".
+        """
+        self._db = db
+        self._query = query
+        self._key = key
+        self._table = query.rpartition(" ")[2]
+        self._pages = pages
+        self._read: set[int] = set()
+        self._known, self.all_known = self._ids()
+        """Ids by key, from the index of ids, and whether all of that index can be read."""
+        self.last = self._last(size)
+        """The highest key that is possible; 0 if nothing can be read."""
+
+    def rows(self) -> Iterator[Row]:
+        """Iterate over the rows that can be read, in their order."""
+        query = f"{self._query} WHERE {self._key} BETWEEN ? AND ? ORDER BY {self._key}"
+        low = 1
+        while low <= self.last:
+            # Skip deleted rows in one step, if the table can be read there.
+            smallest = f"SELECT min({self._key}) FROM {self._table} WHERE {self._key} >= ?"
+            (following,) = row_of(self._db, smallest, low) or (low,)
+            if following is None:
+                return
+            low = max(low, int(following))
+            yield from self._span(query, low, min(self.last, low + SPAN - 1))
+            low += SPAN
+
+    def count_as_read(self, row: Row) -> None:
+        """Note that a row holds a valid engram."""
+        self._read.add(int(row[0]))
+
+    def lost_ids(self) -> list[str]:
+        """Return the known ids of the rows that were not read."""
+        return [str(uuid.UUID(bytes=id)) for key, id in sorted(self._known.items()) if key not in self._read]
+
+    def _ids(self) -> tuple[dict[int, bytes], bool]:
+        known: dict[int, bytes] = {}
+        try:
+            if not self._db.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (self._table,)).fetchone():
+                return known, True
+            # The index holds both columns, so that SQLite does not read the table.
+            rows = self._db.execute(f"SELECT {self._key}, id FROM {self._table} INDEXED BY {self._table}_by_id")
+            known.update((key, id) for key, id in rows if isinstance(key, int) and len(id) == 16)
+        except sqlite3.DatabaseError:
+            return known, False
+        return known, True
+
+    def _last(self, size: int) -> int:
+        """The highest key that is possible."""
+        if self.all_known:
+            known = max(self._known, default=0)
+            row = row_of(self._db, "SELECT seq FROM sqlite_sequence WHERE name = ?", self._table)
+            return max(known, int(row[0])) if row and isinstance(row[0], int) and row[0] < known + size else known
+        row = row_of(self._db, f"SELECT max({self._key}) FROM {self._table}")
+        found = int(row[0]) if row and isinstance(row[0], int) else 0
+        return max([found, *self._known, *self._pages()])
+
+    def _span(self, query: str, low: int, high: int) -> list[Row]:
+        """The rows between two keys; where that fails, the rows of both halves, down to single rows."""
+        try:
+            return self._db.execute(query, (low, high)).fetchall()
+        except sqlite3.DatabaseError:
+            if low >= high:
+                row = self._pages().get(low)
+                # A page can hold deleted rows: those are in no index.
+                return [row] if row and (not self.all_known or low in self._known) else []
+            middle = (low + high) // 2
+            return self._span(query, low, middle) + self._span(query, middle + 1, high)
 
 
 class SalvageReader:
@@ -159,84 +243,53 @@ class SalvageReader:
         """`db`: a connection to the file at `path` from `opened`."""
         self._db = db
         self._path = path
-        self._read: set[int] = set()
-        self._known, self.all_known = self._ids()
-        """Seqs and ids from the index of ids, and whether all of that index can be read."""
-        self.last = self._last(os.path.getsize(path))
+        size = os.path.getsize(path)
+        self._engrams = TableReader(db, self._query(), "seq", lambda: self._pages.engrams, size)
+        self._quarantined = TableReader(db, QUARANTINED, "number", lambda: self._pages.quarantined, size)
+        self.all_known = self._engrams.all_known and self._quarantined.all_known
+        """Whether the ids of all engrams are known."""
+        self.last = self._engrams.last
         """The highest seq that is possible; 0 if nothing can be read."""
         self.unnamed = 0
         """Engrams whose namespace, session or speaker had no name that could be read."""
         self._names = {table: self._read_names(table) for table in ("namespaces", "sessions", "speakers")}
 
     def engrams(self) -> Iterator[Engram]:
-        """Iterate over every engram that can be read, in the order of appending."""
-        query = f"SELECT {COLUMNS} FROM engrams WHERE seq BETWEEN ? AND ? ORDER BY seq"
-        low = 1
-        while low <= self.last:
-            # Skip deleted engrams in one step, if the table can be read there.
-            (following,) = self._row("SELECT min(seq) FROM engrams WHERE seq >= ?", low) or (low,)
-            if following is None:
-                return
-            low = max(low, int(following))
-            for row in self._span(query, low, min(self.last, low + SPAN - 1)):
-                engram = self._engram(row)
-                if engram is not None:
-                    self._read.add(int(row[0]))
-                    yield engram
-            low += SPAN
+        """Iterate over every engram that can be read, in the order of appending; then over those in quarantine."""
+        for row in self._engrams.rows():
+            values, unnamed = self._named(row)
+            engram = engram_or_none(values)
+            if engram is not None:
+                self._engrams.count_as_read(row)
+                self.unnamed += unnamed
+                yield engram
+        for row in self._quarantined.rows():
+            engram = engram_or_none(decoded(row))
+            if engram is not None:
+                self._quarantined.count_as_read(row)
+                yield engram
 
     def identity(self) -> str | None:
         """Return the identity of the store; None if it cannot be read."""
-        row = self._row("SELECT value FROM counters WHERE name = 'identity'")
+        row = row_of(self._db, "SELECT value FROM counters WHERE name = 'identity'")
         return f"{row[0]:016x}" if row and isinstance(row[0], int) else None
 
     def lost_ids(self) -> list[str]:
         """Return the known ids that `engrams` could not read."""
-        return [str(uuid.UUID(bytes=key)) for seq, key in sorted(self._known.items()) if seq not in self._read]
+        return self._engrams.lost_ids() + self._quarantined.lost_ids()
 
-    def _ids(self) -> tuple[dict[int, bytes], bool]:
-        known: dict[int, bytes] = {}
+    def _query(self) -> str:
+        """The query of the table of engrams, which has no origin in a file of format 1 or 2."""
         try:
-            # The index holds both columns, so that SQLite does not read the table.
-            rows = self._db.execute("SELECT seq, id FROM engrams INDEXED BY engrams_by_id")
-            known.update((seq, key) for seq, key in rows if isinstance(seq, int) and len(key) == 16)
+            columns = [row[1] for row in self._db.execute("PRAGMA table_info(engrams)")]
         except sqlite3.DatabaseError:
-            return known, False
-        return known, True
-
-    def _last(self, size: int) -> int:
-        """The highest seq that is possible."""
-        if self.all_known:
-            known = max(self._known, default=0)
-            row = self._row("SELECT seq FROM sqlite_sequence WHERE name = 'engrams'")
-            return max(known, int(row[0])) if row and isinstance(row[0], int) and row[0] < known + size else known
-        row = self._row("SELECT max(seq) FROM engrams")
-        found = int(row[0]) if row and isinstance(row[0], int) else 0
-        return max([found, *self._known, *self._pages.engrams()])
+            return ENGRAMS
+        return OLD_ENGRAMS if columns and b"origin" not in columns else ENGRAMS
 
     @cached_property
     def _pages(self) -> Pages:
         """The pages of the file, for what SQLite cannot reach."""
         return Pages(self._path)
-
-    def _row(self, query: str, *values: object) -> Row | None:
-        try:
-            row: Row | None = self._db.execute(query, values).fetchone()
-        except sqlite3.DatabaseError:
-            return None
-        return row
-
-    def _span(self, query: str, low: int, high: int) -> list[Row]:
-        """The rows between two seqs; where that fails, the rows of both halves, down to single rows."""
-        try:
-            return self._db.execute(query, (low, high)).fetchall()
-        except sqlite3.DatabaseError:
-            if low >= high:
-                row = self._pages.engrams().get(low)
-                # A page can hold deleted rows: those are in no index.
-                return [row] if row and (not self.all_known or low in self._known) else []
-            middle = (low + high) // 2
-            return self._span(query, low, middle) + self._span(query, middle + 1, high)
 
     def _read_names(self, table: str) -> dict[int, str]:
         """Names by number, from the table; missing ones from its index or from the pages."""
@@ -254,13 +307,9 @@ class SalvageReader:
                 names.setdefault(number, name)
         return names
 
-    def _engram(self, row: Row) -> Engram | None:
-        """The engram in a row; None if the row does not hold a valid one.
-
-        NUL characters, which old versions stored, are replaced with U+FFFD: a new memory refuses them.
-        """
-        values = [value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value for value in row]
-        values[1] = row[1]
+    def _named(self, row: Row) -> tuple[list[Any], bool]:
+        """The columns of a row of engrams with names in place of their numbers, and whether a name was lost."""
+        values = decoded(row)
         unnamed = False
         for index, table in ((2, "namespaces"), (3, "sessions"), (5, "speakers")):
             number = row[index]
@@ -268,9 +317,36 @@ class SalvageReader:
                 values[index] = self._names[table].get(number)
                 unnamed = unnamed or values[index] is None
                 values[index] = values[index] or f"recovered-{number}"
-        try:
-            engram = checked(without_nul(engram_of(tuple(values))))
-        except (ValueError, TypeError, IndexError, OverflowError, RecursionError):
-            return None
-        self.unnamed += unnamed
-        return engram
+        return values, unnamed
+
+
+def engram_or_none(values: list[Any]) -> Engram | None:
+    """Return the engram in the columns of a row; None if they are not valid.
+
+    NUL characters, which old versions stored, are replaced with U+FFFD: a new memory refuses them.
+    """
+    try:
+        return checked(without_nul(engram_of(tuple(values))))
+    except (ValueError, TypeError, IndexError, OverflowError, RecursionError):
+        return None
+
+
+def decoded(row: Row) -> list[Any]:
+    """Return the columns of a row with text in place of bytes, except the id; with an origin if the row has none."""
+    values = [value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value for value in row]
+    values[1] = row[1]
+    if values[12] is None:
+        # A row that SQLite did not read: its columns are read by the same rule, in an empty database.
+        with closing(sqlite3.connect(":memory:")) as db:
+            query = f"SELECT {ORIGIN} FROM (SELECT NULL AS origin, ? AS role, ? AS kind, ? AS source)"
+            values[12] = db.execute(query, (values[4], values[9], values[10])).fetchone()[0]
+    return values
+
+
+def row_of(db: sqlite3.Connection, query: str, *values: object) -> Row | None:
+    """Return the first row of a query; None if there is none or it cannot be read."""
+    try:
+        row: Row | None = db.execute(query, values).fetchone()
+    except sqlite3.DatabaseError:
+        return None
+    return row

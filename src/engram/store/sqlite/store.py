@@ -14,6 +14,7 @@ import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
@@ -21,12 +22,25 @@ from urllib.parse import quote
 from engram.engram import MAX_NAME_BYTES, Engram, canonical_id
 from engram.errors import InvalidEngram, MemoryClosed, MemoryReadOnly, NotFound
 from engram.ids import id_from_bytes, id_to_bytes
-from engram.store.base import Changes, Distance, Filter, Key, Record, StoreStats
+from engram.store.base import Changes, Distance, Filter, Key, Record, StoreStats, not_in_quarantine
 from engram.store.positions import Position, distance
 from engram.store.sqlite.connections import IN_MEMORY, Database
 from engram.store.sqlite.errors import damaged
-from engram.store.sqlite.migrations import APPLICATION_ID, MIGRATIONS, VERSION, imitate_version_2
-from engram.store.sqlite.rows import COLUMNS, INSERT, RECORD, Names, Row, conditions, drop_unused_names, engram_of
+from engram.store.sqlite.migrations import APPLICATION_ID, MIGRATIONS, VERSION, imitate_current
+from engram.store.sqlite.rows import (
+    COLUMNS,
+    INSERT,
+    INSERT_QUARANTINED,
+    QUARANTINED,
+    RECORD,
+    Names,
+    Row,
+    conditions,
+    drop_unused_names,
+    engram_of,
+    quarantined_conditions,
+    quarantined_row,
+)
 
 T = TypeVar("T")
 
@@ -67,38 +81,36 @@ class MemoryFile(Database):
         self.names = Names()
         """In this class, because it must be cleared on every rollback."""
         self.identity = ""
-        self._imitates = False
-        """Whether the file has version 1 and cannot be migrated."""
+        self._imitates = 0
+        """The version of a file that is older and cannot be migrated; 0: it is the current one."""
         self._process = os.getpid()
         self.open()
 
     def connect(self, wait: float) -> sqlite3.Connection:
         """Return a new connection, which syncs every commit to the disk."""
-        if not self.in_memory and not self.read_only:
-            os.makedirs(folder_of(self.path), exist_ok=True)
         db = super().connect(wait)
         try:
             db.execute("PRAGMA synchronous=FULL")
             if self._imitates:
-                imitate_version_2(db)
+                imitate_current(db, self._imitates)
         except BaseException:
             db.close()
             raise
         return db
 
     def ready(self, version: int) -> None:
-        """Migrate the file, and read the identity of the memory. A file of version 1 can be read unmigrated."""
+        """Migrate the file, and read the identity of the memory. An older file can be read unmigrated."""
         if not self.read_only:
             self.use_log()
             for number in range(version, VERSION):
                 self.migrate(number, MIGRATIONS[number])
-        elif version == 1:
-            self._imitates = True
-            imitate_version_2(self.writer)
-        elif version < VERSION:
+        elif version == 0:
             raise MemoryReadOnly(
                 f"{self.path} has format {version} and must be migrated to {VERSION}; open it once with write access"
             )
+        elif version < VERSION:
+            self._imitates = version
+            imitate_current(self.writer, version)
         row = self.writer.execute("SELECT value FROM counters WHERE name = 'identity'").fetchone()
         self.identity = f"{row[0] if row else 0:016x}"
 
@@ -156,6 +168,8 @@ class SqliteStore:
             return []
         with self._file.writing() as db:
             self._names.begin(db)
+            if any(engram.quarantined is not None for engram in engrams):
+                return [self._append_one(db, engram) for engram in engrams]
             rows = [self._names.row(db, engram) for engram in engrams]
             if len(rows) > 1:
                 # One call is faster, but does not tell which of them existed already.
@@ -165,32 +179,87 @@ class SqliteStore:
                 db.execute("ROLLBACK TO many")
             return [self._insert(db, row, engram) for row, engram in zip(rows, engrams, strict=True)]
 
-    def _insert(self, db: sqlite3.Connection, row: Row, engram: Engram) -> bool:
-        new = db.execute(INSERT, row).rowcount == 1
-        if not new and self._get(db, row[0]) != engram:
+    def _append_one(self, db: sqlite3.Connection, engram: Engram) -> bool:
+        if engram.quarantined is None:
+            return self._insert(db, self._names.row(db, engram), engram)
+        return self._insert(db, quarantined_row(engram), engram, INSERT_QUARANTINED)
+
+    def _insert(self, db: sqlite3.Connection, row: Row, engram: Engram, statement: str = INSERT) -> bool:
+        new = db.execute(statement, row).rowcount == 1
+        if not new and (self._get(db, row[0]) or self._held(db, engram.id)) != engram:
             raise InvalidEngram(f"id {engram.id} is in use with other content; leave id out to get a new one")
         return new
 
     def forget(self, where: Filter, id: str | None = None) -> int:
         """Delete the engrams that a filter admits, in one durable commit."""
+        key = None if id is None else canonical_id(id)
         condition, values = conditions(where, "")
-        if id is not None:
+        if key is not None:
             condition += " AND id = ?"
-            values.append(id_to_bytes(canonical_id(id)))
+            values.append(id_to_bytes(key))
+        held, held_values = quarantined_conditions(where, key)
         with self._file.writing() as db:
-            names = db.execute(f"SELECT DISTINCT namespace, session, speaker FROM engrams WHERE {condition}", values)
-            used = names.fetchall()
-            last = self._head(db).deleted
-            db.execute(
-                "INSERT INTO deletions (namespace, seq)"
-                f" SELECT namespace, seq FROM engrams WHERE {condition} ORDER BY seq",
-                values,
-            )
-            # By seq, because the condition on names changes its meaning while rows are deleted.
-            doomed = "SELECT seq FROM deletions WHERE number > ?"
-            deleted = db.execute(f"DELETE FROM engrams WHERE seq IN ({doomed})", (last,)).rowcount
-            drop_unused_names(db, used)
+            deleted = self._delete(db, condition, values)
+            return deleted + db.execute(f"DELETE FROM quarantined WHERE {held}", held_values).rowcount
+
+    def _delete(self, db: sqlite3.Connection, condition: str, values: Sequence[object]) -> int:
+        """Delete engrams, log the deletions, and return how many they are."""
+        names = db.execute(f"SELECT DISTINCT namespace, session, speaker FROM engrams WHERE {condition}", values)
+        used = names.fetchall()
+        last = self._head(db).deleted
+        db.execute(
+            f"INSERT INTO deletions (namespace, seq) SELECT namespace, seq FROM engrams WHERE {condition} ORDER BY seq",
+            values,
+        )
+        # By seq, because the condition on names changes its meaning while rows are deleted.
+        doomed = "SELECT seq FROM deletions WHERE number > ?"
+        deleted = db.execute(f"DELETE FROM engrams WHERE seq IN ({doomed})", (last,)).rowcount
+        drop_unused_names(db, used)
         return deleted
+
+    # The quarantine.
+
+    def quarantined(
+        self, where: Filter, id: str | None = None, limit: int | None = None, after_id: str | None = None
+    ) -> Iterator[Engram]:
+        """Iterate over engrams in quarantine in the order in which they came there, a page at a time."""
+        at = 0
+        if after_id is not None:
+            with self._file.reading() as db:
+                key = id_to_bytes(canonical_id(after_id))
+                row = db.execute("SELECT number FROM quarantined WHERE id = ?", (key,)).fetchone()
+            if row is None:
+                raise NotFound(not_in_quarantine(after_id, self.description))
+            at = int(row[0])
+        condition, values = quarantined_conditions(where, None if id is None else canonical_id(id))
+        return self._in_pages(
+            f"{QUARANTINED} WHERE {condition} AND number > ? ORDER BY number LIMIT ?", values, limit, at
+        )
+
+    def _held(self, db: sqlite3.Connection, id: str) -> Engram | None:
+        row = db.execute(f"{QUARANTINED} WHERE id = ?", (id_to_bytes(id),)).fetchone()
+        return None if row is None else self._engram(row)
+
+    def quarantine(self, id: str, why: str) -> bool:
+        """Move an engram into quarantine, in one durable commit."""
+        key = id_to_bytes(canonical_id(id))
+        with self._file.writing() as db:
+            engram = self._get(db, key)
+            if engram is None:
+                return False
+            self._delete(db, "id = ?", [key])
+            return self._append_one(db, replace(engram, quarantined=why))
+
+    def release(self, id: str) -> bool:
+        """Move an engram out of quarantine, in one durable commit."""
+        key = canonical_id(id)
+        with self._file.writing() as db:
+            self._names.begin(db)
+            engram = self._held(db, key)
+            if engram is None:
+                return False
+            db.execute("DELETE FROM quarantined WHERE id = ?", (id_to_bytes(key),))
+            return self._append_one(db, replace(engram, quarantined=None))
 
     # Reading.
 
@@ -255,6 +324,10 @@ class SqliteStore:
         sign, order = ("<", "DESC") if newest else (">", "ASC")
         query = f"SELECT {COLUMNS} WHERE {condition} AND e.seq {sign} ? ORDER BY e.seq {order} LIMIT ?"
         at = after if after is not None else LAST_SEQ if newest else 0
+        return self._in_pages(query, values, limit, at)
+
+    def _in_pages(self, query: str, values: Sequence[object], limit: int | None, at: int) -> Iterator[Engram]:
+        """Run a query that ends with the conditions on the number in its first column and on the number of rows."""
         left = -1 if limit is None else limit
         while left:
             page = PAGE if left < 0 else min(left, PAGE)
@@ -290,34 +363,43 @@ class SqliteStore:
         with self._file.reading() as db:
             return dict(db.execute("SELECT name, number FROM speakers WHERE namespace = ?", (namespace,)).fetchall())
 
-    def namespaces(self, prefix: str = "") -> list[tuple[str, int]]:
-        """Return every namespace whose name begins with `prefix` and its number of engrams, by name."""
+    def namespaces(self, prefix: str = "", limit: int | None = None, after: str = "") -> list[tuple[str, int]]:
+        """Return the namespaces whose name begins with `prefix` and comes after `after`, by name."""
         with self._file.reading() as db:
             query = (
                 "SELECT name, (SELECT count(*) FROM engrams WHERE namespace = number) FROM namespaces"
-                " WHERE name >= ? AND name < ? ORDER BY name"
+                " WHERE name >= ? AND name < ? AND name > ? ORDER BY name LIMIT ?"
             )
             # SQLite compares UTF-8, and no longer name can come after this one.
-            return db.execute(query, (prefix, prefix + "\U0010ffff" * MAX_NAME_BYTES)).fetchall()
+            last = prefix + "\U0010ffff" * MAX_NAME_BYTES
+            return db.execute(query, (prefix, last, after, -1 if limit is None else limit)).fetchall()
 
-    def sessions(self, namespace: str) -> list[tuple[str, int]]:
-        """Return every session of a namespace and its number of engrams, in the order in which they began."""
+    def sessions(self, namespace: str, limit: int | None = None, after: str | None = None) -> list[tuple[str, int]]:
+        """Return the sessions of a namespace that began after the session `after`, in the order in which they began."""
         with self._file.reading() as db:
             query = (
                 "SELECT s.name, (SELECT count(*) FROM engrams e WHERE e.session = s.number) FROM sessions s"
-                " JOIN namespaces n ON n.number = s.namespace WHERE n.name = ? ORDER BY s.number"
+                " JOIN namespaces n ON n.number = s.namespace WHERE n.name = ? AND s.number > ?"
+                " ORDER BY s.number LIMIT ?"
             )
-            return db.execute(query, (namespace,)).fetchall()
+            number = 0
+            if after is not None:
+                of = "SELECT s.number FROM sessions s JOIN namespaces n ON n.number = s.namespace"
+                row = db.execute(f"{of} WHERE n.name = ? AND s.name = ?", (namespace, after)).fetchone()
+                if row is None:
+                    raise NotFound(f"no session {after!r} in the namespace {namespace!r} of {self.description}")
+                number = int(row[0])
+            return db.execute(query, (namespace, number, -1 if limit is None else limit)).fetchall()
 
     def stats(self) -> StoreStats:
         """Return counts over the whole store."""
-        tables = ("engrams", "namespaces", "sessions")
+        tables = ("engrams", "namespaces", "sessions", "quarantined")
         with self._file.reading() as db:
-            engrams, namespaces, sessions = (
+            engrams, namespaces, sessions, quarantined = (
                 int(db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]) for table in tables
             )
         files = [] if self._file.in_memory else [self.description + suffix for suffix in ("", "-wal", "-shm")]
-        return StoreStats(engrams, namespaces, sessions, sum(map(size_of, files)))
+        return StoreStats(engrams, namespaces, sessions, quarantined, sum(map(size_of, files)))
 
     # Log.
 

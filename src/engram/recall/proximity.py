@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import numpy.typing as npt
 
-from engram.recall.dates.period import DAY, FIRST, LAST, Period, midnight
+from engram.text.dates.period import DAY, FIRST, LAST, Period, midnight
 from engram.times import MICROSECOND, microseconds
 
 LATE, EARLY = 7.0, 2.0

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cache, partial
 
-from engram.recall.dates.period import DAY, FIRST, LAST, Period, midnight
+from engram.text.dates.period import DAY, FIRST, LAST, Period, midnight
 from engram.times import MONTHS, SEASONS, WEEKDAYS
 
 LONGEST_QUERY = 4096

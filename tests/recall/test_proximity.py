@@ -9,11 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engram.recall.dates.parse import UNSURE, periods
-from engram.recall.dates.period import FIRST, LAST
-from engram.recall.dates.proximity import closeness
-
-from .test_parse import NOTHING, NOW, STATED, YEARLY, moment
+from engram.recall.proximity import closeness
+from engram.text.dates.parse import UNSURE, periods
+from engram.text.dates.period import FIRST, LAST
+from tests.text.dates.test_parse import NOTHING, NOW, STATED, YEARLY, moment
 
 DAY = 86_400_000_000
 

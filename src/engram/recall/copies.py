@@ -1,0 +1,70 @@
+"""Copies: turns that say the same words in the same role, such as a question that was asked many times.
+
+Owns how copies are recognised, and how many of them may take places from other turns. Knows no score and no query.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from engram.search.base import Array, Ints, SearchReader, Turns
+from engram.text.base import QUESTION
+
+MOST, MOST_ASKED = 3, 1
+"""Copies of a text, and of a question, that may take places from other turns: a diary repeats itself, too."""
+
+
+def may_hold_copies(columns: Array) -> bool:
+    """Return whether most of some turns (dtype ROW) look like copies: `few_copies` then finds those that are."""
+    alike = np.sort(np.ascontiguousarray(columns["centroid"][:, :8]).view(np.int64)[:, 0])
+    return 2 * int(np.count_nonzero(alike[1:] == alike[:-1])) >= len(columns)
+
+
+def few_copies(reader: SearchReader, rows: Ints) -> Ints:
+    """Return `rows`, in their order, without those copies of a text that are too many; the latest stay."""
+    turns = reader.take(np.sort(rows))
+    latest_first = np.arange(len(turns.rows))[::-1]
+    return np.asarray(rows[np.isin(rows, turns.rows[~surplus(turns, latest_first)])])
+
+
+def copies_last(order: Ints, turns: Turns, parts: Mapping[str, Array], previous: Ints) -> Ints:
+    """Return `order`, indices of turns with the best first, with the surplus copies of a text at its end.
+
+    parts: of the scores, shape (n,) each. previous: index of the turn before each, -1 for none, shape (n,). A turn that
+    owes its place to the turn before it, such as "yes", is a copy only if that one is too.
+    """
+    words, before = parts["words"], parts["previous"]
+    by_context = before > words
+    # Copies match the query equally well; this is quicker to see than that their words are the same.
+    likeness = words + np.float32(0.37) * parts["likeness"] + np.float32(7.1) * np.where(by_context, before, 0)
+    values = likeness.take(order)
+    ordered = np.sort(values)
+    repeated = ordered[1:][ordered[1:] == ordered[:-1]]
+    if not len(repeated) or not repeated[-1]:
+        return order
+    suspects = order[np.isin(values, repeated[repeated > 0])]
+    last = surplus(turns, suspects, np.where(by_context, previous, -1))[order]
+    return np.concatenate((order[~last], order[last]))
+
+
+def surplus(turns: Turns, order: Ints, previous: Ints | None = None) -> Array:
+    """Return which turns have enough copies before them in `order`, which holds indices: shape (n,), bool.
+
+    previous: index of the turn before each that must be the same too, -1 for none, shape (n,).
+    """
+    found, seen = np.zeros(len(turns.rows), np.bool_), dict[tuple[bytes, ...], int]()
+    ends = turns.lengths.cumsum()
+
+    def said(index: int) -> bytes:
+        row, end = turns.columns[index], int(ends[index])
+        voice = b"%d %d " % (row["role"], row["speaker"])
+        return voice + turns.tokens[end - int(turns.lengths[index]) : end].tobytes()
+
+    for index in order.tolist():
+        other = -1 if previous is None else int(previous[index])
+        key = (said(index),) if other < 0 else (said(index), said(other))
+        seen[key] = seen.get(key, 0) + 1
+        found[index] = seen[key] > (MOST_ASKED if turns.columns["marks"][index] & QUESTION else MOST)
+    return found

@@ -1,1 +1,0 @@
-"""The times that a query means, and how near moments are to them."""

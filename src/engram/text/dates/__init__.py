@@ -1,0 +1,1 @@
+"""Reading of the times that a text means."""
