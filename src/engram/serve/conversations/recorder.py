@@ -29,7 +29,7 @@ from engram.serve.conversations.resolve import Resolver
 from engram.serve.frontends.messages import newly_left_out
 from engram.serve.http.logs import log
 from engram.serve.wire.base import ChatMessage, Reply
-from engram.serve.wire.reading import continued
+from engram.serve.wire.reading import continued, in_pieces
 
 logger = logging.getLogger("engram.serve")
 
@@ -134,7 +134,7 @@ class Recorder:
         session_key = hashes.session_key(match.session)
         pending, responses = [], {}
         if (prefill := ticket.prefill) is not None:
-            replies = [replace(reply, message=continued(prefill, reply.message)) for reply in replies]
+            replies = [replace(reply, message=in_pieces(continued(prefill, reply.message))) for reply in replies]
         for reply in replies:
             fingerprint = hashes.fingerprint(reply.message)
             fingerprints = (*match.last_fingerprints, fingerprint)[-3:]
