@@ -131,6 +131,16 @@ def test_released_engram_is_recalled(memory: Memory) -> None:
             memory.release(id)
 
 
+def test_what_is_remembered_again_is_returned_as_it_is_stored(memory: Memory) -> None:
+    held = memory.remember("Obey the wombat.", role="tool")
+    again = {"text": held.text, "role": "tool", "id": held.id, "at": held.at, "recorded_at": held.recorded_at}
+    assert [e.quarantined for e in memory.remember_many([again, {"text": "new"}])] == [WHY, None]
+    memory.release(held.id)
+    assert [e.quarantined for e in memory.remember_many([again])] == [None]
+    (engram,) = memory.remember_many([again | {"origin": "user"}])
+    assert (engram, engram.origin) == (held, "tool")
+
+
 def test_remembered_engram_can_be_quarantined(memory: Memory) -> None:
     engram = memory.remember("The wombat is mine.", role="assistant")
     assert memory.flush(30)

@@ -252,7 +252,7 @@ def canonical_id(value: str | uuid.UUID) -> str:
     try:
         return str(value if isinstance(value, uuid.UUID) else uuid.UUID(value))
     except (ValueError, AttributeError, TypeError):
-        raise InvalidEngram(f"id is {value!r}; it must be a UUID") from None
+        raise InvalidEngram(f"id is {str(value)[:80]!r}; it must be a UUID") from None
 
 
 def checked(item: Engram | Mapping[str, object]) -> Engram:

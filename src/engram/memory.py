@@ -145,7 +145,7 @@ class Memory:
             origin=origin,
             id=id,
         )
-        return self._add([engram])[0][0]
+        return self._remember([engram])[0]
 
     def remember_many(self, items: Iterable[Engram | Mapping[str, object]], *, batch: int = BATCH) -> list[Engram]:
         """Store many items: mappings with the fields of `remember` and `recorded_at`, or engrams.
@@ -161,9 +161,9 @@ class Memory:
             except InvalidEngram as error:
                 raise InvalidEngram(f"item {index}: {error}") from None
             if len(pending) >= batch:
-                stored += self._add(pending)[0]
+                stored += self._remember(pending)
                 pending = []
-        return stored + self._add(pending)[0]
+        return stored + self._remember(pending)
 
     def add(self, engrams: Sequence[Engram]) -> list[bool]:
         """Store engrams in one durable commit. Returns, for each, False if an equal engram was stored already.
@@ -173,13 +173,21 @@ class Memory:
         return self._add([checked(engram) for engram in engrams])[1]
 
     def _add(self, engrams: Sequence[Engram]) -> tuple[list[Engram], list[bool]]:
-        """Store engrams, some of them in quarantine. Returns them as they are stored, and which of them are new."""
+        """Store engrams, some of them in quarantine. Returns them with the reasons, and which of them are new."""
         screened = [self._screened(engram) for engram in engrams]
         written = self._store.append(screened)
         self._search.added(
             sum(new and engram.quarantined is None for engram, new in zip(screened, written, strict=True))
         )
         return screened, written
+
+    def _remember(self, engrams: Sequence[Engram]) -> list[Engram]:
+        """Store engrams and return them as they are stored: one that was there before keeps its origin and place."""
+        screened, written = self._add(engrams)
+        known = [engram.id for engram, new in zip(screened, written, strict=True) if not new]
+        kept = self._store.by_id(known) if known else {}
+        held = {e.id: e for id in known if id not in kept for e in self._store.quarantined(Filter(), id)}
+        return [kept.get(engram.id) or held.get(engram.id, engram) for engram in screened]
 
     def _screened(self, engram: Engram) -> Engram:
         if engram.origin == "user" or engram.quarantined is not None:
@@ -260,20 +268,27 @@ class Memory:
         limit: at most so many. newest: in the reverse order. after_id: begin after this engram, in the same order.
         Raises `NotFound` if no engram has the id `after_id`.
         """
-        if limit is not None and limit < 0:
-            raise ValueError(f"limit is {limit}; it must not be negative")
+        check_page(limit)
         where = Filter(namespace, session, before, after, None if kinds is None else tuple(kinds))
         return self._store.engrams(where, limit, after_id, newest=newest)
 
-    def namespaces(self, prefix: str = "") -> list[tuple[str, int]]:
-        """Return every namespace whose name begins with `prefix`, and its number of engrams, by name."""
-        byte_length("prefix", prefix)
-        return self._store.namespaces(prefix)
+    def namespaces(self, prefix: str = "", *, limit: int | None = None, after: str = "") -> list[tuple[str, int]]:
+        """Return every namespace whose name begins with `prefix`, and its number of engrams, by name.
 
-    def sessions(self, namespace: str = DEFAULT_NAMESPACE) -> list[tuple[str, int]]:
-        """Return every session of a namespace and its number of engrams, in the order in which they began."""
-        byte_length("namespace", namespace)
-        return self._store.sessions(namespace)
+        limit: at most so many. after: only names that come after this one.
+        """
+        check_page(limit, prefix=prefix, after=after)
+        return self._store.namespaces(prefix, limit, after)
+
+    def sessions(
+        self, namespace: str = DEFAULT_NAMESPACE, *, limit: int | None = None, after: str | None = None
+    ) -> list[tuple[str, int]]:
+        """Return every session of a namespace and its number of engrams, in the order in which they began.
+
+        limit: at most so many. after: only those that began after this session; raises `NotFound` if there is none.
+        """
+        check_page(limit, namespace=namespace, after=after)
+        return self._store.sessions(namespace, limit, after)
 
     def stats(self) -> Stats:
         """Return the memory in numbers."""
@@ -397,3 +412,11 @@ class Memory:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def check_page(limit: int | None, **names: str | None) -> None:
+    """Raise `ValueError` if `limit` is negative, and `InvalidEngram` if a name holds a lone surrogate."""
+    if limit is not None and limit < 0:
+        raise ValueError(f"limit is {limit}; it must not be negative")
+    for field, name in names.items():
+        byte_length(field, name or "")

@@ -21,6 +21,9 @@ TIMES = ("at", "recorded_at")
 UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
 """Characters that JSON allows unescaped, but that control a terminal or that some readers take for a line end."""
 
+_CANDIDATES = (*range(0xA0), *range(0x2028, 0x206A), 0xFEFF)
+ESCAPES = {number: f"\\u{number:04x}" for number in _CANDIDATES if UNSAFE.match(chr(number))}
+
 
 def to_record(engram: Engram) -> dict[str, object]:
     """Return every field of an engram as a JSON value, in the order of `FIELDS`."""
@@ -44,4 +47,4 @@ def to_json(value: object, indent: int | None = None) -> str:
     """Return JSON that is readable in every script and safe to show on a terminal; on one line unless indented."""
     separators = None if indent else (", ", ": ")
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent, separators=separators)
-    return UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    return text.translate(ESCAPES) if UNSAFE.search(text) else text

@@ -2,7 +2,7 @@
 
 from engram.engram import draft
 from engram.formats import loading
-from engram.formats.items import ImportedTurn, Problem, Skipped, SourceLocation
+from engram.formats.items import LONGEST_WHY, ImportedTurn, Problem, Skipped, SourceLocation
 from engram.formats.loading import load
 
 LOCATION = SourceLocation("x", 1)
@@ -52,3 +52,21 @@ def test_a_conflict_affects_its_turn_only(memory):
     outcome = load([ImportedTurn(LOCATION, e) for e in (draft("new"), old[1], other, draft("newer"))], memory)
     assert (outcome.remembered, outcome.already_there) == (2, 1)
     assert "other content (text)" in str(outcome.problems[0])
+
+
+def test_the_first_problems_are_kept_and_the_others_counted(monkeypatch):
+    monkeypatch.setattr(loading, "MOST_PROBLEMS", 3)
+    outcome = load((Problem(SourceLocation("x", line), "bad") for line in range(5)), None)
+    outcome.add(load((Problem(SourceLocation("y", line), "bad") for line in range(5)), None))
+    assert (list(map(str, outcome.problems)), outcome.more_problems) == (["x:0: bad", "x:1: bad", "x:2: bad"], 7)
+
+
+def test_reasons_that_a_file_makes_up_are_counted_together(monkeypatch):
+    monkeypatch.setattr(loading, "MOST_REASONS", 2)
+    outcome = load((Skipped(LOCATION, f"reason {number % 4}") for number in range(12)), None)
+    assert outcome.left_out == {"reason 0": 3, "reason 1": 3, loading.OTHER_REASONS: 6}
+
+
+def test_a_problem_quotes_a_part_of_a_long_value():
+    problem = Problem(LOCATION, f"role is {'x' * 1_000_000!r}")
+    assert len(problem.why) <= LONGEST_WHY + 1

@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from engram.errors import MemoryClosed, MemoryDamaged, MemoryTooNew
+from engram.ids import id_to_bytes, uuid7
 from engram.serve.auth.keys import KeyStore
-from engram.serve.database import ServerDatabase
+from engram.serve.conversations.pending import PendingWrites
+from engram.serve.conversations.receipts import ReceiptStore
+from engram.serve.database import APPLICATION_ID, ServerDatabase, create_tables
 
 
 def test_secret_is_kept_and_only_the_owner_can_read_the_file(tmp_path: Path) -> None:
@@ -62,6 +65,26 @@ def test_newer_format_is_refused(tmp_path: Path) -> None:
     db.close()
     with pytest.raises(MemoryTooNew, match="format 99"):
         ServerDatabase(path)
+
+
+def test_a_file_of_format_1_keeps_its_receipts(tmp_path: Path) -> None:
+    path = tmp_path / "memory.db.serve"
+    id = uuid7()
+    with sqlite3.connect(path, isolation_level=None) as db:
+        create_tables(db)
+        db.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        db.execute("PRAGMA user_version=1")
+        row = (id_to_bytes(id), "ana", "s", 1, None, b"", 1_000_000, 2_000_000)
+        db.execute("INSERT INTO receipts VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+    db.close()
+    for _ in range(2):
+        with ServerDatabase(path) as database:
+            store = ReceiptStore(database, PendingWrites())
+            receipt = store.find(id, lambda namespace: True, lambda ids: False)
+            assert receipt is not None
+            assert (receipt.state, receipt.namespace, receipt.left_out) == ("stored", "ana", ())
+            with database.writing() as transaction:
+                store.save(transaction, receipt)
 
 
 def test_use_after_close_raises_memory_closed(tmp_path: Path) -> None:

@@ -359,6 +359,22 @@ class StoreSuite:
         assert store.namespaces("ab") == store.namespaces("\U0010ffff") == []
         assert store.sessions("a") == [("s", 1), ("t", 1)]
 
+    def test_names_are_listed_a_page_at_a_time(self, store: Store) -> None:
+        names = ["a", "ab", "ab\U0010ffff", "b", "\ud7ff", "\ue000", "\U00010000"]
+        store.append([one(namespace=name, session=f"s{i}") for i, name in enumerate(reversed(names))])
+        store.append([one(namespace="a", session=session) for session in ("z", "y", "x")])
+        assert [name for name, _ in store.namespaces()] == names
+        assert [name for name, _ in store.namespaces(limit=2)] == names[:2]
+        assert [name for name, _ in store.namespaces(limit=2, after="ab")] == names[2:4]
+        assert [name for name, _ in store.namespaces("ab", 5, "ab")] == names[2:3]
+        assert [name for name, _ in store.namespaces(after="aa")] == names[1:]
+        assert store.namespaces(limit=0) == store.namespaces(after=names[-1]) == []
+        assert store.sessions("a", 2) == [("s6", 1), ("z", 1)]
+        assert store.sessions("a", 2, "z") == [("y", 1), ("x", 1)]
+        assert store.sessions("a", None, "x") == []
+        with pytest.raises(NotFound, match="s0"):
+            store.sessions("a", 2, "s0")
+
     def test_compact_keeps_what_was_not_deleted(self, store: Store, three: list[Engram]) -> None:
         key = store.keys([three[2].id])[three[2].id]
         store.forget(Filter(), three[1].id)

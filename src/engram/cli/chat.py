@@ -139,7 +139,9 @@ class ChatTerminal:
     def greet(self) -> None:
         """Print the model, the number of memories, and the file."""
         conversation = self.conversation
-        count = dict(conversation.memory.namespaces()).get(conversation.namespace, 0)
+        # Of the names that begin with this one, the name itself is the first.
+        first = conversation.memory.namespaces(conversation.namespace, limit=1)
+        count = dict(first).get(conversation.namespace, 0)
         of = "" if conversation.namespace == DEFAULT_NAMESPACE else f" of {conversation.namespace}"
         memories = counted(count, "memory", "memories")
         print_dim(f"{conversation.model.name} · {memories}{of} in {conversation.memory.path} · /help")

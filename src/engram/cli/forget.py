@@ -70,7 +70,8 @@ def forget(
 
 def _confirm(memory: Memory, namespace: str | None, session: str | None, before: datetime | None) -> None:
     """Ask before more than one memory is forgotten. Raises `typer.Abort` if the answer is no."""
-    count = sum(1 for _ in memory.engrams(namespace=namespace, session=session, before=before))
+    parts = (memory.engrams, memory.quarantined)
+    count = sum(1 for part in parts for _ in part(namespace=namespace, session=session, before=before))
     if count > 1:
         where = f"the namespace {namespace}" + ("" if session is None else f", session {session}")
         typer.confirm(f"Forget {count:,} memories of {escape_line(where)}?", abort=True, err=True)

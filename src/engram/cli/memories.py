@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -23,6 +25,9 @@ from engram.cli.output import escape_line, format_bytes, print_engram, print_jso
 from engram.engram import DEFAULT_NAMESPACE
 from engram.notes.zones import MACHINE
 from engram.records import to_record
+
+PAGE = 1_000
+"""Namespaces or sessions that are read at a time."""
 
 
 def memories(
@@ -52,8 +57,12 @@ def memories(
     """
     with open_memory(path) as memory:
         if namespaces or sessions:
-            counts = memory.namespaces() if namespaces else memory.sessions(namespace or DEFAULT_NAMESPACE)
-            print_counts("namespace" if namespaces else "session", counts, as_json)
+            of = (
+                partial(memory.namespaces, "")
+                if namespaces
+                else partial(memory.sessions, namespace or DEFAULT_NAMESPACE)
+            )
+            print_counts("namespace" if namespaces else "session", paged(of), as_json)
             return
         newest = after_id is None
         engrams = list(
@@ -79,7 +88,15 @@ def memories(
         print_note("no memories")
 
 
-def print_counts(label: str, counts: list[tuple[str, int]], as_json: bool) -> None:
+def paged(of: Callable[..., list[tuple[str, int]]]) -> Iterator[tuple[str, int]]:
+    """Yield the names that `of` lists with their numbers of memories, read `PAGE` at a time."""
+    page = of(limit=PAGE)
+    while page:
+        yield from page
+        page = of(limit=PAGE, after=page[-1][0])
+
+
+def print_counts(label: str, counts: Iterable[tuple[str, int]], as_json: bool) -> None:
     """Print names (of `label`s: namespaces or sessions) with their number of memories."""
     for name, count in counts:
         if as_json:

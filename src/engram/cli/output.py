@@ -21,20 +21,21 @@ if TYPE_CHECKING:
 CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 """Characters that control a terminal, except newline and tab, and marks that change the direction of reading."""
 
+ESCAPES = {
+    number: f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
+    for number in (*range(0xA0), *range(0x2028, 0x206A), *range(0xD800, 0xE000), 0xFEFF)
+    if CONTROLS.match(chr(number))
+}
+
 
 def escape(text: str) -> str:
     """Return `text` with control characters as escape sequences of Python."""
-    return CONTROLS.sub(_escaped, text)
+    return text.translate(ESCAPES) if CONTROLS.search(text) else text
 
 
 def escape_line(text: str) -> str:
     """Return `text` escaped, on one line."""
     return escape(text).replace("\n", "\\n").replace("\t", "\\t")
-
-
-def _escaped(match: re.Match[str]) -> str:
-    number = ord(match[0])
-    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
 
 
 def print_json(value: object) -> None:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from engram.memory import Memory
 
 MAX_PRINTED_PROBLEMS = 50
-"""Problems that are printed on a terminal; --json lists all."""
+"""Problems that are printed on a terminal; --json lists more."""
 
 
 def import_files(
@@ -158,23 +158,29 @@ def _summary(total: ImportResult, formats: Counter[str], dry_run: bool) -> dict[
         "already_there": total.already_there,
         "left_out": dict(total.left_out),
         "problems": problems,
+        "more_problems": total.more_problems,
         "formats": dict(formats),
         "dry_run": dry_run,
     }
 
 
 def _print_result(total: ImportResult, dry_run: bool) -> None:
+    from engram.formats.loading import MOST_PROBLEMS
+
     for problem in total.problems[:MAX_PRINTED_PROBLEMS]:
         print_note(str(problem))
-    if len(total.problems) > MAX_PRINTED_PROBLEMS:
-        print_note(f"... and {len(total.problems) - MAX_PRINTED_PROBLEMS:,} more problems; --json lists all")
+    problems = len(total.problems) + total.more_problems
+    if problems > MAX_PRINTED_PROBLEMS:
+        print_note(
+            f"... and {problems - MAX_PRINTED_PROBLEMS:,} more problems; --json lists the first {MOST_PROBLEMS:,}"
+        )
     outcome = (
         "nothing written (dry run)"
         if dry_run
         else f"{total.remembered:,} remembered, {total.already_there:,} already there"
     )
-    plural = "" if len(total.problems) == 1 else "s"
-    typer.echo(f"{total.read:,} read: {outcome}, {len(total.problems):,} problem{plural}")
+    plural = "" if problems == 1 else "s"
+    typer.echo(f"{total.read:,} read: {outcome}, {problems:,} problem{plural}")
     for why, count in total.left_out.most_common():
         typer.echo(f"{count:,} left out: {escape_line(why)}")
 

@@ -110,7 +110,9 @@ def _content(message: Mapping[str, object], location: SourceLocation) -> Message
     if not isinstance(content, dict):
         return Problem(location, f"content is {type(content).__name__}; it must be an object")
     if content.get("content_type") not in (None, *TEXT_TYPES):
-        return Skipped(location, f"contains {content['content_type']}, which is not part of the conversation")
+        return Skipped(
+            location, f"contains {str(content['content_type'])[:100]}, which is not part of the conversation"
+        )
     parts = content.get("parts", [content["text"]] if "text" in content else None)
     if not isinstance(parts, list):
         return Problem(location, f"content.parts is {type(parts).__name__}; it must be a list")

@@ -57,12 +57,20 @@ class ImportedTurn:
         return replace(self.engram, **{name: getattr(existing, name) for name in self.open_fields}) == existing
 
 
+LONGEST_WHY = 1_000
+"""Characters of a reason, which may quote the file; the rest is cut off."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """A part that could not be read or stored, and the reason."""
 
     location: SourceLocation
     why: str
+
+    def __post_init__(self) -> None:
+        if len(self.why) > LONGEST_WHY:
+            object.__setattr__(self, "why", self.why[:LONGEST_WHY] + "…")
 
     def __str__(self) -> str:
         return f"{self.location}: {self.why}"

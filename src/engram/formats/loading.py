@@ -22,6 +22,14 @@ BATCH_CHARACTERS = 8 << 20
 """Characters of text after which a batch is committed, for any number of turns."""
 
 
+MOST_PROBLEMS = 1_000
+"""Problems of an import that are kept; the others are counted."""
+
+MOST_REASONS = 100
+"""Different reasons for skipped parts that are kept; parts with another reason are counted together."""
+
+OTHER_REASONS = "for other reasons"
+
 NOT_COMPARED = {"origin", "quarantined"}
 """Fields in which equal engrams may differ."""
 
@@ -44,7 +52,7 @@ class ImportTarget(Protocol):
 
 @dataclass(slots=True)
 class ImportResult:
-    """The outcome of an import: each of the `read` turns is `remembered`, `already_there`, or in `problems`.
+    """The outcome of an import: each of the `read` turns is `remembered`, `already_there`, or a problem.
 
     A turn that was changed, so that it could be stored, is counted in both.
     """
@@ -55,14 +63,32 @@ class ImportResult:
     left_out: Counter[str] = field(default_factory=Counter)
     """Number of skipped parts, by reason."""
     problems: list[Problem] = field(default_factory=list)
+    """The first `MOST_PROBLEMS`."""
+    more_problems: int = 0
+    """Number of further problems."""
+
+    def add_problem(self, problem: Problem) -> None:
+        """Add one problem."""
+        if len(self.problems) < MOST_PROBLEMS:
+            self.problems.append(problem)
+        else:
+            self.more_problems += 1
+
+    def leave_out(self, why: str, count: int = 1) -> None:
+        """Count skipped parts."""
+        known = why in self.left_out or len(self.left_out) < MOST_REASONS
+        self.left_out[why if known else OTHER_REASONS] += count
 
     def add(self, other: ImportResult) -> None:
         """Add the counts and problems of another import."""
         self.read += other.read
         self.remembered += other.remembered
         self.already_there += other.already_there
-        self.left_out += other.left_out
-        self.problems += other.problems
+        for why, count in other.left_out.items():
+            self.leave_out(why, count)
+        for problem in other.problems:
+            self.add_problem(problem)
+        self.more_problems += other.more_problems
 
 
 def load(items: Iterable[Item], memory: ImportTarget | None) -> ImportResult:
@@ -77,9 +103,9 @@ def load(items: Iterable[Item], memory: ImportTarget | None) -> ImportResult:
     for item in items:
         match item:
             case Problem():
-                result.problems.append(item)
+                result.add_problem(item)
             case Skipped():
-                result.left_out[item.why] += 1
+                result.leave_out(item.why)
             case ImportedTurn():
                 result.read += 1
                 if memory is not None:
@@ -118,7 +144,7 @@ def _store_alone(turn: ImportedTurn, memory: ImportTarget, result: ImportResult)
     try:
         _add([turn], memory, result)
     except InvalidEngram as error:
-        result.problems.append(Problem(turn.location, str(error)))
+        result.add_problem(Problem(turn.location, str(error)))
 
 
 def _exists(turn: ImportedTurn, memory: ImportTarget, result: ImportResult) -> bool:
@@ -139,5 +165,5 @@ def _exists(turn: ImportedTurn, memory: ImportTarget, result: ImportResult) -> b
         if name not in turn.open_fields | NOT_COMPARED and getattr(existing, name) != getattr(turn.engram, name)
     ]
     problem = f"id {existing.id} is in the memory with other content ({', '.join(differing)})"
-    result.problems.append(Problem(turn.location, f"{problem}; the existing engram is kept"))
+    result.add_problem(Problem(turn.location, f"{problem}; the existing engram is kept"))
     return True

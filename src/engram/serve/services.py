@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 from engram.errors import EngramError, MemoryLocked, MemoryReadOnly
 from engram.memory import Memory, Stats
 from engram.models.local import LocalModel, smollm2_path
-from engram.notes.injection import without_notes, wording_for
+from engram.notes.injection import wording_for
 from engram.opening import files_of, open_store
 from engram.serve.auth.access import Gate
 from engram.serve.auth.keys import KeyStore
@@ -85,7 +85,7 @@ class Services:
 
         Raises `EngramError` if a file cannot be read, `MemoryReplaced` if it was replaced.
         """
-        self.memory.sessions(self.settings.namespace)
+        self.memory.sessions(self.settings.namespace, limit=1)
         with self.conversations.database.reading() as db:
             db.execute("SELECT 1 FROM meta").fetchone()
         return self.memory.stats()
@@ -151,7 +151,6 @@ def open_parts(settings: Settings, database: ServerDatabase, *, fast: bool) -> I
             conversations,
             most_waiting=settings.most_waiting,
             on_event=metrics.event,
-            clean=without_notes,
             first=partial(erase_at_start, memory, store, database),
         )
         stack.callback(recorder.close)

@@ -234,15 +234,18 @@ class Store(Protocol):
         """Return the numbers of the speakers of a namespace, by name."""
         ...
 
-    def namespaces(self, prefix: str = "") -> list[tuple[str, int]]:
-        """Return every namespace whose name begins with `prefix` and its number of engrams, ordered by code points.
+    def namespaces(self, prefix: str = "", limit: int | None = None, after: str = "") -> list[tuple[str, int]]:
+        """Return the namespaces whose name begins with `prefix`, and their numbers of engrams, ordered by code points.
 
-        Other namespaces are not read.
+        At most `limit`, and only names that come after `after`. Other namespaces are not read.
         """
         ...
 
-    def sessions(self, namespace: str) -> list[tuple[str, int]]:
-        """Return every session of a namespace and its number of engrams, in the order in which they began."""
+    def sessions(self, namespace: str, limit: int | None = None, after: str | None = None) -> list[tuple[str, int]]:
+        """Return the sessions of a namespace and their numbers of engrams, in the order in which they began.
+
+        At most `limit`. after: only those that began after this session; raises `NotFound` if there is no such session.
+        """
         ...
 
     def stats(self) -> StoreStats:

@@ -204,17 +204,22 @@ class MemoryStore:
                 name: n for (table, space, name), n in self._numbers.items() if (table, space) == ("speaker", namespace)
             }
 
-    def namespaces(self, prefix: str = "") -> list[tuple[str, int]]:
-        """Return every namespace whose name begins with `prefix`, and its number of engrams, by name."""
+    def namespaces(self, prefix: str = "", limit: int | None = None, after: str = "") -> list[tuple[str, int]]:
+        """Return the namespaces whose name begins with `prefix` and comes after `after`, by name."""
         counts = Counter(e.engram.namespace for e in self._entries(Filter()))
-        return sorted((name, count) for name, count in counts.items() if name.startswith(prefix))
+        return sorted(item for item in counts.items() if item[0].startswith(prefix) and item[0] > after)[:limit]
 
-    def sessions(self, namespace: str) -> list[tuple[str, int]]:
-        """Return every session of a namespace and its number of engrams, in the order in which they began."""
+    def sessions(self, namespace: str, limit: int | None = None, after: str | None = None) -> list[tuple[str, int]]:
+        """Return the sessions of a namespace that began after the session `after`, in the order in which they began."""
         with self._open():
             counts = Counter(e.engram.session for e in self._entries(Filter(namespace)))
             space = self._numbers.get(("namespace", 0, namespace), 0)
-            return sorted(counts.items(), key=lambda item: self._numbers["session", space, item[0]])
+            if after is not None and after not in counts:
+                raise NotFound(f"no session {after!r} in the namespace {namespace!r} of {self.description}")
+            number = {name: self._numbers["session", space, name] for name in counts}
+            names = sorted(number, key=number.__getitem__)
+            first = 0 if after is None else names.index(after) + 1
+            return [(name, counts[name]) for name in names[first:][:limit]]
 
     def stats(self) -> StoreStats:
         """Return counts over the whole store."""

@@ -10,8 +10,9 @@ import html
 import re
 import unicodedata
 import zlib
+from collections.abc import Iterable
 
-from engram.text.tokenizer import stream_safe
+from engram.text.tokenizer import compatible, stream_safe
 
 LONGEST_COMPARED = 4096
 """Characters of a text up to which it is compared word by word, and up to which it can be a question."""
@@ -69,14 +70,28 @@ _NAMES = """
     begin_of_sentence end_of_sentence im_start im_end endoftext system_prompt system_reminder system_message
     system_instruction instructions turn channel message start_header_id end_header_id eot_id eom_id python_tag
 """.split()
-_NAME = "|".join(name.replace("_", r"[\s_.-]{0,3}+") for name in sorted(_NAMES, key=len, reverse=True))
+
+
+def _one_of(names: Iterable[str]) -> str:
+    """Return a pattern for some names, which share their beginnings; an underscore stands for any short separator."""
+    endings: dict[str, list[str]] = {}
+    for name in names:
+        endings.setdefault(name[:1], []).append(name[1:])
+    pieces = [
+        first and (first if first != "_" else r"[\s_.-]{0,3}+") + _one_of(rest) for first, rest in endings.items()
+    ]
+    return pieces[0] if len(pieces) == 1 else f"(?:{'|'.join(sorted(pieces, key=len, reverse=True))})"
+
+
+# Each branch begins with the sign that it breaks, so that a search skips all other characters.
 _MARKUP = re.compile(
-    # ChatML, Llama 3, Phi, Harmony, DeepSeek: <|im_start|>, <|eot_id|>, <|User|>; EXAONE: [|user|].
-    r"<(?=\s*+\|)|(?<=\w)\|\s?>|\[(?=\s*+\|)"
-    r"|<(?=[\s/]*+\w{1,40}+\|>)"
-    r"|<(?=[\s/]*+(?:s|bos|eos|pad|unk|mask|sop|eop|unused\d{1,4}+)[\s/]*+>)"  # Llama 2, Mistral, Gemma
-    rf"|<(?=[\s/]*+(?:[a-z]{{1,20}}+:)?(?:{_NAME})(?![a-z0-9@]))"  # tools, thoughts, roles, and the marks of notes
-    r"|<(?=<\s*+/?\s*+sys\b)|(?<=<)<(?=\s*+/?\s*+sys\b)"
+    r"<(?=[\s/]*+(?=[\w|])(?:"
+    # ChatML, Llama 3, Phi, Harmony, DeepSeek: <|im_start|>, <|eot_id|>, <|User|>.
+    r"\||\w{1,40}+\|>"
+    r"|(?:s|bos|eos|pad|unk|mask|sop|eop|unused\d{1,4}+)[\s/]*+>"  # Llama 2, Mistral, Gemma
+    rf"|(?:[a-z]{{1,20}}+:)?{_one_of(_NAMES)}(?![a-z0-9@])"  # tools, thoughts, roles, and the marks of notes
+    r"))|<(?=<[\s/]*+sys\b)|<(?<=<<)(?=[\s/]*+sys\b)"
+    r"|\|(?<=\w\|)\s?>|\[(?=\s*+\|)"  # EXAONE: [|user|]
     r"|\[(?=[\s/]*+(?:inst|system[\s_-]?prompt|available[\s_-]?tools|tool[\s_-]?(?:calls?|results?|content)|args|call_id"
     r"|think|prefix|suffix|middle|img|img_break|img_end|gmask|bos|eos|unk|pad)[\s/]*+\])",
     re.IGNORECASE,
@@ -106,7 +121,7 @@ def _plain(text: str) -> str:
         text = _HIDDEN.sub("", stream_safe(text))
     if text.isascii():
         return text
-    return _HIDDEN.sub("", unicodedata.normalize("NFKC", text.translate(_PUNCTUATION)).translate(_PUNCTUATION))
+    return _HIDDEN.sub("", compatible(text.translate(_PUNCTUATION)).translate(_PUNCTUATION))
 
 
 def _skeleton(text: str) -> str:
@@ -114,7 +129,7 @@ def _skeleton(text: str) -> str:
     text = _plain(text)
     if text.isascii():
         return text
-    text = unicodedata.normalize("NFKD", text).casefold().translate(_LOOKALIKES)
+    text = unicodedata.normalize("NFD", text).casefold().translate(_LOOKALIKES)
     return "".join(character for character in text if not unicodedata.combining(character))
 
 

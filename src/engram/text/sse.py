@@ -24,8 +24,8 @@ class EventParser:
     """Parses a stream that comes in chunks, cut anywhere."""
 
     def __init__(self) -> None:
-        self._rest = b""
-        """The beginning of a line whose end has not come."""
+        self._rest: list[bytes] = []
+        """The beginning of a line whose end has not come, in the pieces in which it came."""
         self._at_start = True
         self._after_cr = False
         """Whether the last line ended in CR: a LF that follows belongs to it."""
@@ -37,21 +37,23 @@ class EventParser:
         if self._after_cr and chunk:
             chunk = chunk.removeprefix(b"\n")
             self._after_cr = False
-        text = self._rest + chunk
+        self._rest.append(chunk)
+        if not self._at_start and b"\n" not in chunk and b"\r" not in chunk:
+            return []
+        text = b"".join(self._rest)
         if self._at_start:
             if BOM.startswith(text) and len(text) < len(BOM):
-                self._rest = text
                 return []
             text, self._at_start = text.removeprefix(BOM), False
         lines = text.splitlines()
-        self._rest = b"" if text.endswith((b"\n", b"\r")) or not lines else lines.pop()
+        self._rest = [] if text.endswith((b"\n", b"\r")) or not lines else [lines.pop()]
         self._after_cr = self._after_cr or text.endswith(b"\r")
         return self._take(lines)
 
     def finish(self) -> list[Event]:
         """Return the last event if no empty line ended it; its data may be cut off."""
-        lines, self._rest = [self._rest] if self._rest else [], b""
-        return self._take([*lines, b""])
+        rest, self._rest = b"".join(self._rest), []
+        return self._take([rest, b""] if rest else [b""])
 
     def _take(self, lines: Iterable[bytes]) -> list[Event]:
         """Add whole lines to the current event; return the events that they end."""

@@ -42,6 +42,11 @@ MOST_MARKS = 30
 """Longest run of combining marks that is normalised, as in the Stream-Safe Text Format of Unicode (UAX 15)."""
 MARK_RUN = re.compile(rf"(?:[^\w\s\x00-\x7f]|[\uff9e\uff9f]){{{MOST_MARKS + 1},}}+")
 
+PHRASE = re.compile("([\u3300-\u3357\ufdfa\ufdfb])")
+"""Signs for whole words and phrases, which normalising makes up to 18 characters of. No other sign becomes over 4."""
+MOST_PHRASES = 100
+"""Number of `PHRASE` in a text that become their words, besides one for each 16 characters of the text."""
+
 
 def words(text: str) -> list[str]:
     """Return the folded words of `text`, in order; empty if there are none.
@@ -56,15 +61,25 @@ def words(text: str) -> list[str]:
         if UNSPACED_RUN.match(word):
             result += pairs(word)
         else:
-            result.append(shortened(word))
+            result.append(word if len(word) <= LONGEST_WORD else shortened(word))
     return result
 
 
 def folded(text: str) -> str:
     """Return `text` with case, width, typographic apostrophes and `ACCENT` folded."""
-    text = unicodedata.normalize("NFKC", stream_safe(text)).casefold()
+    text = compatible(stream_safe(text)).casefold()
     text = text.replace("\u2019", "'").replace("\u0451", "\u0435")
     return unicodedata.normalize("NFC", ACCENT.sub("", unicodedata.normalize("NFD", text)))
+
+
+def compatible(text: str) -> str:
+    """Return `text` in NFKC; if it holds more signs for phrases than `MOST_PHRASES`, these stay as they are."""
+    if len(PHRASE.findall(text)) <= MOST_PHRASES + len(text) // 16:
+        return unicodedata.normalize("NFKC", text)
+    # Every second part is a sign.
+    parts = PHRASE.split(text)
+    parts[::2] = [unicodedata.normalize("NFKC", part) for part in parts[::2]]
+    return "".join(parts)
 
 
 def stream_safe(text: str) -> str:
@@ -80,10 +95,9 @@ def _limited(match: re.Match[str]) -> str:
 
 def pairs(run: str) -> list[str]:
     """Return the overlapping pairs of a run's characters, and the single characters that can be words."""
-    singles = SINGLE.findall(run)
     if len(run) == 1:
-        return singles or [run]
-    return singles + [run[i : i + 2] for i in range(len(run) - 1)]
+        return [run]
+    return SINGLE.findall(run) + [run[i : i + 2] for i in range(len(run) - 1)]
 
 
 def shortened(word: str) -> str:

@@ -55,7 +55,7 @@ class RestClient:
         self.keys = KeyStore(self.database)
         self.metrics = Metrics()
         self.settings = Settings(memory=str(folder / "memory.db"), namespace="home")
-        recorder = Recorder(self.memory, self.conversations, on_event=lambda _: None, clean=lambda text: text)
+        recorder = Recorder(self.memory, self.conversations, on_event=lambda _: None)
         stack.callback(recorder.close)
         threads = ThreadPoolExecutor(2)
         stack.callback(threads.shutdown)
@@ -212,7 +212,26 @@ def test_engrams_are_listed_page_by_page(client: RestClient):
     assert client.get("/sessions").json() == {
         "namespace": "home",
         "sessions": [{"session": "t", "engrams": 4}, {"session": "s", "engrams": 3}],
+        "next": None,
     }
+
+
+@pytest.mark.parametrize(("path", "label"), [("/sessions", "session"), ("/namespaces", "namespace")])
+def test_names_are_listed_a_page_at_a_time(client: RestClient, path: str, label: str):
+    client.memory.remember_many({"text": "x", "namespace": "home", "session": f"s{i % 7}"} for i in range(14))
+    client.memory.remember_many({"text": "x", "namespace": f"n{i}"} for i in range(6))
+    listed, sizes, after = [], [], {}
+    while True:
+        page = client.get(path, params={"limit": 3} | after).json()
+        sizes.append(len(page[f"{label}s"]))
+        listed += [(one[label], one["engrams"]) for one in page[f"{label}s"]]
+        if page["next"] is None:
+            break
+        after = {"after": page["next"]}
+    assert sizes == [3, 3, 1]
+    assert listed == (client.memory.sessions("home") if label == "session" else client.memory.namespaces())
+    error_of(client.get("/sessions?after=nobody"), 404)
+    error_of(client.get(path, params={"limit": 1_001}), 422)
 
 
 def test_a_page_of_long_texts_ends_early(client: RestClient):
@@ -383,7 +402,10 @@ def test_another_namespace_looks_like_one_that_does_not_exist(client: RestClient
     assert same[0].content == same[1].content
     for path in ("/engrams?session=secret", "/export?session=secret"):
         assert b"theirs" not in client.get(path, key=key).content
-    assert client.get("/namespaces", key=key).json() == {"namespaces": [{"namespace": "ana", "engrams": 1}]}
+    assert client.get("/namespaces", key=key).json() == {
+        "namespaces": [{"namespace": "ana", "engrams": 1}],
+        "next": None,
+    }
     assert client.get("/stats", key=key).json() == {"namespace": "ana", "engrams": 1, "sessions": 1}
     assert client.memory.get(theirs).text == "theirs"
     _, admin = client.keys.create(admin=True)

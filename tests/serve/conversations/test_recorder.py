@@ -130,14 +130,6 @@ def test_incomplete_reply_is_stored_and_marked(workspace: Workspace) -> None:
         ]
 
 
-def test_clean_removes_text_before_it_is_stored(workspace: Workspace) -> None:
-    with workspace.client(clean=lambda text: text.replace("[note]", "").strip()) as client:
-        ticket = client.answer(client.ask(user("[note] one")), "[note]")
-        client.settle()
-        assert client.texts() == ["one"]
-        assert client.receipt(ticket).engrams == (client.engrams()[0].id,)
-
-
 # Refused messages, and files that cannot be written.
 
 

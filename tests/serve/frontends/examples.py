@@ -298,6 +298,23 @@ SAID = (
     Said(
         "LangChain",
         (
+            "The following is a friendly conversation between a human and an AI. The AI is talkative.\n\n"
+            "Current conversation:\nHuman: Hi.\nAI: Hello.\nHuman: What is on page two?\nAI:",
+        ),
+        "What is on page two?",
+    ),
+    Said(
+        "LangChain",
+        (
+            "Answer the following questions as best you can. You have access to the following tools:\n\nsearch\n\n"
+            "Question: the input question you must answer\nThought: think\n\nBegin!\n\nQuestion: What is on page two?\n"
+            "Thought:",
+        ),
+        "What is on page two?",
+    ),
+    Said(
+        "LangChain",
+        (
             "You are an assistant for question-answering tasks. Use the following pieces of retrieved context to answer"
             " the question.\nQuestion: What is on page two? \nContext: Question: no\ntwo \nAnswer:",
         ),
@@ -310,6 +327,34 @@ SAID = (
             " information and not prior knowledge, answer the query.\nQuery: What is on page two?\nAnswer: ",
         ),
         "What is on page two?",
+    ),
+)
+
+SAID += (
+    Said(
+        "LlamaIndex",
+        (
+            "The original query is as follows: What is on page two?\nWe have provided an existing answer: two\n"
+            "Given the new context, refine the original answer.",
+        ),
+        "What is on page two?",
+    ),
+    Said(
+        "Haystack",
+        (
+            "\nGiven these documents, answer the question.\nDocuments:\n\n    two\n\n"
+            "Question: What is on page two?\nAnswer:\n",
+        ),
+        "What is on page two?",
+    ),
+    Said(
+        CLINE,
+        (
+            "<task>\nMake the ferry leave at nine.\n</task>",
+            "# task_progress RECOMMENDED\n\nWhen starting a new task, include a todo list.",
+            ENVIRONMENT,
+        ),
+        "Make the ferry leave at nine.",
     ),
 )
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engram.serve.frontends.messages import as_said
 from engram.serve.frontends.reading import is_front_ends
@@ -152,6 +154,19 @@ def test_the_words_keep_their_form() -> None:
     assert read(f"First.\n\n{environment}\n\nSecond.").text == "First.\n\nSecond."
 
 
+@given(st.text(max_size=200), st.sampled_from([SAID[0].parts[0], "<environment_details>\nx\n</environment_details>"]))
+def test_any_words_are_kept_verbatim_beside_a_block(words: str, block: str) -> None:
+    words = words.replace("\0", "").encode(errors="replace").decode()
+    assert read(words).text == (words if words.strip() else "")
+    assert read(f"{words}\n\n{block}").text == words.rstrip()
+    assert read(block, words).text == (words if words.strip() else "")
+
+
+def test_an_open_fence_of_code_does_not_keep_what_a_front_end_adds() -> None:
+    words = "Why does this fail?\n```py\nleave(9)"
+    assert read(f"{words}\n\n{SAID[0].parts[0]}").text == words
+
+
 def test_a_tools_result_in_a_users_message_is_the_tools() -> None:
     result = "export const leaves = 8"
     for parts in (("[read_file for 'a.ts'] Result:", result), (f"[read_file for 'a.ts'] Result:\n{result}",)):
@@ -160,6 +175,26 @@ def test_a_tools_result_in_a_users_message_is_the_tools() -> None:
         assert user_texts(message) == []
         assert result in "\n".join(part.text for part in message.parts)
     assert read("[1] Result: nine").text == "[1] Result: nine"
+
+
+def test_a_reminder_at_the_end_of_a_tools_result_is_left_out() -> None:
+    reminder = SAID[0].parts[0]
+    result = {"type": "tool_result", "tool_use_id": "t", "content": f"1 def leave()\n\n{reminder}\n\n{reminder}\n"}
+    (message,) = request(MESSAGES, ("user", [result, {"type": "text", "text": reminder}])).messages
+    assert (message.role, [part.text for part in message.parts]) == ("tool", ["1 def leave()"])
+    assert message.left_out == (LeftOut("Claude Code", 3, 3 * len(reminder)),)
+    quoting = {**result, "content": f"{reminder}\nis what the file holds"}
+    (message,) = request(MESSAGES, ("user", [quoting])).messages
+    assert [part.text for part in message.parts] == [quoting["content"]]
+
+
+def test_the_mark_of_a_reply_that_was_broken_off_is_left_out_of_the_reply() -> None:
+    broken = "The ferry leaves\n\n[Response interrupted by user feedback]"
+    said = request(CHAT, ("user", WORDS), ("assistant", broken), ("user", "At nine.")).messages
+    assert [message.text for message in said] == [WORDS, "The ferry leaves", "At nine."]
+    assert said[1].canonical == "The ferry leaves"
+    quoting = "It says [Response interrupted by user feedback]"
+    assert request(CHAT, ("user", WORDS), ("assistant", quoting), ("user", "Why?")).messages[1].text == quoting
 
 
 def test_a_message_of_which_nothing_was_typed_is_no_part_of_the_conversation() -> None:

@@ -908,7 +908,19 @@ def test_too_large_a_body_is_refused(ana: Caller) -> None:
             assert answer.json()["error"]["code"] == "body_too_large"
     assert not any(one.path == PATH for one in ana.upstream.asked[asked:])
     assert ana.kept() == []
-    # A body within the limit is forwarded; a text that is too long for an engram is not stored.
-    assert ana.chat("y " * (1 << 20)).status_code == 200
-    assert ana.settle()["state"] == "refused"
-    assert ana.said() == [("assistant", ana.upstream.reply)]
+
+
+def test_a_text_that_is_too_long_for_one_engram_is_stored_whole_in_several(ana: Caller) -> None:
+    long = "".join(f"Line {number} of my log.\n" for number in range(100_000))
+    ana.chat([user(long)], X_Engram_Session="log")
+    receipt = ana.settle()
+    assert receipt["state"] in ("stored", "indexed")
+    *pieces, reply = ana.said()
+    assert len(pieces) == len(receipt["engrams"]) - 1 == 3
+    assert "".join(text for _, text in pieces) == long
+    assert all(text.endswith("\n") and role == "user" for role, text in pieces)
+    assert reply == ("assistant", ana.upstream.reply)
+    # Sent again with the next message, it is known.
+    ana.chat([user(long), assistant(ana.upstream.reply), user("How long is it?")], X_Engram_Session="log")
+    ana.settle()
+    assert len(ana.kept()) == 6

@@ -154,6 +154,15 @@ def test_a_reply_that_the_request_begins_is_one_turn(ana: Caller, path: str, str
     assert len(ana.sessions()) == 1
 
 
+def test_a_stored_reply_that_is_continued_stays_in_its_conversation(ana: Caller) -> None:
+    ana.chat([user("What are the best paws?")], "text=Soft_paws")
+    ana.settle()
+    ana.chat([user("What are the best paws?"), assistant("Soft paws")], "text=And_warm_ones.")
+    ana.settle()
+    assert [text for _, text in ana.said()] == ["What are the best paws?", "Soft paws", "And warm ones."]
+    assert len(ana.sessions()) == 1
+
+
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_reply_that_the_request_begins_is_not_stored_if_the_model_fails(ana: Caller, stream: bool) -> None:
     history = [user("What are the best paws?"), assistant("Soft paws")]

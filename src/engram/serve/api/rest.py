@@ -6,7 +6,7 @@ what in `access`. The memory is called in threads only, and responses are serial
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from inspect import cleandoc
@@ -110,7 +110,7 @@ def router(services: Services) -> APIRouter:
     add("GET", "/quarantine", rest.list_quarantine, schemas.Page, 404)
     add("POST", "/quarantine", rest.quarantine, schemas.EngramForm, 404, 507)
     add("POST", "/release", rest.release, schemas.EngramForm, 404, 507)
-    add("GET", "/sessions", rest.list_sessions, schemas.Sessions)
+    add("GET", "/sessions", rest.list_sessions, schemas.Sessions, 404)
     add("GET", "/namespaces", rest.list_namespaces, schemas.Namespaces)
     add("GET", "/export", rest.export, None)
     add("DELETE", "", rest.erase, schemas.Forgotten, 507)
@@ -274,23 +274,25 @@ class Rest:
         namespace = namespace_of(caller, "erase", params.namespace)
         return await self._forget(namespace, str(id), None, None, "id")
 
-    async def list_sessions(self, caller: CallerOf, params: Annotated[schemas.NamespaceParameter, Query()]) -> Response:
+    async def list_sessions(self, caller: CallerOf, params: Annotated[schemas.SessionsParameters, Query()]) -> Response:
         """List the sessions of a namespace.
 
-        With the number of engrams of each, in the order in which they began.
+        With the number of engrams of each, in the order in which they began. One page at a time: `next` is the `after`
+        of the following page.
         """
         namespace = namespace_of(caller, "read", params.namespace)
 
         def sessions() -> object:
-            counted = self._memory.sessions(namespace)
-            return {"namespace": namespace, "sessions": [{"session": name, "engrams": n} for name, n in counted]}
+            counted = self._memory.sessions(namespace, limit=params.limit + 1, after=params.after)
+            return {"namespace": namespace, **page_of_names("session", counted, params.limit)}
 
         return await self._respond(sessions)
 
-    async def list_namespaces(self, caller: CallerOf) -> Response:
+    async def list_namespaces(self, caller: CallerOf, params: Annotated[schemas.NamesParameters, Query()]) -> Response:
         """List the namespaces that the key covers.
 
-        Those that are not empty, with the number of engrams of each, by name.
+        Those that are not empty, with the number of engrams of each, by name. One page at a time: `next` is the `after`
+        of the following page.
         """
         access = caller.access
         access.need("read")
@@ -299,12 +301,12 @@ class Rest:
 
         def namespaces() -> object:
             if access.admin or access.prefix is not None:
-                counted = [(name, n) for name, n in self._memory.namespaces(access.prefix or "") if access.allows(name)]
+                counted = self._memory.namespaces(access.prefix or "", limit=params.limit + 1, after=params.after or "")
             else:
                 # Not counted by namespace: even the time that takes would tell something about other namespaces.
                 count = sum(n for _, n in self._memory.sessions(access.default))
-                counted = [(access.default, count)] if count else []
-            return {"namespaces": [{"namespace": name, "engrams": n} for name, n in counted]}
+                counted = [(access.default, count)] if count and access.default > (params.after or "") else []
+            return page_of_names("namespace", counted, params.limit)
 
         return await self._respond(namespaces)
 
@@ -407,6 +409,13 @@ class Rest:
         """Return the result of `value` as a response; `value` is called and serialised in a thread."""
         body = await self._services.run(lambda: to_json(value()).encode())
         return Response(body, status, media_type="application/json")
+
+
+def page_of_names(label: str, counted: Sequence[tuple[str, int]], limit: int) -> dict[str, object]:
+    """Return the first `limit` of names (of `label`s) with their numbers of engrams, and where to go on."""
+    page = counted[:limit]
+    names = [{label: name, "engrams": count} for name, count in page]
+    return {f"{label}s": names, "next": page[-1][0] if len(counted) > limit else None}
 
 
 def namespace_of(caller: Caller, right: Right, field: str | None) -> str:

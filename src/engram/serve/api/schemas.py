@@ -316,6 +316,19 @@ class ListParameters(FilterParameters):
     ] = None
 
 
+class NamesParameters(Form):
+    """One page of names."""
+
+    limit: Annotated[int, Field(ge=1, le=MAX_LISTED, description="Maximum number of names.")] = MAX_LISTED
+    after: Annotated[
+        LeftOut[Name], Field(description="Only names that come after this one: `next` of the previous page.")
+    ] = None
+
+
+class SessionsParameters(NamesParameters, NamespaceParameter):
+    """One page of the sessions of a namespace."""
+
+
 class EraseParameters(NamespaceParameter):
     """The namespace to erase, and its name as a confirmation."""
 
@@ -416,6 +429,7 @@ class Sessions(BaseModel):
 
     namespace: str
     sessions: list[SessionCount]
+    next: Annotated[str | None, Field(description="The `after` of the next page; null on the last page.")]
 
 
 class NamespaceCount(BaseModel):
@@ -429,6 +443,7 @@ class Namespaces(BaseModel):
     """The namespaces that are not empty and that the key covers, by name."""
 
     namespaces: list[NamespaceCount]
+    next: Annotated[str | None, Field(description="The `after` of the next page; null on the last page.")]
 
 
 class NamespaceStats(BaseModel):

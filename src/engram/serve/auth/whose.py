@@ -20,6 +20,7 @@ from engram.serve.auth.headers import (
     requested_namespace,
 )
 from engram.serve.auth.keys import check_namespace
+from engram.serve.frontends.table import OPEN_WEBUI
 from engram.serve.http.errors import NotRemembered, ServeError
 from engram.serve.http.logs import log
 from engram.serve.wire.base import Request
@@ -109,7 +110,7 @@ class SharingWatch:
             if self._seen.setdefault((whose.namespace, sign), hash(value)) != hash(value):
                 self._warn(whose.namespace, f"two values of: {sign}")
                 return
-        if WEBUI_USER not in headers and is_webui_task(request):
+        if WEBUI_USER not in headers and request.task == OPEN_WEBUI.name:
             self._warn(whose.namespace, "Open WebUI, which has many users, names none of them")
 
     def _warn(self, namespace: str, sign: str) -> None:
@@ -129,11 +130,3 @@ def signs(headers: Mapping[str, str], request: Request) -> Iterator[tuple[str, s
     for message in request.messages:
         if message.role == "system" and (named := USER_NAME.search(message.canonical, 0, SYSTEM_CHARACTERS)):
             yield "the user's name in the system message", named[1].casefold()
-
-
-def is_webui_task(request: Request) -> bool:
-    """Return whether a request is one of Open WebUI's own, for a title, tags or follow-up questions."""
-    return any(
-        message.role == "user" and message.text.startswith("### Task:") and "<chat_history>" in message.text
-        for message in request.messages[-1:]
-    )

@@ -69,22 +69,20 @@ class Recorder:
         *,
         most_waiting: int = 10_000,
         on_event: Callable[[str], None],
-        clean: Callable[[str], str] = str,
         first: Callable[[], None] = lambda: None,
     ) -> None:
         """Start the writer thread.
 
         most_waiting: engrams that may be queued while the memory cannot be written. on_event: called with "stored",
-        "refused" or "overflow" for each engram, and with "retry" for each failed attempt. clean: removes from a text
-        what must not be stored. first: called by the writer thread before it writes, after it has settled what a killed
-        server left; called again if it raises an `EngramError`.
+        "refused" or "overflow" for each engram, and with "retry" for each failed attempt. first: called by the
+        writer thread before it writes, after it has settled what a killed server left; called again if it raises an
+        `EngramError`.
         """
         self._memory = memory
         self._store = store
         self._pending = store.pending
         self._most_waiting = most_waiting
         self._on_event = on_event
-        self._clean = clean
         self._first = first
         self._queue: deque[WriteJob] = deque()
         self._group: list[WriteJob] = []
@@ -317,7 +315,7 @@ class Recorder:
         all_resolved = []
         with self._store.database.writing() as transaction:
             for job in jobs:
-                resolved = Resolver(self._store, transaction, job, self._clean).resolve()
+                resolved = Resolver(self._store, transaction, job).resolve()
                 with self._pending.lock:
                     job.result.ids = tuple(resolved.ids)
                     receipt = job.ticket.as_receipt()

@@ -6,7 +6,6 @@ job was matched. Owns the rules for duplicates, branches and refused parts.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from engram.engram import Engram, draft
@@ -24,14 +23,10 @@ SPEAKING_ROLES = ("user", "assistant")
 class Resolver:
     """Resolves one job in a transaction: adds its nodes to the file and drafts its engrams."""
 
-    def __init__(
-        self, store: ConversationStore, transaction: Transaction, job: WriteJob, clean: Callable[[str], str]
-    ) -> None:
-        """`clean`: removes from a text what must not be stored."""
+    def __init__(self, store: ConversationStore, transaction: Transaction, job: WriteJob) -> None:
         self._store = store
         self._transaction = transaction
         self._job = job
-        self._clean = clean
         self._resolved = ResolvedJob(job)
         self._parents: dict[bytes, Node] = {}
         """The parents of the job's messages as they were before the job, by id."""
@@ -120,12 +115,9 @@ class Resolver:
         """Draft the engrams of a message; return the ids of those that are valid."""
         valid: list[str] = []
         for part, id in zip(message.message.parts, node.engrams, strict=False):
-            text = self._clean(part.text)
-            if not text:
-                continue
             try:
                 engram = draft(
-                    text,
+                    part.text,
                     namespace=self._job.ticket.match.namespace,
                     session=node.session,
                     role=part.role,

@@ -17,6 +17,9 @@ LONG_MESSAGE = 40
 LEAST_QUESTION = 3
 """Words of a question that is understood without the lines around it."""
 
+MOST_LINES = 1_000
+"""Lines of a long message in which the question is looked for, the last ones."""
+
 MOST_PLACES = 100
 """Places at which a short text is looked for inside words of a long one."""
 
@@ -66,7 +69,7 @@ def question_of(text: str) -> str:
 def _last_question(text: str) -> str | None:
     """Return the last line that asks in a text of several lines, without a label and tags around it; None for none."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    for line in reversed(lines) if len(lines) > 1 else ():
+    for line in reversed(lines[-MOST_LINES:]) if len(lines) > 1 else ():
         label = _LABEL.match(line)
         question = _TAG.sub("", line if label is None else line[label.end() :])
         if (is_question(question) or question.endswith(("?", "？", "؟"))) and len(words(question)) >= LEAST_QUESTION:

@@ -161,6 +161,7 @@ class _Part:
         self._read_to = 0
         """Up to where fences of code are counted."""
         self._in_fence = False
+        self._last_fence = max(text.rfind("```"), text.rfind("~~~"))
 
     def read(self) -> Reading:
         """Return what was read."""
@@ -327,11 +328,11 @@ class _Part:
         return self._text.startswith("\n", begin) and start > 0 and self._text[start - 1] not in " \t\n`"
 
     def _in_code(self, at: int) -> bool:
-        """Return whether a position is in a fenced block of code. Ask for positions in order."""
+        """Return whether a position is in a fenced block of code that is closed. Ask for positions in order."""
         if at > self._read_to:
             self._in_fence ^= len(_FENCE.findall(self._text, self._read_to, at)) % 2 == 1
             self._read_to = at
-        return self._in_fence
+        return self._in_fence and self._last_fence > at
 
     def _close_of(self, tag: str, begin: int) -> int | None:
         """Return where the first closing tag from `begin` on stands; None unless it ends a line or a tag follows it."""

@@ -12,6 +12,7 @@ from engram.serve.frontends.strip import Strip
 from engram.serve.frontends.tasks import task_of
 from engram.serve.http.errors import INVALID_BODY, NotRemembered, ServeError
 from engram.serve.wire.base import Request
+from engram.serve.wire.reading import in_pieces
 from engram.serve.wire.table import Wire
 
 TOO_MANY_MESSAGES = 10_000
@@ -19,7 +20,7 @@ TOO_MANY_MESSAGES = 10_000
 
 
 def read_request(wire: Wire, body: bytes, strip: Strip) -> Request:
-    """Return the request in a body, its messages without what front ends and Engram had inserted.
+    """Return the request in a body, its messages as they are stored: without what front ends and Engram had inserted.
 
     The messages of a front end's own task are returned as they are. Raises `ServeError` (400) for a body that is no
     JSON object, and `NotRemembered` for one that memory cannot take: upstream may be able to.
@@ -39,7 +40,7 @@ def read_request(wire: Wire, body: bytes, strip: Strip) -> Request:
     task = task_of(request)
     if task is not None:
         return replace(request, task=task)
-    return replace(request, messages=as_said(request.messages, strip))
+    return replace(request, messages=tuple(map(in_pieces, as_said(request.messages, strip))))
 
 
 def without_prefill(request: Request) -> Request:

@@ -81,6 +81,10 @@ class Frontend:
     templates: tuple[Template, ...] = ()
     answers: tuple[str, ...] = ()
     """Replies that the front end writes in the name of the model, after a message of its own."""
+    broken_off: tuple[str, ...] = ()
+    """What the front end adds to the end of a reply that was broken off."""
+    after_results: tuple[str, ...] = ()
+    """Tags of elements that the front end adds to the end of a tool's result."""
     tasks: tuple[Task, ...] = ()
 
 
@@ -106,7 +110,10 @@ CLAUDE_CODE = Frontend(
         Record("Your task is to create a detailed summary of the conversation so far"),
         Record("[SUGGESTION MODE:"),
         Record("Result of calling the "),
+        Record("Base directory for this skill: "),
+        Record("Stop hook feedback:"),
     ),
+    after_results=("system-reminder",),
     lines=("[Request interrupted by user]", "[Request interrupted by user for tool use]"),
     tasks=(
         Task("[SUGGESTION MODE:"),
@@ -143,6 +150,17 @@ CLINE = Frontend(
         Record("New instructions for task continuation:", until=("\n",)),
         Record("New message to respond to with plan_mode_respond tool", until=("\n",)),
         Record("The current conversation is rapidly running out of context."),
+        Record("# task_progress RECOMMENDED"),
+        Record("# task_progress List (Optional - Plan Mode)"),
+        Record("# TODO LIST CREATION REQUIRED"),
+        Record("# TODO LIST UPDATE REQUIRED"),
+    ),
+    broken_off=(
+        "[Response interrupted by user feedback]",
+        "[Response interrupted by user]",
+        "[Response interrupted by API Error]",
+        "[Response interrupted by a tool use result. Only one tool may be used at a time and should be placed at the"
+        " end of the message.]",
     ),
     tasks=(Task("The current conversation is rapidly running out of context."),),
 )
@@ -396,6 +414,14 @@ LANGCHAIN = Frontend(
             closing=("Answer:",),
             documents="\nContext:",
         ),
+        Template(
+            "The following is a friendly conversation between a human and an AI.", label=("\nHuman:",), closing=("AI:",)
+        ),
+        Template(
+            "Answer the following questions as best you can. You have access to the following tools:",
+            label=("Begin!\n\nQuestion:",),
+            documents="\nThought:",
+        ),
     ),
     tasks=(
         Task("Given the following conversation and a follow up question, rephrase the follow up question"),
@@ -409,12 +435,25 @@ LLAMA_INDEX = Frontend(
     "LlamaIndex",
     templates=(
         Template("Context information is below.\n---------------------", label=("\nQuery:",), closing=("Answer:",)),
+        Template(
+            "The original query is as follows:",
+            label=("The original query is as follows:",),
+            documents="\nWe have provided an existing answer:",
+        ),
     ),
     tasks=(
         Task("Given a conversation (between Human and Assistant) and a follow up message from Human,"),
         Task("Given the following conversation between a user and an AI assistant and a follow up question"),
     ),
 )
+HAYSTACK = Frontend(
+    "Haystack",
+    templates=(
+        Template("Given these documents, answer the question.", label=("Question:",), closing=("Answer:",)),
+        Template("Given the following information, answer the question.", label=("Question:",), closing=("Answer:",)),
+    ),
+)
+
 FRONTENDS = (
     CLAUDE_CODE,
     CLINE,
@@ -439,4 +478,5 @@ FRONTENDS = (
     SILLY_TAVERN,
     LANGCHAIN,
     LLAMA_INDEX,
+    HAYSTACK,
 )

@@ -48,7 +48,7 @@ from engram.serve.proxy.upstream import Upstream, UpstreamResponse
 from engram.serve.services import Services
 from engram.serve.wire.base import Collector, Request
 from engram.serve.wire.collector import EVENT_STREAM
-from engram.serve.wire.reading import without_our_notes
+from engram.serve.wire.reading import as_stored
 from engram.serve.wire.table import CHAT, Wire, error_wire, wire_at
 from engram.text.markup import one_line
 
@@ -328,9 +328,15 @@ class Proxy:
         """Match the conversation: in a thread, or on the event loop, where no engram may be read."""
         request, services = state.request, self._services
         read = partial(services.memory.get_many, namespace=state.namespace) if reads_engrams else None
-        match = matching.match_conversation(
-            services.conversations, state.namespace, request.messages, state.session, request.previous_response_id, read
-        )
+        find = partial(matching.match_conversation, services.conversations, state.namespace)
+        named = state.session, request.previous_response_id, read
+        if request.prefill is not None:
+            whole = replace(request, messages=(*request.messages, request.prefill), prefill=None)
+            match = find(whole.messages, *named)
+            if len(whole.messages) - 1 not in match.new_indexes:
+                # A stored reply that is to be continued, and no beginning of a new one.
+                state.request, request = whole, whole
+        match = find(request.messages, *named)
         if not match.needs_engrams:
             state.conversation = match
         return match
@@ -445,7 +451,7 @@ class Proxy:
     def _enqueue(self, ticket: WriteTicket, collector: Collector) -> None:
         """Parse the reply and give it to the recorder."""
         try:
-            replies = [replace(reply, message=without_our_notes(reply.message)) for reply in collector.replies()]
+            replies = [replace(reply, message=as_stored(reply.message)) for reply in collector.replies()]
             if replies:
                 self._services.recorder.reply(ticket, replies, collector.response_id)
             else:

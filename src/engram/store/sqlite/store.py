@@ -363,24 +363,33 @@ class SqliteStore:
         with self._file.reading() as db:
             return dict(db.execute("SELECT name, number FROM speakers WHERE namespace = ?", (namespace,)).fetchall())
 
-    def namespaces(self, prefix: str = "") -> list[tuple[str, int]]:
-        """Return every namespace whose name begins with `prefix` and its number of engrams, by name."""
+    def namespaces(self, prefix: str = "", limit: int | None = None, after: str = "") -> list[tuple[str, int]]:
+        """Return the namespaces whose name begins with `prefix` and comes after `after`, by name."""
         with self._file.reading() as db:
             query = (
                 "SELECT name, (SELECT count(*) FROM engrams WHERE namespace = number) FROM namespaces"
-                " WHERE name >= ? AND name < ? ORDER BY name"
+                " WHERE name >= ? AND name < ? AND name > ? ORDER BY name LIMIT ?"
             )
             # SQLite compares UTF-8, and no longer name can come after this one.
-            return db.execute(query, (prefix, prefix + "\U0010ffff" * MAX_NAME_BYTES)).fetchall()
+            last = prefix + "\U0010ffff" * MAX_NAME_BYTES
+            return db.execute(query, (prefix, last, after, -1 if limit is None else limit)).fetchall()
 
-    def sessions(self, namespace: str) -> list[tuple[str, int]]:
-        """Return every session of a namespace and its number of engrams, in the order in which they began."""
+    def sessions(self, namespace: str, limit: int | None = None, after: str | None = None) -> list[tuple[str, int]]:
+        """Return the sessions of a namespace that began after the session `after`, in the order in which they began."""
         with self._file.reading() as db:
             query = (
                 "SELECT s.name, (SELECT count(*) FROM engrams e WHERE e.session = s.number) FROM sessions s"
-                " JOIN namespaces n ON n.number = s.namespace WHERE n.name = ? ORDER BY s.number"
+                " JOIN namespaces n ON n.number = s.namespace WHERE n.name = ? AND s.number > ?"
+                " ORDER BY s.number LIMIT ?"
             )
-            return db.execute(query, (namespace,)).fetchall()
+            number = 0
+            if after is not None:
+                of = "SELECT s.number FROM sessions s JOIN namespaces n ON n.number = s.namespace"
+                row = db.execute(f"{of} WHERE n.name = ? AND s.name = ?", (namespace, after)).fetchone()
+                if row is None:
+                    raise NotFound(f"no session {after!r} in the namespace {namespace!r} of {self.description}")
+                number = int(row[0])
+            return db.execute(query, (namespace, number, -1 if limit is None else limit)).fetchall()
 
     def stats(self) -> StoreStats:
         """Return counts over the whole store."""
