@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 from starlette.types import Receive, Scope, Send
 
-from engram.errors import EngramError
+from engram.errors import EngramError, MemoryReplaced
 from engram.notes.wording import SMALL
 from engram.serve.auth.access import Access
 from engram.serve.auth.mode import mode_of
@@ -360,6 +360,8 @@ class Proxy:
             except ServeError as error:
                 log(logger, logging.ERROR, "a turn was not remembered", error=error.message)
                 return None
+            except MemoryReplaced:
+                break
             except (EngramError, OSError):
                 await asyncio.sleep(pause)
                 pause *= 2
