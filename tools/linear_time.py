@@ -126,15 +126,21 @@ def text_functions() -> dict[str, Work]:
     from engram.recall.query import parse_query, speaker_names
     from engram.text import markup
     from engram.text.analyzer import TableAnalyzer
+    from engram.text.orders import may_steer, reads_as_order
+    from engram.text.redaction import REDACTIONS, open_redactor
     from engram.text.sse import read_events
     from engram.text.thoughts import without_thoughts
     from engram.text.tokenizer import folded, stream_safe, words
     from engram.text.vectors import default_table
 
     analyzer = TableAnalyzer(default_table())
+    redactor = open_redactor(REDACTIONS)
+    assert redactor is not None
     now = draft("now").at
     named = [words, folded, stream_safe, markup.neutral, markup.one_line, markup.comparable, markup.is_question]
-    return {function.__name__: function for function in (*named, without_thoughts, estimated_tokens)} | {
+    return {function.__name__: function for function in (*named, without_thoughts, estimated_tokens, may_steer)} | {
+        "reads_as_order": reads_as_order,
+        "redaction": redactor,
         "analyse": analyzer.analyse,
         "parse_query": lambda text: parse_query(text, analyzer, {}, now),
         "speaker_names": lambda text: speaker_names(analyzer, {text[:512]: 1}),
