@@ -31,11 +31,11 @@ from engram.cli.options import (
 from engram.cli.output import escape_line, print_json, print_note
 from engram.engram import DEFAULT_NAMESPACE
 from engram.errors import EngramError
-from engram.formats.items import MAX_UNPACKED, ImportSettings
+from engram.formats import MAX_UNPACKED
 from engram.notes.zones import MACHINE
 
 if TYPE_CHECKING:
-    from engram.formats.items import Item
+    from engram.formats.items import ImportSettings, Item
     from engram.formats.loading import ImportResult
     from engram.formats.reading import ImportFile
     from engram.memory import Memory
@@ -76,6 +76,8 @@ def import_files(
       engram import chatgpt-export.zip --namespace ana
       engram import notes.jsonl --dry-run
     """
+    from engram.formats.items import ImportSettings
+
     settings = ImportSettings(datetime.now(UTC), namespace, branches, max_unpacked << 20)
     with nullcontext(None) if dry_run else open_memory(path, create=True, redact=redact) as memory:
         before = 0 if memory is None else memory.stats().quarantined

@@ -100,6 +100,8 @@ class InvertedIndex:
         """Start to write. The caller holds the lock that allows one writer."""
         if self._writer is None:
             self._writer = self._index.writer(WRITER_HEAP, 1)
+            # What a process has written that was killed before its commit: a file of the same name would fail.
+            self._writer.garbage_collect_files()
 
     def add(self, documents: Iterable[Document]) -> None:
         """Add engrams. They are searchable after `commit`."""

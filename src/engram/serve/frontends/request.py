@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from engram.serve.frontends.messages import as_said
+from engram.serve.frontends.messages import NO_ROLE, as_said, total
 from engram.serve.frontends.strip import Strip
 from engram.serve.frontends.tasks import task_of
 from engram.serve.http.errors import INVALID_BODY, NotRemembered, ServeError
@@ -40,7 +40,12 @@ def read_request(wire: Wire, body: bytes, strip: Strip) -> Request:
     task = task_of(request)
     if task is not None:
         return replace(request, task=task)
-    return replace(request, messages=tuple(map(in_pieces, as_said(request.messages, strip))))
+    said = as_said(request.messages, strip)
+    left_out = total(said)
+    if left_out and request.previous_response_id is None and all(message.role == NO_ROLE for message in said):
+        # Nobody said anything: the reply is the front end's, too.
+        return replace(request, task=left_out[0].by)
+    return replace(request, messages=tuple(map(in_pieces, said)))
 
 
 def without_prefill(request: Request) -> Request:

@@ -28,6 +28,9 @@ IN_MEMORY = ":memory:"
 DRIVER_ERRORS = (sqlite3.Error, OSError)
 """Errors that never leave this class untranslated."""
 
+CUT_OFF = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR_SHORT_READ)
+"""Errors of SQLite in a file that was cut off."""
+
 
 class Database:
     """Base class: inherit, define the class variables, and prepare the file in `ready`; the subclass calls `open`.
@@ -207,6 +210,7 @@ class Database:
         with self.holding("compact") as db:
             db.execute("VACUUM")
             self._empty_log(db)
+            _, self._size = files.look(self._where)
 
     def _empty_log(self, db: sqlite3.Connection) -> None:
         """Move SQLite's log into the file and truncate it. Waits for readers of other processes."""
@@ -232,7 +236,7 @@ class Database:
     def check_place(self) -> None:
         """Raise `MemoryReplaced` if the path does not name the open file any more. Costs one call of the system.
 
-        Raises `MemoryDamaged` if the file was cut off, `OSError` if nothing can be known of it.
+        Raises `MemoryDamaged` if the file was cut off, one of `DRIVER_ERRORS` if nothing can be known of it.
         """
         if self._place is None:
             return
@@ -259,11 +263,13 @@ class Database:
     def _first_problem(self) -> str:
         """Return what SQLite's check finds in the file; "ok" if that is nothing."""
         # A new connection has no pages in its cache. It must not open an empty file: SQLite would delete the log.
-        with closing(self.connect(self.read_wait)) as db:
-            try:
+        try:
+            with closing(self.connect(self.read_wait)) as db:
                 return str(db.execute("PRAGMA quick_check(1)").fetchone()[0]).rpartition("\n")[2]
-            except sqlite3.DatabaseError as error:
-                return str(error)
+        except sqlite3.DatabaseError as error:
+            if getattr(error, "sqlite_errorcode", None) not in CUT_OFF:
+                raise
+            return str(error)
 
     def _part_from_path(self) -> None:
         """Empty the log into the open file, wherever that is now, and take the log away from the path.
@@ -319,7 +325,7 @@ class Database:
             if not self.closed:
                 self.closed = True
                 self.close_idle(0)
-                with suppress(EngramError, OSError):
+                with suppress(EngramError, *DRIVER_ERRORS):
                     self.check_place()
                 self.writer.close()
                 if not self.in_memory and not self.read_only:
@@ -339,7 +345,7 @@ class Reading:
         database.check_open()
         try:
             database.check_place()
-        except OSError as error:
+        except DRIVER_ERRORS as error:
             raise database.translate_error(error, "read") from error
         try:
             self._db = database.idle.pop()
