@@ -126,15 +126,21 @@ def text_functions() -> dict[str, Work]:
     from engram.recall.query import parse_query, speaker_names
     from engram.text import markup
     from engram.text.analyzer import TableAnalyzer
+    from engram.text.orders import may_steer, reads_as_order
+    from engram.text.redaction import REDACTIONS, open_redactor
     from engram.text.sse import read_events
     from engram.text.thoughts import without_thoughts
     from engram.text.tokenizer import folded, stream_safe, words
     from engram.text.vectors import default_table
 
     analyzer = TableAnalyzer(default_table())
+    redactor = open_redactor(REDACTIONS)
+    assert redactor is not None
     now = draft("now").at
     named = [words, folded, stream_safe, markup.neutral, markup.one_line, markup.comparable, markup.is_question]
-    return {function.__name__: function for function in (*named, without_thoughts, estimated_tokens)} | {
+    return {function.__name__: function for function in (*named, without_thoughts, estimated_tokens, may_steer)} | {
+        "reads_as_order": reads_as_order,
+        "redaction": redactor,
         "analyse": analyzer.analyse,
         "parse_query": lambda text: parse_query(text, analyzer, {}, now),
         "speaker_names": lambda text: speaker_names(analyzer, {text[:512]: 1}),
@@ -142,7 +148,6 @@ def text_functions() -> dict[str, Work]:
             text, "When does the ferry leave?", 500, estimated_tokens, max_characters=4000
         ),
         "excerpt for a hostile query": lambda text: excerpt(ORDINARY, text, 500, estimated_tokens),
-        "shortened": lambda text: shortened(text, None, 500, estimated_tokens, max_characters=4000),
         "window": lambda text: window(text, "When does the ferry leave?"),
         "read_events": lambda text: list(read_events([text.encode(errors="replace")])),
         "read_events in chunks": lambda text: list(read_events(chunks(text.encode(errors="replace")))),
@@ -156,20 +161,15 @@ def note_functions() -> dict[str, Work]:
     from engram.notes.injection import CLOSE, OPEN, without_notes, wording_for
     from engram.notes.listing import numbered, shown_name, shown_note
     from engram.notes.wording import LARGE, SMALL, note_line
-    from engram.recall.context import HEADING, context
+    from engram.recall.context import HEADING
 
     query = "When does the ferry leave?"
     large = wording_for(embedded=False, budget=1024, notes=10, least_score=0.0)
-    small = wording_for(embedded=True, budget=1024, notes=10, least_score=0.0)
     return {
-        "note_line for a small model": lambda text: note_line(draft(text), SMALL),
         "note_line for a large model": lambda text: note_line(draft(text), LARGE),
         "notes for a large model": lambda text: large.render([draft(text)], query),
-        "notes for a small model": lambda text: small.render([draft(text)], query),
         "notes for a hostile question": lambda text: large.render([draft(ORDINARY * 40)], text),
-        "context": lambda text: context([(1, draft(text))], query, 1024),
         "shown_note": lambda text: numbered([shown_note(draft(text), 1000, query=query)]),
-        "shown_note in full": lambda text: numbered([shown_note(draft(text))]),
         "shown_name": lambda text: shown_name(text[:512]),
         "without_notes": lambda text: without_notes(f"{OPEN}\n{HEADING}\n{text}"),
         "without_notes of a list": lambda text: without_notes(f"{SMALL.opening}\n- {text}\n- {text}\n"),
@@ -188,7 +188,7 @@ def serve_functions() -> dict[str, Work]:
     from engram.serve.http.paths import with_headers_of_path
     from engram.serve.wire.claude_code import end_user
     from engram.serve.wire.content import collapsed, plain
-    from engram.serve.wire.table import WIRES, Wire
+    from engram.serve.wire.table import CHAT, WIRES, Wire
     from engram.text.courtesy import is_courtesy
 
     def path(text: str) -> object:
@@ -241,10 +241,9 @@ def serve_functions() -> dict[str, Work]:
 
     for wire in WIRES:
         made[f"{wire.name}: request"] = partial(request, wire)
-        made[f"{wire.name}: body"] = partial(body, wire)
         made[f"{wire.name}: stream"] = partial(stream, wire)
-        made[f"{wire.name}: bytes of a stream"] = partial(bytes_of_stream, wire)
         made[f"{wire.name}: reply"] = partial(whole_reply, wire)
+    made["body"], made["bytes of a stream"] = partial(body, CHAT), partial(bytes_of_stream, CHAT)
     return made
 
 

@@ -25,7 +25,7 @@ from engram.engram import (
     draft,
 )
 from engram.errors import InvalidEngram, NotFound
-from engram.opening import Detector, close_all, open_analyzer, open_detector, open_search, open_store
+from engram.opening import Detector, close_all, open_analyzer, open_detector, open_redaction, open_search, open_store
 from engram.recall.recaller import Recaller
 from engram.recall.result import Explanation, Recall
 from engram.search.base import Search
@@ -73,13 +73,16 @@ class Memory:
         store: LoggedStore | None = None,
         search: Search | None = None,
         detector: Detector | None = None,
+        redact: Iterable[str] = (),
     ) -> None:
         """Open the memory at `path`, or create it. None: the user's default memory. ":memory:": a memory in RAM.
 
         table: a static table of word vectors, instead of the English one. wait: seconds to wait for a write of another
         process. store: an open store, instead of a path. search: an index over this store, instead of a local one.
         `close` closes both. detector: what says why an engram that the user did not type goes into quarantine (1 to 512
-        bytes), or None if it need not; instead of the one that finds instructions to a model.
+        bytes), or None if it need not; instead of the one that finds instructions to a model. redact: what
+        is taken out of every text before it is stored: "secrets" (keys, tokens, passwords), "pii" (e-mail addresses,
+        numbers of phones, accounts and cards).
 
         Raises an `EngramError` that names the file: it is damaged, newer than this version, locked, not writable, or
         the disk is full. Raises `ValueError` if a path or read_only is given with a store, or `search` without one.
@@ -91,6 +94,9 @@ class Memory:
         if store is not None and read_only:
             raise ValueError("read_only was given with a store; open the store read-only instead")
         analyzer = open_analyzer(table)
+        self._redacted = open_redaction(redact)
+        self.redactions = 0
+        """Engrams from which something was taken out since the memory was opened."""
         self._detector = open_detector() if detector is None else detector
         self._store = open_store(path, read_only=read_only, wait=wait) if store is None else store
         self._search = open_search(self._store, analyzer) if search is None else search
@@ -190,6 +196,11 @@ class Memory:
         return [kept.get(engram.id) or held.get(engram.id, engram) for engram in screened]
 
     def _screened(self, engram: Engram) -> Engram:
+        stored = self._redacted(engram)
+        self.redactions += stored is not engram
+        return self._judged(stored)
+
+    def _judged(self, engram: Engram) -> Engram:
         if engram.origin == "user" or engram.quarantined is not None:
             return engram
         why = self._detector(engram)

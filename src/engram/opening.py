@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import platformdirs
@@ -26,6 +27,8 @@ from engram.store.sqlite.files import LOG_SUFFIXES, SERVER_SUFFIX
 from engram.store.sqlite.store import SqliteStore
 from engram.text.analyzer import TableAnalyzer
 from engram.text.base import Analyzer
+from engram.text.orders import reads_as_order
+from engram.text.redaction import open_redactor, redacted
 from engram.text.vectors import VectorTable, default_table
 
 load_kernel(ROW)
@@ -76,8 +79,13 @@ def open_analyzer(table: VectorTable | None = None) -> Analyzer:
 
 
 def open_detector() -> Detector:
-    """Return the detector of texts that go into quarantine unless the user typed them: none is found yet."""
-    return lambda engram: None
+    """Return the detector of texts that go into quarantine unless the user typed them: orders to a model."""
+    return lambda engram: reads_as_order(engram.text)
+
+
+def open_redaction(kinds: Iterable[str]) -> Callable[[Engram], Engram]:
+    """Return what takes `kinds` out of an engram; see `engram.text.redaction`."""
+    return partial(redacted, redactor=open_redactor(kinds))
 
 
 def open_search(store: LoggedStore, analyzer: Analyzer) -> Search:

@@ -18,10 +18,10 @@ from tools.hostile import hostile_to
 from tools.linear_time import MOST_GROWTH, Measured, Worker, all_measured, functions, seconds, subjects
 from tools.patterns import Unresolved, patterns_of
 
-SIZES = (2_000, 20_000)
+SIZES = (1_500, 15_000)
 NO_GROWTH = 0.1
-"""Seconds of processor time: a text of 20 KB that takes less is not hostile, whatever it takes at a tenth of the size.
-Quadratic time would be several times that."""
+"""Seconds of processor time: a text of 15 KB that takes less is not hostile, whatever it takes at a tenth of the size.
+Quadratic time would be more."""
 
 
 def faults(names: list[str]) -> list[Measured]:

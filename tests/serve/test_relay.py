@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import time
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from engram.errors import EngramError
@@ -132,3 +134,24 @@ def test_a_server_whose_self_test_fails_still_streams(
     with Caller(running, upstream) as ana:
         with ana.openai().chat.completions.create(model="bytes=3", messages=[user("Hello")], stream=True) as stream:
             assert "".join(piece.choices[0].delta.content or "" for piece in stream) == upstream.reply
+
+
+@pytest.mark.parametrize("mode", ["fast", "plain"])
+@pytest.mark.parametrize("end", ["close", "reset"])
+def test_all_that_came_before_upstream_breaks_off_reaches_the_client(
+    local: StartLocal, upstream: Upstream, mode: str, end: str
+) -> None:
+    server = local(relay=mode)
+    asked = {"model": f"tokens=6000+{end}=4000", "stream": True, "messages": [user("Count.")]}
+    for _ in range(3):
+        received = b""
+        with (
+            suppress(httpx.RemoteProtocolError),
+            server.http.stream("POST", "/v1/chat/completions", json=asked, headers={"X-Engram": "off"}) as stream,
+        ):
+            for part in stream.iter_raw():
+                received += part
+        # What a reset connection had not delivered yet is lost in the kernel.
+        assert received.count(b"data: ") == 4000 or end == "reset"
+        assert received.endswith(b"\n\n") or end == "reset"
+        assert b"[DONE]" not in received

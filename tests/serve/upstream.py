@@ -81,7 +81,9 @@ class Asked:
         """Its messages, or input."""
         body = self.json
         found = body.get("messages", body.get("input", []))
-        return [{"role": "user", "content": found}] if isinstance(found, str) else found
+        if isinstance(found, str):
+            return [{"role": "user", "content": found}]
+        return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
     @property
     def last_user(self) -> str:

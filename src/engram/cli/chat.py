@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 
 from engram.chat import Conversation
-from engram.cli.options import LeastTrust, MemoryPath, Namespace, Timezone
+from engram.cli.options import LeastTrust, MemoryPath, Namespace, Redact, Timezone, redact_kinds
 from engram.cli.output import escape
 from engram.engram import DEFAULT_NAMESPACE, Engram
 from engram.errors import EngramError, InvalidEngram, NotFound
@@ -55,6 +55,7 @@ def chat(
     ] = None,
     budget: Annotated[int | None, typer.Option(min=1, help="Maximum tokens of these memories.")] = None,
     least_trust: LeastTrust = LEAST_TRUST,
+    redact: Redact = "",
     session: Annotated[str | None, typer.Option(help="The session to continue. Default: a new session.")] = None,
     timezone: Timezone = MACHINE,
 ) -> None:
@@ -74,7 +75,7 @@ def chat(
         budget=profile.budget if budget is None else budget,
     )
     tolerate_encoding_errors()
-    with Memory(path) as memory:
+    with Memory(path, redact=redact_kinds(redact)) as memory:
         language_model = open_model(model)
         try:
             conversation = Conversation(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 import typer
 
-from engram.cli.options import MemoryPath, Namespace, Timezone, open_memory
+from engram.cli.options import MemoryPath, Namespace, Redact, Timezone, open_memory
 from engram.engram import DEFAULT_NAMESPACE
 from engram.notes.zones import MACHINE
 from engram.serve.api.caller import Caller
@@ -15,7 +15,12 @@ from engram.serve.auth.keys import check_namespace
 from engram.serve.stdio import serve_stdio
 
 
-def mcp(namespace: Namespace = DEFAULT_NAMESPACE, timezone: Timezone = MACHINE, path: MemoryPath = None) -> None:
+def mcp(
+    namespace: Namespace = DEFAULT_NAMESPACE,
+    timezone: Timezone = MACHINE,
+    redact: Redact = "",
+    path: MemoryPath = None,
+) -> None:
     """Offer a memory to an agent as MCP tools, over stdio.
 
     For clients that start the server as a process, as Claude Code and Cursor do. The tools are remember, recall, forget
@@ -29,7 +34,7 @@ def mcp(namespace: Namespace = DEFAULT_NAMESPACE, timezone: Timezone = MACHINE, 
     check_namespace(namespace)
     access = Access(key_id=None, default=namespace, read=True, write=True, erase=True, admin=False)
     caller = Caller(access, zone=timezone)
-    with open_memory(path, create=True) as memory:
+    with open_memory(path, create=True, redact=redact) as memory:
         interrupted = anyio.run(serve_stdio, make_server(memory, caller=lambda: caller))
     if interrupted:
         raise typer.Abort

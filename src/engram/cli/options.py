@@ -18,6 +18,7 @@ import typer
 from engram.engram import Origin
 from engram.errors import EngramError, InvalidEngram, NotFound
 from engram.notes.zones import with_zone, zone_named
+from engram.text.redaction import open_redactor
 from engram.times import as_utc, parse_time
 
 if TYPE_CHECKING:
@@ -67,6 +68,20 @@ def memory_path(path: Path | None) -> Path | None:
     from engram.opening import file_of
 
     return Path(file_of(path))
+
+
+def redact_option(text: str) -> str:
+    """Return the value of --redact. Raises `typer.BadParameter` if it names what cannot be taken out."""
+    try:
+        open_redactor(redact_kinds(text))
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    return text
+
+
+def redact_kinds(text: str) -> tuple[str, ...]:
+    """Return the names in the value of --redact."""
+    return tuple(name for part in text.split(",") if (name := part.strip()))
 
 
 MemoryPath = Annotated[
@@ -130,6 +145,18 @@ Trust = Annotated[
         show_default=False,
     ),
 ]
+Redact = Annotated[
+    str,
+    typer.Option(
+        "--redact",
+        metavar="WHAT",
+        envvar="ENGRAM_REDACT",
+        callback=redact_option,
+        help="Take out before storing: secrets (keys, tokens, passwords), pii (e-mail addresses, numbers of phones, "
+        "accounts and cards), or secrets,pii.",
+        show_default=False,
+    ),
+]
 LeastTrust = Annotated[
     Origin,
     typer.Option(
@@ -147,10 +174,11 @@ def help_of(function: Callable[..., object]) -> str:
 
 
 @contextmanager
-def open_memory(path: Path | None, *, create: bool = False) -> Iterator[Memory]:
+def open_memory(path: Path | None, *, create: bool = False, redact: str = "") -> Iterator[Memory]:
     """Open the memory at `path` (None: the user's memory) and close it at the end.
 
-    Raises `NotFound` if it does not exist, unless `create`: a missing memory is usually a typing error.
+    redact: the value of --redact. Raises `NotFound` if the memory does not exist, unless `create`: a missing memory is
+    usually a typing error.
     """
     from engram.memory import Memory
     from engram.opening import default_path
@@ -158,5 +186,5 @@ def open_memory(path: Path | None, *, create: bool = False) -> Iterator[Memory]:
     where = default_path() if path is None else path
     if not create and str(where) != ":memory:" and not where.exists():
         raise NotFound(f"there is no memory at {where}; engram remember or engram import creates one")
-    with Memory(where) as memory:
+    with Memory(where, redact=redact_kinds(redact)) as memory:
         yield memory

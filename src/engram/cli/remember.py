@@ -9,7 +9,17 @@ from typing import Annotated
 
 import typer
 
-from engram.cli.options import Json, MemoryPath, Namespace, Timezone, UsageError, given_time, open_memory, time_option
+from engram.cli.options import (
+    Json,
+    MemoryPath,
+    Namespace,
+    Redact,
+    Timezone,
+    UsageError,
+    given_time,
+    open_memory,
+    time_option,
+)
 from engram.cli.output import escape_line, print_json, print_note
 from engram.engram import DEFAULT_NAMESPACE, DEFAULT_SESSION
 from engram.errors import InvalidEngram
@@ -39,6 +49,7 @@ def remember(
     metadata: Annotated[
         str | None, typer.Option(metavar="JSON", help="A JSON object to store with it.", show_default=False)
     ] = None,
+    redact: Redact = "",
     timezone: Timezone = MACHINE,
     path: MemoryPath = None,
     as_json: Json = False,
@@ -51,7 +62,7 @@ def remember(
       engram remember "My dog is called Biscuit." --speaker Ana
       pbpaste | engram remember - --session 2026-03-02
     """
-    with open_memory(path, create=True) as memory:
+    with open_memory(path, create=True, redact=redact) as memory:
         engram = memory.remember(
             stdin_text() if text == "-" else text,
             namespace=namespace,

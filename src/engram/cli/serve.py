@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from engram.cli.options import LeastTrust, MemoryPath, Timezone
+from engram.cli.options import LeastTrust, MemoryPath, Redact, Timezone, redact_kinds
 from engram.opening import default_path
 from engram.serve.frontends.strip import patterns_from_environment
 from engram.serve.http.logs import set_up
@@ -50,6 +50,18 @@ def serve(
         float, typer.Option(min=0, max=1, help="Minimum score of a memory to become a note.")
     ] = DEFAULTS.least_score,
     least_trust: LeastTrust = DEFAULTS.least_trust,
+    redact: Redact = "",
+    keep_days: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=36_500,
+            metavar="DAYS",
+            envvar="ENGRAM_KEEP_DAYS",
+            help="Forget turns that are older than this, by the time of the turn. Default: keep all.",
+            show_default=False,
+        ),
+    ] = None,
     sticky: Annotated[
         bool, typer.Option("--sticky", help="Give earlier messages their notes back (see docs/serve.md).")
     ] = DEFAULTS.sticky,
@@ -107,6 +119,8 @@ def serve(
             notes=notes,
             least_score=least_score,
             least_trust=least_trust,
+            redact=redact_kinds(redact),
+            keep_days=keep_days,
             sticky=sticky,
             deadline=deadline / 1000,
             most_body=max_body << 20,

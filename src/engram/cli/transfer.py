@@ -22,18 +22,20 @@ from engram.cli.options import (
     MemoryPath,
     Namespace,
     OnlySession,
+    Redact,
     Timezone,
     given_time,
     open_memory,
+    redact_kinds,
 )
 from engram.cli.output import escape_line, print_json, print_note
 from engram.engram import DEFAULT_NAMESPACE
 from engram.errors import EngramError
-from engram.formats.items import MAX_UNPACKED, ImportSettings
+from engram.formats import MAX_UNPACKED
 from engram.notes.zones import MACHINE
 
 if TYPE_CHECKING:
-    from engram.formats.items import Item
+    from engram.formats.items import ImportSettings, Item
     from engram.formats.loading import ImportResult
     from engram.formats.reading import ImportFile
     from engram.memory import Memory
@@ -58,6 +60,7 @@ def import_files(
             help="Maximum size in MiB that a compressed file may unpack to.",
         ),
     ] = MAX_UNPACKED >> 20,
+    redact: Redact = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only read; write nothing.")] = False,
     path: MemoryPath = None,
     as_json: Json = False,
@@ -73,10 +76,12 @@ def import_files(
       engram import chatgpt-export.zip --namespace ana
       engram import notes.jsonl --dry-run
     """
+    from engram.formats.items import ImportSettings
+
     settings = ImportSettings(datetime.now(UTC), namespace, branches, max_unpacked << 20)
-    with nullcontext(None) if dry_run else open_memory(path, create=True) as memory:
+    with nullcontext(None) if dry_run else open_memory(path, create=True, redact=redact) as memory:
         before = 0 if memory is None else memory.stats().quarantined
-        total, formats = _import(files, settings, memory, quiet=as_json)
+        total, formats = _import(files, settings, memory, redact, quiet=as_json)
         held = 0 if memory is None else memory.stats().quarantined - before
         if memory is not None and total.remembered:
             _flush_index(memory)
@@ -91,17 +96,18 @@ def import_files(
 
 
 def _import(
-    files: list[str], settings: ImportSettings, memory: Memory | None, *, quiet: bool
+    files: list[str], settings: ImportSettings, memory: Memory | None, redact: str, *, quiet: bool
 ) -> tuple[ImportResult, Counter[str]]:
     """Import files; return the total of their results, and the number of objects of each format."""
     from engram.formats.loading import ImportResult, load
     from engram.formats.reading import ImportFile
+    from engram.text.redaction import open_redactor
 
     total, formats = ImportResult(), Counter[str]()
     for name in files:
         file = ImportFile(name, settings, sys.stdin.buffer if name == "-" else None)
         with _progress_bar(file, quiet) as items:
-            total.add(load(items, memory))
+            total.add(load(items, memory, open_redactor(redact_kinds(redact))))
         formats += file.formats
     return total, formats
 
@@ -157,6 +163,7 @@ def _summary(total: ImportResult, formats: Counter[str], dry_run: bool) -> dict[
         "remembered": total.remembered,
         "already_there": total.already_there,
         "left_out": dict(total.left_out),
+        "redacted": total.redacted,
         "problems": problems,
         "more_problems": total.more_problems,
         "formats": dict(formats),
@@ -181,6 +188,8 @@ def _print_result(total: ImportResult, dry_run: bool) -> None:
     )
     plural = "" if problems == 1 else "s"
     typer.echo(f"{total.read:,} read: {outcome}, {problems:,} problem{plural}")
+    if total.redacted:
+        typer.echo(f"{total.redacted:,} stored without secrets or personal data; their metadata say which")
     for why, count in total.left_out.most_common():
         typer.echo(f"{count:,} left out: {escape_line(why)}")
 

@@ -13,11 +13,9 @@ from typing import Any
 
 from engram.engram import DEFAULT_NAMESPACE, Engram, draft, less_trusted
 from engram.errors import InvalidEngram
+from engram.formats import MAX_UNPACKED
 from engram.ids import uuid7_of
 from engram.times import EPOCH, as_utc, parse_time
-
-MAX_UNPACKED = 1 << 30
-"""Default of the bytes that one compressed file may unpack to; a document of this size is held in memory."""
 
 
 @dataclass(frozen=True, slots=True)

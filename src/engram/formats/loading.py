@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from engram.engram import Engram
 from engram.errors import InvalidEngram, NotFound
 from engram.formats.items import ImportedTurn, Item, Problem, Skipped
 from engram.records import FIELDS
+from engram.text.redaction import Redactor, redacted
 
 BATCH = 1_000
 """Maximum turns in one commit."""
@@ -62,6 +63,8 @@ class ImportResult:
     already_there: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
     """Number of skipped parts, by reason."""
+    redacted: int = 0
+    """Turns from which something was taken out before they were stored."""
     problems: list[Problem] = field(default_factory=list)
     """The first `MOST_PROBLEMS`."""
     more_problems: int = 0
@@ -84,6 +87,7 @@ class ImportResult:
         self.read += other.read
         self.remembered += other.remembered
         self.already_there += other.already_there
+        self.redacted += other.redacted
         for why, count in other.left_out.items():
             self.leave_out(why, count)
         for problem in other.problems:
@@ -91,8 +95,9 @@ class ImportResult:
         self.more_problems += other.more_problems
 
 
-def load(items: Iterable[Item], memory: ImportTarget | None) -> ImportResult:
-    """Store the turns among `items` in `memory`; None only counts them (a dry run).
+def load(items: Iterable[Item], memory: ImportTarget | None, redactor: Redactor | None = None) -> ImportResult:
+    """Store the turns among `items` in `memory`; None only counts them (a dry run). redactor: takes
+    secrets or personal data out first.
 
     Each batch is durable before the next one is read. Raises what `Memory.add` raises, except for an id that exists
     with other content: that becomes a problem of its turn.
@@ -108,8 +113,10 @@ def load(items: Iterable[Item], memory: ImportTarget | None) -> ImportResult:
                 result.leave_out(item.why)
             case ImportedTurn():
                 result.read += 1
+                stored = replace(item, engram=redacted(item.engram, redactor))
+                result.redacted += stored.engram is not item.engram
                 if memory is not None:
-                    batch.append(item)
+                    batch.append(stored)
                     size += len(item.engram.text)
                     if len(batch) >= BATCH or size >= BATCH_CHARACTERS:
                         _store(batch, memory, result)

@@ -24,7 +24,8 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from typing import IO, TYPE_CHECKING, AnyStr, BinaryIO, NamedTuple, cast
 
-from engram.formats.items import MAX_UNPACKED, Problem, SourceLocation
+from engram.formats import MAX_UNPACKED
+from engram.formats.items import Problem, SourceLocation
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

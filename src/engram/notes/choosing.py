@@ -7,18 +7,38 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Iterable
+from functools import lru_cache
 
-from engram.engram import Origin
+from engram.engram import Engram, Origin
 from engram.notes.questions import mentions_more, states_more
 from engram.notes.wording import PromptProfile
 from engram.recall.result import Hit
 from engram.text.markup import comparable, is_question
+from engram.text.orders import may_steer
 
 MOST_ASIDES = 2
 """Questions that become notes because they mention something: "Why does my 2014 Volvo stall?"."""
 
 LEAST_TRUST: Origin = "agent"
 """The least trusted origin of notes by default: what a document or a tool said can come from anyone."""
+
+
+SHORT = 2_000
+"""Characters of a text that are judged before it is chosen; of a longer one also the part that is shown
+(`Wording.render`)."""
+
+
+def may_be_quoted(engram: Engram, shown: str) -> bool:
+    """Return whether `shown`, all or a part of an engram's text, may stand in a prompt.
+
+    What the user did not type and may steer a model may not: it stays out of prompts, and recall still finds it.
+    """
+    return engram.origin == "user" or not _may_steer(shown)
+
+
+@lru_cache(maxsize=4_096)
+def _may_steer(text: str) -> bool:
+    return may_steer(text)
 
 
 def choose(
@@ -36,10 +56,10 @@ def choose(
     sees anyway; they are skipped. least_score: nothing is returned if the best remaining hit scores below it; the hits
     after the best need half of it.
 
-    Also skipped: repeated texts, what repeats `query`, and questions, because a question answers none, unless it states
-    something that `query` does not say. The user's questions that only mention something come last, at most
-    `MOST_ASIDES`. Replies of a model are skipped unless the profile includes them: the guesses of a small model would
-    come back as facts.
+    Also skipped: repeated texts, texts that may steer the model (`may_be_quoted`), what repeats `query`, and questions,
+    because a question answers none, unless it states something that `query` does not say. The user's questions that
+    only mention something come last, at most `MOST_ASIDES`. Replies of a model are skipped unless the profile includes
+    them: the guesses of a small model would come back as facts.
     """
     candidates = (
         hit for hit in hits if hit.engram.id not in held_ids and comparable(hit.engram.text) not in held_texts
@@ -55,7 +75,7 @@ def choose(
             break
         engram = hit.engram
         text = comparable(engram.text)
-        if text in texts:
+        if text in texts or not may_be_quoted(engram, engram.text[:SHORT]):
             continue
         if is_question(engram.text) and not states_more(engram.text, query):
             if query and engram.role == "user" and mentions_more(engram.text, query):

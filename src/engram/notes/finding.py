@@ -13,7 +13,7 @@ from typing import NamedTuple
 from engram.engram import Engram, is_trusted
 from engram.errors import NotFound
 from engram.memory import Memory
-from engram.notes.choosing import LEAST_TRUST, choose
+from engram.notes.choosing import LEAST_TRUST, SHORT, choose, may_be_quoted
 from engram.notes.wording import PromptProfile
 from engram.notes.zones import in_zone, recall_in_zone
 from engram.recall.result import Hit
@@ -71,7 +71,7 @@ def with_questions(
     """Return the first `most` of `hits`, where each answer that needs its question is followed by it.
 
     The question has the answer's score. A pair is left out if only one of the two would fit, or if
-    the question is less trusted than `trust`.
+    the question is less trusted than `trust` or may steer the model.
     """
     result: list[Hit] = []
     known = set(held_ids)
@@ -80,6 +80,8 @@ def with_questions(
         if hit.why["previous"] > hit.why["words"]:
             question = previous_turn(memory, hit.engram)
             if question is None or not is_trusted(question.origin, trust):
+                continue
+            if not may_be_quoted(question, question.text[:SHORT]):
                 continue
             added.append(replace(hit, engram=in_zone(question, zone)))
         added = [one for one in added if one.engram.id not in known]

@@ -14,11 +14,11 @@ from datetime import UTC, tzinfo
 
 from engram.engram import Engram
 from engram.memory import Memory
-from engram.notes.choosing import LEAST_TRUST
+from engram.notes.choosing import LEAST_TRUST, SHORT, may_be_quoted
 from engram.notes.finding import find_notes
 from engram.notes.wording import LARGE, SMALL, PromptProfile, lines_within, note_list
 from engram.notes.zones import in_zone
-from engram.recall.context import HEADING, estimated_tokens, packed, rendered, window
+from engram.recall.context import HEADING, estimated_tokens, packed, part_shown, rendered, window
 from engram.text.markup import neutral
 
 SPARE_HITS, MAX_SPARE_HELD = 6, 20
@@ -78,8 +78,14 @@ class Wording:
         """
         # A long text is cut first: the cost of the rest depends on the budget, and not on what is remembered.
         parts = [replace(in_zone(engram, zone), text=window(engram.text, query)) for engram in engrams]
-        safe = [make_harmless(engram) for engram in parts]
+        safe = [make_harmless(engram) for engram in parts if self._may_be_quoted(engram, query)]
         return self._passages(safe, query) if self.tagged else self._list(safe)
+
+    def _may_be_quoted(self, engram: Engram, query: str) -> bool:
+        """Whether the part of a long text that is shown may stand in a prompt; `choose` has judged its beginning."""
+        if len(engram.text) <= SHORT or not self.tagged or engram.origin == "user":
+            return True
+        return may_be_quoted(engram, part_shown(engram.text, query, self.profile.budget))
 
     def _passages(self, engrams: Sequence[Engram], query: str) -> tuple[str, tuple[str, ...]]:
         order = {id: index for index, id in enumerate(sorted(engram.id for engram in engrams))}

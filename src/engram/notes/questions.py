@@ -31,7 +31,7 @@ _WHO = re.compile(r"(?<!\bknow)(?<!\bremember)(?<!\brecall)(?<!\btell)(?<!\bme)(
 """A clause about somebody: "What can I cook for Sven who is allergic to nuts?"."""
 
 _VALUE = re.compile(
-    r"\w*\d\w*"  # with a digit: a year, an age, a number
+    r"(?<!\w)[^\W\d]*+\d\w*+"  # with a digit: a year, an age, a number
     r"|(?<=[\w,;:)] )(?:[A-Z\u00c0-\u00de\u0400-\u042f]\w+)"  # a name, not at the beginning of a sentence
 )
 _OWN = re.compile(

@@ -64,10 +64,9 @@ def packed(
     engrams: Sequence[tuple[int, Engram]], query: str, budget: int, count: CountTokens = estimated_tokens
 ) -> list[Passage]:
     """Return the passages that `context` renders, best first."""
-    limit = int(MAX_SHARE * budget)
     distinct: dict[tuple[str | None, str], Passage] = {}
     for seq, engram in engrams:
-        text, _ = shortened(engram.text, query, limit, count, max_characters=8 * budget)
+        text = part_shown(engram.text, query, budget, count)
         if text:
             distinct.setdefault((engram.speaker, engram.text), (seq, engram, text))
     passages = list(distinct.values())
@@ -79,6 +78,11 @@ def packed(
         if count(rendered([*chosen, passage])) <= budget:
             chosen.append(passage)
     return chosen
+
+
+def part_shown(text: str, query: str, budget: int, count: CountTokens = estimated_tokens) -> str:
+    """Return what a passage shows of `text` if all notes together have `budget` tokens."""
+    return shortened(text, query, int(MAX_SHARE * budget), count, max_characters=8 * budget)[0]
 
 
 def rendered(passages: Sequence[Passage]) -> str:

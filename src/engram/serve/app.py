@@ -27,6 +27,7 @@ from engram.opening import default_path, file_of
 from engram.search.local.index import TAIL_MOST
 from engram.serve.api import rest, rest_errors
 from engram.serve.api.mcp import mcp_app
+from engram.serve.expiry import expiring
 from engram.serve.frontends.strip import patterns_from_environment
 from engram.serve.http.errors import ServeError
 from engram.serve.http.http10 import with_lengths
@@ -126,7 +127,7 @@ async def running(parts: ServerParts) -> AsyncIterator[ASGIApp]:
     mcp = mcp_app(services)
     parts.recalls.start()
     try:
-        async with mcp.lifespan():
+        async with mcp.lifespan(), expiring(services.memory, services.settings.keep_days):
             log(logger, logging.INFO, "requests that name no namespace", namespace=services.settings.namespace)
             app = zoned(split(faces(services, proxy, mcp), proxy), services.settings.timezone)
             yield with_lengths(addressed(guarded(app, services.settings)))

@@ -138,7 +138,7 @@ def open_parts(settings: Settings, database: ServerDatabase, *, fast: bool) -> I
         if commands := exposed(files_of(settings.memory)):
             advice = " && ".join(commands)
             log(logger, logging.WARNING, "other users of this machine may read the memory", mend=advice)
-        memory = stack.enter_context(Memory(store=store))
+        memory = stack.enter_context(Memory(store=store, redact=settings.redact))
         model = None
         if settings.upstream is None:
             model = LocalModel(smollm2_path(), name="SmolLM2-135M-Instruct")
@@ -156,6 +156,7 @@ def open_parts(settings: Settings, database: ServerDatabase, *, fast: bool) -> I
         stack.callback(recorder.close)
         metrics.watch_queue(recorder.unwritten)
         metrics.watch_index(memory.stats)
+        metrics.watch_redactions(lambda: memory.redactions)
         threads = ThreadPoolExecutor(THREADS, "engram-serve")
         stack.callback(threads.shutdown, wait=True, cancel_futures=True)
         wording = wording_for(

@@ -48,6 +48,10 @@ class Settings:
     """Score, 0 to 1, that the best hit must reach; every other hit must reach half. Below it, nothing is inserted."""
     least_trust: Origin = LEAST_TRUST
     """The least trusted origin from which an engram becomes a note."""
+    redact: tuple[str, ...] = ()
+    """What is taken out of every text before it is stored, of `engram.text.redaction.REDACTIONS`."""
+    keep_days: int | None = None
+    """Days after which a turn is forgotten, by the time of the turn; None: never."""
     sticky: bool = False
     """Whether earlier messages get their notes back."""
     deadline: float = 0.15

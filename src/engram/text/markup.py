@@ -38,7 +38,7 @@ _ASKING = re.compile(
 
 # Characters that a reader does not see: controls, format characters, fillers, tags, and variation selectors. Joiners
 # and the selector of emoji stay between characters that need them.
-_HIDDEN = re.compile(
+HIDDEN = re.compile(
     "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f"
     "\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0d\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
     "\U000e0000-\U000e0fff]"
@@ -84,7 +84,7 @@ def _one_of(names: Iterable[str]) -> str:
 
 
 # Each branch begins with the sign that it breaks, so that a search skips all other characters.
-_MARKUP = re.compile(
+MARKUP = re.compile(
     r"<(?=[\s/]*+(?=[\w|])(?:"
     # ChatML, Llama 3, Phi, Harmony, DeepSeek: <|im_start|>, <|eot_id|>, <|User|>.
     r"\||\w{1,40}+\|>"
@@ -104,29 +104,29 @@ def neutral(text: str) -> str:
     Markup is found in every spelling: with other widths, dashes and bars, with HTML entities, with hidden characters
     inside. A text that spells markup in such a way is returned in its plain spelling, broken.
     """
-    text = _HIDDEN.sub("", stream_safe(text))
-    plain = _plain(text)
-    broken = _MARKUP.sub(lambda match: match[0].translate(_BROKEN), plain)
-    if broken != plain:
+    text = HIDDEN.sub("", stream_safe(text))
+    spelled = plain(text)
+    broken = MARKUP.sub(lambda match: match[0].translate(_BROKEN), spelled)
+    if broken != spelled:
         text = broken
     # Accents and letters of other alphabets inside a name are ignored for the comparison.
-    return text.translate(_BROKEN) if _MARKUP.search(_skeleton(text)) else text
+    return text.translate(_BROKEN) if MARKUP.search(skeleton(text)) else text
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Return `text` in the spelling in which markup is searched: NFKC, without entities and hidden characters."""
     if "&" in text:
         for _ in range(NESTED_ENTITIES):
             text = _ENTITY.sub(_decoded, text)
-        text = _HIDDEN.sub("", stream_safe(text))
+        text = HIDDEN.sub("", stream_safe(text))
     if text.isascii():
         return text
-    return _HIDDEN.sub("", compatible(text.translate(_PUNCTUATION)).translate(_PUNCTUATION))
+    return HIDDEN.sub("", compatible(text.translate(_PUNCTUATION)).translate(_PUNCTUATION))
 
 
-def _skeleton(text: str) -> str:
+def skeleton(text: str) -> str:
     """Return `text` in its plain spelling, without marks and with letters that look like ASCII as ASCII."""
-    text = _plain(text)
+    text = plain(text)
     if text.isascii():
         return text
     text = unicodedata.normalize("NFD", text).casefold().translate(_LOOKALIKES)

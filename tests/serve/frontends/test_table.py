@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engram.serve.frontends.messages import as_said
-from engram.serve.frontends.reading import is_front_ends
+from engram.serve.frontends.reading import is_front_ends, read_parts
 from engram.serve.frontends.request import read_request
 from engram.serve.frontends.strip import Strip
 from engram.serve.frontends.table import FRONTENDS, Frontend, Record, Task
@@ -204,6 +204,32 @@ def test_a_message_of_which_nothing_was_typed_is_no_part_of_the_conversation() -
     image = [{"type": "image_url", "image_url": {"url": "data:"}}, {"type": "text", "text": environment}]
     (message,) = request(CHAT, ("user", image)).messages
     assert (message.role, message.parts) == ("user", ())
+
+
+def test_a_request_of_which_nothing_was_typed_is_the_front_ends_own() -> None:
+    command = "<command-name>/init</command-name>\n<command-message>init</command-message>"
+    assert request(CHAT, ("user", command), system="Be kind.").task == "Claude Code"
+    assert request(CHAT, ("user", command), ("user", WORDS)).task is None
+    assert request(CHAT, ("user", WORDS), ("assistant", "Aye."), ("user", command)).task is None
+    assert request(CHAT, system="Be kind.").task is None
+
+
+MARKS = sorted(
+    {f"<{block.tag}>" for _, block in BLOCKS}
+    | {f"</{tag}>" for frontend in FRONTENDS for tag in (*frontend.wrappers, *(one.tag for one in frontend.blocks))}
+    | {f"<{tag}>" for frontend in FRONTENDS for tag in frontend.wrappers}
+    | {record.opening for record in RECORDS}
+    | {"[read_file for 'x'] Result:", "```", "\n", "\n\n", " ", "    ", "word", "."}
+)
+
+
+@given(st.lists(st.lists(st.sampled_from(MARKS), max_size=12).map("".join), min_size=1, max_size=3))
+def test_every_mixture_of_marks_is_read_and_accounted_for(parts: list[str]) -> None:
+    for part, reading in zip(parts, read_parts(parts), strict=True):
+        assert all(line in part for line in f"{reading.words}\n{reading.result}".split("\n"))
+        assert sum(length for _, length in reading.left_out) <= len(part)
+        if not reading.left_out and not reading.result:
+            assert reading.words == (part if part.strip() else "")
 
 
 def test_what_is_left_out_is_summed_for_each_front_end() -> None:

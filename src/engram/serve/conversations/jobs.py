@@ -52,6 +52,8 @@ class WriteTicket:
         "session",
         "source",
         "stored_at",
+        "withdrawn",
+        "written",
     )
 
     def __init__(self, match: ConversationMatch, source: str, left_out: tuple[LeftOut, ...] = ()) -> None:
@@ -69,6 +71,9 @@ class WriteTicket:
         """Why the messages, or some of them, were refused."""
         self.results: list[WriteResult] = []
         """Results of the messages and of the reply, if they were accepted."""
+        self.withdrawn = False
+        self.written: list[tuple[bytes, tuple[str, ...]]] = []
+        """The nodes whose engrams were new, with the ids of these engrams. The writer thread's."""
         self.open = 0
         """How many of the results are not final."""
 
@@ -85,7 +90,7 @@ class WriteTicket:
             session=self.session,
             state=state,
             reason=self.reason,
-            engrams=tuple(id for result in self.results for id in result.ids),
+            engrams=() if self.withdrawn else tuple(id for result in self.results for id in result.ids),
             accepted_at=self.accepted_at,
             stored_at=None if self.open else self.stored_at,
             left_out=self.left_out,
@@ -116,6 +121,8 @@ class WriteJob:
     responses: Mapping[bytes, Node] = field(default_factory=dict)
     """The nodes of a reply by the keys under which later requests look for them."""
     is_reply: bool = False
+    withdraws: bool = False
+    """Whether the job takes back what the ticket has written."""
     queued_at: float = field(default_factory=time.monotonic)
     result: WriteResult = field(init=False)
     weight: int = field(init=False)

@@ -29,7 +29,7 @@ from engram.serve.conversations.resolve import Resolver
 from engram.serve.frontends.messages import newly_left_out
 from engram.serve.http.logs import log
 from engram.serve.wire.base import ChatMessage, Reply
-from engram.serve.wire.reading import continued
+from engram.serve.wire.reading import continued, in_pieces
 
 logger = logging.getLogger("engram.serve")
 
@@ -50,6 +50,7 @@ MAX_REFUSALS = 10_000
 
 QUEUE_FULL = "too many messages are waiting to be written; send it again later"
 STOPPING = "the server is stopping; send it again"
+UNSEEN = "upstream refused the request, so no model has seen this; send it again"
 INTERRUPTED = "the server stopped before this was written; it is written when the conversation is sent again"
 
 T = TypeVar("T")
@@ -133,7 +134,7 @@ class Recorder:
         session_key = hashes.session_key(match.session)
         pending, responses = [], {}
         if (prefill := ticket.prefill) is not None:
-            replies = [replace(reply, message=continued(prefill, reply.message)) for reply in replies]
+            replies = [replace(reply, message=in_pieces(continued(prefill, reply.message))) for reply in replies]
         for reply in replies:
             fingerprint = hashes.fingerprint(reply.message)
             fingerprints = (*match.last_fingerprints, fingerprint)[-3:]
@@ -148,6 +149,13 @@ class Recorder:
         """Record that the model gave no reply: the messages stay, and the same request sent again matches them."""
         with self._pending.lock:
             self._end_flight(ticket)
+
+    def withdraw(self, ticket: WriteTicket) -> None:
+        """Take back the new messages of a request that upstream refused before a model saw them.
+
+        Sent again, they are stored as if for the first time.
+        """
+        self._put(WriteJob(ticket, [], is_reply=True, withdraws=True))
 
     def unwritten(self) -> int:
         """Return the number of engrams that are queued or being written."""
@@ -303,11 +311,13 @@ class Recorder:
         resolved = self._retry(lambda: self._mark_accepted(jobs))
         stored = self._retry(lambda: self._write_engrams(resolved))
         self._retry(lambda: self._forget_outdated(resolved))
+        self._retry(lambda: self._forget_withdrawn(resolved))
         self._finish(resolved)
         self._count("stored", stored)
         with self._pending.lock:
             refusals = list(self._refusals)
         self._retry(lambda: self._mark_stored(resolved, refusals))
+        self._retry(lambda: self._mark_withdrawn(resolved))
         self._remove_pending(jobs, refusals)
 
     def _mark_accepted(self, jobs: list[WriteJob]) -> list[ResolvedJob]:
@@ -334,6 +344,7 @@ class Recorder:
         new = [engram for id, engram in engrams.items() if id not in written]
         if not new:
             return 0
+        self._note_written(all_resolved, {engram.id for engram in new})
         try:
             return sum(self._memory.add(new))
         except InvalidEngram:
@@ -343,6 +354,31 @@ class Recorder:
         """Return those of `ids` that the memory holds, also in quarantine."""
         known = self._memory.get_many(ids)
         return {id for id in ids if id in known or next(self._memory.quarantined(id=id), None) is not None}
+
+    def _note_written(self, all_resolved: list[ResolvedJob], new: set[str]) -> None:
+        """Note in each ticket which of its nodes get new engrams. A retry of the write notes nothing twice."""
+        for resolved in all_resolved:
+            for message in resolved.job.messages:
+                ids = tuple(id for id in message.node.engrams if id in resolved.engrams)
+                pair = (message.node.id, ids)
+                if ids and new.issuperset(ids) and pair not in resolved.job.ticket.written:
+                    resolved.job.ticket.written.append(pair)
+
+    def _forget_withdrawn(self, all_resolved: list[ResolvedJob]) -> None:
+        """Delete the engrams of the tickets that are withdrawn; their receipts say why."""
+        for ticket in (resolved.job.ticket for resolved in all_resolved if resolved.job.withdraws):
+            for id in (id for _, ids in ticket.written for id in ids):
+                self._memory.forget(id=id, namespace=ticket.match.namespace)
+            with self._pending.lock:
+                ticket.reason, ticket.withdrawn = UNSEEN, True
+
+    def _mark_withdrawn(self, all_resolved: list[ResolvedJob]) -> None:
+        """Set withdrawn nodes back to accepted: sent again, the same messages are written."""
+        withdrawn = [resolved.job.ticket for resolved in all_resolved if resolved.job.withdraws]
+        if withdrawn:
+            with self._store.database.writing() as transaction:
+                for id, engrams in (pair for ticket in withdrawn for pair in ticket.written):
+                    self._store.set_engrams(transaction, id, engrams)
 
     def _write_engram(self, engram: Engram, all_resolved: list[ResolvedJob]) -> int:
         """Write one engram, or remove it from the jobs if the memory refuses it; return how many are new."""

@@ -351,8 +351,8 @@ class _Part:
 
     def _stripped(self, start: int, end: int) -> tuple[int, int]:
         """Return start and end of a text without the white space around it."""
-        inner = self._text[start:end]
-        return start + len(inner) - len(inner.lstrip()), start + len(inner.rstrip())
+        inner = self._text[start:end].rstrip()
+        return start + len(inner) - len(inner.lstrip()), start + len(inner)
 
 
 def _blank_to(text: str, position: int) -> int:

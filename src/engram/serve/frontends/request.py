@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from engram.serve.frontends.messages import as_said
+from engram.serve.frontends.messages import NO_ROLE, as_said, total
 from engram.serve.frontends.strip import Strip
 from engram.serve.frontends.tasks import task_of
 from engram.serve.http.errors import INVALID_BODY, NotRemembered, ServeError
@@ -22,7 +22,7 @@ TOO_MANY_MESSAGES = 10_000
 def read_request(wire: Wire, body: bytes, strip: Strip) -> Request:
     """Return the request in a body, its messages as they are stored: without what front ends and Engram had inserted.
 
-    The messages of a front end's own task are returned as they are. Raises `ServeError` (400) for a body that is no
+    The messages of a known task are returned as they are. Raises `ServeError` (400) for a body that is no
     JSON object, and `NotRemembered` for one that memory cannot take: upstream may be able to.
     """
     try:
@@ -40,7 +40,12 @@ def read_request(wire: Wire, body: bytes, strip: Strip) -> Request:
     task = task_of(request)
     if task is not None:
         return replace(request, task=task)
-    return replace(request, messages=tuple(map(in_pieces, as_said(request.messages, strip))))
+    said = as_said(request.messages, strip)
+    left_out, task = total(said), None
+    if left_out and request.previous_response_id is None and all(message.role == NO_ROLE for message in said):
+        # Nobody said anything: the reply is the front end's, too.
+        task = left_out[0].by
+    return replace(request, messages=tuple(map(in_pieces, said)), task=task)
 
 
 def without_prefill(request: Request) -> Request:

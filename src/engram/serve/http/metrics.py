@@ -42,6 +42,9 @@ class Metrics:
         """outcome: stored, refused, retry, overflow."""
         self.failures = Counter("engram_failures", "Failures by kind.", ("kind",), registry=self._registry)
         """kind: recall_deadline, recall_error, record_error, record_deadline, upstream_unreachable, upstream_broken."""
+        self._redacted = Gauge(
+            "engram_redacted_turns", "Turns of which a part was not stored (--redact).", registry=self._registry
+        )
         self.frontend_tasks = Counter(
             "engram_frontend_tasks",
             "Requests that front ends sent for themselves.",
@@ -63,6 +66,10 @@ class Metrics:
     def watch_queue(self, length: Callable[[], float]) -> None:
         """Read the queue length from `length` whenever the metrics are read."""
         self._waiting.set_function(length)
+
+    def watch_redactions(self, count: Callable[[], float]) -> None:
+        """Read the number of redacted turns from `count` whenever the metrics are read."""
+        self._redacted.set_function(count)
 
     def watch_index(self, stats: Callable[[], Stats]) -> None:
         """Read the state of the index from `stats` whenever the metrics are read. It reads the memory."""

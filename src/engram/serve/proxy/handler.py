@@ -11,7 +11,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
@@ -23,13 +23,13 @@ from starlette.types import Receive, Scope, Send
 from engram.errors import EngramError, MemoryReplaced
 from engram.notes.wording import SMALL
 from engram.serve.auth.access import Access
-from engram.serve.auth.headers import PLACEHOLDER
+from engram.serve.auth.mode import mode_of
 from engram.serve.auth.whose import SharingWatch, whose
 from engram.serve.conversations import matching
 from engram.serve.conversations.jobs import WriteTicket
 from engram.serve.conversations.matching import ConversationMatch
 from engram.serve.frontends.request import read_request
-from engram.serve.http.errors import NotRemembered, ServeError, bad_request
+from engram.serve.http.errors import NotRemembered, ServeError
 from engram.serve.http.logs import log
 from engram.serve.http.paths import local_path, target_of
 from engram.serve.http.zones import zone_of
@@ -56,17 +56,15 @@ logger = logging.getLogger("engram.serve")
 
 T = TypeVar("T")
 
-MODES = {"": (True, True), "off": (False, False), "read": (True, False), "write": (False, True)}
-"""Values of `X-Engram`: whether the request may read memory, and whether it may write."""
-
-TASK_HEADER = "x-engram-task"
-"""Names a front end's background request, such as one for a title. Empty or missing for a conversation."""
 
 SOURCE = "serve"
 """The `source` of engrams that come from conversations."""
 
 LARGE_BODY = 64 << 10
 """Bodies of more bytes are parsed in a thread, so that the event loop stays responsive."""
+
+UNSEEN = frozenset((401, 403, 404))
+"""Statuses of upstream that say that no model saw the request: a wrong key, or a wrong name of the model."""
 
 SLOW_MATCH, THREAD_SECONDS = 0.025, 5.0
 """If matching a conversation took longer than the first, matching runs in a thread for the next so many seconds."""
@@ -224,7 +222,7 @@ class Proxy:
         async def forward() -> None:
             async with self._upstream.request("POST", *target_of(scope), headers, content) as response:
                 if state is None or not state.writes or not 200 <= response.status < 300:
-                    self._no_reply(state)
+                    self._no_reply(state, unseen=response.status in UNSEEN)
                     await relay(response, sender)
                 else:
                     await self._relay_and_store(state, response, sender)
@@ -374,18 +372,15 @@ class Proxy:
         log(logger, logging.ERROR, "a turn was not remembered: its conversation could not be found")
         return None
 
-    def _no_reply(self, state: ProxyRequest | None) -> None:
-        """Record that upstream gave no reply: the turn stays, and sending it again is a retry."""
+    def _no_reply(self, state: ProxyRequest | None, *, unseen: bool = False) -> None:
+        """Record that upstream gave no reply: the turn stays, unless `unseen`, and sending it again is a retry."""
         if state is None:
             return
+        end = self._services.recorder.withdraw if unseen else self._services.recorder.reply_failed
         if state.ticket is not None:
-            self._services.recorder.reply_failed(state.ticket)
+            end(state.ticket)
         elif state.late_ticket is not None:
-            state.late_ticket.add_done_callback(self._no_late_reply)
-
-    def _no_late_reply(self, task: asyncio.Task[WriteTicket | None]) -> None:
-        if not task.cancelled() and task.exception() is None and (ticket := task.result()) is not None:
-            self._services.recorder.reply_failed(ticket)
+            state.late_ticket.add_done_callback(partial(no_late_reply, end))
 
     # The reply.
 
@@ -461,6 +456,12 @@ class Proxy:
             logger.exception("a reply was not remembered")
 
 
+def no_late_reply(end: Callable[[WriteTicket], None], task: asyncio.Task[WriteTicket | None]) -> None:
+    """Call `end` with the ticket of a task, if there is one."""
+    if not task.cancelled() and task.exception() is None and (ticket := task.result()) is not None:
+        end(ticket)
+
+
 def has_body(headers: Sequence[tuple[str, str]]) -> bool:
     """Return whether a request has a body, according to its headers."""
     return any(
@@ -477,21 +478,6 @@ def with_system_message(wire: Wire, request: Request, body: bytes) -> bytes:
     head = request.text[: first.span[0]].encode()
     system = json.dumps({"role": "system", "content": SMALL.system}) + ", "
     return head + system.encode() + body[len(head) :]
-
-
-def mode_of(headers: dict[str, str], access: Access) -> tuple[bool, bool]:
-    """Return whether a request reads memory and whether it writes, by its headers and the rights of its key.
-
-    Raises `ServeError` (400) for an unknown value of `X-Engram`.
-    """
-    task = headers.get(TASK_HEADER, "").strip()
-    if task and not PLACEHOLDER.search(task):
-        return False, False
-    mode = headers.get("x-engram", "").strip().lower()
-    if mode not in MODES:
-        raise bad_request(f"X-Engram is {mode[:40]!r}; it can be off, read or write", "X-Engram")
-    reads, writes = MODES[mode]
-    return reads and access.read, writes and access.write
 
 
 def as_header(text: str) -> str:

@@ -22,6 +22,7 @@ from engram.errors import EngramError
 from engram.models.local import LocalModel
 from engram.serve.auth.headers import ENGRAM, is_engram_key
 from engram.serve.http.errors import ServeError
+from engram.serve.http.leftover import send_leftover
 from engram.serve.http.outlet import Sink, Source
 from engram.serve.http.reasons import reason_of
 from engram.serve.proxy.fast_relay import IdleTimer, InterceptingConnector, StreamInterceptor
@@ -201,6 +202,7 @@ class UpstreamResponse:
         except TimeoutError:
             raise self._broken(f"nothing came for {self._seconds:g} s") from None
         except (aiohttp.ClientError, ConnectionError) as error:
+            await send_leftover(self._response.content, sink)
             raise self._broken(str(error) or type(error).__name__) from error
 
     async def _intercept(self, interceptor: StreamInterceptor, sink: Sink) -> None:
