@@ -42,6 +42,8 @@ RECORDS_AT_ONCE = 2_000
 STUCK = 1.5 * indexer.STUCK
 """Seconds without progress after which `flush` stops to wait for another process that indexes."""
 
+IN_RAM = "the memory in RAM"
+
 POLL = 0.05
 
 
@@ -245,7 +247,7 @@ class LocalIndex:
             if self._store.read_only or indexer.closing:
                 return False
             if indexer.failed_attempt > attempts:
-                raise EngramError(f"the index cannot be written: {indexer.trouble}")
+                raise EngramError(f"{folder.folder or IN_RAM}: the index cannot be written: {indexer.trouble}")
             now = time.monotonic()
             if timeout is not None and now > begun + timeout:
                 return False

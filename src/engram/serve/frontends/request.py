@@ -22,7 +22,7 @@ TOO_MANY_MESSAGES = 10_000
 def read_request(wire: Wire, body: bytes, strip: Strip) -> Request:
     """Return the request in a body, its messages as they are stored: without what front ends and Engram had inserted.
 
-    The messages of a front end's own task are returned as they are. Raises `ServeError` (400) for a body that is no
+    The messages of a known task are returned as they are. Raises `ServeError` (400) for a body that is no
     JSON object, and `NotRemembered` for one that memory cannot take: upstream may be able to.
     """
     try:
@@ -41,11 +41,11 @@ def read_request(wire: Wire, body: bytes, strip: Strip) -> Request:
     if task is not None:
         return replace(request, task=task)
     said = as_said(request.messages, strip)
-    left_out = total(said)
+    left_out, task = total(said), None
     if left_out and request.previous_response_id is None and all(message.role == NO_ROLE for message in said):
         # Nobody said anything: the reply is the front end's, too.
-        return replace(request, task=left_out[0].by)
-    return replace(request, messages=tuple(map(in_pieces, said)))
+        task = left_out[0].by
+    return replace(request, messages=tuple(map(in_pieces, said)), task=task)
 
 
 def without_prefill(request: Request) -> Request:

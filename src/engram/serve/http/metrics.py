@@ -5,6 +5,7 @@ Owns the names of the metrics. Does not know who counts, or when.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 
 from prometheus_client import (
@@ -16,6 +17,7 @@ from prometheus_client import (
     generate_latest,
 )
 
+from engram.errors import EngramError
 from engram.memory import Stats
 from engram.serve.wire.base import LeftOut
 
@@ -58,8 +60,9 @@ class Metrics:
             "engram_left_out_characters", "Characters of these pieces.", ("frontend",), registry=self._registry
         )
         self._trouble = Gauge(
-            "engram_index_trouble", "1 if the index cannot be used or kept up to date.", registry=self._registry
+            "engram_index_trouble", "1 if the index, or the memory, cannot be used.", registry=self._registry
         )
+        self._stats: Callable[[], Stats] | None = None
         self._unindexed = Gauge("engram_unindexed", "Turns that the index does not hold yet.", registry=self._registry)
         self._waiting = Gauge("engram_queue_length", "Turns waiting to be written.", registry=self._registry)
 
@@ -73,8 +76,7 @@ class Metrics:
 
     def watch_index(self, stats: Callable[[], Stats]) -> None:
         """Read the state of the index from `stats` whenever the metrics are read. It reads the memory."""
-        self._trouble.set_function(lambda: float(stats().index_trouble is not None))
-        self._unindexed.set_function(lambda: stats().unindexed)
+        self._stats = stats
 
     def event(self, outcome: str) -> None:
         """Count the outcome of a turn."""
@@ -88,7 +90,20 @@ class Metrics:
 
     def text(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
+        if self._stats is not None:
+            self._read_index(self._stats)
         return generate_latest(self._registry)
+
+    def _read_index(self, stats: Callable[[], Stats]) -> None:
+        try:
+            state = stats()
+        except EngramError:
+            # The other metrics are needed most when the memory cannot be read.
+            self._trouble.set(1)
+            self._unindexed.set(math.nan)
+        else:
+            self._trouble.set(state.index_trouble is not None)
+            self._unindexed.set(state.unindexed)
 
 
 def status_class(status: int) -> str:
