@@ -24,6 +24,8 @@ def use_engram(engram: Engram) -> None:
     assert_type(engram.kind, str)
     assert_type(engram.source, str | None)
     assert_type(engram.metadata, Mapping[str, object])
+    assert_type(engram.origin, str)
+    assert_type(engram.quarantined, str | None)
 
 
 def use_recall(recall: Recall) -> None:
@@ -65,6 +67,7 @@ def use_explanation(explanation: Explanation) -> None:
 def use_stats(stats: Stats) -> None:
     assert_type(stats.path, str)
     assert_type(stats.engrams, int)
+    assert_type(stats.quarantined, int)
     assert_type(stats.namespaces, int)
     assert_type(stats.sessions, int)
     assert_type(stats.indexed_through, int)
@@ -86,6 +89,7 @@ def write(memory: Memory) -> Engram:
         kind="turn",
         source="chat",
         metadata={"page": 3},
+        origin="user",
         id=None,
     )
     assert_type(first, Engram)
@@ -106,7 +110,7 @@ def read(memory: Memory, first: Engram) -> None:
     assert_type(recall, Recall)
     assert recall[0].engram == first
     use_recall(recall)
-    assert_type(memory.recall("tea", before=now, after=first.at), Recall)
+    assert_type(memory.recall("tea", before=now, after=first.at, trust="import"), Recall)
     use_explanation(memory.explain("What is my dog called?", first.id, namespace="ana"))
     assert_type(memory.get(first.id, namespace="ana"), Engram)
     assert_type(memory.get_many([first.id], namespace="ana"), dict[str, Engram])
@@ -115,6 +119,12 @@ def read(memory: Memory, first: Engram) -> None:
     assert_type(memory.namespaces(prefix="a"), list[tuple[str, int]])
     assert_type(memory.sessions("ana"), list[tuple[str, int]])
     use_stats(memory.stats())
+
+
+def doubt(memory: Memory, first: Engram) -> None:
+    assert_type(memory.quarantine(first.id, "a doubt"), Engram)
+    assert_type(memory.quarantined(namespace="ana", limit=5), Iterator[Engram])
+    assert_type(memory.release(first.id), Engram)
 
 
 def delete(memory: Memory, first: Engram) -> None:
@@ -131,6 +141,7 @@ def main(path: Path) -> None:
         assert_type(memory, Memory)
         first = write(memory)
         read(memory, first)
+        doubt(memory, first)
         delete(memory, first)
 
 

@@ -97,7 +97,7 @@ def open_redactor(kinds: Iterable[str]) -> Redactor | None:
     """
     wanted = set(kinds)
     if unknown := wanted.difference(REDACTIONS):
-        raise ValueError(f"{sorted(unknown)[0]!r} cannot be taken out; choose from {', '.join(REDACTIONS)}")
+        raise ValueError(f"{sorted(unknown)[0][:40]!r} cannot be taken out; choose from {', '.join(REDACTIONS)}")
     parts: list[Redactor] = [_without_secrets] if SECRETS in wanted else []
     if PII in wanted:
         parts.append(_PersonalData())
