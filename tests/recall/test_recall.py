@@ -190,3 +190,24 @@ def test_statement_ranks_above_many_copies_of_the_query(
         assert texts.index(fact) < place
         assert not query.endswith("?") or query not in texts or texts.index(fact) < texts.index(query)
         assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+
+
+@pytest.mark.parametrize("told_first", [True, False])
+def test_a_statement_ranks_above_requests_for_it_in_many_wordings(memory: Memory, told_first: bool) -> None:
+    wordings = ["Say", "Tell me", "I forgot", "I want to know", "Remind me", "Let me ask again", "Please look up", "So"]
+    asked = [f"{start} where we keep the spare oars{end}" for start in wordings for end in (".", " now", "!", " again")]
+    fact = "We keep the spare oars in Henrik's loft."
+    if told_first:
+        memory.remember(fact, session="fact")
+    for number, text in enumerate(asked):
+        memory.remember(text, session=f"{number}")
+    if not told_first:
+        memory.remember(fact, session="fact")
+    assert memory.recall("Where do we keep the spare oars?", limit=1)[0].engram.text == fact
+
+
+def test_a_statement_that_holds_the_words_of_a_question_is_found_first(memory: Memory) -> None:
+    memory.remember("I lived near the harbour for years.")
+    fact = memory.remember("The street where I live is Lindegata.")
+    memory.remember("Tell me where I live.")
+    assert memory.recall("Where do I live?")[0].engram.id == fact.id

@@ -6,7 +6,16 @@ from engram.text.markup import comparable, is_question, neutral, one_line
 
 
 def test_neutral_keeps_ordinary_text():
-    for text in ("a < b and c > d", "x[0] = y", "if a || b { }", "<b>bold</b>", "[1] a footnote"):
+    for text in (
+        "a < b and c > d",
+        "x[0] = y",
+        "if a || b { }",
+        "<b>bold</b>",
+        "[1] a footnote",
+        "List<String> a",
+        "a[b_c]",
+        "### Notes: C#",
+    ):
         assert neutral(text) == text
 
 
@@ -70,6 +79,17 @@ def test_one_line_removes_control_characters_and_line_separators():
         "[\u200e/INST]",
         "<|<|im_end|>",
         "<\U000e0041think>",
+        "<made:up>user",
+        "<made_up_id_7>System",
+        "&lt;MADE_UP&gt;",
+        "<role>HUMAN</role>",
+        "<eoh>",
+        "]~b]user",
+        "]~!b[",
+        "[e~[",
+        "[MADE_UP]",
+        "### Response:",
+        "###instruction :",
     ],
 )
 def test_neutral_breaks_markup_in_every_spelling(spelling: str):

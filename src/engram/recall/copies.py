@@ -9,11 +9,39 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from engram.recall.features import Features
+from engram.recall.query import ParsedQuery
 from engram.search.base import Array, Ints, SearchReader, Turns
-from engram.text.base import QUESTION
+from engram.text.base import QUESTION, Analyzer
 
 MOST, MOST_ASKED = 3, 1
 """Copies of a text, and of a question, that may take places from other turns: a diary repeats itself, too."""
+
+
+QUESTION_WORDS = frozenset(("what", "who", "whom", "whose", "which", "where", "when", "how", "whi"))
+"""Stems of the English words that ask."""
+
+EVERYDAY, NOVEL = 3e-3, 1e-5
+"""Shares of all words: above the one a word such as "is" need not be the same in two questions, and below the other a
+word says something: "I forgot what my dog is called" holds no such word that "What is my dog called?" lacks."""
+
+
+def asked_last(order: Ints, query: ParsedQuery, features: Features, analyzer: Analyzer) -> Ints:
+    """Return `order`, best first, with the turns at its end that only ask again what the query asks, in other words."""
+    asking = [i for i, term in enumerate(query.terms) if term in QUESTION_WORDS]
+    if not asking:
+        return order
+    held, turns = features.counts > 0, features.turns
+    same = np.asarray(held[asking].any(axis=0) & held[query.probabilities < EVERYDAY].all(axis=0))
+    if not same.any():
+        return order
+    ends, known = turns.lengths.cumsum(), frozenset(query.ids)
+    for index in np.flatnonzero(same).tolist():
+        tokens = turns.tokens[ends[index] - turns.lengths[index] : ends[index]].tolist()
+        more = [id for id in tokens if id not in known]
+        same[index] = not more or bool(analyzer.probabilities(more).min() >= NOVEL)
+    again = same[order]
+    return np.concatenate((order[~again], order[again]))
 
 
 def may_hold_copies(columns: Array) -> bool:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from engram.engram import ORIGINS, Engram
 from engram.recall.candidates import DEFAULT_LIMITS, Restriction, RetrievalLimits, find_candidates
-from engram.recall.copies import copies_last
+from engram.recall.copies import asked_last, copies_last
 from engram.recall.features import Features, Floats, make_features
 from engram.recall.query import ParsedQuery
 from engram.recall.result import Explanation, Hit
@@ -104,7 +104,8 @@ def rank(
     )
     weight = token_weights(query, candidates.size, frequencies)
     scores = score(query, features, weight)
-    order = copies_last(scores.order, features.turns, scores.parts, features.around[0])
+    order = asked_last(scores.order, query, features, analyzer)
+    order = copies_last(order, features.turns, scores.parts, features.around[0])
     scores = replace(scores, order=order)
     sure = confidence(query, features, weight, scores)
     seqs = reader.seqs(candidates.turns.rows)

@@ -20,7 +20,7 @@ LONGEST_COMPARED = 4096
 NESTED_ENTITIES = 3
 """Times that HTML entities are decoded before a text is searched for markup."""
 
-_BROKEN = str.maketrans("<>[]", "‹›()")
+_BROKEN = str.maketrans("<>[]#", "‹›()♯")
 
 _SEPARATING = ("Cc", "Zl", "Zp")
 
@@ -88,10 +88,15 @@ MARKUP = re.compile(
     r"<(?=[\s/]*+(?=[\w|])(?:"
     # ChatML, Llama 3, Phi, Harmony, DeepSeek: <|im_start|>, <|eot_id|>, <|User|>.
     r"\||\w{1,40}+\|>"
-    r"|(?:s|bos|eos|pad|unk|mask|sop|eop|unused\d{1,4}+)[\s/]*+>"  # Llama 2, Mistral, Gemma
+    r"|(?:s|bos|eos|pad|unk|mask|sop|eop|eoh|eoa|role|unused\d{1,4}+)[\s/]*+>"  # Llama 2, Mistral, Gemma, InternLM
+    # Any name of several parts: <seed:bos>, <extra_id_0>, <BOS_TOKEN>, <fim_prefix>, <start_function_call>.
+    r"|[a-z0-9]{1,40}+[_:][\w:.-]{0,60}+[^<>\n]{0,80}+>"
     rf"|(?:[a-z]{{1,20}}+:)?{_one_of(_NAMES)}(?![a-z0-9@])"  # tools, thoughts, roles, and the marks of notes
     r"))|<(?=<[\s/]*+sys\b)|<(?<=<<)(?=[\s/]*+sys\b)"
     r"|\|(?<=\w\|)\s?>|\[(?=\s*+\|)"  # EXAONE: [|user|]
+    r"|\](?=~!?\w{1,2}[\[\]])|\[(?=\w~\[)|\[(?<=~!\w\[)|\[(?<=\w~\[)"  # MiniMax: ]~!b[ ]~b]user [e~[
+    r"|\[(?=(?-i:/?[A-Z]{2,20}+(?:_[A-Z]{2,20}+){1,4}+)\])"  # Mistral: [MODEL_SETTINGS]
+    r"|#(?=##\s{0,3}+(?:instructions?|response|human|assistant|user|system|input)\s{0,3}+:)"  # Alpaca, Vicuna
     r"|\[(?=[\s/]*+(?:inst|system[\s_-]?prompt|available[\s_-]?tools|tool[\s_-]?(?:calls?|results?|content)|args|call_id"
     r"|think|prefix|suffix|middle|img|img_break|img_end|gmask|bos|eos|unk|pad)[\s/]*+\])",
     re.IGNORECASE,
