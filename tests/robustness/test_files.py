@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 
 from engram.backup import back_up, restore
-from engram.doctor import salvage
+from engram.doctor import examine, salvage
 from engram.errors import MemoryDamaged, MemoryLocked, MemoryReadOnly, MemoryReplaced
 from engram.formats.writing import export
 from engram.memory import Memory
 from engram.serve.auth.keys import KeyStore
 from engram.serve.database import ServerDatabase, server_database_path
 from engram.serve.services import only_server
+from engram.store.sqlite.files import has_foreign_log, record_of
 
 from .conftest import Fork
 
@@ -138,6 +139,65 @@ def test_a_backup_moved_over_an_open_memory_survives_a_kill(tmp_path: Path, fork
         child.stdout.read()
     child.kill()
     assert is_the_backup(path)
+
+
+def copied_to_the_inode(source: Path, path: Path, inode: int) -> bool:
+    """Copy `source` to `path` until the copy has `inode`; False if the file system does not give it out again."""
+    others = []
+    for number in range(100):
+        shutil.copyfile(source, path)
+        if path.stat().st_ino == inode:
+            return True
+        others.append(path.rename(path.with_name(f"other-{number}")))
+    others[-1].rename(path)
+    return False
+
+
+@pytest.mark.parametrize("identity", ["another", "the same"])
+def test_a_log_left_by_a_kill_is_not_written_into_a_new_file_that_got_the_inode_of_the_deleted_one(
+    tmp_path: Path, fork: Fork, identity: str
+) -> None:
+    path, backup = tmp_path / "memory.db", tmp_path / "backup.db"
+    make_backup(backup)
+    if identity == "the same":
+        shutil.copyfile(backup, path)
+    child = fork("remember", path, 3)
+    for _ in range(40):
+        assert child.stdout.readline()
+    child.kill()
+    inode = path.stat().st_ino
+    assert Path(f"{path}-wal").stat().st_size
+    path.unlink()
+    # Other inodes are a case of their own, for which the test holds too.
+    copied_to_the_inode(backup, path, inode)
+    assert is_the_backup(path)
+    assert examine(path).healthy
+    assert list(tmp_path.glob("memory.db.log-of-replaced-*"))
+
+
+def test_a_log_left_by_a_kill_is_read_by_the_next_process(tmp_path: Path, fork: Fork) -> None:
+    path = tmp_path / "memory.db"
+    child = fork("remember", path, 3)
+    acknowledged = [child.stdout.readline() for _ in range(40)]
+    child.kill()
+    assert len(texts(path)) >= len(acknowledged)
+    assert not list(tmp_path.glob("memory.db.log-of-replaced-*"))
+
+
+@pytest.mark.parametrize("times", [True, False])
+def test_a_record_without_times_of_birth_is_compared_by_inode(tmp_path: Path, times: bool) -> None:
+    path = tmp_path / "memory.db"
+    with Memory(path) as memory:
+        memory.remember("in the log only")
+        record = Path(record_of(memory.path))
+        database, log = record.read_text().split()
+        assert not has_foreign_log(memory.path)
+        if times:
+            record.write_text(f"{database}1 {log}\n")
+            assert has_foreign_log(memory.path)
+        else:
+            record.write_text(f"{database.partition('@')[0]} {log.partition('@')[0]}\n")
+            assert not has_foreign_log(memory.path)
 
 
 def test_a_memory_moved_away_while_open_keeps_all_that_was_acknowledged(tmp_path: Path) -> None:
