@@ -15,7 +15,8 @@ from engram.errors import EngramError, InvalidEngram, NotFound
 from engram.opening import file_of, files_of, index_folder, open_analyzer, open_index_folder, open_store
 from engram.store.base import Store
 from engram.store.positions import distance
-from engram.store.private import exposed, whole_file
+from engram.store.private import exposed
+from engram.store.sqlite.copying import new_database
 from engram.store.sqlite.files import has_foreign_log
 from engram.store.sqlite.salvage import FileReport, SalvageReader, examine_file, opened, refuse_newer
 
@@ -105,7 +106,8 @@ def salvage(path: str | os.PathLike[str], target: str | os.PathLike[str]) -> Sal
     """Store every engram that can be read in the memory at `path` in a new memory at `target`.
 
     Ids, times and order do not change. Raises `NotFound` if `path` does not exist, `MemoryTooNew` if a newer version of
-    Engram wrote it, `EngramError` if `target` exists or if nothing in the file can be read.
+    Engram wrote it, `MemoryFull` if the disk is full, and `EngramError` if `target` exists or cannot be written, or if
+    nothing in the file can be read. Missing folders above `target` are created.
     """
     where, new = _existing(path), file_of(target)
     if os.path.exists(new):
@@ -116,7 +118,7 @@ def salvage(path: str | os.PathLike[str], target: str | os.PathLike[str]) -> Sal
         reader = SalvageReader(db, where)
         if not reader.last and not reader.all_known:
             raise EngramError(f"{where}: nothing can be read; restore it from a backup")
-        with whole_file(new) as draft, closing(open_store(draft)) as store:
+        with new_database(new) as draft, closing(open_store(draft)) as store:
             batch: list[Engram] = []
             for engram in reader.engrams():
                 batch.append(engram)

@@ -54,6 +54,24 @@ def read(path: Path) -> list[Engram]:
         return list(store.engrams(Filter()))
 
 
+def test_doctor_saves_into_a_folder_that_it_creates(run, path: Path):
+    run("remember", "one")
+    new = path.parent / "new" / "deep" / "rescued.db"
+    assert run("doctor", "--save", str(new)).code == 0
+    assert [engram.text for engram in read(new)] == ["one"]
+    assert [new.parent.stat().st_mode & 0o777, new.stat().st_mode & 0o777] == [0o700, 0o600]
+
+
+def test_doctor_names_the_file_that_it_cannot_save(run, path: Path):
+    run("remember", "one")
+    blocked = path.parent / "file"
+    blocked.write_text("not a folder")
+    ran = run("doctor", "--save", str(blocked / "rescued.db"))
+    assert ran.code
+    assert f"cannot write {blocked / 'rescued.db'}" in ran.err
+    assert ".part" not in ran.err
+
+
 def test_doctor_reports_a_healthy_memory(run, path: Path):
     run("remember", "one")
     run("reindex")

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from urllib.parse import quote
 
-from engram.errors import MemoryDamaged, MemoryLocked
-from engram.store.private import rename_new
-from engram.store.sqlite.errors import translate
+from engram.errors import EngramError, MemoryDamaged, MemoryLocked
+from engram.store.private import private_folder, rename_new, whole_file
+from engram.store.sqlite.errors import no_file, translate
 from engram.store.sqlite.files import part_from_foreign_log, set_log_aside
 
 WAIT = 2.0
@@ -52,6 +52,25 @@ def copy_database(
     if problem != "ok" or found != expected:
         problem = problem if problem != "ok" else "rows are missing"
         raise MemoryDamaged(f"the copy of {source} is not whole ({problem}); run: engram doctor --memory {source}")
+
+
+@contextmanager
+def new_database(path: str, put: Callable[[str, str], object] | None = None) -> Iterator[str]:
+    """Lend the name of a new file as `whole_file` does, and create missing folders above `path`.
+
+    Raises `MemoryFull` or another `EngramError` where the system refuses. Errors name `path`, not the new name.
+    """
+    try:
+        private_folder(os.path.dirname(os.path.abspath(path)))
+        with whole_file(path, put) as draft:
+            try:
+                yield draft
+            except EngramError as error:
+                if draft not in str(error):
+                    raise
+                raise type(error)(str(error).replace(draft, path)) from error
+    except OSError as error:
+        raise no_file(error, path, "write") from error
 
 
 def put_in_place(draft: str, path: str) -> None:
