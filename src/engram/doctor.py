@@ -98,7 +98,9 @@ def _warnings(path: str) -> tuple[str, ...]:
     if (holder := open_index_folder(index_folder(path), open_analyzer(), None).holder()) is not None and holder.stopped:
         warnings.append(f"nothing is indexed: {holder}")
     if has_foreign_log(path):
-        warnings.append("the log beside it belongs to a file that it replaced; the log is renamed when it is opened")
+        warnings.append(
+            "the log beside it belongs to a file that it replaced; the log is renamed when it is opened for writing"
+        )
     return tuple(warnings)
 
 

@@ -18,6 +18,7 @@ from engram.memory import Memory
 from engram.serve.auth.keys import KeyStore
 from engram.serve.database import ServerDatabase, server_database_path
 from engram.serve.services import only_server
+from engram.store.sqlite.copying import copy_database
 from engram.store.sqlite.files import has_foreign_log, record_of
 
 from .conftest import Fork
@@ -198,6 +199,42 @@ def test_a_record_without_times_of_birth_is_compared_by_inode(tmp_path: Path, ti
         else:
             record.write_text(f"{database.partition('@')[0]} {log.partition('@')[0]}\n")
             assert not has_foreign_log(memory.path)
+
+
+def replaced_after_a_kill(path: Path, backup: Path, fork: Fork) -> None:
+    """Leave a memory that replaced one whose process was killed, and the log of that one."""
+    make_backup(backup)
+    child = fork("remember", path, 3)
+    for _ in range(40):
+        assert child.stdout.readline()
+    child.kill()
+    shutil.copyfile(backup, path.with_name("replacement"))
+    path.with_name("replacement").rename(path)
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+
+
+@pytest.mark.parametrize("way", ["read", "back up", "restore", "copy"])
+def test_reading_changes_no_file_beside_a_memory_that_replaced_another(tmp_path: Path, fork: Fork, way: str) -> None:
+    path, target = tmp_path / "folder" / "memory.db", tmp_path / "target.db"
+    path.parent.mkdir()
+    replaced_after_a_kill(path, tmp_path / "backup.db", fork)
+    before = content(path.parent)
+    assert before["memory.db-wal"]
+    with pytest.raises(MemoryReplaced, match=f"move {path}-wal away"):
+        if way == "read":
+            Memory(path, read_only=True)
+        elif way == "copy":
+            copy_database(str(path), str(target), "target")
+        else:
+            (back_up if way == "back up" else restore)(path, target)
+    assert content(path.parent) == before
+    assert not target.exists()
+    assert is_the_backup(path)
+    with Memory(path, read_only=True) as memory:
+        assert len(list(memory.engrams())) == COUNT
 
 
 def test_a_memory_moved_away_while_open_keeps_all_that_was_acknowledged(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from engram.errors import EngramError, MemoryDamaged, MemoryLocked
 from engram.store.private import private_folder, rename_new, whole_file
 from engram.store.sqlite.errors import no_file, translate
-from engram.store.sqlite.files import part_from_foreign_log, set_log_aside
+from engram.store.sqlite.files import part_from_foreign_log, refuse_foreign_log, set_log_aside
 
 WAIT = 2.0
 """Seconds to wait for the locks of a process that is closing the file."""
@@ -29,10 +29,11 @@ def copy_database(
     """Write what is committed in `source` at one moment into the empty file `target`, and check it.
 
     Other processes may write to `source` meanwhile. The copy holds no deleted rows and needs no log. `name`: what
-    messages call it. `finish` may change it before it is checked. Raises `MemoryDamaged` if the copy is not whole, and
+    messages call it. `finish` may change it before it is checked. Raises `MemoryDamaged` if the copy is not whole,
+    `MemoryReplaced` if the log beside `source` is another file's, and
     other `EngramError`s for a full disk and the like; `target` is then of no use.
     """
-    part_from_foreign_log(source)
+    refuse_foreign_log(source)
     uri = f"file:{quote(os.path.abspath(source))}?mode=ro"
     try:
         with closing(_connect(uri)) as db, closing(_connect(f"file:{quote(target)}")) as copy:

@@ -16,6 +16,7 @@ import time
 from contextlib import suppress
 from typing import NamedTuple
 
+from engram.errors import MemoryReplaced
 from engram.store.private import private_file
 
 LOG_SUFFIXES = ("-wal", "-shm")
@@ -101,9 +102,19 @@ def drop_record(path: str) -> None:
 def part_from_foreign_log(path: str) -> str | None:
     """Take a log away from a database that replaced the one of the log. Returns the log's new path if it was renamed.
 
-    To be called before SQLite opens the database. Does nothing if the log was copied, or if there is no record.
+    To be called before SQLite opens the database for writing. Does nothing if the log was copied, or without a record.
     """
     return set_log_aside(path) if has_foreign_log(path) else None
+
+
+def refuse_foreign_log(path: str) -> None:
+    """Raise `MemoryReplaced` if a file to be read would be read with another file's log. Changes no file."""
+    log = log_of(path)
+    if has_foreign_log(path) and os.path.getsize(log):
+        raise MemoryReplaced(
+            f"{path} replaced the file to which the log beside it belongs, and is not read with that log; open it once"
+            f" for writing, which renames the log, or move {log} away"
+        )
 
 
 def has_foreign_log(path: str) -> bool:
