@@ -6,6 +6,7 @@ Asks the store's file and the index for their states. Knows no file format.
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from engram.store.base import Store
 from engram.store.positions import distance
 from engram.store.private import exposed
 from engram.store.sqlite.copying import new_database
-from engram.store.sqlite.files import has_foreign_log
+from engram.store.sqlite.files import SERVER_SUFFIX, has_foreign_log, logs_aside
 from engram.store.sqlite.salvage import FileReport, SalvageReader, examine_file, opened, refuse_newer
 
 BATCH = 1_000
@@ -90,7 +91,7 @@ def _warnings(path: str) -> tuple[str, ...]:
     folder = os.path.dirname(os.path.abspath(path))
     mode = os.stat(folder).st_mode
     if mode & 0o022 and not mode & stat.S_ISVTX:
-        warnings.append(f"other users of this machine may replace it; end that with: chmod go-w {folder}")
+        warnings.append(f"other users of this machine may replace it; end that with: chmod go-w {shlex.quote(folder)}")
     if found.st_nlink > 1:
         warnings.append(
             f"it has {found.st_nlink} names (hard links): opened by two of them it is damaged, so delete all but one"
@@ -100,6 +101,11 @@ def _warnings(path: str) -> tuple[str, ...]:
     if has_foreign_log(path):
         warnings.append(
             "the log beside it belongs to a file that it replaced; the log is renamed when it is opened for writing"
+        )
+    if aside := [*logs_aside(path), *logs_aside(path + SERVER_SUFFIX)]:
+        warnings.append(
+            "logs of files that it replaced are kept beside it, and may hold forgotten text; if nothing in them is"
+            f" missed, delete them: rm {shlex.join(aside)}"
         )
     return tuple(warnings)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +16,7 @@ from engram.doctor import examine, salvage
 from engram.errors import MemoryDamaged, MemoryLocked, MemoryReadOnly, MemoryReplaced
 from engram.formats.writing import export
 from engram.memory import Memory
+from engram.opening import files_of
 from engram.serve.auth.keys import KeyStore
 from engram.serve.database import ServerDatabase, server_database_path
 from engram.serve.services import only_server
@@ -235,6 +237,28 @@ def test_reading_changes_no_file_beside_a_memory_that_replaced_another(tmp_path:
     assert is_the_backup(path)
     with Memory(path, read_only=True) as memory:
         assert len(list(memory.engrams())) == COUNT
+
+
+def test_a_log_set_aside_is_named_by_the_doctor_and_by_compact(
+    tmp_path: Path, fork: Fork, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "a folder" / "memory.db"
+    path.parent.mkdir()
+    replaced_after_a_kill(path, tmp_path / "backup.db", fork)
+    assert is_the_backup(path)
+    [aside] = path.parent.glob("memory.db.log-of-replaced-*")
+    assert str(aside) in files_of(str(path))
+    aside.chmod(0o644)
+    loose, kept = examine(path).warnings
+    assert loose.endswith(f"chmod 600 '{aside}'")
+    caplog.clear()
+    with Memory(path) as memory:
+        memory.compact()
+    assert str(aside) in caplog.text
+    assert aside.exists()
+    subprocess.run(loose.rpartition("end that with: ")[2], shell=True, check=True)
+    subprocess.run(kept.rpartition("delete them: ")[2], shell=True, check=True)
+    assert examine(path).warnings == ()
 
 
 def test_a_memory_moved_away_while_open_keeps_all_that_was_acknowledged(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ inode of a deleted file to the next new file, so the record holds the times of b
 from __future__ import annotations
 
 import ctypes
+import glob
 import os
 import struct
 import threading
@@ -21,6 +22,9 @@ from engram.store.private import private_file
 
 LOG_SUFFIXES = ("-wal", "-shm")
 """The log of `memory.db` is `memory.db-wal`, with its index."""
+
+ASIDE_SUFFIX = ".log-of-replaced-"
+"""A log that was set aside is `memory.db.log-of-replaced-` and the time in nanoseconds since 1970."""
 
 SERVER_SUFFIX = ".serve"
 """The server's file of `memory.db` is `memory.db.serve`."""
@@ -132,13 +136,18 @@ def set_log_aside(path: str) -> str | None:
         os.unlink(record_of(path))
     with suppress(FileNotFoundError):
         if os.path.getsize(log):
-            aside = f"{os.path.realpath(path)}.log-of-replaced-{time.time_ns()}"
+            aside = f"{os.path.realpath(path)}{ASIDE_SUFFIX}{time.time_ns()}"
             os.rename(log, aside)
         else:
             os.unlink(log)
     with suppress(FileNotFoundError):
         os.unlink(os.path.realpath(path) + "-shm")
     return aside
+
+
+def logs_aside(path: str) -> list[str]:
+    """Return the paths of the logs that were set aside beside a database. They hold text of the files it replaced."""
+    return sorted(glob.glob(f"{glob.escape(os.path.realpath(path) + ASIDE_SUFFIX)}*"))
 
 
 def _mark(path: str) -> str | None:
