@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,12 @@ def test_the_folder_of_a_memory_is_taken_out(tmp_path: Path, link: str) -> None:
     for folder in (tmp_path, tmp_path / "elsewhere"):
         message = without_paths(OSError(13, "Permission denied", f"{folder}/.target.db.x.part"), link)
         assert message == "[Errno 13] Permission denied: 'its folder/.target.db.x.part'"
+
+
+@pytest.mark.parametrize("name", ["it's.db", "/it's here/a.db", "a b"])
+def test_a_quoted_path_is_taken_out(name: str) -> None:
+    command = f"run: engram doctor --memory {shlex.quote(name)}"
+    assert without_paths(command, name) == "run: engram doctor --memory the memory"
 
 
 def test_words_that_hold_a_short_relative_path_stay(link: str) -> None:

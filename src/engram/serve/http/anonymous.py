@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 
 MEMORY, FOLDER = "the memory", "its folder"
 
@@ -25,10 +26,12 @@ def without_paths(message: object, path: str) -> str:
     for folder in (os.path.dirname(real), os.path.dirname(absolute)):
         if folder != os.path.dirname(folder):
             names[folder] = FOLDER
+    # Commands in messages are quoted for a shell.
+    names |= {shlex.quote(name): meaning for name, meaning in names.items()}
     text = str(message)
     # The longest first: others may be parts of it.
     for name in sorted(names, key=len, reverse=True):
         # A relative path may be a short word: only where it stands for itself.
-        start, end = ("", "") if os.path.isabs(name) else (r"(?<![\w./-])", r"(?!\w)")
+        start, end = ("", "") if name.lstrip("'").startswith("/") else (r"(?<![\w./-])", r"(?!\w)")
         text = re.sub(start + re.escape(name) + end, names[name], text)
     return PROCESS.sub("another process", SIGNAL.sub("", text))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import sqlite3
 import threading
 import time
@@ -262,7 +263,7 @@ class Database:
         if problem != "ok":
             raise MemoryDamaged(
                 f"{self.path} was cut off by another program while it was open ({problem}); restore it from a backup,"
-                f" or save what is left: engram doctor --memory {self.path} --save NEW.db"
+                f" or save what is left: engram doctor --memory {shlex.quote(self.path)} --save NEW.db"
             )
 
     def _first_problem(self) -> str:

@@ -6,6 +6,7 @@ Owns how a copy is made and how a file is replaced. Does not know what the file 
 from __future__ import annotations
 
 import os
+import shlex
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -52,7 +53,9 @@ def copy_database(
         raise translate(error, source if primary in OF_THE_SOURCE else name, "copy", WAIT) from error
     if problem != "ok" or found != expected:
         problem = problem if problem != "ok" else "rows are missing"
-        raise MemoryDamaged(f"the copy of {source} is not whole ({problem}); run: engram doctor --memory {source}")
+        raise MemoryDamaged(
+            f"the copy of {source} is not whole ({problem}); run: engram doctor --memory {shlex.quote(source)}"
+        )
 
 
 @contextmanager
