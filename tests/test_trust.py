@@ -187,3 +187,20 @@ def test_writer_in_another_store_cannot_see_an_id_twice(tmp_path: Path) -> None:
         assert second.release(engram.id)
         assert first.append([replace(engram, quarantined="why")]) == [False]
         assert first.count(Filter()) == 1
+
+
+class ForgottenMeanwhile(SqliteStore):
+    """A store in which another process forgets an engram just before it goes into quarantine."""
+
+    def quarantine(self, id: str, why: str) -> bool:
+        with closing(SqliteStore(self.description)) as other:
+            other.forget(Filter(), id)
+        return super().quarantine(id, why)
+
+
+def test_an_engram_that_was_forgotten_meanwhile_is_not_reported_as_quarantined(tmp_path: Path) -> None:
+    with Memory(store=ForgottenMeanwhile(tmp_path / "memory.db")) as memory:
+        engram = memory.remember("The bridge at Lund is closed.")
+        with pytest.raises(NotFound, match=engram.id):
+            memory.quarantine(engram.id, "a doubt")
+        assert list(memory.quarantined()) == []

@@ -14,9 +14,7 @@ from dataclasses import dataclass
 from engram.errors import EngramError, NotFound
 from engram.opening import file_of, index_folder, open_store
 from engram.store.base import Filter
-from engram.store.private import private_folder, whole_file
-from engram.store.sqlite.copying import copy_database, put_in_place
-from engram.store.sqlite.errors import no_file
+from engram.store.sqlite.copying import copy_database, new_database, put_in_place
 from engram.store.sqlite.files import SERVER_SUFFIX
 from engram.store.sqlite.migrations import renew_identity
 
@@ -101,13 +99,9 @@ def _copied(source: str, target: str, finish: Callable[..., object] = lambda _: 
         # It has another identity, so it would not be used; but it may hold text that the backup does not.
         shutil.rmtree(index_folder(path), ignore_errors=True)
 
-    try:
-        private_folder(os.path.dirname(target))
-        with whole_file(target, put) as draft:
-            copy_database(source, draft, target, finish)
-            yield
-    except OSError as error:
-        raise no_file(error, target, "write") from error
+    with new_database(target, put) as draft:
+        copy_database(source, draft, target, finish)
+        yield
 
 
 def _result(source: str, target: str, server: bool) -> Copy:

@@ -6,6 +6,7 @@ Asks the store's file and the index for their states. Knows no file format.
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -15,8 +16,9 @@ from engram.errors import EngramError, InvalidEngram, NotFound
 from engram.opening import file_of, files_of, index_folder, open_analyzer, open_index_folder, open_store
 from engram.store.base import Store
 from engram.store.positions import distance
-from engram.store.private import exposed, whole_file
-from engram.store.sqlite.files import has_foreign_log
+from engram.store.private import exposed
+from engram.store.sqlite.copying import new_database
+from engram.store.sqlite.files import SERVER_SUFFIX, has_foreign_log, logs_aside
 from engram.store.sqlite.salvage import FileReport, SalvageReader, examine_file, opened, refuse_newer
 
 BATCH = 1_000
@@ -89,7 +91,7 @@ def _warnings(path: str) -> tuple[str, ...]:
     folder = os.path.dirname(os.path.abspath(path))
     mode = os.stat(folder).st_mode
     if mode & 0o022 and not mode & stat.S_ISVTX:
-        warnings.append(f"other users of this machine may replace it; end that with: chmod go-w {folder}")
+        warnings.append(f"other users of this machine may replace it; end that with: chmod go-w {shlex.quote(folder)}")
     if found.st_nlink > 1:
         warnings.append(
             f"it has {found.st_nlink} names (hard links): opened by two of them it is damaged, so delete all but one"
@@ -97,7 +99,14 @@ def _warnings(path: str) -> tuple[str, ...]:
     if (holder := open_index_folder(index_folder(path), open_analyzer(), None).holder()) is not None and holder.stopped:
         warnings.append(f"nothing is indexed: {holder}")
     if has_foreign_log(path):
-        warnings.append("the log beside it belongs to a file that it replaced; the log is renamed when it is opened")
+        warnings.append(
+            "the log beside it belongs to a file that it replaced; the log is renamed when it is opened for writing"
+        )
+    if aside := [*logs_aside(path), *logs_aside(path + SERVER_SUFFIX)]:
+        warnings.append(
+            "logs of files that it replaced are kept beside it, and may hold forgotten text; if nothing in them is"
+            f" missed, delete them: rm {shlex.join(aside)}"
+        )
     return tuple(warnings)
 
 
@@ -105,7 +114,8 @@ def salvage(path: str | os.PathLike[str], target: str | os.PathLike[str]) -> Sal
     """Store every engram that can be read in the memory at `path` in a new memory at `target`.
 
     Ids, times and order do not change. Raises `NotFound` if `path` does not exist, `MemoryTooNew` if a newer version of
-    Engram wrote it, `EngramError` if `target` exists or if nothing in the file can be read.
+    Engram wrote it, `MemoryFull` if the disk is full, and `EngramError` if `target` exists or cannot be written, or if
+    nothing in the file can be read. Missing folders above `target` are created.
     """
     where, new = _existing(path), file_of(target)
     if os.path.exists(new):
@@ -116,7 +126,7 @@ def salvage(path: str | os.PathLike[str], target: str | os.PathLike[str]) -> Sal
         reader = SalvageReader(db, where)
         if not reader.last and not reader.all_known:
             raise EngramError(f"{where}: nothing can be read; restore it from a backup")
-        with whole_file(new) as draft, closing(open_store(draft)) as store:
+        with new_database(new) as draft, closing(open_store(draft)) as store:
             batch: list[Engram] = []
             for engram in reader.engrams():
                 batch.append(engram)

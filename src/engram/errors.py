@@ -70,7 +70,10 @@ class MemoryClosed(EngramError):
 
 
 class MemoryReplaced(EngramError):
-    """The file was deleted, moved or replaced while it was open. Nothing more is read from it or written to it."""
+    """The file was deleted, moved or replaced while it was open. Nothing more is read from it or written to it.
+
+    Also raised when a file is to be read beside the log of the one that it replaced.
+    """
 
     exit_code = 11
     http_status = 503

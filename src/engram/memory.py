@@ -377,8 +377,10 @@ class Memory:
         """Move a remembered engram into quarantine, durably. why: the reason, 1 to 512 bytes. Raises `NotFound`."""
         check_name("why", why)
         engram = replace(self.get(id), quarantined=why)
-        if self._store.quarantine(id, why):
-            self._search.deleted()
+        if not self._store.quarantine(id, why):
+            # Forgotten, or moved by another process, since it was read.
+            raise NotFound(f"no engram has the id {id} in {self.path}")
+        self._search.deleted()
         return engram
 
     def compact(self) -> None:

@@ -23,7 +23,7 @@ from engram.search.local.folder import IndexFolder
 from engram.search.local.index import LocalIndex
 from engram.store.base import LoggedStore
 from engram.store.sqlite.connections import IN_MEMORY
-from engram.store.sqlite.files import LOG_SUFFIXES, SERVER_SUFFIX
+from engram.store.sqlite.files import LOG_SUFFIXES, SERVER_SUFFIX, logs_aside
 from engram.store.sqlite.store import SqliteStore
 from engram.text.analyzer import TableAnalyzer
 from engram.text.base import Analyzer
@@ -103,7 +103,8 @@ def index_folder(path: str) -> Path:
 def files_of(path: str) -> list[str]:
     """Return the paths of the files and the folder that hold text or names of the memory at `path`."""
     where = os.path.realpath(path)
-    return [where, *(where + suffix for suffix in (*LOG_SUFFIXES, SERVER_SUFFIX, INDEX_SUFFIX))]
+    suffixes = (*LOG_SUFFIXES, SERVER_SUFFIX, INDEX_SUFFIX)
+    return [where, *(where + suffix for suffix in suffixes), *logs_aside(where), *logs_aside(where + SERVER_SUFFIX)]
 
 
 def open_index_folder(folder: Path | None, analyzer: Analyzer, identity: str | None) -> IndexFolder:

@@ -1,7 +1,9 @@
 import json
 import os
 import random
+import shlex
 import sqlite3
+import subprocess
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
@@ -52,6 +54,44 @@ def fill(path: Path, engrams: list[Engram]) -> None:
 def read(path: Path) -> list[Engram]:
     with closing(SqliteStore(path)) as store:
         return list(store.engrams(Filter()))
+
+
+@pytest.mark.parametrize("name", ["two words; true", "it's"])
+def test_commands_that_are_shown_can_be_copied_to_a_shell(
+    run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+):
+    folder = tmp_path / name
+    memory, backup = folder / "memory.db", folder / "backup.db"
+    monkeypatch.setenv("ENGRAM_MEMORY", str(memory))
+    run("remember", "one")
+    command = run("backup", str(backup)).out.splitlines()[-1].removeprefix("restore it with: ")
+    assert shlex.split(command) == ["engram", "restore", str(backup), "--memory", str(memory)]
+    folder.chmod(0o777)
+    memory.chmod(0o644)
+    for warning in examine(memory).warnings:
+        subprocess.run(warning.rpartition("end that with: ")[2], shell=True, check=True)
+    assert examine(memory).warnings == ()
+    memory.write_bytes(b"no database" * 2_000)
+    command = run("stats").err.rpartition("run: ")[2]
+    assert shlex.split(command) == ["engram", "doctor", "--memory", str(memory)]
+
+
+def test_doctor_saves_into_a_folder_that_it_creates(run, path: Path):
+    run("remember", "one")
+    new = path.parent / "new" / "deep" / "rescued.db"
+    assert run("doctor", "--save", str(new)).code == 0
+    assert [engram.text for engram in read(new)] == ["one"]
+    assert [new.parent.stat().st_mode & 0o777, new.stat().st_mode & 0o777] == [0o700, 0o600]
+
+
+def test_doctor_names_the_file_that_it_cannot_save(run, path: Path):
+    run("remember", "one")
+    blocked = path.parent / "file"
+    blocked.write_text("not a folder")
+    ran = run("doctor", "--save", str(blocked / "rescued.db"))
+    assert ran.code
+    assert f"cannot write {blocked / 'rescued.db'}" in ran.err
+    assert ".part" not in ran.err
 
 
 def test_doctor_reports_a_healthy_memory(run, path: Path):

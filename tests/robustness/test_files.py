@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -11,13 +12,16 @@ from pathlib import Path
 import pytest
 
 from engram.backup import back_up, restore
-from engram.doctor import salvage
+from engram.doctor import examine, salvage
 from engram.errors import MemoryDamaged, MemoryLocked, MemoryReadOnly, MemoryReplaced
 from engram.formats.writing import export
 from engram.memory import Memory
+from engram.opening import files_of
 from engram.serve.auth.keys import KeyStore
 from engram.serve.database import ServerDatabase, server_database_path
 from engram.serve.services import only_server
+from engram.store.sqlite.copying import copy_database
+from engram.store.sqlite.files import has_foreign_log, record_of
 
 from .conftest import Fork
 
@@ -138,6 +142,123 @@ def test_a_backup_moved_over_an_open_memory_survives_a_kill(tmp_path: Path, fork
         child.stdout.read()
     child.kill()
     assert is_the_backup(path)
+
+
+def copied_to_the_inode(source: Path, path: Path, inode: int) -> bool:
+    """Copy `source` to `path` until the copy has `inode`; False if the file system does not give it out again."""
+    others = []
+    for number in range(100):
+        shutil.copyfile(source, path)
+        if path.stat().st_ino == inode:
+            return True
+        others.append(path.rename(path.with_name(f"other-{number}")))
+    others[-1].rename(path)
+    return False
+
+
+@pytest.mark.parametrize("identity", ["another", "the same"])
+def test_a_log_left_by_a_kill_is_not_written_into_a_new_file_that_got_the_inode_of_the_deleted_one(
+    tmp_path: Path, fork: Fork, identity: str
+) -> None:
+    path, backup = tmp_path / "memory.db", tmp_path / "backup.db"
+    make_backup(backup)
+    if identity == "the same":
+        shutil.copyfile(backup, path)
+    child = fork("remember", path, 3)
+    for _ in range(40):
+        assert child.stdout.readline()
+    child.kill()
+    inode = path.stat().st_ino
+    assert Path(f"{path}-wal").stat().st_size
+    path.unlink()
+    # Other inodes are a case of their own, for which the test holds too.
+    copied_to_the_inode(backup, path, inode)
+    assert is_the_backup(path)
+    assert examine(path).healthy
+    assert list(tmp_path.glob("memory.db.log-of-replaced-*"))
+
+
+def test_a_log_left_by_a_kill_is_read_by_the_next_process(tmp_path: Path, fork: Fork) -> None:
+    path = tmp_path / "memory.db"
+    child = fork("remember", path, 3)
+    acknowledged = [child.stdout.readline() for _ in range(40)]
+    child.kill()
+    assert len(texts(path)) >= len(acknowledged)
+    assert not list(tmp_path.glob("memory.db.log-of-replaced-*"))
+
+
+@pytest.mark.parametrize("times", [True, False])
+def test_a_record_without_times_of_birth_is_compared_by_inode(tmp_path: Path, times: bool) -> None:
+    path = tmp_path / "memory.db"
+    with Memory(path) as memory:
+        memory.remember("in the log only")
+        record = Path(record_of(memory.path))
+        database, log = record.read_text().split()
+        assert not has_foreign_log(memory.path)
+        if times:
+            record.write_text(f"{database}1 {log}\n")
+            assert has_foreign_log(memory.path)
+        else:
+            record.write_text(f"{database.partition('@')[0]} {log.partition('@')[0]}\n")
+            assert not has_foreign_log(memory.path)
+
+
+def replaced_after_a_kill(path: Path, backup: Path, fork: Fork) -> None:
+    """Leave a memory that replaced one whose process was killed, and the log of that one."""
+    make_backup(backup)
+    child = fork("remember", path, 3)
+    for _ in range(40):
+        assert child.stdout.readline()
+    child.kill()
+    shutil.copyfile(backup, path.with_name("replacement"))
+    path.with_name("replacement").rename(path)
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+
+
+@pytest.mark.parametrize("way", ["read", "back up", "restore", "copy"])
+def test_reading_changes_no_file_beside_a_memory_that_replaced_another(tmp_path: Path, fork: Fork, way: str) -> None:
+    path, target = tmp_path / "folder" / "memory.db", tmp_path / "target.db"
+    path.parent.mkdir()
+    replaced_after_a_kill(path, tmp_path / "backup.db", fork)
+    before = content(path.parent)
+    assert before["memory.db-wal"]
+    with pytest.raises(MemoryReplaced, match=f"move {path}-wal away"):
+        if way == "read":
+            Memory(path, read_only=True)
+        elif way == "copy":
+            copy_database(str(path), str(target), "target")
+        else:
+            (back_up if way == "back up" else restore)(path, target)
+    assert content(path.parent) == before
+    assert not target.exists()
+    assert is_the_backup(path)
+    with Memory(path, read_only=True) as memory:
+        assert len(list(memory.engrams())) == COUNT
+
+
+def test_a_log_set_aside_is_named_by_the_doctor_and_by_compact(
+    tmp_path: Path, fork: Fork, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "a folder" / "memory.db"
+    path.parent.mkdir()
+    replaced_after_a_kill(path, tmp_path / "backup.db", fork)
+    assert is_the_backup(path)
+    [aside] = path.parent.glob("memory.db.log-of-replaced-*")
+    assert str(aside) in files_of(str(path))
+    aside.chmod(0o644)
+    loose, kept = examine(path).warnings
+    assert loose.endswith(f"chmod 600 '{aside}'")
+    caplog.clear()
+    with Memory(path) as memory:
+        memory.compact()
+    assert str(aside) in caplog.text
+    assert aside.exists()
+    subprocess.run(loose.rpartition("end that with: ")[2], shell=True, check=True)
+    subprocess.run(kept.rpartition("delete them: ")[2], shell=True, check=True)
+    assert examine(path).warnings == ()
 
 
 def test_a_memory_moved_away_while_open_keeps_all_that_was_acknowledged(tmp_path: Path) -> None:

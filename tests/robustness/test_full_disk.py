@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import resource
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
 
+from engram.doctor import examine, salvage
+from engram.errors import MemoryFull
 from engram.memory import Memory
 
 from .conftest import Start, finish
@@ -39,8 +42,6 @@ def test_writes_on_a_full_disk_fail_cleanly(small_disk: Path, start: Start) -> N
 
 
 def test_open_on_a_full_disk_fails_cleanly(small_disk: Path) -> None:
-    from engram.errors import MemoryFull
-
     ballast = small_disk / "ballast"
     with pytest.raises(OSError, match="No space"), ballast.open("wb") as file:
         while True:
@@ -51,6 +52,34 @@ def test_open_on_a_full_disk_fails_cleanly(small_disk: Path) -> None:
     ballast.unlink()
     with Memory(small_disk / "memory.db") as memory:
         memory.remember("now there is room")
+
+
+@pytest.mark.parametrize("rescued", ["rescued.db", "missing/folder/rescued.db"])
+def test_a_salvage_to_a_full_disk_fails_cleanly(small_disk: Path, tmp_path: Path, rescued: str) -> None:
+    path = tmp_path / "memory.db"
+    with Memory(path) as memory:
+        memory.remember_many({"text": f"a turn of which {n} is the number"} for n in range(500))
+    ballast = small_disk / "ballast"
+    with pytest.raises(OSError, match="No space"), ballast.open("wb") as file:
+        while True:
+            file.write(b"x" * 4096)
+            file.flush()
+    with pytest.raises(MemoryFull, match=f"{small_disk / rescued}: the disk is full"):
+        salvage(path, small_disk / rescued)
+    assert [found for found in small_disk.rglob("*") if found.is_file()] == [ballast]
+    ballast.unlink()
+    assert salvage(path, small_disk / rescued).saved == 500
+
+
+def test_a_copy_for_the_doctor_on_a_full_disk_fails_cleanly(
+    small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(small_disk))
+    (small_disk / "ballast").write_bytes(b"x" * (11 << 20))
+    with Memory(tmp_path / "memory.db") as memory:
+        memory.remember_many({"text": f"{n} " + "x" * 40_000} for n in range(100))
+        with pytest.raises(MemoryFull, match=f"{small_disk}.*the disk is full"):
+            examine(memory.path)
 
 
 def test_writes_over_a_file_size_limit_fail_cleanly(tmp_path: Path, start: Start) -> None:

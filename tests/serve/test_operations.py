@@ -177,6 +177,29 @@ def test_a_server_whose_file_is_gone_says_so_and_passes_conversations_on(
             assert [engram.text for engram in memory.engrams()] == ["From the backup."]
 
 
+@pytest.mark.parametrize("gone", ["the memory", "the server's file"])
+def test_a_server_under_a_relative_link_tells_nobody_its_folder(
+    tmp_path: Path, upstream: Upstream, monkeypatch: pytest.MonkeyPatch, gone: str
+) -> None:
+    (tmp_path / "private").mkdir()
+    (tmp_path / "link.db").symlink_to(tmp_path / "private" / "memory.db")
+    monkeypatch.chdir(tmp_path)
+    server = LocalServer(Path("link.db"), upstream.url, deadline=DEADLINE)
+    try:
+        server.settled(chat(server, "The lock of the shed is rusty.").headers["x-engram-receipt"])
+        for file in (tmp_path / "private").glob("*.db" if gone == "the memory" else "*.serve"):
+            file.unlink()
+        answer = chat(server, "The lock of the gate is new.", headers={"X-Engram-Session": "later"})
+        told = [server.http.get("/readyz").json()["reason"], answer.headers["x-engram-error"]]
+        if receipt := answer.headers.get("x-engram-receipt"):
+            told.append(server.settled(receipt)["reason"])
+        for text in told:
+            assert "was deleted, moved or replaced" in text
+            assert not re.search(rf"{tmp_path}|private|link\.db", text), text
+    finally:
+        server.close()
+
+
 def test_a_server_whose_index_is_kept_by_another_process_says_what_it_cannot_search(
     tmp_path: Path, local: StartLocal, monkeypatch: pytest.MonkeyPatch
 ) -> None:

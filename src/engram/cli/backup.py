@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -39,7 +40,8 @@ def backup(
     copy = back_up(default_path() if path is None else path, target, overwrite=force)
     _print(copy, "backed up to", as_json)
     if not as_json:
-        typer.echo(f"restore it with: engram restore {escape_line(copy.target)} --memory {escape_line(copy.source)}")
+        command = f"engram restore {shlex.quote(copy.target)} --memory {shlex.quote(copy.source)}"
+        typer.echo(f"restore it with: {escape_line(command)}")
 
 
 def restore(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -82,7 +83,9 @@ def _print_report(report: Report) -> None:
     for warning in report.warnings:
         typer.echo(f"warning: {escape_line(warning)}")
     if report.problems and report.readable:
-        typer.echo(f"save what can be read: engram doctor --memory {escape_line(report.path)} --save NEW.db")
+        typer.echo(
+            f"save what can be read: engram doctor --memory {escape_line(shlex.quote(report.path))} --save NEW.db"
+        )
     elif report.index.startswith("damaged"):
         typer.echo("rebuild the index: engram reindex")
 

@@ -29,6 +29,7 @@ from engram.serve.api import rest, rest_errors
 from engram.serve.api.mcp import mcp_app
 from engram.serve.expiry import expiring
 from engram.serve.frontends.strip import patterns_from_environment
+from engram.serve.http.anonymous import without_paths
 from engram.serve.http.errors import ServeError
 from engram.serve.http.http10 import with_lengths
 from engram.serve.http.limits import guarded, send_error
@@ -200,10 +201,10 @@ async def state_of(services: Services) -> tuple[str | None, str | None]:
     except TimeoutError:
         return None, "the memory did not answer within 2 s"
     except (EngramError, OSError) as error:
-        return None, str(error).replace(services.memory.path, "the memory")
+        return None, without_paths(error, services.memory.path)
     trouble, reason = stats.index_trouble, services.recorder.broken
     if trouble is not None:
-        trouble = trouble.replace(services.memory.path, "the memory")
+        trouble = without_paths(trouble, services.memory.path)
         if stats.unindexed > TAIL_MOST:
             reason = reason or f"not all is searched; the index: {trouble}"
     if reason is None and waiting >= settings.most_waiting:

@@ -6,6 +6,7 @@ Owns the rights of what Engram creates. The umask of the process does not matter
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 import tempfile
 import threading
@@ -98,7 +99,7 @@ def exposed(paths: Iterable[str]) -> list[str]:
             continue
         if mode & 0o077:
             rights = FOLDER_RIGHTS if stat.S_ISDIR(mode) else FILE_RIGHTS
-            commands.append(f"chmod {rights:o} {path}")
+            commands.append(f"chmod {rights:o} {shlex.quote(path)}")
     return commands
 
 

@@ -15,6 +15,7 @@ from starlette.routing import Match
 
 from engram.errors import EngramError, NotFound
 from engram.serve.api.schemas import MANY, ONE
+from engram.serve.http.anonymous import without_paths
 from engram.serve.http.errors import ServeError
 from engram.serve.wire.table import CHAT
 
@@ -72,7 +73,7 @@ def error_for(error: Exception, path: str | None = None) -> ServeError:
         # The library's message names the file.
         return ServeError(404, "nothing in this namespace has this id", "not_found", "id")
     if isinstance(error, EngramError):
-        message = str(error) if path is None else str(error).replace(path, "the memory")
+        message = str(error) if path is None else without_paths(error, path)
         return ServeError(error.http_status, message, snake_case(type(error).__name__))
     if isinstance(error, RequestValidationError):
         return invalid_field(error)

@@ -27,6 +27,7 @@ from engram.serve.conversations.matching import ConversationMatch, next_node
 from engram.serve.conversations.pending import Receipt
 from engram.serve.conversations.resolve import Resolver
 from engram.serve.frontends.messages import newly_left_out
+from engram.serve.http.anonymous import without_paths
 from engram.serve.http.logs import log
 from engram.serve.wire.base import ChatMessage, Reply
 from engram.serve.wire.reading import continued, in_pieces
@@ -257,7 +258,7 @@ class Recorder:
             while self._next_group():
                 self._write_group()
         except MemoryReplaced as error:
-            self._break(str(error).replace(self._memory.path, "the memory"))
+            self._break(without_paths(error, self._memory.path))
         except Stopped as stopped:
             log(logger, logging.ERROR, "messages are left unwritten", turns=self._weight, error=str(stopped))
         # On shutdown, resolve the futures of jobs that will not be written.

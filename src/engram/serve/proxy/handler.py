@@ -29,6 +29,7 @@ from engram.serve.conversations import matching
 from engram.serve.conversations.jobs import WriteTicket
 from engram.serve.conversations.matching import ConversationMatch
 from engram.serve.frontends.request import read_request
+from engram.serve.http.anonymous import without_paths
 from engram.serve.http.errors import NotRemembered, ServeError
 from engram.serve.http.logs import log
 from engram.serve.http.paths import local_path, target_of
@@ -293,7 +294,7 @@ class Proxy:
             return f"memory took over {self._services.settings.deadline * 1000:.0f} ms"
         if isinstance(error, EngramError | OSError):
             log(logger, logging.ERROR, "memory failed", error=str(error), namespace=state.namespace)
-            return as_header(str(error).replace(self._services.memory.path, "the memory"))
+            return as_header(without_paths(error, self._services.memory.path))
         return None
 
     async def _match_and_recall(self, state: ProxyRequest) -> None:

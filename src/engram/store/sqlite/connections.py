@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import sqlite3
 import threading
 import time
@@ -92,13 +93,18 @@ class Database:
                 files.write_record(self._where)
 
     def _prepare_files(self) -> None:
-        """Create the file if it is missing, and take the log of a replaced file away from it."""
+        """Create the file if it is missing, and take the log of a replaced file away from it.
+
+        A file that is opened for reading only is left as it is. Raises `MemoryReplaced` if its log is another file's.
+        """
         if self.in_memory:
             return
-        if not self.read_only:
+        if self.read_only:
+            files.refuse_foreign_log(self._where)
+        else:
             private_folder(os.path.dirname(os.path.realpath(self._where)))
             private_file(self._where)
-        if aside := files.part_from_foreign_log(self._where):
+        if not self.read_only and (aside := files.part_from_foreign_log(self._where)):
             log.warning("%s replaced the file to which the log beside it belonged; the log is now %s", self.path, aside)
         self._place, self._size = files.look(self._where)
         if (names := os.stat(self._where).st_nlink) > 1:
@@ -257,7 +263,7 @@ class Database:
         if problem != "ok":
             raise MemoryDamaged(
                 f"{self.path} was cut off by another program while it was open ({problem}); restore it from a backup,"
-                f" or save what is left: engram doctor --memory {self.path} --save NEW.db"
+                f" or save what is left: engram doctor --memory {shlex.quote(self.path)} --save NEW.db"
             )
 
     def _first_problem(self) -> str:

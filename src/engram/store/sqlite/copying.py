@@ -6,15 +6,16 @@ Owns how a copy is made and how a file is replaced. Does not know what the file 
 from __future__ import annotations
 
 import os
+import shlex
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from urllib.parse import quote
 
-from engram.errors import MemoryDamaged, MemoryLocked
-from engram.store.private import rename_new
-from engram.store.sqlite.errors import translate
-from engram.store.sqlite.files import part_from_foreign_log, set_log_aside
+from engram.errors import EngramError, MemoryDamaged, MemoryLocked
+from engram.store.private import private_folder, rename_new, whole_file
+from engram.store.sqlite.errors import no_file, translate
+from engram.store.sqlite.files import part_from_foreign_log, refuse_foreign_log, set_log_aside
 
 WAIT = 2.0
 """Seconds to wait for the locks of a process that is closing the file."""
@@ -29,10 +30,11 @@ def copy_database(
     """Write what is committed in `source` at one moment into the empty file `target`, and check it.
 
     Other processes may write to `source` meanwhile. The copy holds no deleted rows and needs no log. `name`: what
-    messages call it. `finish` may change it before it is checked. Raises `MemoryDamaged` if the copy is not whole, and
+    messages call it. `finish` may change it before it is checked. Raises `MemoryDamaged` if the copy is not whole,
+    `MemoryReplaced` if the log beside `source` is another file's, and
     other `EngramError`s for a full disk and the like; `target` is then of no use.
     """
-    part_from_foreign_log(source)
+    refuse_foreign_log(source)
     uri = f"file:{quote(os.path.abspath(source))}?mode=ro"
     try:
         with closing(_connect(uri)) as db, closing(_connect(f"file:{quote(target)}")) as copy:
@@ -51,7 +53,28 @@ def copy_database(
         raise translate(error, source if primary in OF_THE_SOURCE else name, "copy", WAIT) from error
     if problem != "ok" or found != expected:
         problem = problem if problem != "ok" else "rows are missing"
-        raise MemoryDamaged(f"the copy of {source} is not whole ({problem}); run: engram doctor --memory {source}")
+        raise MemoryDamaged(
+            f"the copy of {source} is not whole ({problem}); run: engram doctor --memory {shlex.quote(source)}"
+        )
+
+
+@contextmanager
+def new_database(path: str, put: Callable[[str, str], object] | None = None) -> Iterator[str]:
+    """Lend the name of a new file as `whole_file` does, and create missing folders above `path`.
+
+    Raises `MemoryFull` or another `EngramError` where the system refuses. Errors name `path`, not the new name.
+    """
+    try:
+        private_folder(os.path.dirname(os.path.abspath(path)))
+        with whole_file(path, put) as draft:
+            try:
+                yield draft
+            except EngramError as error:
+                if draft not in str(error):
+                    raise
+                raise type(error)(str(error).replace(draft, path)) from error
+    except OSError as error:
+        raise no_file(error, path, "write") from error
 
 
 def put_in_place(draft: str, path: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import sqlite3
 
 from engram.errors import EngramError, MemoryDamaged, MemoryFull, MemoryLocked, MemoryReadOnly, MemoryTooNew
@@ -39,19 +40,22 @@ def translate(error: sqlite3.Error, path: str, doing: str, wait: float) -> Engra
         return MemoryReadOnly(f"cannot {doing} {path}: {error}; check that the file and its folder can be written")
     if primary == sqlite3.SQLITE_NOTADB:
         return MemoryDamaged(
-            f"{path} is no Engram memory, or damaged ({error}); check the path, or run: engram doctor --memory {path}"
+            f"{path} is no Engram memory, or damaged ({error}); check the path,"
+            f" or run: engram doctor --memory {shlex.quote(path)}"
         )
     torn = primary == sqlite3.SQLITE_ERROR and "no such" in str(error)
     if primary == sqlite3.SQLITE_CORRUPT or torn or "decode to UTF-8" in str(error):
         return damaged(path, error)
     if primary == sqlite3.SQLITE_IOERR:
-        return MemoryDamaged(f"{path}: the disk failed ({error}); check it, then run: engram doctor --memory {path}")
+        return MemoryDamaged(
+            f"{path}: the disk failed ({error}); check it, then run: engram doctor --memory {shlex.quote(path)}"
+        )
     return EngramError(f"{path}: SQLite could not {doing}: {error}")
 
 
 def damaged(path: str, error: Exception) -> MemoryDamaged:
     """Return the error for content that Engram never wrote."""
-    return MemoryDamaged(f"{path} is damaged ({error}); run: engram doctor --memory {path}")
+    return MemoryDamaged(f"{path} is damaged ({error}); run: engram doctor --memory {shlex.quote(path)}")
 
 
 def too_new(path: str, version: int, known: int) -> MemoryTooNew:

@@ -21,7 +21,7 @@ from urllib.parse import quote
 from engram.engram import Engram, checked
 from engram.records import replaced_nul
 from engram.store.positions import Position
-from engram.store.sqlite.errors import too_new
+from engram.store.sqlite.errors import no_file, too_new
 from engram.store.sqlite.files import has_foreign_log, log_of
 from engram.store.sqlite.migrations import APPLICATION_ID, VERSION
 from engram.store.sqlite.pages import HEADER, PAGE_SIZE, TABLE_INTERIOR, TABLE_LEAF, Pages
@@ -53,20 +53,31 @@ def opened(path: str) -> Iterator[sqlite3.Connection]:
         uri = f"file:{quote(os.path.abspath(path))}?mode=ro&immutable=1"
         if logged or header:
             # SQLite writes files into the folder when it reads a log, and it repairs after a crash: so it gets a copy.
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="engram-doctor-"))
-            copy = os.path.join(folder, "memory.db")
-            shutil.copyfile(path, copy)
-            if logged:
-                shutil.copyfile(log, f"{copy}-wal")
-            if header:
-                with open(copy, "r+b") as file:
-                    file.write(header)
-                    file.truncate(max(pages * PAGE_SIZE, os.path.getsize(copy)))
+            copy = stack.enter_context(_copied(path, log if logged else None, header, pages))
             uri = f"file:{quote(copy)}"
         db = stack.enter_context(closing(sqlite3.connect(uri, uri=True)))
         # Damaged text may not be UTF-8. Decoded row by row, only that row is lost.
         db.text_factory = bytes
         yield db
+
+
+@contextmanager
+def _copied(path: str, log: str | None, header: bytes, pages: int) -> Iterator[str]:
+    """Lend the path of a copy of a file, with a copy of its log and another header if these are given."""
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="engram-doctor-"))
+            copy = os.path.join(folder, "memory.db")
+            shutil.copyfile(path, copy)
+            if log is not None:
+                shutil.copyfile(log, f"{copy}-wal")
+            if header:
+                with open(copy, "r+b") as file:
+                    file.write(header)
+                    file.truncate(max(pages * PAGE_SIZE, os.path.getsize(copy)))
+        except OSError as error:
+            raise no_file(error, error.filename2 or error.filename or tempfile.gettempdir(), "copy") from error
+        yield copy
 
 
 def mended_header(path: str) -> tuple[bytes, int]:

@@ -24,8 +24,9 @@ from engram.errors import InvalidEngram, MemoryClosed, MemoryReadOnly, NotFound
 from engram.ids import id_from_bytes, id_to_bytes
 from engram.store.base import Changes, Distance, Filter, Key, Record, StoreStats, not_in_quarantine
 from engram.store.positions import Position, distance
-from engram.store.sqlite.connections import IN_MEMORY, Database
+from engram.store.sqlite.connections import IN_MEMORY, Database, log
 from engram.store.sqlite.errors import damaged
+from engram.store.sqlite.files import logs_aside
 from engram.store.sqlite.migrations import APPLICATION_ID, MIGRATIONS, VERSION, imitate_current
 from engram.store.sqlite.rows import (
     COLUMNS,
@@ -469,6 +470,8 @@ class SqliteStore:
             db.execute("DELETE FROM deletions WHERE number <= (SELECT value FROM counters WHERE name = 'pruned')")
             db.execute("UPDATE counters SET value = ? WHERE name = 'compacted'", (self._head(db).deleted,))
         self._file.vacuum()
+        for aside in [] if self._file.in_memory else logs_aside(self.description):
+            log.warning("%s, the log of a file that was replaced, may hold forgotten text; delete it by hand", aside)
 
     def close(self) -> None:
         """Close the file. A second call does nothing."""
