@@ -75,7 +75,8 @@ def test_recall_looks_for_the_typed_words_and_the_notes_stand_in_front_of_them(a
 def test_a_front_ends_own_request_passes_without_memory(ana: Caller, own: object, stream: bool) -> None:
     ana.remember("My boat leaks.")
     messages = [{"role": role, "content": content} for role, content in own.messages]  # type: ignore[attr-defined]
-    answer = ana.post("/v1/chat/completions", {"model": "text=Boats", "messages": messages, "stream": stream})
+    body = {"model": "text=Boats", "messages": messages, "stream": stream, "max_tokens": own.most_tokens}  # type: ignore[attr-defined]
+    answer = ana.post("/v1/chat/completions", body)
     assert answer.status_code == 200
     assert ana.last.messages == messages
     assert answer.headers["x-engram-task"] == own.frontend  # type: ignore[attr-defined]

@@ -77,7 +77,8 @@ class Wire:
             stream=fields.get("stream") is True,
             model=plain(as_text(fields.get("model"))) or None,
             previous_response_id=None if self.previous_field is None else identifier(fields, self.previous_field),
-            instructions="" if self.system_field is None else _joined(fields.get(self.system_field)),
+            instructions=() if self.system_field is None else _texts(fields.get(self.system_field)),
+            one_token=fields.get("max_tokens") == 1,
         )
 
     def with_notes(self, request: Request, notes: Mapping[int, str]) -> bytes:
@@ -142,9 +143,9 @@ KEY_HEADERS = frozenset(wire.key_header for wire in WIRES)
 """The headers that may carry a key for upstream."""
 
 
-def _joined(content: object) -> str:
-    """Return the texts of a content on one line."""
-    return collapsed(plain(" ".join(split_parts(content)[0])))
+def _texts(content: object) -> tuple[str, ...]:
+    """Return the text of each part of a content on one line."""
+    return tuple(collapsed(plain(text)) for text in split_parts(content)[0])
 
 
 def wire_at(path: str) -> Wire | None:
