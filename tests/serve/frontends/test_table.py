@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -18,6 +20,7 @@ from engram.serve.wire.table import CHAT, MESSAGES, RESPONSES, WIRES, Wire
 
 from .examples import NOT_OWN, OWN, SAID, TALK, Own, Said
 
+ROOT = Path(__file__).parents[3]
 NOTHING = Strip()
 WORDS = "My boat is called Kittiwake."
 
@@ -59,6 +62,16 @@ def test_of_a_front_ends_message_the_typed_words_remain(said: Said, wire: Wire) 
 @pytest.mark.parametrize("said", [said for said in SAID if not said.needs_parts], ids=lambda said: str(said.frontend))
 def test_one_string_is_read_as_its_parts_are(said: Said) -> None:
     assert read("\n".join(said.parts)).text == said.typed
+
+
+def test_the_documents_name_the_front_ends_of_the_table() -> None:
+    names = {name for one in FRONTENDS for name in re.split(", | and ", one.name)} - {"its kin"}
+    page = (ROOT / "docs" / "serve.md").read_text()
+    rows = [line.split("|")[2] for line in page.splitlines() if re.match(r"\| (agents|front ends|frameworks) \|", line)]
+    listed = {name.split(" (")[0].strip() for row in rows for name in row.split(",")}
+    assert {name.removesuffix(" Chat") for name in listed} == {name.removesuffix(" Chat") for name in names}
+    for text in (page, (ROOT / "README.md").read_text()):
+        assert f"{len(names)} agents and front ends" in text
 
 
 def test_each_front_end_has_an_example() -> None:
@@ -298,3 +311,11 @@ def test_the_operators_patterns_are_left_out_first() -> None:
     wire_message = CHAT.read(json.dumps({"messages": [{"role": "user", "content": f"[[ctx 7]] {WORDS}"}]}).encode())
     (message,) = as_said(wire_message.messages, Strip([r"\[\[ctx \d+\]\]"]))
     assert (message.text, message.left_out) == (WORDS, (LeftOut("--strip", 1, 9),))
+
+
+def test_a_request_of_which_nothing_was_typed_names_the_front_end_before_the_operators_patterns() -> None:
+    strip = Strip([r"\[\[ctx \d+\]\]"])
+    info = "<info-msg>\nIt is nine.\n</info-msg>"
+    for text, task in ((f"[[ctx 7]]\n{info}", "Goose"), ("[[ctx 7]]", "--strip"), (f"[[ctx 7]] {WORDS}", None)):
+        body = json.dumps({"messages": [{"role": "user", "content": text}]}).encode()
+        assert read_request(CHAT, body, strip).task == task

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
+from engram.serve.frontends.reading import is_front_ends
+from engram.serve.proxy import handler
 from tests.serve.conftest import LocalServer, StartLocal, StartServer
 from tests.serve.frontends.examples import OWN, SAID, Said
 from tests.serve.proxied import Caller, assistant, recalled, user
@@ -68,6 +71,25 @@ def test_recall_looks_for_the_typed_words_and_the_notes_stand_in_front_of_them(a
     content = ana.last.messages[-1]["content"]
     assert [part["text"] for part in content][0::2] == [ENVIRONMENT, "Where is Kittiwake moored?"]
     assert "Ullapool" in content[1]["text"]
+
+
+def test_the_place_of_notes_in_a_large_body_is_looked_for_off_the_event_loop(
+    local: StartLocal, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_loop: list[bool] = []
+
+    def recorded(text: str) -> bool:
+        in_loop.append(asyncio._get_running_loop() is not None)
+        return is_front_ends(text)
+
+    monkeypatch.setattr(handler, "is_front_ends", recorded)
+    large = ENVIRONMENT.replace("9:00", "9:00\n" * (handler.LARGE_BODY // 4))
+    with Caller(local(), upstream) as caller:
+        caller.remember("My sloop Kittiwake is moored at Ullapool.")
+        caller.chat([parts(large, "Where is Kittiwake moored?")])
+        content = caller.last.messages[-1]["content"]
+    assert [part["text"] for part in content][0::2] == [large, "Where is Kittiwake moored?"]
+    assert in_loop == [False, False]
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -74,7 +74,8 @@ class Request:
     one_token: bool = False
     """Whether the request asks for a reply of one token."""
     task: str | None = None
-    """The name of the front end whose own task the request is (`frontends.tasks`); None for a conversation."""
+    """The name of the front end whose own task the request is (`frontends.tasks`), or "--strip" if the operator's
+    patterns left nothing of it; None for a conversation."""
     prefill: ChatMessage | None = None
     """The beginning of the reply, if the request ends with one. `messages` do not hold it."""
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from engram.serve.frontends.reading import is_front_ends
 from engram.serve.http.errors import ServeError, bad_request
 from engram.serve.wire import anthropic_messages, openai_chat, openai_responses
 from engram.serve.wire.base import ChatMessage, Collector, Request
@@ -81,10 +80,13 @@ class Wire:
             one_token=fields.get("max_tokens") == 1,
         )
 
-    def with_notes(self, request: Request, notes: Mapping[int, str]) -> bytes:
+    def with_notes(
+        self, request: Request, notes: Mapping[int, str], skip: Callable[[str], bool] | None = None
+    ) -> bytes:
         """Return the request's body with each note in front of the text of the message at that index.
 
-        All other bytes stay the same. Raises `ValueError` for a message without content.
+        skip: returns whether a text part is not the user's; the note goes behind it. All other bytes stay the same.
+        Takes time in proportion to the body. Raises `ValueError` for a message without content.
         """
         spans = []
         for index, note in notes.items():
@@ -92,7 +94,7 @@ class Wire:
             if span is None:
                 raise ValueError(f"message {index} cannot hold a note")
             spans.append((span, plain(note)))
-        return splice(request.text, spans, self.note_type, skip=is_front_ends)
+        return splice(request.text, spans, self.note_type, skip)
 
 
 CHAT = Wire(
