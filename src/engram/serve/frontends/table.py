@@ -529,7 +529,6 @@ SILLY_TAVERN = Frontend(
     "SillyTavern",
     lines=(
         "[Start a new Chat]",
-        "[Example Chat]",
         "[Continue your last message without repeating its original content.]",
     ),
     tasks=(
