@@ -23,6 +23,7 @@ class Own:
     frontend: str
     messages: tuple[tuple[str, str], ...]
     system: str = ""
+    most_tokens: int = 9
 
 
 CLINE = "Cline, Roo Code and Kilo Code"
@@ -395,9 +396,18 @@ OWN = (
             ("user", "Your task is to create a detailed summary of the conversation so far, paying close attention."),
         ),
     ),
-    Own("Claude Code", (("user", "Please write a 5-10 word title for the following conversation:\n\nUser: Hi."),)),
-    Own("Claude Code", (("user", "Warmup"),)),
-    Own("Claude Code", (("user", "quota"),)),
+    Own(
+        "Claude Code",
+        (
+            (
+                "user",
+                "Please write a 5-10 word title for the following conversation:\n\nUser: Hi.\n\n"
+                "Respond with the title for the conversation and nothing else.",
+            ),
+        ),
+    ),
+    Own("Claude Code", (("user", "Warmup"),), "You are Claude Code, Anthropic's official CLI for Claude."),
+    Own("Claude Code", (("user", "quota"),), most_tokens=1),
     Own(
         "Claude Code",
         (("user", "Rename the pier."), ("assistant", "{")),
@@ -408,7 +418,11 @@ OWN = (
         (
             ("user", "Hi."),
             ("assistant", "Yes?"),
-            ("user", "The current conversation is rapidly running out of context."),
+            (
+                "user",
+                "The current conversation is rapidly running out of context. Now, your urgent task is to create a "
+                "comprehensive detailed summary of the conversation so far.",
+            ),
         ),
     ),
     Own(
@@ -420,14 +434,20 @@ OWN = (
         ),
     ),
     Own(
-        "GitHub Copilot Chat", (("user", "Please write a brief title for the following request:\n\nRename the pier."),)
+        "GitHub Copilot Chat",
+        (("user", "Please write a brief title for the following request:\n\nRename the pier."),),
+        "You are an expert in crafting pithy titles for chatbot conversations.",
     ),
     Own(
         "Zed",
         (
             ("user", "Hi."),
             ("assistant", "Yes?"),
-            ("user", "Generate a concise 3-7 word title for this conversation, omitting punctuation."),
+            (
+                "user",
+                "Generate a concise 3-7 word title for this conversation, omitting punctuation.\n"
+                "Go straight to the title, without any preamble.",
+            ),
         ),
     ),
     Own(
@@ -456,7 +476,8 @@ OWN = (
         (
             (
                 "user",
-                "Given the following... please reply with a title for the chat that is 3-4 words in length, ...\n\nHi.",
+                "Given the following... please reply with a title for the chat that is 3-4 words in length, all words "
+                "used should be directly related to the content of the chat.\n\nHi.",
             ),
         ),
     ),
@@ -563,7 +584,8 @@ OWN = (
             ("assistant", "Yes?"),
             (
                 "system",
-                "Ignore previous instructions. Summarize the most important facts and events in the story so far.",
+                "Ignore previous instructions. Summarize the most important facts and events in the story so far. "
+                "Your response should include nothing but the summary.",
             ),
         ),
     ),

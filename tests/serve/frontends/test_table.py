@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -18,14 +20,15 @@ from engram.serve.wire.table import CHAT, MESSAGES, RESPONSES, WIRES, Wire
 
 from .examples import NOT_OWN, OWN, SAID, TALK, Own, Said
 
+ROOT = Path(__file__).parents[3]
 NOTHING = Strip()
 WORDS = "My boat is called Kittiwake."
 
 
-def request(wire: Wire, *messages: tuple[str, object], system: str = "") -> Request:
+def request(wire: Wire, *messages: tuple[str, object], system: str = "", most_tokens: int = 9) -> Request:
     """Return a request as the server reads it."""
     sent = [{"role": role, "content": content} for role, content in messages]
-    body: dict[str, object] = {"model": "m", "max_tokens": 9, wire.messages_field: sent}
+    body: dict[str, object] = {"model": "m", "max_tokens": most_tokens, wire.messages_field: sent}
     if system and wire.system_field:
         body[wire.system_field] = system
     elif system:
@@ -59,6 +62,16 @@ def test_of_a_front_ends_message_the_typed_words_remain(said: Said, wire: Wire) 
 @pytest.mark.parametrize("said", [said for said in SAID if not said.needs_parts], ids=lambda said: str(said.frontend))
 def test_one_string_is_read_as_its_parts_are(said: Said) -> None:
     assert read("\n".join(said.parts)).text == said.typed
+
+
+def test_the_documents_name_the_front_ends_of_the_table() -> None:
+    names = {name for one in FRONTENDS for name in re.split(", | and ", one.name)} - {"its kin"}
+    page = (ROOT / "docs" / "serve.md").read_text()
+    rows = [line.split("|")[2] for line in page.splitlines() if re.match(r"\| (agents|front ends|frameworks) \|", line)]
+    listed = {name.split(" (")[0].strip() for row in rows for name in row.split(",")}
+    assert {name.removesuffix(" Chat") for name in listed} == {name.removesuffix(" Chat") for name in names}
+    for text in (page, (ROOT / "README.md").read_text()):
+        assert f"{len(names)} agents and front ends" in text
 
 
 def test_each_front_end_has_an_example() -> None:
@@ -96,11 +109,22 @@ def test_each_block_is_left_out_before_and_behind_the_words(frontend: Frontend, 
 RECORDS = [record for frontend in FRONTENDS for record in frontend.records]
 
 
+def written(record: Record) -> str:
+    """Return a text that a front end writes: the opening of a record, and its other marks."""
+    ended = record.until[:1] if record.inclusive else ()
+    return "".join([record.opening, *([] if record.is_whole or record.before else record.holds), *ended])
+
+
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: str(record.opening[:40]))
 def test_each_record_is_left_out_of_a_part_of_its_own_and_not_of_a_sentence(record: Record) -> None:
-    assert read(f"{record.opening} and more of it", WORDS).text == WORDS
-    assert is_front_ends(record.opening)
-    quoting = f"What does it mean: {record.opening}"
+    text, inner = written(record), record.before or ("" if record.inclusive else record.until[0])
+    others = [f"{inner}\n{WORDS}\n{inner.replace('<', '</')}"] if inner else [WORDS]
+    beside = [f"<environment_details>{''.join(record.beside)}</environment_details>"]
+    message = read(*([f"{text}\n{others[0]}"] if inner else [text, *others]), *beside)
+    assert message.text == WORDS
+    if not (inner or record.beside):
+        assert is_front_ends(text)
+    quoting = f"What does it mean: {text}"
     assert read(quoting).text == quoting
 
 
@@ -112,7 +136,7 @@ def test_each_line_is_left_out_as_a_whole_line_only(line: str) -> None:
 
 @pytest.mark.parametrize("answer", [answer for frontend in FRONTENDS for answer in frontend.answers])
 def test_a_reply_that_a_front_end_wrote_is_left_out_behind_its_own_message_only(answer: str) -> None:
-    own = "I have *added these files to the chat* so you can edit them."
+    own = "I have *added these files to the chat* so you can go ahead and edit them."
     said = request(CHAT, ("user", own), ("assistant", answer), ("user", WORDS)).messages
     assert [(message.role, message.text) for message in said if message.role != "system"] == [("user", WORDS)]
     said = request(CHAT, ("user", WORDS), ("assistant", answer), ("user", "Thanks.")).messages
@@ -124,9 +148,10 @@ def test_a_reply_that_a_front_end_wrote_is_left_out_behind_its_own_message_only(
 def test_a_front_ends_own_request_is_recognised(own: Own, wire: Wire) -> None:
     if wire is MESSAGES and any(role == "system" for role, _ in own.messages):
         pytest.skip("this API has no system messages between others")
-    assert request(wire, *own.messages, system=own.system).task == own.frontend
+    assert request(wire, *own.messages, system=own.system, most_tokens=own.most_tokens).task == own.frontend
 
 
+LINES = {line for frontend in FRONTENDS for line in frontend.lines}
 TASKS = [(frontend, task) for frontend in FRONTENDS for task in frontend.tasks]
 
 
@@ -136,9 +161,48 @@ def test_each_task_is_recognised_and_a_message_that_quotes_it_is_not(frontend: F
     if task.in_system:
         assert request(CHAT, ("user", WORDS), system=text).task == frontend.name
         assert request(CHAT, ("user", WORDS), ("assistant", "Aye."), ("user", "Why?"), system=text).task is None
+        assert request(CHAT, ("user", WORDS), ("user", "Why?"), system=text).task is None
+        assert request(CHAT, ("user", WORDS), system=f"Never do this: {text}").task is None
     else:
-        assert request(CHAT, ("user", text)).task == frontend.name
-        assert request(CHAT, ("user", f"My log holds {text}")).task is None
+        one = 1 if task.one_token else 9
+        before = [("assistant", "Aye.")] if task.is_whole and not (task.system or task.one_token) else []
+        assert request(CHAT, *before, ("user", text), system=task.system, most_tokens=one).task == frontend.name
+        assert request(CHAT, ("user", f"My log holds {text}"), system=task.system, most_tokens=one).task is None
+        if task.is_whole:
+            assert request(CHAT, ("user", text)).task is None
+
+
+OPENINGS = {
+    *(record.opening for record in RECORDS),
+    *(task.opening for _, task in TASKS),
+    *(template.opening for frontend in FRONTENDS for template in frontend.templates),
+    *(tail.opening for frontend in FRONTENDS for tail in frontend.tails),
+    *(begin for frontend in FRONTENDS for begin, _ in frontend.enclosed),
+    *(line for frontend in FRONTENDS for line in frontend.lines),
+    *(f"<{block.tag}>{block.holds}" for _, block in BLOCKS),
+    *(f"<{tag}>" for frontend in FRONTENDS for tag in (*frontend.wrappers, frontend.command_arguments) if tag),
+}
+
+
+@pytest.mark.parametrize("opening", sorted(OPENINGS), ids=lambda opening: str(opening[:40]))
+@pytest.mark.parametrize("behind", [" ", "\n", "\n\n"], ids=["space", "line", "paragraph"])
+def test_an_opening_that_a_person_types_and_goes_on_from_is_kept(opening: str, behind: str) -> None:
+    text = f"{opening.rstrip()}{behind}{WORDS}"
+    asked = request(CHAT, ("user", text))
+    line_alone = opening in LINES and behind != " "
+    assert asked.task is None
+    assert asked.messages[0].text == (WORDS if line_alone else text)
+    beside = read(text, SAID[0].parts[0]).text
+    assert beside == (WORDS if line_alone else text)
+    asked = request(CHAT, ("user", "Hi."), ("assistant", "Hello."), ("user", text))
+    assert (asked.task, asked.messages[-1].text) == (None, WORDS if line_alone else text)
+
+
+@pytest.mark.parametrize("tag", [tag for frontend in FRONTENDS if frontend.wrapped_beside for tag in frontend.wrappers])
+def test_an_element_that_a_person_types_keeps_its_tags(tag: str) -> None:
+    text = f"<{tag}>\n{WORDS}\n</{tag}>"
+    kept = text if f"<{tag}>" not in {mark for one in FRONTENDS for mark in one.wrapped_beside} else WORDS
+    assert read(text).text == kept
 
 
 @pytest.mark.parametrize("messages", NOT_OWN)
@@ -175,6 +239,8 @@ def test_a_tools_result_in_a_users_message_is_the_tools() -> None:
         assert user_texts(message) == []
         assert result in "\n".join(part.text for part in message.parts)
     assert read("[1] Result: nine").text == "[1] Result: nine"
+    typed = "[blood test] Result: all is well, and my doctor is called Ines."
+    assert read(typed).text == read(typed.replace("blood test", "blood")).text.replace("blood", "blood test") == typed
 
 
 def test_a_reminder_at_the_end_of_a_tools_result_is_left_out() -> None:
@@ -245,3 +311,11 @@ def test_the_operators_patterns_are_left_out_first() -> None:
     wire_message = CHAT.read(json.dumps({"messages": [{"role": "user", "content": f"[[ctx 7]] {WORDS}"}]}).encode())
     (message,) = as_said(wire_message.messages, Strip([r"\[\[ctx \d+\]\]"]))
     assert (message.text, message.left_out) == (WORDS, (LeftOut("--strip", 1, 9),))
+
+
+def test_a_request_of_which_nothing_was_typed_names_the_front_end_before_the_operators_patterns() -> None:
+    strip = Strip([r"\[\[ctx \d+\]\]"])
+    info = "<info-msg>\nIt is nine.\n</info-msg>"
+    for text, task in ((f"[[ctx 7]]\n{info}", "Goose"), ("[[ctx 7]]", "--strip"), (f"[[ctx 7]] {WORDS}", None)):
+        body = json.dumps({"messages": [{"role": "user", "content": text}]}).encode()
+        assert read_request(CHAT, body, strip).task == task

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
+from engram.serve.frontends.reading import is_front_ends
+from engram.serve.proxy import handler
 from tests.serve.conftest import LocalServer, StartLocal, StartServer
 from tests.serve.frontends.examples import OWN, SAID, Said
 from tests.serve.proxied import Caller, assistant, recalled, user
@@ -70,12 +73,32 @@ def test_recall_looks_for_the_typed_words_and_the_notes_stand_in_front_of_them(a
     assert "Ullapool" in content[1]["text"]
 
 
+def test_the_place_of_notes_in_a_large_body_is_looked_for_off_the_event_loop(
+    local: StartLocal, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_loop: list[bool] = []
+
+    def recorded(text: str) -> bool:
+        in_loop.append(asyncio._get_running_loop() is not None)
+        return is_front_ends(text)
+
+    monkeypatch.setattr(handler, "is_front_ends", recorded)
+    large = ENVIRONMENT.replace("9:00", "9:00\n" * (handler.LARGE_BODY // 4))
+    with Caller(local(), upstream) as caller:
+        caller.remember("My sloop Kittiwake is moored at Ullapool.")
+        caller.chat([parts(large, "Where is Kittiwake moored?")])
+        content = caller.last.messages[-1]["content"]
+    assert [part["text"] for part in content][0::2] == [large, "Where is Kittiwake moored?"]
+    assert in_loop == [False, False]
+
+
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("own", [own for own in OWN if not own.system], ids=lambda own: str(own.frontend))
 def test_a_front_ends_own_request_passes_without_memory(ana: Caller, own: object, stream: bool) -> None:
     ana.remember("My boat leaks.")
     messages = [{"role": role, "content": content} for role, content in own.messages]  # type: ignore[attr-defined]
-    answer = ana.post("/v1/chat/completions", {"model": "text=Boats", "messages": messages, "stream": stream})
+    body = {"model": "text=Boats", "messages": messages, "stream": stream, "max_tokens": own.most_tokens}  # type: ignore[attr-defined]
+    answer = ana.post("/v1/chat/completions", body)
     assert answer.status_code == 200
     assert ana.last.messages == messages
     assert answer.headers["x-engram-task"] == own.frontend  # type: ignore[attr-defined]

@@ -99,7 +99,7 @@ def _typed(message: ChatMessage, strip: Strip) -> ChatMessage:
         text, lengths = strip(without_notes(piece))
         texts.append(text)
         left_out += [LeftOut(OPERATOR, 1, length) for length in lengths]
-    readings = read_parts(texts)
+    readings = read_parts(texts, [part.text for part in message.parts if part.role == "tool"])
     left_out += [LeftOut(name, 1, length) for reading in readings for name, length in reading.left_out]
     if not left_out and not any(reading.result for reading in readings):
         return without_our_notes(message)

@@ -24,12 +24,12 @@ _BLOCKS: dict[str, list[tuple[str, Block]]] = {}
 for _frontend in FRONTENDS:
     for _block in _frontend.blocks:
         _BLOCKS.setdefault(_block.tag, []).append((_frontend.name, _block))
-_WRAPPERS = {tag: frontend.name for frontend in FRONTENDS for tag in frontend.wrappers}
+_WRAPPERS = {tag: frontend for frontend in FRONTENDS for tag in frontend.wrappers}
 _ARGUMENTS = {frontend.command_arguments: frontend.name for frontend in FRONTENDS if frontend.command_arguments}
 _RECORDS = [(frontend.name, record) for frontend in FRONTENDS for record in frontend.records]
 _TEMPLATES = [(frontend.name, template) for frontend in FRONTENDS for template in frontend.templates]
 _LINES = {line: frontend.name for frontend in FRONTENDS for line in frontend.lines}
-_TAILS = {tail: frontend.name for frontend in FRONTENDS for tail in frontend.tails}
+_TAILS = {tail.opening: (frontend.name, tail) for frontend in FRONTENDS for tail in frontend.tails}
 _ENCLOSED = {begin: (frontend.name, end) for frontend in FRONTENDS for begin, end in frontend.enclosed}
 _OPENINGS = tuple(record.opening for _, record in _RECORDS)
 _TEMPLATE_OPENINGS = tuple(template.opening for _, template in _TEMPLATES)
@@ -48,7 +48,6 @@ LONGEST_HEADING = 500
 
 _AFTER_BLOCK = re.compile(r"[^\S\n]{0,64}+(?:\Z|\n|<)|[^\W_]")
 _SPACE = re.compile(r"\s*+")
-_UNTIL = {record: re.compile("|".join(map(re.escape, record.until))) for _, record in _RECORDS if record.until}
 
 NEAR = 64
 """Characters before a mark in which the beginning of its line is looked for."""
@@ -75,15 +74,16 @@ class _Piece(NamedTuple):
     is_result: bool = False
 
 
-def read_parts(texts: Sequence[str]) -> list[Reading]:
-    """Return what was read out of each part of one message."""
+def read_parts(texts: Sequence[str], results: Sequence[str] = ()) -> list[Reading]:
+    """Return what was read out of each part of one message. results: the texts of its tools' results."""
+    message = (*texts, *results)
     readings: list[Reading] = []
     for text in texts:
         if readings and readings[-1].result.endswith(_RESULT):
             # The heading of a tool's result is a part of its own, and the result follows.
-            readings.append(_Part(text, texts, is_result=True).read())
+            readings.append(_Part(text, message, is_result=True).read())
         else:
-            readings.append(_read(text, texts))
+            readings.append(_read(text, message))
     return readings
 
 
@@ -117,6 +117,8 @@ def _from_template(text: str) -> tuple[str, str] | None:
 
 
 def _words_in(text: str, template: Template) -> str:
+    if template.holds not in text or not text.rstrip().endswith(template.closing or ""):
+        return ""
     if template.documents:
         start, label = _first(text, template.label)
         end = text.find(template.documents, start) if start >= 0 else -1
@@ -142,7 +144,7 @@ class _Part:
     """Reads one part of a message that is no template."""
 
     def __init__(self, text: str, texts: Sequence[str], *, is_result: bool = False) -> None:
-        """`texts`: all parts of the message. is_result: whether the part is a tool's result."""
+        """`texts`: all texts of the message. is_result: whether the part is a tool's result."""
         self._text = text
         self._texts = texts
         self._is_result = is_result
@@ -153,7 +155,7 @@ class _Part:
         self._found: dict[str, int] = {}
         """For each closing mark: where it was found last."""
         self._held: dict[str, bool] = {}
-        """For each tag that was asked for: whether the message holds it."""
+        """For each mark that was asked for: whether the message holds it."""
         self._piece_end = 0
         """Where the last piece of the front end ends."""
         self._blank_to = 0
@@ -236,21 +238,34 @@ class _Part:
         if self._marks >= MOST_MARKS or not text.startswith(_OPENINGS, at):
             return None
         self._marks += 1
-        name, record = next(one for one in _RECORDS if text.startswith(one[1].opening, at))
-        return _Piece(at, self._end_of(record, at), name)
+        for name, record in _RECORDS:
+            if text.startswith(record.opening, at) and (past := self._end_of(record, at)) is not None:
+                return _Piece(at, past, name)
+        return None
 
-    def _end_of(self, record: Record, at: int) -> int:
-        until = _UNTIL.get(record)
-        found = None if until is None else until.search(self._text, at + len(record.opening))
-        if found is None:
-            return len(self._text)
-        return found.end() if record.inclusive else found.start()
+    def _end_of(self, record: Record, at: int) -> int | None:
+        """Return where a record ends whose opening stands at a position; None if the text is not the front end's."""
+        behind, end = at + len(record.opening), len(self._text)
+        if record.is_whole or record.before:
+            following = _blank_to(self._text, behind)
+            found_there = self._text[following : following + max(1, len(record.before))]
+            return behind if found_there == record.before else None
+        if record.until:
+            found = [(first, mark) for mark in record.until if (first := self._find(mark, behind)) is not None]
+            if not found and "\n" not in record.until:
+                return None
+            place, mark = min(found, default=(end, ""))
+            end = place + len(mark) if record.inclusive else place
+        if not all(self._stands(part, behind, end) for part in record.holds):
+            return None
+        return end if not record.beside or any(map(self._holds, record.beside)) else None
 
     def _is_result_heading(self, at: int) -> bool:
         """Return whether the heading of a tool's result begins at a position: its line ends the heading."""
         if _TOOL.match(self._text, at) is None:
             return False
-        return _RESULT in self._text[at : at + LONGEST_HEADING].partition("\n")[0]
+        heading = self._text[at : at + LONGEST_HEADING].partition("\n")[0]
+        return _RESULT in heading and any(map(self._holds, CLINE.wrapped_beside))
 
     def _next(self, position: int) -> _Piece | None:
         """Return the next piece from a position on that is no record; None for none."""
@@ -270,7 +285,8 @@ class _Part:
         if not self._begins_line(start):
             return None
         if mark in _TAILS:
-            return _Piece(start, len(text), _TAILS[mark])
+            name, tail = _TAILS[mark]
+            return None if self._find(tail.holds, end) is None else _Piece(start, len(text), name)
         if mark in _LINES:
             after = _AFTER_BLOCK.match(text, end)
             return _Piece(start, end, _LINES[mark]) if after is not None and not after[0].isalnum() else None
@@ -281,7 +297,7 @@ class _Part:
     def _at_tag(self, match: re.Match[str]) -> _Piece | None:
         """Return the element that begins with a tag, if it is a front end's."""
         tag, (start, begin) = match["tag"], match.span()
-        name = self._frontend_of(tag, begin) or _WRAPPERS.get(tag) or _ARGUMENTS.get(tag)
+        name = self._frontend_of(tag, begin) or _ARGUMENTS.get(tag)
         if name is None or not (self._begins_line(start) or self._is_glued(start, begin)):
             return None
         close = self._close_of(tag, begin)
@@ -303,13 +319,16 @@ class _Part:
                 continue
             if not block.holds or self._text[begin : begin + len(block.holds) + 40].lstrip().startswith(block.holds):
                 return name
-        return None
+        frontend = _WRAPPERS.get(tag)
+        if frontend is None or (frontend.wrapped_beside and not any(map(self._holds, frontend.wrapped_beside))):
+            return None
+        return frontend.name
 
-    def _holds(self, tag: str) -> bool:
-        """Return whether a part of the message holds a tag."""
-        if tag not in self._held:
-            self._held[tag] = any(tag in text for text in self._texts)
-        return self._held[tag]
+    def _holds(self, mark: str) -> bool:
+        """Return whether a text of the message holds a mark."""
+        if mark not in self._held:
+            self._held[mark] = any(mark in text for text in self._texts)
+        return self._held[mark]
 
     # Places.
 
@@ -348,6 +367,11 @@ class _Part:
             found = self._text.find(closing, begin)
             self._found[closing] = len(self._text) if found < 0 else found
         return None if found < 0 or found == len(self._text) else found
+
+    def _stands(self, mark: str, begin: int, end: int) -> bool:
+        """Return whether a mark begins between two positions. Ask for positions in order."""
+        place = self._find(mark, begin)
+        return place is not None and place < end
 
     def _stripped(self, start: int, end: int) -> tuple[int, int]:
         """Return start and end of a text without the white space around it."""

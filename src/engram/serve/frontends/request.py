@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from engram.serve.frontends.messages import NO_ROLE, as_said, total
+from engram.serve.frontends.messages import NO_ROLE, OPERATOR, as_said, total
 from engram.serve.frontends.strip import Strip
 from engram.serve.frontends.tasks import task_of
 from engram.serve.http.errors import INVALID_BODY, NotRemembered, ServeError
@@ -44,7 +44,7 @@ def read_request(wire: Wire, body: bytes, strip: Strip) -> Request:
     left_out, task = total(said), None
     if left_out and request.previous_response_id is None and all(message.role == NO_ROLE for message in said):
         # Nobody said anything: the reply is the front end's, too.
-        task = left_out[0].by
+        task = next((one.by for one in left_out if one.by != OPERATOR), OPERATOR)
     return replace(request, messages=tuple(map(in_pieces, said)), task=task)
 
 

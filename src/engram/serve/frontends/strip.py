@@ -25,7 +25,7 @@ def patterns_from_environment() -> tuple[str, ...]:
 
 
 MOST_MATCHES = 10_000
-"""Matches of one pattern that are left out of one text; the rest of it stays."""
+"""Matches of one pattern that are left out of one part of a message; the rest of it stays."""
 
 
 class Strip:

@@ -1,8 +1,9 @@
 """The known agents and front ends: one row for each, as data.
 
-Owns the marks. A row names only what a front end writes in exactly this form; what a person may write as well is in no
-row, or only together with a second mark (`Block.beside`). `reading` says at which places a mark counts, `tasks` when a
-request is a task. Each row needs an example in `tests/serve/frontends/examples.py`.
+Owns the marks. A row names only what a front end writes in exactly this form. A person may type the opening of a text
+and go on with other words, so each row has a second mark; a text without one is in no row. `reading` says at which
+places a mark counts, `tasks` when a request is a task. Each row needs an example in
+`tests/serve/frontends/examples.py`.
 """
 
 from __future__ import annotations
@@ -26,12 +27,28 @@ class Record:
     """A text at the beginning of a part that a front end writes."""
 
     opening: str
+    holds: tuple[str, ...] = ()
+    """What the text also holds, behind its opening."""
+    beside: tuple[str, ...] = ()
+    """Texts of which the message must also hold one."""
+    is_whole: bool = False
+    """Whether the opening is the whole part."""
     until: tuple[str, ...] = ()
-    """Marks with which the text ends, whichever comes first. Without one, the text is the whole part."""
+    """Marks of which one must end the text, whichever comes first: a line break, or the end of the part, for "\\n"."""
     inclusive: bool = True
     """Whether the mark belongs to the text."""
-    is_tool_result: bool = False
-    """Whether the text is a tool's result: it is remembered as one."""
+    before: str = ""
+    """What follows the opening, after white space: the text is the opening only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """A text that a front end adds to the end of a part."""
+
+    opening: str
+    """What a line begins with."""
+    holds: str
+    """What the text also holds, behind its opening."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +58,10 @@ class Template:
     opening: str
     label: tuple[str, ...]
     """The words stand behind the last of these in the text; the first label that occurs counts."""
+    holds: str = ""
+    """What the text also holds."""
     closing: tuple[str, ...] = ()
-    """What may follow the words at the end of the text."""
+    """Marks of which one must end the text; what stands behind the words is made of these."""
     documents: str = ""
     """The label of the documents where these follow the words. The words then stand behind the first `label`."""
 
@@ -54,11 +73,15 @@ class Task:
     opening: str
     """What the last message begins with."""
     holds: tuple[str, ...] = ()
-    """What it holds, too."""
+    """What it holds, too, behind its opening."""
     is_whole: bool = False
-    """Whether `opening` is the whole message, and the message is the only one but for system messages."""
+    """Whether `opening` is the whole message. Without `system` and `one_token`, the request has other messages, too."""
+    system: str = ""
+    """What the system prompt holds. The message then is the only turn."""
+    one_token: bool = False
+    """Whether the request asks for a reply of one token. The message then is the only turn."""
     in_system: bool = False
-    """Whether the marks are those of a system message, and the request has no other turn but one user message."""
+    """Whether the marks are those of a system prompt, which `opening` begins, before one turn: a user message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +92,8 @@ class Frontend:
     blocks: tuple[Block, ...] = ()
     wrappers: tuple[str, ...] = ()
     """Tags of elements whose content is what the user typed. Only the front end's own text may stand around one."""
+    wrapped_beside: tuple[str, ...] = ()
+    """Texts of which a message with such an element must also hold one, where the tags alone prove nothing."""
     command_arguments: str = ""
     """The tag of the arguments of a command. Arguments of several words are the user's."""
     enclosed: tuple[tuple[str, str], ...] = ()
@@ -76,8 +101,7 @@ class Frontend:
     records: tuple[Record, ...] = ()
     lines: tuple[str, ...] = ()
     """Whole lines."""
-    tails: tuple[str, ...] = ()
-    """What a line begins with from which on the rest of a part is the front end's."""
+    tails: tuple[Tail, ...] = ()
     templates: tuple[Template, ...] = ()
     answers: tuple[str, ...] = ()
     """Replies that the front end writes in the name of the model, after a message of its own."""
@@ -102,27 +126,43 @@ CLAUDE_CODE = Frontend(
     ),
     command_arguments="command-args",
     records=(
-        Record(
-            "This session is being continued from a previous conversation",
-            until=("Continue with the last task that you were asked to work on.",),
+        *(
+            Record(f"This session is being continued from a previous conversation{reason}", (summary,))
+            for reason in (" that ran out of context.", ".")
+            for summary in (
+                "The conversation is summarized below:",
+                "The summary below covers the earlier portion of the conversation",
+            )
         ),
-        Record("Caveat: The messages below were generated by the user while running local commands.", until=("\n",)),
-        Record("Your task is to create a detailed summary of the conversation so far"),
-        Record("[SUGGESTION MODE:"),
-        Record("Result of calling the "),
-        Record("Base directory for this skill: "),
-        Record("Stop hook feedback:"),
+        Record(
+            "Caveat: The messages below were generated by the user while running local commands.",
+            ("DO NOT respond",),
+            until=("\n",),
+        ),
+        Record("Your task is to create a detailed summary of the conversation so far", (", paying close attention",)),
+        Record("[SUGGESTION MODE:", (" Suggest what",)),
+        Record("Result of calling the ", (" tool:",), beside=(" tool with the following input: {",)),
+        Record("Base directory for this skill: ", beside=("<command-name>", "Launching skill: ")),
+        Record("Stop hook feedback:\n[", ("]: ",)),
+        Record("Stop hook feedback:\n- [", ("]: ",)),
+        Record("Stop hook feedback: [", ("]: ",)),
     ),
     after_results=("system-reminder",),
     lines=("[Request interrupted by user]", "[Request interrupted by user for tool use]"),
     tasks=(
-        Task("[SUGGESTION MODE:"),
-        Task("Your task is to create a detailed summary of the conversation so far"),
-        Task("Your task is to create a detailed summary of the RECENT portion of the conversation"),
-        Task("CRITICAL: Respond with TEXT ONLY.", holds=("detailed summary of",)),
-        Task("Please write a 5-10 word title for the following conversation:"),
-        Task("Warmup", is_whole=True),
-        Task("quota", is_whole=True),
+        Task("[SUGGESTION MODE:", (" Suggest what",)),
+        Task("Your task is to create a detailed summary of the conversation so far", (", paying close attention",)),
+        Task(
+            "Your task is to create a detailed summary of the RECENT portion of the conversation",
+            ("the messages that",),
+        ),
+        Task(
+            "CRITICAL: Respond with TEXT ONLY.",
+            ("Do NOT call any tools", "Your task is to create a detailed summary of"),
+        ),
+        Task("Please write a 5-10 word title for the following conversation:", ("Respond with the title",)),
+        Task("Warmup", is_whole=True, system="You are Claude Code"),
+        Task("quota", is_whole=True, one_token=True),
         Task("Analyze if this message indicates a new conversation topic", in_system=True),
         Task("Summarize this coding conversation in under 50 characters", in_system=True),
         Task("Generate a concise, sentence-case title", in_system=True),
@@ -139,21 +179,48 @@ CLINE = Frontend(
         *_blocks("file_content folder_content url_content git_commit terminal_output", beside="environment_details"),
     ),
     wrappers=("task", "feedback", "user_message", "answer"),
+    wrapped_beside=("<environment_details>",),
     records=(
-        Record("[TASK RESUMPTION]", until=("<user_message>", "<environment_details>"), inclusive=False),
+        Record(
+            "[TASK RESUMPTION] This task was interrupted",
+            until=("<user_message>", "<environment_details>"),
+            inclusive=False,
+        ),
         Record("[ERROR] You did not use a tool in your previous response!", until=("it conversationally.)",)),
-        Record("[NOTE] Some previous conversation history with the user has been removed"),
-        Record("The user denied this operation and provided the following feedback:", until=("\n",)),
-        Record("The user provided the following feedback:", until=("\n",)),
-        Record("The user has provided feedback on the results.", until=("<feedback>",), inclusive=False),
-        Record("You seem to be having trouble proceeding. The user has provided the following feedback", until=("\n",)),
-        Record("New instructions for task continuation:", until=("\n",)),
-        Record("New message to respond to with plan_mode_respond tool", until=("\n",)),
-        Record("The current conversation is rapidly running out of context."),
-        Record("# task_progress RECOMMENDED"),
-        Record("# task_progress List (Optional - Plan Mode)"),
-        Record("# TODO LIST CREATION REQUIRED"),
-        Record("# TODO LIST UPDATE REQUIRED"),
+        Record(
+            "[NOTE] Some previous conversation history with the user has been removed",
+            ("to maintain optimal context window length",),
+        ),
+        Record("The user denied this operation and provided the following feedback:", before="<feedback>"),
+        Record("The user provided the following feedback:", before="<feedback>"),
+        Record(
+            "The user has provided feedback on the results.",
+            ("Consider their input to continue",),
+            until=("<feedback>",),
+            inclusive=False,
+        ),
+        Record(
+            "You seem to be having trouble proceeding. The user has provided the following feedback to help guide you:",
+            before="<feedback>",
+        ),
+        Record("New instructions for task continuation:", before="<user_message>"),
+        Record(
+            "New message to respond to with plan_mode_respond tool"
+            " (be sure to provide your response in the <response> parameter):",
+            before="<user_message>",
+        ),
+        Record(
+            "The current conversation is rapidly running out of context.", ("reate a comprehensive detailed summary",)
+        ),
+        *(
+            Record(opening, beside=("<environment_details>",))
+            for opening in (
+                "# task_progress RECOMMENDED",
+                "# task_progress List (Optional - Plan Mode)",
+                "# TODO LIST CREATION REQUIRED",
+                "# TODO LIST UPDATE REQUIRED",
+            )
+        ),
     ),
     broken_off=(
         "[Response interrupted by user feedback]",
@@ -162,7 +229,11 @@ CLINE = Frontend(
         "[Response interrupted by a tool use result. Only one tool may be used at a time and should be placed at the"
         " end of the message.]",
     ),
-    tasks=(Task("The current conversation is rapidly running out of context."),),
+    tasks=(
+        Task(
+            "The current conversation is rapidly running out of context.", ("reate a comprehensive detailed summary",)
+        ),
+    ),
 )
 """A tool's result (`[read_file for 'a.py'] Result:`) has a form of its own: see `reading`."""
 CODEX = Frontend(
@@ -178,15 +249,18 @@ CODEX = Frontend(
         Block("INSTRUCTIONS", beside="environment_context"),
     ),
     records=(
-        Record("# AGENTS.md instructions for ", until=("</INSTRUCTIONS>",)),
-        Record("Another language model started to solve this problem and produced a summary"),
-        Record("You are performing a CONTEXT CHECKPOINT COMPACTION."),
+        Record("# AGENTS.md instructions for ", ("<INSTRUCTIONS>",), until=("</INSTRUCTIONS>",)),
+        Record(
+            "Another language model started to solve this problem and produced a summary",
+            (" of its thinking process",),
+        ),
+        Record("You are performing a CONTEXT CHECKPOINT COMPACTION.", (" Create a handoff",)),
     ),
     templates=(
         Template("# Context from my IDE setup:", label=("## My request for Codex:",)),
         Template("# Files mentioned by the user:", label=("## My request for Codex:",)),
     ),
-    tasks=(Task("You are performing a CONTEXT CHECKPOINT COMPACTION."),),
+    tasks=(Task("You are performing a CONTEXT CHECKPOINT COMPACTION.", (" Create a handoff",)),),
 )
 COPILOT = Frontend(
     "GitHub Copilot Chat",
@@ -200,19 +274,22 @@ COPILOT = Frontend(
         Block("context", holds="The current date is "),
     ),
     wrappers=("userRequest", "prompt"),
+    wrapped_beside=("<userRequest>", "<reminderInstructions>", "<environment_info>"),
     tasks=(
-        Task("Please write a brief title for the following request:"),
-        Task("You are an expert in crafting pithy titles for chatbot conversations", in_system=True),
-        Task("Summarize the conversation history so far, paying special attention to the most recent agent commands"),
+        Task("You are an expert in crafting", ("titles for chatbot conversations",), in_system=True),
+        Task(
+            "Summarize the conversation history so far, paying special attention to the most recent agent commands",
+            (" and tool results that triggered this",),
+        ),
     ),
 )
 CURSOR = Frontend(
     "Cursor and its kin",
     blocks=(
-        *_blocks("system_reminder additional_data open_and_recently_viewed_files agent_transcripts agent_skills"),
+        *_blocks("system_reminder open_and_recently_viewed_files agent_transcripts agent_skills"),
         *_blocks("ADDITIONAL_METADATA EPHEMERAL_MESSAGE", beside="USER_REQUEST"),
         *_blocks(
-            "user_info project_layout git_status rules attached_files cursor_rules_context current_file"
+            "additional_data user_info project_layout git_status rules attached_files cursor_rules_context current_file"
             " manually_attached_skills timestamp memories image_files linter_errors edit_history",
             beside="user_query",
         ),
@@ -225,28 +302,39 @@ ZED = Frontend(
     "Zed",
     blocks=(Block("context", holds="The following items were attached by the user."),),
     tasks=(
-        Task("Generate a concise 3-7 word title for this conversation, omitting punctuation."),
-        Task("Generate a detailed summary of this conversation. Include:"),
+        Task(
+            "Generate a concise 3-7 word title for this conversation, omitting punctuation.",
+            ("Go straight to the title",),
+        ),
+        Task("Generate a detailed summary of this conversation. Include:", ("- Key facts or information discovered",)),
     ),
 )
 GOOSE = Frontend(
     "Goose",
     blocks=_blocks("info-msg"),
     tasks=(
-        Task("Based on the conversation so far, provide a concise description of this session in"),
+        Task(
+            "Based on the conversation so far, provide a concise description of this session in",
+            ("reply *ONLY* with the description",),
+        ),
         Task("Here are the first few user messages:", holds=("provide a concise description of this session",)),
         Task("Reply with only a description in four words or less", in_system=True),
     ),
 )
 OPENCODE = Frontend(
     "opencode",
-    blocks=(Block("file", holds="00001| "), Block("path", beside="content"), Block("content", beside="path")),
-    records=(Record("Called the Read tool with the following input:", until=("\n",)),),
+    blocks=(Block("file", holds="00001| "), *_blocks("path content", beside="type")),
+    records=(Record("Called the Read tool with the following input:", ('{"', "}"), until=("\n",)),),
     tasks=(
-        Task("Generate a title for this conversation:"),
+        Task("Generate a title for this conversation:", is_whole=True),
         Task("You are a title generator.", in_system=True),
-        Task("Provide a detailed prompt for continuing our conversation above."),
-        Task("Provide a detailed but concise summary of our conversation above."),
+        *(
+            Task(opening, ("Focus on information that would be helpful for continuing the conversation",))
+            for opening in (
+                "Provide a detailed prompt for continuing our conversation above.",
+                "Provide a detailed but concise summary of our conversation above.",
+            )
+        ),
     ),
 )
 GEMINI_CLI = Frontend(
@@ -254,30 +342,37 @@ GEMINI_CLI = Frontend(
     blocks=_blocks("session_context hook_context state_snapshot"),
     enclosed=(("--- Content from referenced files ---", "--- End of content ---"),),
     records=(
-        Record("This is the Gemini CLI. We are setting up the context for our chat."),
-        Record("This is the Qwen Code. We are setting up the context for our chat."),
-        Record("Here is the user's editor context as a JSON object."),
-        Record("Here is a summary of changes in the user's editor context, in JSON format."),
+        *(
+            Record(f"This is the {name}. We are setting up the context for our chat.", ("Today's date is",))
+            for name in ("Gemini CLI", "Qwen Code")
+        ),
+        Record("Here is the user's editor context", ("This is for your information only.",)),
+        Record("Here is a summary of changes in the user's editor context", ("This is for your information only.",)),
     ),
     answers=("Got it. Thanks for the context!", "Got it. Thanks for the additional context!"),
     tasks=(
-        Task("First, reason in your scratchpad. Then, generate the <state_snapshot>."),
-        Task("Analyze *only* the content and structure of your immediately preceding response"),
+        Task("First, reason in your scratchpad. Then, generate the <state_snapshot>.", is_whole=True),
+        Task(
+            "Analyze *only* the content and structure of your immediately preceding response",
+            ("Based *strictly* on that response",),
+        ),
     ),
 )
 AIDER = Frontend(
     "aider",
     records=(
-        Record("I have *added these files to the chat*"),
-        Record("Here are summaries of some files present in my git repository."),
-        Record("Here are some READ ONLY files, provided for your reference."),
-        Record("I am not sharing any files that you can edit yet."),
-        Record("I spoke to you previously about a number of things."),
+        Record("I have *added these files to the chat*", (" so you can go ahead and edit them.",)),
+        Record("Here are summaries of some files present in my git repository.", ("treat them as *read-only*",)),
+        Record("Here are some READ ONLY files, provided for your reference.", ("Do not edit these files!",)),
+        Record("I am not sharing any files that you can edit yet.", is_whole=True),
     ),
     tails=(
-        "# *SEARCH/REPLACE block* Rules:",
-        "# File editing rules:\n\nReturn edits similar to unified diffs",
-        "To suggest changes to a file you MUST return the entire content of the updated file.",
+        Tail("# *SEARCH/REPLACE block* Rules:", "must use this format:"),
+        Tail("# File editing rules:\n\nReturn edits similar to unified diffs", "that `diff -U0` would produce"),
+        Tail(
+            "To suggest changes to a file you MUST return the entire content of the updated file.",
+            "You MUST use this *file listing* format:",
+        ),
     ),
     answers=(
         "Ok, any changes I propose will be to those files.",
@@ -293,8 +388,13 @@ AIDER = Frontend(
 CONTINUE = Frontend(
     "Continue",
     tasks=(
-        Task("Given the following... please reply with a title for the chat that is 3-4 words in length"),
-        Task("Given the following chat history, please reply with a title for the chat that is 3-4 words in length"),
+        *(
+            Task(
+                f"Given the following{what} please reply with a title for the chat that is 3-4 words in length",
+                (", all words used should be directly related",),
+            )
+            for what in ("...", " chat history,")
+        ),
     ),
 )
 OPENHANDS = Frontend(
@@ -307,32 +407,61 @@ OPENHANDS = Frontend(
 OPEN_WEBUI = Frontend(
     "Open WebUI",
     blocks=(Block("attached_files", holds="<file type="),),
-    tails=("#### Code Interpreter\n\nYou have access to a Python code interpreter via:",),
+    tails=(
+        Tail("#### Code Interpreter\n\nYou have access to a Python code interpreter via:", "<code_interpreter type="),
+    ),
     templates=(
         Template(
             "### Task:\nRespond to the user query using the provided context",
-            label=("<user_query>\n", "</source>\n</context>\n", "\n</context>\n"),
+            label=("<user_query>\n",),
             closing=("</user_query>",),
         ),
-        Template("Use the following context as your learned knowledge, inside <context></context>", label=("Query: ",)),
+        Template(
+            "### Task:\nRespond to the user query using the provided context",
+            label=("</source>\n</context>\n", "\n</context>\n"),
+        ),
+        Template(
+            "Use the following context as your learned knowledge, inside <context></context>",
+            label=("\nQuery: ",),
+            holds="\n</context>",
+        ),
     ),
     tasks=(
-        Task("### Task:", holds=("<chat_history>",)),
-        Task("### Task: You are an autocompletion system."),
-        Task("### Task: Summarize the conversation history that will be compacted out of the active chat context."),
-        Task("Your task is to reflect the speaker's likely facial expression through a fitting emoji."),
-        Task("Create a concise, 3-5 word title with an emoji as a title for the chat history"),
+        Task("### Task:", ("<chat_history>", "</chat_history>")),
+        Task("### Task: You are an autocompletion system.", ("Continue the text in `<text>`",)),
+        Task(
+            "### Task: Summarize the conversation",
+            ("that will be compacted out of the active chat context.", "### Instructions:"),
+        ),
+        Task(
+            "Your task is to reflect the speaker's likely facial expression through a fitting emoji.", ("Message: ```",)
+        ),
+        Task(
+            "Create a concise, 3-5 word title with an emoji as a title for the chat history",
+            ("Suitable Emojis for the summary",),
+        ),
         Task("Available Tools:", holds=("Your task is to choose and return the correct tool(s)",), in_system=True),
-        Task("You have been provided with a set of responses from various models to the latest user query:"),
+        Task(
+            "You have been provided with a set of responses from various models to the latest user query:",
+            ("Your task is to synthesize these responses",),
+        ),
     ),
 )
 LIBRECHAT = Frontend(
     "LibreChat",
     tasks=(
-        Task("Provide a concise, 5-word-or-less title for the conversation"),
-        Task("Please generate a concise, 40-character title using title-case conventions"),
-        Task("Analyze this conversation and provide: 1. The detected language of the conversation 2. A concise title"),
-        Task("Write a concise title for this conversation in the detected language."),
+        Task(
+            "Provide a concise, 5-word-or-less title for the conversation", ("using its same language", "Conversation:")
+        ),
+        Task("Please generate a concise, 40-character title using title-case conventions", ("User:",)),
+        Task(
+            "Analyze this conversation and provide: 1. The detected language of the conversation 2. A concise title",
+            ("in the detected language (",),
+        ),
+        Task(
+            "Write a concise title for this conversation in the detected language.",
+            ("Title in 5 Words or Less. No Punctuation or Quotation.",),
+        ),
     ),
 )
 LOBECHAT = Frontend(
@@ -348,20 +477,29 @@ LOBECHAT = Frontend(
     tasks=(
         Task("You are a professional conversation summarizer. Generate a concise title", in_system=True),
         Task("You are an assistant", holds=("summarize the user's conversation into a title",), in_system=True),
-        Task("You need to summarize the user's conversation into a title"),
+        Task(
+            "You need to summarize the user's conversation into a title",
+            ("The language of the title should be consistent",),
+        ),
         Task("你是一名擅长会话的助理", holds=("标题",), in_system=True),
     ),
 )
 CHATBOX = Frontend(
     "Chatbox",
     blocks=(Block("ATTACHMENT_FILE", holds="<FILE_INDEX>"),),
-    tasks=(Task("Based on the chat history, give this conversation a name."),),
+    tasks=(Task("Based on the chat history, give this conversation a name.", ("Keep it short",)),),
 )
 NEXTCHAT = Frontend(
     "NextChat",
     tasks=(
-        Task("Please generate a four to five word title summarizing our conversation without any lead-in"),
-        Task("Summarize the discussion briefly in 200 words or less to use as a prompt for future context."),
+        Task(
+            "Please generate a four to five word title summarizing our conversation without any lead-in",
+            (", punctuation",),
+        ),
+        Task(
+            "Summarize the discussion briefly in 200 words or less to use as a prompt for future context.",
+            is_whole=True,
+        ),
     ),
 )
 JAN = Frontend(
@@ -384,20 +522,24 @@ LM_STUDIO = Frontend(
 )
 HUGGING_CHAT = Frontend(
     "HuggingChat",
-    templates=(Template("I searched the web using the query: ", label=("\nAnswer the question: ",)),),
+    templates=(Template("I searched the web using the query: ", label=("\nAnswer the question: ",), holds="\n====="),),
     tasks=(Task("You are a summarization AI. You'll never answer a user's question directly", in_system=True),),
 )
 SILLY_TAVERN = Frontend(
     "SillyTavern",
     lines=(
         "[Start a new Chat]",
-        "[Example Chat]",
         "[Continue your last message without repeating its original content.]",
     ),
     tasks=(
-        Task("Ignore previous instructions. Summarize the most important facts and events in the story so far."),
-        Task("[Write your next reply from the point of view of"),
-        Task("[Pause your roleplay."),
+        Task(
+            "Ignore previous instructions. Summarize the most important facts and events in the story so far.",
+            ("Your response should include nothing but the summary.",),
+        ),
+        Task("[Write your next reply from the point of view of", (", using the chat history so far as a guideline",)),
+        Task("[Pause your roleplay. Summarize", ("Your response should include nothing but the summary.",)),
+        Task("[Pause your roleplay. Your next response must be formatted as", ("comma-delimited list",)),
+        Task("[Pause your roleplay and provide", ("Do not roleplay while writing this description.",)),
     ),
 )
 LANGCHAIN = Frontend(
@@ -424,9 +566,15 @@ LANGCHAIN = Frontend(
         ),
     ),
     tasks=(
-        Task("Given the following conversation and a follow up question, rephrase the follow up question"),
-        Task("Distill the above chat messages into a single summary message."),
-        Task("Progressively summarize the lines of conversation provided, adding onto the previous summary"),
+        Task(
+            "Given the following conversation and a follow up question, rephrase the follow up question",
+            ("Follow Up Input:", "Standalone question:"),
+        ),
+        Task("Distill the above chat messages into a single summary message.", ("Include as many",)),
+        Task(
+            "Progressively summarize the lines of conversation provided, adding onto the previous summary",
+            ("New lines of conversation:",),
+        ),
         Task("You are an AI language model assistant. Your task is to generate", holds=("of the given user question",)),
         Task("Given a chat history and the latest user question which might reference context", in_system=True),
     ),
@@ -442,8 +590,14 @@ LLAMA_INDEX = Frontend(
         ),
     ),
     tasks=(
-        Task("Given a conversation (between Human and Assistant) and a follow up message from Human,"),
-        Task("Given the following conversation between a user and an AI assistant and a follow up question"),
+        Task(
+            "Given a conversation (between Human and Assistant) and a follow up message from Human,",
+            ("rewrite the message",),
+        ),
+        Task(
+            "Given the following conversation between a user and an AI assistant and a follow up question",
+            ("rephrase the follow up question to be a standalone question",),
+        ),
     ),
 )
 HAYSTACK = Frontend(

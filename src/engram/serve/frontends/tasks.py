@@ -18,7 +18,7 @@ LONGEST_OPENING = 400
 """Characters of a message in which it asks for a title."""
 
 LONGEST_SYSTEM = 20_000
-"""Characters of the system messages that are searched."""
+"""Characters of each system message, or of each part of the system prompt, that are searched."""
 
 LONGEST_TRANSCRIPT = 20_000
 """Characters of a message in which a transcript is looked for."""
@@ -39,28 +39,28 @@ _TRANSCRIPT = re.compile(r"<(?:chat_history|conversation|transcript|messages|cha
 def task_of(request: Request) -> str | None:
     """Return the name of the front end whose own task a request is; None for a conversation."""
     turns = [message for message in request.messages if message.role != "system"]
-    system = " ".join(_system_texts(request))[:LONGEST_SYSTEM]
+    system = [text[:LONGEST_SYSTEM] for text in _system_texts(request)]
     only_user = all(turn.role == "user" for turn in turns)
+    is_one = only_user and len(turns) == 1
     texts = [_opening(message) for message in request.messages[-1:] if message.role in ("user", "system")]
     if only_user and turns:
         texts.append(_opening(turns[0]))
     for name, task in _TASKS:
         if task.in_system:
-            found = only_user and task.opening in system and all(part in system for part in task.holds)
-        elif task.is_whole:
-            found = len(turns) == 1 and only_user and turns[0].canonical == task.opening
+            found = is_one and any(_matches(task, text) for text in system)
+        elif task.system or task.one_token:
+            held = any(task.system in text for text in system) if task.system else request.one_token
+            found = held and is_one and _matches(task, _opening(turns[0]))
         else:
-            found = any(_matches(task, text) for text in texts)
+            found = any(_matches(task, text) for text in texts) and (len(request.messages) > 1 or not task.is_whole)
         if found:
             return name
-    if len(turns) == 1 and only_user and _asks_for_title(turns[0]):
-        return UNKNOWN
-    return None
+    return UNKNOWN if is_one and _asks_for_title(turns[0]) else None
 
 
 def _system_texts(request: Request) -> Iterator[str]:
-    yield request.instructions
-    yield from islice((message.canonical for message in request.messages if message.role == "system"), 8)
+    yield from request.instructions[:8]
+    yield from islice((_opening(message) for message in request.messages if message.role == "system"), 8)
 
 
 def _opening(message: ChatMessage) -> str:
@@ -70,7 +70,9 @@ def _opening(message: ChatMessage) -> str:
 
 
 def _matches(task: Task, text: str) -> bool:
-    return text.startswith(task.opening) and all(part in text for part in task.holds)
+    if task.is_whole:
+        return text == task.opening
+    return text.startswith(task.opening) and all(text.find(part, len(task.opening)) >= 0 for part in task.holds)
 
 
 def _asks_for_title(message: ChatMessage) -> bool:

@@ -28,6 +28,7 @@ from engram.serve.auth.whose import SharingWatch, whose
 from engram.serve.conversations import matching
 from engram.serve.conversations.jobs import WriteTicket
 from engram.serve.conversations.matching import ConversationMatch
+from engram.serve.frontends.reading import is_front_ends
 from engram.serve.frontends.request import read_request
 from engram.serve.http.anonymous import without_paths
 from engram.serve.http.errors import NotRemembered, ServeError
@@ -217,7 +218,7 @@ class Proxy:
             last = matching.last_user_index(state.request.messages)
             sender.log_text = None if last is None else state.request.messages[last].text
             await self._apply_memory(state)
-            content = self._with_additions(state, content)
+            content = await self._with_additions(state, content)
             sender.extra_headers = state.headers()
 
         async def forward() -> None:
@@ -252,10 +253,11 @@ class Proxy:
         self._sharing.look(found, headers, request)
         return ProxyRequest(wire, request, found.namespace, found.session, *mode)
 
-    def _with_additions(self, state: ProxyRequest, body: bytes) -> bytes:
+    async def _with_additions(self, state: ProxyRequest, body: bytes) -> bytes:
         """Return the body with notes, and with the system message that the embedded model needs."""
         if state.notes.texts:
-            body = state.wire.with_notes(state.request, state.notes.texts)
+            insert = partial(state.wire.with_notes, state.request, state.notes.texts, is_front_ends)
+            body = await asyncio.to_thread(insert) if len(body) > LARGE_BODY else insert()
         if self._services.settings.upstream is None:
             body = with_system_message(state.wire, state.request, body)
         return body

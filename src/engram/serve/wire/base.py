@@ -69,10 +69,13 @@ class Request:
     model: str | None
     previous_response_id: str | None
     """The id of the response that the request continues from (Responses API)."""
-    instructions: str = ""
-    """The system prompt, where it is no message: its texts, with white space collapsed."""
+    instructions: tuple[str, ...] = ()
+    """The system prompt, where it is no message: the text of each part, with white space collapsed."""
+    one_token: bool = False
+    """Whether the request asks for a reply of one token."""
     task: str | None = None
-    """The name of the front end whose own task the request is (`frontends.tasks`); None for a conversation."""
+    """The name of the front end whose own task the request is (`frontends.tasks`), or "--strip" if the operator's
+    patterns left nothing of it; None for a conversation."""
     prefill: ChatMessage | None = None
     """The beginning of the reply, if the request ends with one. `messages` do not hold it."""
 

@@ -177,7 +177,9 @@ def _list(text: str, at: int) -> tuple[Items, int]:
 # Inserting.
 
 
-def splice(text: str, notes: Iterable[tuple[Span, str]], part_type: str, skip: Callable[[str], bool]) -> bytes:
+def splice(
+    text: str, notes: Iterable[tuple[Span, str]], part_type: str, skip: Callable[[str], bool] | None = None
+) -> bytes:
     """Return `text` in UTF-8 with each note in front of the text of the message at its span.
 
     A message is an object with a content, or a string. Into a list of parts a note goes as a part of the type
@@ -213,7 +215,7 @@ def _content(text: str, message: Span) -> Span:
     return span
 
 
-def _first_text(text: str, at: int, skip: Callable[[str], bool]) -> tuple[int, bool]:
+def _first_text(text: str, at: int, skip: Callable[[str], bool] | None) -> tuple[int, bool]:
     """Return where the first text part that is not skipped begins in the list at `at`, and whether the list has parts.
 
     Without such a part, return where the first part begins; in an empty list, where it ends.
@@ -222,5 +224,5 @@ def _first_text(text: str, at: int, skip: Callable[[str], bool]) -> tuple[int, b
     if not parts.values:
         return end - 1, False
     texts = ((index, text_of(part)) for index, part in enumerate(parts.values))
-    first = next((index for index, words in texts if words is not None and not skip(words)), 0)
+    first = next((index for index, words in texts if words is not None and not (skip and skip(words))), 0)
     return parts.spans[first][0], True

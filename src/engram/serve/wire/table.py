@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from engram.serve.frontends.reading import is_front_ends
 from engram.serve.http.errors import ServeError, bad_request
 from engram.serve.wire import anthropic_messages, openai_chat, openai_responses
 from engram.serve.wire.base import ChatMessage, Collector, Request
@@ -77,13 +76,17 @@ class Wire:
             stream=fields.get("stream") is True,
             model=plain(as_text(fields.get("model"))) or None,
             previous_response_id=None if self.previous_field is None else identifier(fields, self.previous_field),
-            instructions="" if self.system_field is None else _joined(fields.get(self.system_field)),
+            instructions=() if self.system_field is None else _texts(fields.get(self.system_field)),
+            one_token=fields.get("max_tokens") == 1,
         )
 
-    def with_notes(self, request: Request, notes: Mapping[int, str]) -> bytes:
+    def with_notes(
+        self, request: Request, notes: Mapping[int, str], skip: Callable[[str], bool] | None = None
+    ) -> bytes:
         """Return the request's body with each note in front of the text of the message at that index.
 
-        All other bytes stay the same. Raises `ValueError` for a message without content.
+        skip: returns whether a text part is not the user's; the note goes behind it. All other bytes stay the same.
+        Takes time in proportion to the body. Raises `ValueError` for a message without content.
         """
         spans = []
         for index, note in notes.items():
@@ -91,7 +94,7 @@ class Wire:
             if span is None:
                 raise ValueError(f"message {index} cannot hold a note")
             spans.append((span, plain(note)))
-        return splice(request.text, spans, self.note_type, skip=is_front_ends)
+        return splice(request.text, spans, self.note_type, skip)
 
 
 CHAT = Wire(
@@ -142,9 +145,9 @@ KEY_HEADERS = frozenset(wire.key_header for wire in WIRES)
 """The headers that may carry a key for upstream."""
 
 
-def _joined(content: object) -> str:
-    """Return the texts of a content on one line."""
-    return collapsed(plain(" ".join(split_parts(content)[0])))
+def _texts(content: object) -> tuple[str, ...]:
+    """Return the text of each part of a content on one line."""
+    return tuple(collapsed(plain(text)) for text in split_parts(content)[0])
 
 
 def wire_at(path: str) -> Wire | None:
