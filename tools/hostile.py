@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -59,17 +59,34 @@ class Hostile:
     before: str
     repeated: str
     after: str = TAIL
+    then: str = ""
+    """What the second half repeats, instead of `repeated`; "" for the same."""
 
     @property
     def name(self) -> str:
         """Its parts, to be read by people."""
-        return f"{self.before[:40]!r} + {self.repeated[:40]!r}*n + {self.after[:20]!r}"
+        then = f" + {self.then[:40]!r}*n" if self.then else ""
+        return f"{self.before[:40]!r} + {self.repeated[:40]!r}*n{then} + {self.after[:20]!r}"
 
     def text(self, size: int) -> str:
         """Return the text with about `size` bytes of UTF-8."""
         left = size - len((self.before + self.after).encode(errors="replace"))
-        length = len(self.repeated.encode(errors="replace"))
-        return self.before + self.repeated * max(1, left // length) + self.after
+        if not self.then:
+            return self.before + repeated_to(left, self.repeated) + self.after
+        return self.before + repeated_to(left // 2, self.repeated) + repeated_to(left // 2, self.then) + self.after
+
+
+def repeated_to(size: int, piece: str) -> str:
+    """Return `piece`, repeated to at most `size` bytes of UTF-8, at least once."""
+    return piece * max(1, size // len(piece.encode(errors="replace")))
+
+
+def halves(pairs: Iterable[tuple[str, str]]) -> tuple[Hostile, ...]:
+    """Return texts whose first half repeats one of two pieces, and whose second half repeats the other.
+
+    They are hostile to what looks for a piece near the other: nothing is near, and every two are compared.
+    """
+    return tuple(Hostile("", first, then=second) for pair in pairs for first, second in (pair, pair[::-1]))
 
 
 GENERIC_TEXTS = tuple(Hostile("", piece) for piece in GENERIC)

@@ -29,7 +29,7 @@ import engram
 from engram.engram import draft
 from engram.errors import EngramError
 from engram.serve.http.errors import ServeError
-from tools.hostile import BASIC_TEXTS, GENERIC_TEXTS, Hostile, hostile_to
+from tools.hostile import BASIC_TEXTS, GENERIC_TEXTS, Hostile, halves, hostile_to
 from tools.patterns import Found, patterns_of
 
 MOST_RATIO = 3.0
@@ -92,8 +92,28 @@ class Measured:
 def subjects() -> dict[str, Subject]:
     """Return every subject by its name."""
     found = [pattern_subject(number, item) for number, item in enumerate(patterns_of(engram))]
-    made = [Subject(name, work, GENERIC_TEXTS) for name, work in functions().items()]
+    made = [Subject(name, work, GENERIC_TEXTS + own_texts(name)) for name, work in functions().items()]
     return {subject.name: subject for subject in (*found, *made)}
+
+
+def own_texts(name: str) -> tuple[Hostile, ...]:
+    """Return the texts that are made for the function `name`: the words that it looks for near each other."""
+    return near_words() if name in ("may_steer", "reads_as_order") else ()
+
+
+@cache
+def near_words() -> tuple[Hostile, ...]:
+    """Return texts of two words that the detector of orders looks for near each other, in two ways of writing."""
+    from engram.text.order_words import UNSPACED, WORDS
+    from engram.text.orders import TOGETHER
+
+    pairs = []
+    for first, second, _ in TOGETHER.values():
+        for table, space in ((UNSPACED, ""), (WORDS, " ")):
+            if first in table and second in table:
+                one, other = (table[name].split()[0].strip("*").replace("_", " ") + space for name in (first, second))
+                pairs.append((one, other))
+    return halves(pairs)
 
 
 def pattern_subject(number: int, found: Found) -> Subject:

@@ -358,8 +358,7 @@ class Memory:
         No other method returns them. limit: at most so many. after_id: begin after this engram; raises `NotFound` if it
         is not in quarantine.
         """
-        if limit is not None and limit < 0:
-            raise ValueError(f"limit is {limit}; it must not be negative")
+        check_page(limit)
         where = Filter(namespace, session, before, after, None if kinds is None else tuple(kinds))
         return self._store.quarantined(where, id, limit, after_id)
 

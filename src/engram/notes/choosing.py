@@ -24,7 +24,7 @@ LEAST_TRUST: Origin = "agent"
 
 
 SHORT = 2_000
-"""Characters of a text that are judged before it is chosen; of a longer one also the part that is shown
+"""Characters of a text that are judged before it is chosen; of a longer one also what a note shows of it
 (`Wording.render`)."""
 
 

@@ -16,7 +16,7 @@ from engram.engram import Engram
 from engram.memory import Memory
 from engram.notes.choosing import LEAST_TRUST, SHORT, may_be_quoted
 from engram.notes.finding import find_notes
-from engram.notes.wording import LARGE, SMALL, PromptProfile, lines_within, note_list
+from engram.notes.wording import LARGE, SMALL, PromptProfile, lines_within, note_list, text_within_line
 from engram.notes.zones import in_zone
 from engram.recall.context import HEADING, estimated_tokens, packed, part_shown, rendered, window
 from engram.text.markup import neutral
@@ -77,20 +77,34 @@ class Wording:
         own: a provider's prompt cache depends on that.
         """
         # A long text is cut first: the cost of the rest depends on the budget, and not on what is remembered.
-        parts = [replace(in_zone(engram, zone), text=window(engram.text, query)) for engram in engrams]
-        safe = [make_harmless(engram) for engram in parts if self._may_be_quoted(engram, query)]
+        safe = []
+        for engram in engrams:
+            part = replace(in_zone(engram, zone), text=window(engram.text, query))
+            harmless = make_harmless(part)
+            # `choose` has judged the whole of a short text.
+            if len(engram.text) <= SHORT or self._may_be_quoted(part, harmless, query):
+                safe.append(harmless)
         return self._passages(safe, query) if self.tagged else self._list(safe)
 
-    def _may_be_quoted(self, engram: Engram, query: str) -> bool:
-        """Whether the part of a long text that is shown may stand in a prompt; `choose` has judged its beginning."""
-        if len(engram.text) <= SHORT or not self.tagged or engram.origin == "user":
-            return True
-        return may_be_quoted(engram, part_shown(engram.text, query, self.profile.budget))
+    def _may_be_quoted(self, part: Engram, harmless: Engram, query: str) -> bool:
+        """Whether what is shown of a long text may stand in a prompt, as it was written and as it is shown."""
+        return all(may_be_quoted(part, self._shown(text, query)) for text in dict.fromkeys((harmless.text, part.text)))
+
+    def _shown(self, text: str, query: str) -> str:
+        """Return what a note shows of a part of a text."""
+        if not self.tagged:
+            return text_within_line(text)
+        return part_shown(text, query, self._room) if self._room > 0 else ""
+
+    @property
+    def _room(self) -> int:
+        """The tokens that the notes may have between their marks."""
+        return self.profile.budget - estimated_tokens(marked(""))
 
     def _passages(self, engrams: Sequence[Engram], query: str) -> tuple[str, tuple[str, ...]]:
         order = {id: index for index, id in enumerate(sorted(engram.id for engram in engrams))}
-        budget = self.profile.budget - estimated_tokens(marked(""))
-        passages = packed([(order[engram.id], engram) for engram in engrams], query, budget) if budget > 0 else []
+        room = self._room
+        passages = packed([(order[engram.id], engram) for engram in engrams], query, room) if room > 0 else []
         return marked(rendered(passages)) if passages else "", tuple(engram.id for _, engram, _ in passages)
 
     def _list(self, engrams: Sequence[Engram]) -> tuple[str, tuple[str, ...]]:

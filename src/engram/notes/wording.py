@@ -18,6 +18,9 @@ from engram.text.markup import neutral, one_line
 MAX_NOTE_CHARACTERS = 400
 """Maximum characters of one note in a list."""
 
+FROM_WAYS = {"program": "From a program", "import": "From a file"}
+"""How the list form names ways by which also the user's words come, such as an earlier conversation."""
+
 
 @dataclass(frozen=True, slots=True)
 class PromptProfile:
@@ -73,15 +76,19 @@ def profile_for(spec: str | None = None) -> PromptProfile:
 
 def note_line(note: Engram, profile: PromptProfile) -> str:
     """Return one note as one line that begins with a dash. Its text cannot end the list and begin another line."""
-    # Cut first, so that the time does not depend on the length of what is remembered.
-    text = one_line(neutral(note.text[: 4 * MAX_NOTE_CHARACTERS]))
-    if len(text) > MAX_NOTE_CHARACTERS:
-        text = text[: MAX_NOTE_CHARACTERS - 1] + "…"
+    text = text_within_line(note.text)
     if profile.show_speakers:
         text = f"{one_line(neutral(speaker_of(note)))} said: {text}"
     elif author := author_of(note):
-        text = f"Said by the {author}, not by me: {text}"
+        text = f"{FROM_WAYS.get(author, f'Said by the {author}, not by me')}: {text}"
     return f"- ({note.at:%Y-%m-%d}) {text}" if profile.show_dates else f"- {text}"
+
+
+def text_within_line(text: str) -> str:
+    """Return what a line shows of `text`: its beginning, harmless and without line breaks."""
+    # Cut first, so that the time does not depend on the length of what is remembered.
+    text = one_line(neutral(text[: 4 * MAX_NOTE_CHARACTERS]))
+    return text if len(text) <= MAX_NOTE_CHARACTERS else text[: MAX_NOTE_CHARACTERS - 1] + "…"
 
 
 def lines_within(budget: int, notes: Iterable[Engram], profile: PromptProfile, count: CountTokens) -> list[str]:

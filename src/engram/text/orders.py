@@ -39,6 +39,9 @@ BLIND_POINTS = 6
 LONGEST_SENTENCE = 60
 """Words of a sentence that are looked at together; a longer sentence is several."""
 
+JUDGED = 32_768
+"""Characters at each end of a text that the quarantine looks at."""
+
 LONGEST_STEM = 13
 """Longest beginning of a word in `WORDS`, in characters."""
 
@@ -110,8 +113,12 @@ _UNSPACED_WORD = re.compile("|".join(map(re.escape, _UNSPACED_CLASSES)))
 
 
 def reads_as_order(text: str) -> str | None:
-    """Return why `text` reads as an order to a model, in English and for a person to check; None if it does not."""
-    points, traits, count = _strongest(text)
+    """Return why `text` reads as an order to a model, in English and for a person to check; None if it does not.
+
+    Of a text over twice `JUDGED`, only that much at the beginning and at the end is read: a write of 1 MiB does not
+    wait a second for its judgement.
+    """
+    points, traits, count = _strongest(text if len(text) <= 2 * JUDGED else f"{text[:JUDGED]}\n{text[-JUDGED:]}")
     if points < ORDER + ORDER_GROWTH * math.log2(count) or traits.isdisjoint(OF_MODELS):
         return None
     return "it reads as an instruction to a model: " + ", ".join(sorted(traits & POINTS.keys())).replace("_", " ")
@@ -197,8 +204,14 @@ class _Sentence:
 
     def near(self, first: str, second: str, distance: int) -> bool:
         """Whether a word of `second` stands at most `distance` tokens behind one of `first`."""
-        behind = self.where(second)
-        return any(0 < j - i <= distance for i in self.where(first) for j in behind)
+        starts, behind = self.where(first), self.where(second)
+        at = 0
+        for i in starts:
+            while at < len(behind) and behind[at] <= i:
+                at += 1
+            if at < len(behind) and behind[at] - i <= distance:
+                return True
+        return False
 
     def orders(self, name: str) -> bool:
         """Whether an English verb of the class `name` stands where an order has its verb."""
@@ -243,27 +256,33 @@ def _close(sentence: _Sentence, name: str, others: tuple[str, ...]) -> bool:
 
 
 def _sentences(text: str) -> Iterator[_Sentence]:
-    """Yield the sentences of a folded text that have words."""
-    pairs = _lexicon()[0]
-    sentence, previous = _Sentence(), ""
-    for token in _TOKEN.findall(text):
+    """Yield the sentences of a folded text that have words, each of at most `LONGEST_SENTENCE` tokens."""
+    sentence = _Sentence()
+    for token, classes in _tokens(text):
         if token in _ENDS or len(sentence.tokens) >= LONGEST_SENTENCE:
             if sentence.tokens:
                 yield sentence
-            sentence, previous = _Sentence(), ""
-        if not token[0].isalpha():
-            if token not in _ENDS:
-                sentence.add(token, NOTHING)
-        elif ":" in token:
-            sentence.add(token, frozenset({"link"}))
-        elif re.match(_RUN, token):
-            for match in _UNSPACED_WORD.finditer(token):
-                sentence.add(match[0], _UNSPACED_CLASSES[match[0]])
-        else:
-            sentence.add(token, _classes(token) | pairs.get(f"{previous} {token}", NOTHING))
-            previous = token
+            sentence = _Sentence()
+        if token not in _ENDS:
+            sentence.add(token, classes)
     if sentence.tokens:
         yield sentence
+
+
+def _tokens(text: str) -> Iterator[tuple[str, Traits]]:
+    """Yield the words and signs of a folded text with their classes."""
+    pairs, previous = _lexicon()[0], ""
+    for token in _TOKEN.findall(text):
+        if not token[0].isalpha():
+            previous = "" if token in _ENDS else previous
+            yield token, NOTHING
+        elif ":" in token:
+            yield token, frozenset({"link"})
+        elif re.match(_RUN, token):
+            yield from ((match[0], _UNSPACED_CLASSES[match[0]]) for match in _UNSPACED_WORD.finditer(token))
+        else:
+            yield token, _classes(token) | pairs.get(f"{previous} {token}", NOTHING)
+            previous = token
 
 
 @lru_cache(maxsize=1 << 15)

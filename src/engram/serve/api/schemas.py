@@ -602,7 +602,7 @@ class ListArguments(ToolArguments):
     after: SinceTime = None
     before: UntilTime = None
     quarantined: Annotated[
-        bool, Field(description="Instead: what is in quarantine and why, without its text. The user can release it.")
+        bool, Field(description="Instead: what is in quarantine, without text and reason. The user can release it.")
     ] = False
     limit: Annotated[int, Field(ge=1, le=100, description="How many memories at most.")] = 20
     after_id: Annotated[

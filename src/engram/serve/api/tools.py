@@ -23,6 +23,7 @@ from engram.recall.context import HEADING
 from engram.serve.api import schemas
 
 NOTHING_FITS = "Nothing in memory fits this query."
+NOT_SHOWN = "In quarantine, not shown. The user sees the text and the reason with: engram quarantine"
 
 
 # The tools. Each runs in a thread and returns its result as values and as text.
@@ -138,8 +139,8 @@ def page(memory: Memory, namespace: str, arguments: schemas.ListArguments) -> tu
 
 
 def without_text(engram: Engram) -> Engram:
-    """Return an engram of the quarantine with the reason in place of its text, which no model may read."""
-    return replace(engram, text=f"In quarantine, not shown: {engram.quarantined}", speaker=None)
+    """Return an engram of the quarantine without what its writer chose, also its reason, which an import may state."""
+    return replace(engram, text=NOT_SHOWN, speaker=None, session="not shown")
 
 
 def listed(
