@@ -116,7 +116,7 @@ async def running(parts: ServerParts) -> AsyncIterator[ASGIApp]:
     mcp = mcp_app(services)
     parts.recalls.start()
     try:
-        async with mcp.lifespan(), expiring(services.memory, services.settings.keep_days):
+        async with mcp.lifespan(), expiring(services):
             log(logger, logging.INFO, "requests that name no namespace", namespace=services.settings.namespace)
             app = zoned(split(faces(services, proxy, mcp), proxy), services.settings.timezone)
             yield with_lengths(addressed(guarded(app, services.settings)))
