@@ -1,6 +1,7 @@
 """--timezone: the zone in which commands show and read days."""
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -57,7 +58,28 @@ def test_remember_stores_the_moment_in_utc(run: Run, path: Path) -> None:
     assert engram.at.isoformat() == "2026-08-20T10:30:00+00:00"
 
 
-@pytest.mark.parametrize("command", ["memories", "serve", "mcp", "chat"])
+@pytest.mark.parametrize(
+    ("zone", "shown"), [("Europe/Helsinki", "2026-08-21 01:45"), ("America/Chicago", "2026-08-20 17:45")]
+)
+def test_what_is_in_quarantine_is_shown_in_the_zone(run: Run, path: Path, zone: str, shown: str) -> None:
+    with Memory(path, detector=lambda _: "held") as memory:
+        memory.remember("The cello is out of tune.", at=datetime.fromisoformat(AT), role="tool")
+    assert f"held: {shown}" in run("quarantine", "--timezone", zone).out
+    assert run("quarantine", "--json", "--timezone", zone).lines[0]["at"].startswith("2026-08-20T22:45:00")
+
+
+@pytest.mark.parametrize("hours", [14, -12])
+def test_keys_are_shown_in_the_zone(run: Run, hours: int) -> None:
+    id = run("keys", "create", "--admin", "--json").json["id"]
+    assert run("keys", "revoke", id).code == 0
+    row = run("keys", "list", "--json").lines[0]
+    # The sign of these names is that of POSIX: hours west of Greenwich.
+    shown = run("keys", "list", "--timezone", f"Etc/GMT{-hours:+d}").out
+    for moment in (row["created"], row["revoked"]):
+        assert f"{datetime.fromisoformat(moment) + timedelta(hours=hours):%Y-%m-%d %H:%M}" in shown
+
+
+@pytest.mark.parametrize("command", ["memories", "quarantine", "serve", "mcp", "chat"])
 def test_an_unknown_zone_is_a_usage_error_in_words(run: Run, command: str) -> None:
     ran = run(command, "--timezone", "Middle/Earth")
     assert ran.code == 2

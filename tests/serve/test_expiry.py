@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from engram.memory import Memory
-from engram.serve import expiry
+from engram.serve import app, expiry
 
 from .conftest import LocalServer, StartLocal, wait_until
+from .proxied import user
+from .test_erasure import holding
 
 OLD = "The boat is called Kittiwake."
 NEW = "The goat is called Petunia."
@@ -50,3 +53,62 @@ def test_what_becomes_older_is_forgotten_while_the_server_runs(
 def test_without_the_option_everything_is_kept(local: StartLocal, tmp_path: Path) -> None:
     fill(tmp_path / "memory.db")
     assert texts(local()) == [OLD, NEW]
+
+
+def test_expired_names_leave_the_server_s_file_while_it_runs(
+    local: StartLocal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(expiry, "PAUSE", 0.02)
+    server = local(keep_days=0)
+    where = {"X-Engram-Namespace": "allotment-of-quentin", "X-Engram-Session": "talk about his greenhouse"}
+    body = {"model": "plain", "messages": [user("The greenhouse leaks.")]}
+    assert server.http.post("/v1/chat/completions", json=body, headers=where).status_code == 200
+    wait_until(
+        lambda: sum(line["turns"] for line in server.logged("expired turns were forgotten")) == 2,
+        "the end of both turns",
+    )
+    wait_until(
+        lambda: not [file for name in where.values() for file in holding(tmp_path, name) if ".serve" in file],
+        "the end of the names",
+    )
+
+
+def test_an_unexpected_failure_is_logged_and_the_next_look_comes(
+    local: StartLocal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(expiry, "PAUSE", 0.02)
+    forget, failures = Memory.forget, [OSError("the disk is gone"), RuntimeError("a bug"), ValueError("another")]
+
+    def failing(memory: Memory, **filters: Any) -> int:
+        if failures:
+            raise failures.pop()
+        return forget(memory, **filters)
+
+    monkeypatch.setattr(Memory, "forget", failing)
+    server = local(keep_days=30)
+    assert server.http.post("/memory/remember", json={"text": OLD, "at": "2020-01-01T00:00:00Z"}).status_code == 201
+    wait_until(lambda: texts(server) == [], "the end of the old turn")
+    assert len(server.logged("expired turns could not be forgotten; the next try is in an hour")) == 3
+
+
+def test_a_server_whose_expiry_fails_ends_in_order(local: StartLocal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(expiry, "PAUSE", 0.02)
+    calls: list[None] = []
+
+    def failing(memory: Memory, **filters: Any) -> int:
+        calls.append(None)
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(Memory, "forget", failing)
+    drained: list[bool] = []
+    finish = app.finish
+
+    async def finishing(*parts: Any) -> None:
+        await finish(*parts)
+        drained.append(True)
+
+    monkeypatch.setattr(app, "finish", finishing)
+    server = local(keep_days=30)
+    wait_until(lambda: len(calls) > 2, "more than one look")
+    server.stop()
+    assert drained == [True]

@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 
 from engram.chat import Conversation
-from engram.cli.options import LeastTrust, MemoryPath, Namespace, Redact, Timezone, redact_kinds
+from engram.cli.options import LeastTrust, MemoryPath, Namespace, Redact, Timezone
 from engram.cli.output import escape
 from engram.engram import DEFAULT_NAMESPACE, Engram
 from engram.errors import EngramError, InvalidEngram, NotFound
@@ -27,6 +27,7 @@ from engram.notes.choosing import LEAST_TRUST
 from engram.notes.wording import profile_for
 from engram.notes.zones import MACHINE, local
 from engram.recall.context import author_of
+from engram.text.redaction import redaction_kinds
 
 PROMPT = "you › "
 MAX_LISTED = 15
@@ -75,7 +76,7 @@ def chat(
         budget=profile.budget if budget is None else budget,
     )
     tolerate_encoding_errors()
-    with Memory(path, redact=redact_kinds(redact)) as memory:
+    with Memory(path, redact=redaction_kinds(redact)) as memory:
         language_model = open_model(model)
         try:
             conversation = Conversation(

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engram.cli.options import Json, MemoryPath, UsageError, help_of
+from engram.cli.options import Json, MemoryPath, Timezone, UsageError, help_of
 from engram.cli.output import escape_line, print_json, print_note
 from engram.errors import NotFound
+from engram.notes.zones import MACHINE, local
 
 if TYPE_CHECKING:
     from engram.serve.auth.keys import KeyRow, KeyStore
@@ -67,7 +68,7 @@ def create(
         print_note(f"key {key_id} covers {covers(row)} and allows {rights(row)}; it is shown only now")
 
 
-def list_keys(memory: MemoryPath = None, as_json: Json = False) -> None:
+def list_keys(timezone: Timezone = MACHINE, memory: MemoryPath = None, as_json: Json = False) -> None:
     """List all keys, revoked ones too: their ids and rights, never the keys themselves.
 
     With --json, print one object on each line.
@@ -84,9 +85,10 @@ def list_keys(memory: MemoryPath = None, as_json: Json = False) -> None:
             print_json(record(row))
         return
     for row in rows:
-        state = "" if row.revoked is None else f"  revoked {row.revoked:%Y-%m-%d %H:%M}"
+        state = "" if row.revoked is None else f"  revoked {local(row.revoked, timezone):%Y-%m-%d %H:%M}"
+        created = local(row.created, timezone)
         name = "" if row.name is None else f"  ({row.name})"
-        line = f"{row.key_id}  {row.created:%Y-%m-%d %H:%M}  {rights(row):<18}  {covers(row)}{name}{state}"
+        line = f"{row.key_id}  {created:%Y-%m-%d %H:%M}  {rights(row):<18}  {covers(row)}{name}{state}"
         typer.echo(escape_line(line))
     if not rows:
         print_note("no keys: the server accepts connections from this machine only, from every user of it")

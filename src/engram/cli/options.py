@@ -18,7 +18,7 @@ import typer
 from engram.engram import Origin
 from engram.errors import EngramError, InvalidEngram, NotFound
 from engram.notes.zones import with_zone, zone_named
-from engram.text.redaction import open_redactor
+from engram.text.redaction import open_redactor, redaction_kinds
 from engram.times import as_utc, parse_time
 
 if TYPE_CHECKING:
@@ -73,15 +73,10 @@ def memory_path(path: Path | None) -> Path | None:
 def redact_option(text: str) -> str:
     """Return the value of --redact. Raises `typer.BadParameter` if it names what cannot be taken out."""
     try:
-        open_redactor(redact_kinds(text))
+        open_redactor(redaction_kinds(text))
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     return text
-
-
-def redact_kinds(text: str) -> tuple[str, ...]:
-    """Return the names in the value of --redact."""
-    return tuple(name for part in text.split(",") if (name := part.strip()))
 
 
 MemoryPath = Annotated[
@@ -186,5 +181,5 @@ def open_memory(path: Path | None, *, create: bool = False, redact: str = "") ->
     where = default_path() if path is None else path
     if not create and str(where) != ":memory:" and not where.exists():
         raise NotFound(f"there is no memory at {where}; engram remember or engram import creates one")
-    with Memory(where, redact=redact_kinds(redact)) as memory:
+    with Memory(where, redact=redaction_kinds(redact)) as memory:
         yield memory

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, tzinfo
+from datetime import tzinfo
 from typing import TYPE_CHECKING
 
 import typer
@@ -48,7 +48,7 @@ def print_note(text: str) -> None:
     typer.echo(escape_line(text), err=True)
 
 
-def print_engram(engram: Engram, *, prefix: str = "", namespace: bool = False, zone: tzinfo = UTC) -> None:
+def print_engram(engram: Engram, *, prefix: str = "", namespace: bool = False, zone: tzinfo) -> None:
     """Print an engram for people: a line with time (in `zone`), speaker and session, the text, and the id."""
     who = engram.speaker or engram.role
     where = f"{engram.namespace} / {engram.session}" if namespace else engram.session

@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from engram.cli.options import AnyNamespace, Json, MemoryPath, OnlySession, UsageError, open_memory
+from engram.cli.options import AnyNamespace, Json, MemoryPath, OnlySession, Timezone, UsageError, open_memory
 from engram.cli.output import escape_line, print_engram, print_json, print_note
 from engram.errors import NotFound
+from engram.notes.zones import MACHINE
 from engram.records import to_record
 
 
@@ -24,6 +25,7 @@ def quarantine(
         typer.Option(metavar="ID", help="Release this one: recall finds it from now on.", show_default=False),
     ] = None,
     forget: Annotated[str | None, typer.Option(metavar="ID", help="Forget this one.", show_default=False)] = None,
+    timezone: Timezone = MACHINE,
     path: MemoryPath = None,
     as_json: Json = False,
 ) -> None:
@@ -61,6 +63,6 @@ def quarantine(
         if as_json:
             print_json(to_record(engram))
         else:
-            print_engram(engram, prefix=f"{engram.quarantined}: ", namespace=namespace is None)
+            print_engram(engram, prefix=f"{engram.quarantined}: ", namespace=namespace is None, zone=timezone)
     if not found:
         print_note("nothing is in quarantine")

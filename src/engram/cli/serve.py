@@ -9,12 +9,13 @@ from typing import Annotated
 
 import typer
 
-from engram.cli.options import LeastTrust, MemoryPath, Redact, Timezone, redact_kinds
+from engram.cli.options import LeastTrust, MemoryPath, Redact, Timezone
 from engram.opening import default_path
 from engram.serve.frontends.strip import patterns_from_environment
 from engram.serve.http.logs import set_up
 from engram.serve.server import serve as run
-from engram.serve.settings import RelayMode, Settings
+from engram.serve.settings import MOST_KEEP_DAYS, RelayMode, Settings
+from engram.text.redaction import redaction_kinds
 
 DEFAULTS = Settings(memory="")
 
@@ -55,7 +56,7 @@ def serve(
         int | None,
         typer.Option(
             min=1,
-            max=36_500,
+            max=MOST_KEEP_DAYS,
             metavar="DAYS",
             envvar="ENGRAM_KEEP_DAYS",
             help="Forget turns that are older than this, by the time of the turn. Default: keep all.",
@@ -119,7 +120,7 @@ def serve(
             notes=notes,
             least_score=least_score,
             least_trust=least_trust,
-            redact=redact_kinds(redact),
+            redact=redaction_kinds(redact),
             keep_days=keep_days,
             sticky=sticky,
             deadline=deadline / 1000,

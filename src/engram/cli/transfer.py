@@ -26,7 +26,6 @@ from engram.cli.options import (
     Timezone,
     given_time,
     open_memory,
-    redact_kinds,
 )
 from engram.cli.output import escape_line, print_json, print_note
 from engram.engram import DEFAULT_NAMESPACE
@@ -101,13 +100,13 @@ def _import(
     """Import files; return the total of their results, and the number of objects of each format."""
     from engram.formats.loading import ImportResult, load
     from engram.formats.reading import ImportFile
-    from engram.text.redaction import open_redactor
+    from engram.text.redaction import open_redactor, redaction_kinds
 
     total, formats = ImportResult(), Counter[str]()
     for name in files:
         file = ImportFile(name, settings, sys.stdin.buffer if name == "-" else None)
         with _progress_bar(file, quiet) as items:
-            total.add(load(items, memory, open_redactor(redact_kinds(redact))))
+            total.add(load(items, memory, open_redactor(redaction_kinds(redact))))
         formats += file.formats
     return total, formats
 

@@ -22,7 +22,6 @@ BATCH = 1_000
 BATCH_CHARACTERS = 8 << 20
 """Characters of text after which a batch is committed, for any number of turns."""
 
-
 MOST_PROBLEMS = 1_000
 """Problems of an import that are kept; the others are counted."""
 
@@ -96,11 +95,11 @@ class ImportResult:
 
 
 def load(items: Iterable[Item], memory: ImportTarget | None, redactor: Redactor | None = None) -> ImportResult:
-    """Store the turns among `items` in `memory`; None only counts them (a dry run). redactor: takes
-    secrets or personal data out first.
+    """Store the turns among `items` in `memory`; None only counts them (a dry run).
 
-    Each batch is durable before the next one is read. Raises what `Memory.add` raises, except for an id that exists
-    with other content: that becomes a problem of its turn.
+    redactor: takes secrets or personal data out first; None: nothing is taken out. Each batch is durable before the
+    next one is read. Raises what `Memory.add` raises, except for an id that exists with other content: that becomes a
+    problem of its turn.
     """
     result = ImportResult()
     batch: list[ImportedTurn] = []

@@ -22,7 +22,6 @@ MOST_ASIDES = 2
 LEAST_TRUST: Origin = "agent"
 """The least trusted origin of notes by default: what a document or a tool said can come from anyone."""
 
-
 SHORT = 2_000
 """Characters of a text that are judged before it is chosen; of a longer one also what a note shows of it
 (`Wording.render`)."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
@@ -22,13 +21,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engram.errors import EngramError
 from engram.installation import version
-from engram.notes.zones import MACHINE, zone_named
-from engram.opening import default_path, file_of
 from engram.search.local.index import TAIL_MOST
 from engram.serve.api import rest, rest_errors
 from engram.serve.api.mcp import mcp_app
+from engram.serve.environment import settings_from_environment
 from engram.serve.expiry import expiring
-from engram.serve.frontends.strip import patterns_from_environment
 from engram.serve.http.anonymous import without_paths
 from engram.serve.http.errors import ServeError
 from engram.serve.http.http10 import with_lengths
@@ -55,19 +52,11 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
 def create_app(settings: Settings | None = None) -> EngramApp:
     """Return the ASGI application of one memory, for any ASGI server.
 
-    settings: None reads ENGRAM_MEMORY, ENGRAM_UPSTREAM, ENGRAM_TIMEZONE and ENGRAM_STRIP and leaves the rest at its
-    defaults, so that `uvicorn --factory engram.serve.app:create_app` works. Nothing is opened until the server starts.
+    settings: None reads the variables of `serve.environment` and leaves the rest at its defaults, so that
+    `uvicorn --factory engram.serve.app:create_app` works. Nothing is opened until the server starts. Raises
+    `EngramError` for a variable whose value cannot be used.
     """
-    if settings is None:
-        memory = file_of(os.environ.get("ENGRAM_MEMORY") or default_path())
-        zone = os.environ.get("ENGRAM_TIMEZONE")
-        settings = Settings(
-            memory=memory,
-            upstream=os.environ.get("ENGRAM_UPSTREAM") or None,
-            timezone=zone_named(zone) if zone else MACHINE,
-            strip=patterns_from_environment(),
-        )
-    return EngramApp(settings)
+    return EngramApp(settings_from_environment() if settings is None else settings)
 
 
 class EngramApp:
@@ -128,7 +117,7 @@ async def running(parts: ServerParts) -> AsyncIterator[ASGIApp]:
     mcp = mcp_app(services)
     parts.recalls.start()
     try:
-        async with mcp.lifespan(), expiring(services.memory, services.settings.keep_days):
+        async with mcp.lifespan(), expiring(services):
             log(logger, logging.INFO, "requests that name no namespace", namespace=services.settings.namespace)
             app = zoned(split(faces(services, proxy, mcp), proxy), services.settings.timezone)
             yield with_lengths(addressed(guarded(app, services.settings)))

@@ -12,8 +12,9 @@ from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 from engram.errors import EngramError
-from engram.memory import Memory
+from engram.serve.erasure import erase_forgotten
 from engram.serve.http.logs import log
+from engram.serve.services import SETTLE_SECONDS, Services
 
 PAUSE = 3600.0
 """Seconds from one look to the next."""
@@ -22,13 +23,14 @@ logger = logging.getLogger("engram.serve")
 
 
 @asynccontextmanager
-async def expiring(memory: Memory, keep_days: int | None) -> AsyncIterator[None]:
+async def expiring(services: Services) -> AsyncIterator[None]:
     """Forget what is older than `keep_days` days now and every `PAUSE` until the end. None: never."""
+    keep_days = services.settings.keep_days
     if keep_days is None:
         yield
         return
-    await asyncio.to_thread(forget_expired, memory, keep_days)
-    repeating = asyncio.create_task(_repeat(memory, keep_days))
+    await services.run(forget_expired, services, keep_days)
+    repeating = asyncio.create_task(_repeat(services, keep_days))
     try:
         yield
     finally:
@@ -37,17 +39,32 @@ async def expiring(memory: Memory, keep_days: int | None) -> AsyncIterator[None]
             await repeating
 
 
-async def _repeat(memory: Memory, keep_days: int) -> None:
+async def _repeat(services: Services, keep_days: int) -> None:
     while True:
         await asyncio.sleep(PAUSE)
-        await asyncio.to_thread(forget_expired, memory, keep_days)
+        await services.run(forget_expired, services, keep_days)
 
 
-def forget_expired(memory: Memory, keep_days: int) -> None:
-    """Forget every engram, in quarantine too, whose time is over `keep_days` days ago."""
+def forget_expired(services: Services, keep_days: int) -> None:
+    """Forget every engram, in quarantine too, whose time is over `keep_days` days ago, and the names it leaves behind.
+
+    Blocking. Raises nothing: what fails is logged, and the next look repeats it.
+    """
     try:
-        count = memory.forget(before=datetime.now(UTC) - timedelta(days=keep_days))
+        services.recorder.drain(SETTLE_SECONDS)
+        count = services.memory.forget(before=datetime.now(UTC) - timedelta(days=keep_days))
+        log(logger, logging.INFO, "expired turns were forgotten", turns=count)
+        if count:
+            _erase_names(services)
     except EngramError as error:
         log(logger, logging.ERROR, "expired turns could not be forgotten; the next try is in an hour", error=str(error))
-    else:
-        log(logger, logging.INFO, "expired turns were forgotten", turns=count)
+    except Exception:  # the task's edge: the next look must still come, and the server must still end in order
+        logger.exception("expired turns could not be forgotten; the next try is in an hour")
+
+
+def _erase_names(services: Services) -> None:
+    try:
+        erase_forgotten(services.memory, services.conversations.database)
+    except EngramError as error:
+        # The engrams are deleted, and a failure would say that they are not.
+        log(logger, logging.ERROR, "expired names are erased at the next start only", error=str(error))

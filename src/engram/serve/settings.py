@@ -1,6 +1,6 @@
 """The options of the server, with their defaults.
 
-Does not know where the values come from; `cli.serve` reads them.
+Does not know where the values come from: `cli.serve` and `environment` read them.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from engram.notes.zones import MACHINE
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 RelayMode = Literal["auto", "fast", "plain"]
+
+MOST_KEEP_DAYS = 36_500
+"""The largest `keep_days`: a hundred years."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,8 +2,7 @@
 
 Owns the patterns: keys and tokens by the prefixes that their issuers document, personal data by check digits where
 there are some. Every pattern takes time in proportion to the text. What has no form of its own (a name, a street, a
-password in a sentence) is not found. What was taken
-out is kept nowhere.
+password in a sentence) is not found. What was taken out is kept nowhere.
 """
 
 from __future__ import annotations
@@ -88,6 +87,11 @@ _SSN = re.compile(r"(?<![\w-])\d{3}-\d{2}-\d{4}(?![\w-])")
 _PHONE = re.compile(r"(?<![\w+])(?:\+|00)[1-9][\d ()./-]{6,24}+")
 _ISSUER = re.compile(r"4|5[1-5]|2[2-7]|3[47]|3[0689]|35|6(?:011|4|5)|62")
 """How the numbers of payment cards begin."""
+
+
+def redaction_kinds(text: str) -> tuple[str, ...]:
+    """Return the names in the value of an option: "secrets,pii". `open_redactor` checks them."""
+    return tuple(name for part in text.split(",") if (name := part.strip()))
 
 
 def open_redactor(kinds: Iterable[str]) -> Redactor | None:

@@ -51,7 +51,7 @@ MAX_REFUSALS = 10_000
 
 QUEUE_FULL = "too many messages are waiting to be written; send it again later"
 STOPPING = "the server is stopping; send it again"
-UNSEEN = "upstream refused the request, so no model has seen this; send it again"
+REFUSED_UPSTREAM = "upstream refused the request, so no model has seen this; send it again"
 INTERRUPTED = "the server stopped before this was written; it is written when the conversation is sent again"
 
 T = TypeVar("T")
@@ -371,7 +371,7 @@ class Recorder:
             for id in (id for _, ids in ticket.written for id in ids):
                 self._memory.forget(id=id, namespace=ticket.match.namespace)
             with self._pending.lock:
-                ticket.reason, ticket.withdrawn = UNSEEN, True
+                ticket.reason, ticket.withdrawn = REFUSED_UPSTREAM, True
 
     def _mark_withdrawn(self, all_resolved: list[ResolvedJob]) -> None:
         """Set withdrawn nodes back to accepted: sent again, the same messages are written."""
