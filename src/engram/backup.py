@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 
 from engram.errors import EngramError, NotFound
@@ -48,8 +48,12 @@ def back_up(path: str | os.PathLike[str], target: str | os.PathLike[str], *, ove
         stack.enter_context(_copied(source, new, renew_identity))
     if not server:
         # That of the replaced backup: it does not belong to this memory.
-        with suppress(FileNotFoundError):
+        try:
             os.unlink(new + SERVER_SUFFIX)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise no_file(error, new + SERVER_SUFFIX, "delete") from error
     return _result(source, new, server)
 
 
