@@ -15,6 +15,7 @@ from engram.errors import EngramError, NotFound
 from engram.opening import file_of, index_folder, open_store
 from engram.store.base import Filter
 from engram.store.sqlite.copying import copy_database, new_database, put_in_place
+from engram.store.sqlite.errors import no_file
 from engram.store.sqlite.files import SERVER_SUFFIX
 from engram.store.sqlite.migrations import renew_identity
 
