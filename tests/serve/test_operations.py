@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import json
 import logging
+import math
 import re
 import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, redirect_stderr, suppress
@@ -25,11 +27,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from engram.cli import main
 from engram.errors import EngramError
-from engram.memory import Memory
+from engram.memory import Memory, Stats
 from engram.search.local import index, indexer
 from engram.serve import app
 from engram.serve.proxy.recall_worker import RecallProcess
 from engram.serve.proxy.upstream import open_upstream
+from engram.serve.services import THREADS
 from engram.serve.settings import Settings
 
 from .calling import call
@@ -339,6 +342,29 @@ def test_metrics_count_requests_turns_and_failures(running: Running):
     assert grown["engram_turns_total{outcome=stored}"] == 2
     assert grown["engram_failures_total{kind=upstream_broken}"] == 1
     assert now["engram_queue_length"] == 0
+
+
+def test_metrics_are_read_while_the_memory_does_not_answer(local: StartLocal, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(app, "MEMORY_SECONDS", 0.2)
+    answers, read = threading.Event(), Memory.stats
+
+    def stats(memory: Memory) -> Stats:
+        assert answers.wait(PATIENCE)
+        return read(memory)
+
+    monkeypatch.setattr(Memory, "stats", stats)
+    server = local()
+    try:
+        # More often than there are threads for the memory.
+        for _ in range(THREADS + 2):
+            now = figures(server)
+            assert now["engram_index_trouble"] == 1
+            assert math.isnan(now["engram_unindexed"])
+            assert now["engram_queue_length"] == 0
+        assert "did not answer" in server.http.get("/readyz").json()["reason"]
+    finally:
+        answers.set()
+    wait_until(lambda: figures(server)["engram_index_trouble"] == 0, "an answer of the memory")
 
 
 def test_an_unreachable_upstream_is_counted(local: StartLocal):

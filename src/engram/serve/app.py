@@ -45,6 +45,9 @@ Remember conversations, recall the passages that answer a question, forget what 
 is behind `/v1` (the APIs of OpenAI and Anthropic) and `/mcp`.
 """
 
+MEMORY_SECONDS = 2.0
+"""Seconds that readiness and metrics wait for the memory."""
+
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
 """Methods that are forwarded to upstream."""
 
@@ -186,9 +189,9 @@ async def state_of(services: Services) -> tuple[str | None, str | None]:
     """
     settings, waiting = services.settings, services.recorder.unwritten()
     try:
-        stats = await asyncio.wait_for(services.run(services.check_files), 2.0)
+        stats = await asyncio.wait_for(services.run(services.check_files), MEMORY_SECONDS)
     except TimeoutError:
-        return None, "the memory did not answer within 2 s"
+        return None, f"the memory did not answer within {MEMORY_SECONDS:g} s"
     except (EngramError, OSError) as error:
         return None, without_paths(error, services.memory.path)
     trouble, reason = stats.index_trouble, services.recorder.broken
@@ -226,5 +229,10 @@ def add_health(app: FastAPI, services: Services) -> None:
         if not access.admin:
             # The metrics count over all namespaces.
             raise rest_errors.forbidden("the figures are for admin keys")
-        text = await services.run(services.metrics.text)
+        try:
+            await asyncio.wait_for(services.run(services.metrics.read_index), MEMORY_SECONDS)
+        except TimeoutError:
+            services.metrics.index_unknown()
+        # Not in the threads of the memory: all of them may wait for it.
+        text = await asyncio.to_thread(services.metrics.text)
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")

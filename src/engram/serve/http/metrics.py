@@ -6,6 +6,7 @@ Owns the names of the metrics. Does not know who counts, or when.
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Iterable
 
 from prometheus_client import (
@@ -63,6 +64,8 @@ class Metrics:
             "engram_index_trouble", "1 if the index, or the memory, cannot be used.", registry=self._registry
         )
         self._stats: Callable[[], Stats] | None = None
+        self._reading = threading.Lock()
+        """Held while the state of the index is read."""
         self._unindexed = Gauge("engram_unindexed", "Turns that the index does not hold yet.", registry=self._registry)
         self._waiting = Gauge("engram_queue_length", "Turns waiting to be written.", registry=self._registry)
 
@@ -75,7 +78,7 @@ class Metrics:
         self._redacted.set_function(count)
 
     def watch_index(self, stats: Callable[[], Stats]) -> None:
-        """Read the state of the index from `stats` whenever the metrics are read. It reads the memory."""
+        """Read the state of the index from `stats` when `read_index` is called. It reads the memory."""
         self._stats = stats
 
     def event(self, outcome: str) -> None:
@@ -89,21 +92,31 @@ class Metrics:
             self._characters.labels(one.by).inc(one.characters)
 
     def text(self) -> bytes:
-        """Return all metrics in Prometheus' text format."""
-        if self._stats is not None:
-            self._read_index(self._stats)
+        """Return all metrics in Prometheus' text format. Does not read the memory: see `read_index`."""
         return generate_latest(self._registry)
 
-    def _read_index(self, stats: Callable[[], Stats]) -> None:
+    def read_index(self) -> None:
+        """Read the state of the index for `text`. Takes as long as the memory needs to count its engrams.
+
+        A call during another one returns at once, so that slow ones do not take all threads.
+        """
+        if self._stats is None or not self._reading.acquire(blocking=False):
+            return
         try:
-            state = stats()
+            state = self._stats()
         except EngramError:
             # The other metrics are needed most when the memory cannot be read.
-            self._trouble.set(1)
-            self._unindexed.set(math.nan)
+            self.index_unknown()
         else:
             self._trouble.set(state.index_trouble is not None)
             self._unindexed.set(state.unindexed)
+        finally:
+            self._reading.release()
+
+    def index_unknown(self) -> None:
+        """Say in the metrics that the memory cannot be read."""
+        self._trouble.set(1)
+        self._unindexed.set(math.nan)
 
 
 def status_class(status: int) -> str:
