@@ -204,3 +204,12 @@ def test_an_engram_that_was_forgotten_meanwhile_is_not_reported_as_quarantined(t
         with pytest.raises(NotFound, match=engram.id):
             memory.quarantine(engram.id, "a doubt")
         assert list(memory.quarantined()) == []
+
+
+def test_only_what_is_stored_counts_as_redacted() -> None:
+    engram = draft("my token is ghp_" + "a1B2" * 9)
+    with Memory(":memory:", redact=("secrets",)) as memory:
+        assert [memory.add([engram])[0], memory.add([engram])[0], memory.redactions] == [True, False, 1]
+        with pytest.raises(InvalidEngram):
+            memory.add([draft("other " + engram.text), replace(engram, session="another")])
+        assert memory.redactions == 1

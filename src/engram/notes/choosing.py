@@ -30,9 +30,10 @@ SHORT = 2_000
 def may_be_quoted(engram: Engram, shown: str) -> bool:
     """Return whether `shown`, all or a part of an engram's text, may stand in a prompt.
 
-    What the user did not type and may steer a model may not: it stays out of prompts, and recall still finds it.
+    What the user did not type and may steer a model may not, nor one whose speaker's name may: it stays out of prompts,
+    and recall still finds it.
     """
-    return engram.origin == "user" or not _may_steer(shown)
+    return engram.origin == "user" or not (_may_steer(shown) or (engram.speaker and _may_steer(engram.speaker)))
 
 
 @lru_cache(maxsize=4_096)
