@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from engram.serve.frontends.reading import is_front_ends
 from engram.serve.frontends.request import read_request
 from engram.serve.frontends.strip import Strip
 from engram.serve.http.errors import ServeError
@@ -143,7 +144,7 @@ def test_system_reminders_are_not_the_users_words() -> None:
     quoted = {"type": "text", "text": "What is <system-reminder>x</system-reminder> for?"}
     assert read(quoted).text == quoted["text"]
     request = MESSAGES.read(body(messages=[{"role": "user", "content": [reminder, words]}]))
-    sent = json.loads(MESSAGES.with_notes(request, {0: "notes\n"}))
+    sent = json.loads(MESSAGES.with_notes(request, {0: "notes\n"}, is_front_ends))
     assert sent["messages"][0]["content"] == [reminder, {"type": "text", "text": "notes\n"}, words]
 
 
