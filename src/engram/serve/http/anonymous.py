@@ -32,6 +32,15 @@ def without_paths(message: object, path: str) -> str:
     # The longest first: others may be parts of it.
     for name in sorted(names, key=len, reverse=True):
         # A relative path may be a short word: only where it stands for itself.
-        start, end = ("", "") if name.lstrip("'").startswith("/") else (r"(?<![\w./-])", r"(?!\w)")
-        text = re.sub(start + re.escape(name) + end, names[name], text)
+        text = _replaced(text, name, names[name], alone=not name.lstrip("'").startswith("/"))
     return PROCESS.sub("another process", SIGNAL.sub("", text))
+
+
+def _replaced(text: str, name: str, meaning: str, *, alone: bool) -> str:
+    """Return `text` with `meaning` in place of `name`; if `alone`, only where `name` is no part of a longer path."""
+    first, *others = text.split(name) if name else [text]
+    result = first
+    for other in others:
+        longer = re.search(r"[\w./-]$", result) or re.match(r"\w", other)
+        result += (name if alone and longer else meaning) + other
+    return result
