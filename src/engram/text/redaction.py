@@ -139,6 +139,22 @@ def open_redactor(kinds: Iterable[str]) -> Redactor | None:
     return _in_turn(parts) if parts else None
 
 
+def unbroken(text: str, at: int) -> int:
+    """Return the last place up to `at` where a cut parts nothing that could be taken out; `at` if there is none."""
+    place = at
+    patterns = (*_TOKENS.values(), _ASSIGNED, _HEADER, _URL_PASSWORD, _EMAIL, _IBAN, _CARD, _SSN, _PHONE)
+    for pattern in patterns:
+        for match in pattern.finditer(text):
+            if match.start() < place < match.end():
+                place = match.start()
+    for begin in _PRIVATE_KEY.finditer(text, 0, place):
+        end = _KEY_END.search(text, begin.end())
+        if end is None or end.end() > place:
+            place = begin.start()
+            break
+    return place or at
+
+
 def redacted(engram: Engram, redactor: Redactor | None) -> Engram:
     """Return `engram` without what `redactor` takes out of its text and the texts in its metadata.
 
