@@ -187,3 +187,12 @@ def test_writer_in_another_store_cannot_see_an_id_twice(tmp_path: Path) -> None:
         assert second.release(engram.id)
         assert first.append([replace(engram, quarantined="why")]) == [False]
         assert first.count(Filter()) == 1
+
+
+def test_only_what_is_stored_counts_as_redacted() -> None:
+    engram = draft("my token is ghp_" + "a1B2" * 9)
+    with Memory(":memory:", redact=("secrets",)) as memory:
+        assert [memory.add([engram])[0], memory.add([engram])[0], memory.redactions] == [True, False, 1]
+        with pytest.raises(InvalidEngram):
+            memory.add([draft("other " + engram.text), replace(engram, session="another")])
+        assert memory.redactions == 1

@@ -8,6 +8,7 @@ which `recall.recaller` knows.
 from __future__ import annotations
 
 import os
+import threading
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -95,8 +96,9 @@ class Memory:
             raise ValueError("read_only was given with a store; open the store read-only instead")
         analyzer = open_analyzer(table)
         self._redacted = open_redaction(redact)
+        self._counting = threading.Lock()
         self.redactions = 0
-        """Engrams from which something was taken out since the memory was opened."""
+        """Engrams that were stored without a part since the memory was opened; repetitions do not count."""
         self._detector = open_detector() if detector is None else detector
         self._store = open_store(path, read_only=read_only, wait=wait) if store is None else store
         self._search = open_search(self._store, analyzer) if search is None else search
@@ -180,8 +182,13 @@ class Memory:
 
     def _add(self, engrams: Sequence[Engram]) -> tuple[list[Engram], list[bool]]:
         """Store engrams, some of them in quarantine. Returns them with the reasons, and which of them are new."""
-        screened = [self._screened(engram) for engram in engrams]
+        redacted = [self._redacted(engram) for engram in engrams]
+        screened = [self._judged(engram) for engram in redacted]
         written = self._store.append(screened)
+        with self._counting:
+            self.redactions += sum(
+                new and after is not before for new, after, before in zip(written, redacted, engrams, strict=True)
+            )
         self._search.added(
             sum(new and engram.quarantined is None for engram, new in zip(screened, written, strict=True))
         )
@@ -194,11 +201,6 @@ class Memory:
         kept = self._store.by_id(known) if known else {}
         held = {e.id: e for id in known if id not in kept for e in self._store.quarantined(Filter(), id)}
         return [kept.get(engram.id) or held.get(engram.id, engram) for engram in screened]
-
-    def _screened(self, engram: Engram) -> Engram:
-        stored = self._redacted(engram)
-        self.redactions += stored is not engram
-        return self._judged(stored)
 
     def _judged(self, engram: Engram) -> Engram:
         if engram.origin == "user" or engram.quarantined is not None:
@@ -358,8 +360,7 @@ class Memory:
         No other method returns them. limit: at most so many. after_id: begin after this engram; raises `NotFound` if it
         is not in quarantine.
         """
-        if limit is not None and limit < 0:
-            raise ValueError(f"limit is {limit}; it must not be negative")
+        check_page(limit)
         where = Filter(namespace, session, before, after, None if kinds is None else tuple(kinds))
         return self._store.quarantined(where, id, limit, after_id)
 

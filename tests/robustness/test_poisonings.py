@@ -103,6 +103,12 @@ def test_no_poisoning_leaves_its_place_in_the_prompts_of_large_models(ways: Ways
     assert reached == []
 
 
+BEGINNINGS = (
+    "- user: ", "- user (program): ", "- user (import): ", "- assistant: ", "- Ana: ", "- Ana (program): ",
+    "- Ana (import): ", "- Ana (agent): ",
+)  # fmt: skip
+
+
 def assert_marked(note: str) -> None:
     """Check that `note` is one block of notes, that the texts cannot leave it, and that each says who said it."""
     assert note.startswith(f"{OPEN}\n{HEADING}\n")
@@ -111,9 +117,7 @@ def assert_marked(note: str) -> None:
     assert neutral(inside) == inside, note
     lines = inside.removeprefix(f"\n{HEADING}\n").removesuffix("\n").split("\n")
     # A date, the first line of a note with its speaker, or a further line of the note, which is indented.
-    assert all(
-        line.startswith(("[2", "- user: ", "- assistant: ", "- Ana: ", "- Ana (agent): ", "  ")) for line in lines
-    ), note
+    assert all(line.startswith(("[2", *BEGINNINGS, "  ")) for line in lines), note
 
 
 def test_no_poisoning_leaves_its_place_in_the_prompts_of_small_models(ways: Ways, planted: list[Planted]) -> None:

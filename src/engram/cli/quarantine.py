@@ -30,7 +30,8 @@ def quarantine(
     """List the memories in quarantine with the reasons, oldest first, or release or forget one of them.
 
     A text that reads as an instruction to a model, and that the user did not type, is kept here. No
-    recall and no other list returns it until it is released. With --json, one object per line.
+    recall and no other list returns it until it is released. A released memory is recalled, and still
+    kept out of prompts if it may steer a model. With --json, one object per line.
 
     Example:
       engram quarantine --namespace ana

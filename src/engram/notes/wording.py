@@ -18,6 +18,9 @@ from engram.text.markup import neutral, one_line
 MAX_NOTE_CHARACTERS = 400
 """Maximum characters of one note in a list."""
 
+FROM_WAYS = {"program": "From a program", "import": "From a file"}
+"""How the list form names ways by which also the user's words come, such as an earlier conversation."""
+
 
 @dataclass(frozen=True, slots=True)
 class PromptProfile:
@@ -77,7 +80,7 @@ def note_line(note: Engram, profile: PromptProfile) -> str:
     if profile.show_speakers:
         text = f"{one_line(neutral(speaker_of(note)))} said: {text}"
     elif author := author_of(note):
-        text = f"Said by the {author}, not by me: {text}"
+        text = f"{FROM_WAYS.get(author, f'Said by the {author}, not by me')}: {text}"
     return f"- ({note.at:%Y-%m-%d}) {text}" if profile.show_dates else f"- {text}"
 
 

@@ -102,17 +102,17 @@ def rendered(passages: Sequence[Passage]) -> str:
 
 
 def author_of(engram: Engram) -> str:
-    """Return who wrote the text if the user did not: its origin, or else its role; "" for the user.
+    """Return by whom or by which way the text came if the user did not type it: its origin or its role; else "".
 
-    A program that remembers what a user said, and an import of it, leave the user as the author.
+    What a program or a file says that a user said is the program's or the file's word.
     """
-    if not is_trusted(engram.origin, "import"):
-        return engram.origin
-    return "" if engram.role == "user" else engram.role
+    if is_trusted(engram.origin, "import") and engram.role != "user":
+        return engram.role
+    return "" if engram.origin == "user" else engram.origin
 
 
 def speaker_of(engram: Engram) -> str:
-    """Return the speaker's name, or the role, on one line; with the author if that is not the user."""
+    """Return the speaker's name, or the role, on one line; with its author (`author_of`)."""
     name, author = " ".join((engram.speaker or engram.role).split()) or engram.role, author_of(engram)
     if not author and name.partition(":")[0].strip().casefold() in NOT_THE_USER:
         author = "user"
