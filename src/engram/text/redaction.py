@@ -2,8 +2,8 @@
 
 Owns the patterns: keys and tokens by the prefixes that their issuers document, personal data by check digits where
 there are some. Every pattern takes time in proportion to the text. What has no form of its own (a name, a street, a
-password in a sentence) is not found. What was taken
-out is kept nowhere.
+password without a word for it) is not found. What was
+taken out is kept nowhere.
 """
 
 from __future__ import annotations
