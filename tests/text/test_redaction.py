@@ -190,6 +190,8 @@ HIDDEN_SECRETS = [
     ("secret key: {}", "vbnmkklq"),
     ("access key: {}", "vb&n(kk)3"),
     ("My password is: {}", "violin"),
+    ("Passwords: {}", "violin7"),
+    ("password: {} is new", "violinbridgebowcase"),
     ("password123: {}", "violinbridge"),
     ("dbpassword={} timeout=3", "violinbridge"),
     ("pass: {}", "violin7"),

@@ -80,7 +80,7 @@ _PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?----
 _KEY_END = re.compile(r"-----END [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----|Private-MAC: ?[0-9A-Fa-f]{1,128}+")
 _ASSIGNED = re.compile(
     # What is named: a password or key, or what is often something else, such as a token.
-    r"(?:(?P<clear>pass(?:word|wd|phrase|code|wort)|kennwort|wachtwoord|mot de passe|contrase[ñn]a|парол[ья]"
+    r"(?:(?P<clear>pass(?:words?|wd|phrase|code|wort)|kennwort|wachtwoord|mot de passe|contrase[ñn]a|парол[ья]"
     r"|密码|密碼|パスワード|비밀번호|(?<![^\W_])(?:pass|pw|pwd|senha)"
     r"|(?:api|access|private|secret)[\s_-]?(?:access[\s_-]?)?key|client[\s_-]?secret)|secret|auth[_-]?key|token)\d{0,4}"
     r"\\{0,3}[\"'*_`]{0,3}\s{0,3}"
@@ -95,6 +95,8 @@ _HEADER = re.compile(
     r"|(?:bearer|basic)\s{1,3}(?P<value>[a-z0-9+/._~=-]{20,}+))",
     re.IGNORECASE,
 )
+LONGEST_WORD = 15
+"""Letters of a value that may be a word of a sentence."""
 READ_AGAIN = 2
 """How often what is no value is read again."""
 _NO_VALUE = re.compile(
@@ -246,7 +248,7 @@ def _is_value(match: re.Match[str], value: str, end: int) -> bool:
         return len(value) >= 8 and _mixed(value) and len(value.split()) == 1
     if match["sign"] is None:
         return any(c.isdigit() for c in value)
-    is_word = value.isalpha() and value[1:] == value[1:].lower()
+    is_word = value.isalpha() and len(value) <= LONGEST_WORD and value[1:] == value[1:].lower()
     if not (bare and is_word) or (match["sign"] == "=" and not match["gap"]):
         return True
     return _NO_SENTENCE.match(match.string, end) is not None
