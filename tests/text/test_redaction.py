@@ -175,3 +175,117 @@ def test_metadata_are_cleaned_too_and_say_what_was_taken_out() -> None:
 def test_an_engram_that_becomes_too_long_is_refused() -> None:
     with pytest.raises(InvalidEngram, match="text is"):
         redacted(draft("a@b.co " * 149_000), open_redactor(["pii"]))
+
+
+LONG = "Zq7xK2mP9vB4nR8sT1wY6cD3fG5hJ0aLqE"
+
+HIDDEN_SECRETS = [
+    ("redis://:{}@cache:6379/0", "Vb3n5kk1"),
+    ("mysql://shop:{}@db/x", "Vb3/n5kk1"),
+    ("mysql://shop:{}@db/x?mail=a", "Vb3@n5kk1"),
+    ("https://api.telegram.org/bot{}/getMe", "1234567890:AAH" + LONG[:32]),
+    ("id {}", "AKIA" + "Z0189XYZAB189PQR"),
+    ("API key: {}", "vb3n5kk"),
+    ("my api key is {}", "vb3n5kk"),
+    ("secret key: {}", "vbnmkklq"),
+    ("access key: {}", "vb&n(kk)3"),
+    ("My password is: {}", "violin"),
+    ("Passwords: {}", "violin7"),
+    ("password: {} is new", "violinbridgebowcase"),
+    ("password123: {}", "violinbridge"),
+    ("dbpassword={} timeout=3", "violinbridge"),
+    ("pass: {}", "violin7"),
+    ("pw: {}", "vio7"),
+    ("senha: {}", "violino"),
+    ("wachtwoord: {}", "vioolsleutel"),
+    ("Passwort: {}", "Geige"),
+    ("contraseña: {}", "violín99"),
+    ("mot de passe : {}", "archet"),
+    ("密码：{}", "vio123"),
+    ("пароль: {}", "скрипка"),
+    ("Authorization: Token {}", "violinbridge"),
+    ('{{"Authorization": "Bearer {}"}}', "violinbridge"),
+    ("Authorization: Basic {}", "dmlvbGlu"),
+    ("password: {};", "Vb,3,n"),
+    ('password: "{}"', "violin bridge bow"),
+    ('{{\\"password\\": \\"{}\\", \\"a\\": 1}}', "violin bridge"),
+    ('{{"password": "{}"}}', 'vio\\"lin'),
+    ("secret:x,password:{}", "violin"),
+    ("{}", "ya29." + "a1" * 600),
+    ("{}", "sk-" + "b2" * 140),
+    ("{}", "eyJhbGciOiJIUzI1.eyJ" + "a1" * 5000 + "." + LONG),
+    ("jwt_{}", "eyJhbGciOiJIUzI1NiJ9.eyJhbGciOiJI." + LONG),
+    ("{}", "gsk_" + LONG),
+    ("{}", "xai-" + LONG),
+    ("{}", "pplx-" + LONG),
+    ("{}", "r8_" + LONG),
+    ("{}", "ATATT3" + LONG + "=12"),
+    ("https://acc.example/c?sv=1&sig={}&se=2", LONG + "abc%2Bdef%3D"),
+    ("{}", "PuTTY-User-Key-File-3: ssh-rsa\nPrivate-Lines: 1\nAAAA\nPrivate-MAC: 0a0b"),
+]
+
+
+@pytest.mark.parametrize(("text", "secret"), HIDDEN_SECRETS)
+def test_nothing_of_a_secret_is_left(text: str, secret: str) -> None:
+    redact = open_redactor(["secrets"])
+    assert redact is not None
+    clean, counts = redact(text.format(secret))
+    before, behind = text.replace("{{", "{").replace("}}", "}").split("{}")
+    assert counts.total() == 1
+    assert clean.endswith(behind)
+    assert secret not in clean
+    assert before.startswith(clean.split("[secret removed")[0])
+    assert redact(clean) == (clean, {})
+
+
+@pytest.mark.parametrize(
+    "personal",
+    [
+        "eva@bücher.de",
+        "oleg@firma.xn--p1ai",
+        "4111\u00a01111\u00a01111\u00a01111",
+        "\uff14" + "\uff11" * 15,
+        "+49\u00a030\u00a055570142",
+        "\uff0b\uff14\uff19\uff13\uff10\uff15\uff15\uff15\uff17\uff10\uff11\uff14\uff12",
+        "de89370400440532013000",
+        "de89\u00a03704 0044 0532 0130 00",
+        "536 90 4399",
+    ],
+)
+def test_personal_data_are_found_in_each_way_of_writing(personal: str) -> None:
+    redact = open_redactor(["pii"])
+    assert redact is not None
+    clean, counts = redact(f"({personal}) since May")
+    assert clean.startswith("([personal data removed: ")
+    assert clean.endswith("]) since May")
+    assert counts.total() == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "password: see the wiki",
+        "Password: ask Bob for it",
+        "the password is wrong",
+        "password = get_password()",
+        "token = read_token2(path)",
+        "password: str = field",
+        "password: Optional[str]",
+        "connect(password=password, user=args.user)",
+        "password=args.password",
+        'password = os.environ["X"]',
+        "password: ${DB_PASSWORD}",
+        "password: <your password>",
+        "password: ********",
+        '"password": "string"',
+        "bypass: everything",
+        "Tests pass: three of them",
+        "secret: keep it safe",
+        "http://localhost:8080/@vite/client",
+        "http://[::1]:8080/@x",
+    ],
+)
+def test_sentences_and_code_about_secrets_stay(text: str) -> None:
+    redact = open_redactor(["secrets", "pii"])
+    assert redact is not None
+    assert redact(text) == (text, {})

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from engram.errors import InvalidEngram
+from engram.errors import EngramError
 from engram.serve.app import create_app
 from tests.serve.conftest import LocalServer, Server
 from tests.serve.proxied import Caller, running
@@ -101,5 +101,5 @@ def test_a_server_process_reads_its_zone_from_the_environment(tmp_path: Path) ->
 
 def test_the_application_reads_its_zone_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENGRAM_TIMEZONE", "Nowhere/Land")
-    with pytest.raises(InvalidEngram, match="Nowhere/Land"):
+    with pytest.raises(EngramError, match="ENGRAM_TIMEZONE.*Nowhere/Land"):
         create_app()

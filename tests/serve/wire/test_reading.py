@@ -40,6 +40,25 @@ def test_a_long_text_is_cut_into_pieces_that_an_engram_can_hold(text: str) -> No
     assert all(size >= MAX_TEXT_BYTES - LONGEST_WORD - 4 for size in sizes[:-1])
 
 
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "-----BEGIN RSA " + "PRIVATE KEY-----\n" + "Zq7xK2mP9vB4nR8s\n" * 100 + "-----END RSA " + "PRIVATE KEY-----",
+        "password: violinbridge7",
+        "4111 1111 1111 1111",
+    ],
+    ids=["private key", "password", "card"],
+)
+@pytest.mark.parametrize("behind", [1, 5, 9])
+def test_a_secret_is_not_cut(secret: str, behind: int) -> None:
+    before = "é row\n" * (MAX_TEXT_BYTES // 7)
+    start = MAX_TEXT_BYTES - len(secret) + behind - len(before.encode())
+    text = before[: start - 1] + "\n" if start < 0 else before + "." * (start - 1) + "\n"
+    found = parts(text + secret + "\nrow" * 10)
+    assert "".join(found) == text + secret + "\nrow" * 10
+    assert any(secret in piece for piece in found)
+
+
 def test_words_are_not_cut() -> None:
     assert all(piece.endswith(" ") for piece in parts("a longish sentence " * 100_000))
 

@@ -13,6 +13,10 @@ from engram.engram import MAX_TEXT_BYTES
 from engram.notes.injection import without_notes
 from engram.serve.wire.base import ChatMessage
 from engram.serve.wire.content import collapsed
+from engram.text.redaction import unbroken
+
+LONGEST_SECRET = 32_768
+"""Bytes on each side of a cut in which a secret or personal data are looked for, which must stay in one piece."""
 
 LONGEST_WORD = 4096
 """Bytes before the limit of a piece in which a line break or a space is looked for."""
@@ -32,7 +36,10 @@ def in_pieces(message: ChatMessage) -> ChatMessage:
 
 
 def pieces(text: str) -> Iterator[str]:
-    """Yield a text in pieces of at most `MAX_TEXT_BYTES`, cut after a line break or a space if the text has them."""
+    """Yield a text in pieces of at most `MAX_TEXT_BYTES`, cut after a line break or a space if the text has them.
+
+    No cut parts what redaction looks for: it reads one piece at a time.
+    """
     data, start = text.encode(), 0
     while len(data) > start + MAX_TEXT_BYTES:
         end = start + MAX_TEXT_BYTES
@@ -41,6 +48,9 @@ def pieces(text: str) -> Iterator[str]:
         while data[end] & 0xC0 == 0x80:
             # Inside a character.
             end -= 1
+        before = data[max(start, end - LONGEST_SECRET) : end].decode(errors="ignore")
+        behind = data[end : end + LONGEST_SECRET].decode(errors="ignore")
+        end -= len(before[unbroken(before + behind, len(before)) :].encode())
         yield data[start:end].decode()
         start = end
     yield data[start:].decode()
