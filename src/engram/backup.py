@@ -88,6 +88,8 @@ def _new(source: str | os.PathLike[str], target: str | os.PathLike[str], overwri
     new = os.path.realpath(file_of(target))
     if os.path.isdir(new):
         raise EngramError(f"{new} is a folder; give the path of a file in it")
+    if os.path.exists(new) and not os.path.isfile(new):
+        raise EngramError(f"{new} is no regular file but a device, a pipe or a socket; give the path of a file")
     if os.path.realpath(file_of(source)) == new or (os.path.exists(new) and os.path.samefile(file_of(source), new)):
         raise EngramError(f"{new} is the memory itself; give another path")
     if os.path.exists(new) and not overwrite:

@@ -187,6 +187,19 @@ def test_nothing_is_overwritten_unasked(tmp_path: Path) -> None:
         back_up(path, tmp_path / "new.db")
 
 
+def test_a_target_that_is_no_regular_file_is_refused_and_stays(tmp_path: Path) -> None:
+    path, pipe, link = tmp_path / "memory.db", tmp_path / "pipe", tmp_path / "link"
+    fill(path, 10)
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    for work in (back_up, restore):
+        for target in (pipe, link):
+            with pytest.raises(EngramError, match="no regular file"):
+                work(path, target, overwrite=True)
+    assert pipe.is_fifo()
+    assert {file.name for file in tmp_path.iterdir() if not file.name.startswith("memory.db")} == {"pipe", "link"}
+
+
 def test_a_damaged_memory_is_not_backed_up_but_can_be_replaced(tmp_path: Path) -> None:
     path, backup, target = tmp_path / "memory.db", tmp_path / "backup.db", tmp_path / "target.db"
     fill(path, 3_000)

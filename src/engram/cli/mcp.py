@@ -24,8 +24,8 @@ def mcp(
     """Offer a memory to an agent as MCP tools, over stdio.
 
     For clients that start the server as a process, as Claude Code and Cursor do. The tools are remember, recall, forget
-    and list; they see this one namespace only. The server ends when its input ends and every
-    request is answered.
+    and list; they see this one namespace only. Calls run one after the other, in the order in which they
+    came. The server ends when its input ends and every request is answered.
 
     Example:
       claude mcp add engram -- engram mcp --namespace ana
@@ -35,6 +35,6 @@ def mcp(
     access = Access(key_id=None, default=namespace, read=True, write=True, erase=True, admin=False)
     caller = Caller(access, zone=timezone)
     with open_memory(path, create=True, redact=redact) as memory:
-        interrupted = anyio.run(serve_stdio, make_server(memory, caller=lambda: caller))
+        interrupted = anyio.run(serve_stdio, make_server(memory, caller=lambda: caller, at_once=1))
     if interrupted:
         raise typer.Abort

@@ -187,7 +187,6 @@ async def state_of(services: Services) -> tuple[str | None, str | None]:
 
     Anybody may read it. The path of the memory is for the log only.
     """
-    settings, waiting = services.settings, services.recorder.unwritten()
     try:
         stats = await asyncio.wait_for(services.run(services.check_files), MEMORY_SECONDS)
     except TimeoutError:
@@ -199,8 +198,8 @@ async def state_of(services: Services) -> tuple[str | None, str | None]:
         trouble = without_paths(trouble, services.memory.path)
         if stats.unindexed > TAIL_MOST:
             reason = reason or f"not all is searched; the index: {trouble}"
-    if reason is None and waiting >= settings.most_waiting:
-        reason = f"{waiting} turns wait to be written"
+    if reason is None and services.recorder.is_full():
+        reason = f"{services.recorder.unwritten()} turns wait to be written"
     return trouble, reason
 
 

@@ -76,6 +76,6 @@ class Settings:
     strip: tuple[str, ...] = ()
     """Regular expressions in RE2's syntax; what they match is left out of users' messages."""
     most_waiting: int = 10_000
-    """Maximum number of turns that wait while the memory cannot be written."""
+    """Maximum number of turns of one namespace that wait while the memory cannot be written."""
     log_text: bool = False
     """Whether the log may hold text of messages."""

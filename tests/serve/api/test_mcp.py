@@ -270,8 +270,8 @@ def test_invalid_arguments_are_named(memory: Memory) -> None:
     async def work(client: Client) -> None:
         assert "text: Field required" in await refused(client, "remember")
         assert "limit: " in await refused(client, "recall", query="tea", limit=1000)
-        message = await refused(client, "list", ids=[])
-        assert message == "list: ids: Value should have at least 1 item after validation, not 0"
+        message = await refused(client, "list", ids=[UNKNOWN_ID] * 101)
+        assert message == "list: ids: Value should have at most 100 items, not 101"
         assert "text is empty" in await refused(client, "remember", text="")
         assert "the limit is 1,048,576" in await refused(client, "remember", text="a" * (1 << 20) + "a")
         message = await refused(client, "remember", text="tea", at="some day in May")
@@ -282,8 +282,8 @@ def test_invalid_arguments_are_named(memory: Memory) -> None:
     assert list(memory.engrams()) == []
 
 
-@pytest.mark.parametrize("empty", [None, ""])
-def test_an_empty_optional_argument_means_the_same_as_none(memory: Memory, empty: str | None) -> None:
+@pytest.mark.parametrize("empty", [None, "", [], "[]"])
+def test_an_empty_optional_argument_means_the_same_as_none(memory: Memory, empty: object) -> None:
     async def work(client: Client) -> None:
         await call(client, "remember", text="I play the oboe.", role=empty, at=empty, session=empty, speaker=empty)
         found = await call(client, "recall", query="oboe", limit=empty, session=empty, after=empty, before=empty)
@@ -291,7 +291,8 @@ def test_an_empty_optional_argument_means_the_same_as_none(memory: Memory, empty
         listed = await call(client, "list", ids=empty, session=empty, limit=empty, after_id=empty, namespace=empty)
         assert len(listed["memories"]) == 1
         assert "give either ids or session" in await refused(client, "forget", ids=empty, session=empty)
-        assert "function" not in await refused(client, "forget", ids=[])
+        message = await refused(client, "forget", ids=empty)
+        assert message == "give either ids or session; nothing was forgotten"
 
     run(memory, work)
 
@@ -622,6 +623,7 @@ def piped(path: Path, *messages: Mapping[str, object]) -> dict[Any, dict[str, An
     text = "".join(json.dumps(message) + "\n" for message in messages)
     command = [sys.executable, "-m", "engram", "mcp", "--memory", str(path)]
     done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60, check=True)
+    # A dict keeps the order of the answers.
     return {answer["id"]: answer for answer in map(json.loads, done.stdout.splitlines())}
 
 
@@ -643,6 +645,24 @@ def test_every_request_before_the_end_of_input_is_done_and_answered(tmp_path: Pa
         assert answers[id]["result"]["content"][0]["text"].startswith("Remembered.")
     with Memory(path) as memory:
         assert {engram.text for engram in memory.engrams()} == {f"Shelf {id} holds jam." for id in ids}
+
+
+def test_calls_of_one_pipe_run_in_their_order(tmp_path: Path) -> None:
+    calls, sizes = [], []
+    for number in range(2, 42, 4):
+        calls += [
+            tool_call(number, "remember", text=f"Shelf {number} holds jam."),
+            tool_call(number + 1, "recall", query=f"What does shelf {number} hold?", limit=1),
+            tool_call(number + 2, "forget", session="none such"),
+            tool_call(number + 3, "list", limit=100),
+        ]
+    answers = piped(tmp_path / "memory.db", HELLO, READY, *calls)
+    assert list(answers) == list(range(1, 42))
+    for number in range(2, 42, 4):
+        (found,) = answers[number + 1]["result"]["structuredContent"]["passages"]
+        assert found["text"] == f"Shelf {number} holds jam."
+        sizes.append(len(answers[number + 3]["result"]["structuredContent"]["memories"]))
+    assert sizes == list(range(1, 11))
 
 
 def test_wrong_repeated_and_cancelled_requests_do_not_keep_the_server_from_ending(tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ def test_namespace_header_is_decoded_as_utf_8():
     assert requested_namespace({"x-engram-namespace": "jos\u00e9"}) == "jos\u00e9"
 
 
-@pytest.mark.parametrize("name", ["{{USER_ID}}", "webui-{{USER_ID}}", "{{ chat_id }}"])
+@pytest.mark.parametrize("name", ["{{USER_ID}}", "webui-{{USER_ID}}", "{{ chat_id }}", "${USER}", "{user}"])
 def test_unfilled_placeholder_is_refused_as_namespace(name: str):
     with pytest.raises(ServeError, match="did not fill in") as raised:
         requested_namespace({"x-engram-namespace": name})

@@ -50,6 +50,8 @@ def asking(text: str, path: str = CHAT, **fields: Any) -> dict[str, Any]:
         ("X-Engram-Session", ("one", "two")),
         ("X-Engram-Key", ("engram_a_b", "engram_c_d")),
         ("X-Engram", ("off", "read")),
+        ("X-OpenWebUI-User-Id", ("u-1", "u-2")),
+        ("X-OpenWebUI-Chat-Id", ("c-1", "c-1")),
         ("Authorization", ("Bearer sk-mine", "Bearer engram_c_d")),
     ],
 )
@@ -183,6 +185,39 @@ def test_a_wrong_name_in_open_webuis_headers_passes_without_memory(ana: Caller, 
     assert answer.status_code == 200
     assert name.lower() in answer.headers["x-engram-error"]
     assert "x-engram-receipt" not in answer.headers
+
+
+PLACEHOLDERS = [
+    "{{USER_ID}}",
+    "team-{{ user.email }}",
+    "${LOGNAME}",
+    "app/${user.id}",
+    "$USER",
+    "%USERNAME%",
+    "<your id>",
+]
+
+
+@pytest.mark.parametrize("value", PLACEHOLDERS)
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [(CHAT, "user"), (CHAT, "safety_identifier"), (RESPONSES, "user"), (MESSAGES, "metadata")],
+)
+def test_an_unfilled_placeholder_in_a_body_passes_without_memory(
+    ana: Caller, path: str, field: str, value: str
+) -> None:
+    named = {field: {"user_id": value} if field == "metadata" else value}
+    answer = ana.server.http.post(path, json=asking(OWL, path, **named))
+    assert answer.status_code == 200, answer.text
+    assert "placeholder" in answer.headers["x-engram-error"]
+    assert "x-engram-receipt" not in answer.headers
+    assert ana.last.json.items() >= named.items()
+    assert used(ana, path, {"X-Engram-Namespace": "kim"}, **named)[0] == "kim"
+
+
+@pytest.mark.parametrize("name", ["{ida}-1", "ida$ben", "100%-50%", "<ida> ben", "a{b}c"])
+def test_a_name_with_signs_of_templates_is_a_name(ana: Caller, name: str) -> None:
+    assert used(ana, user=name)[0] == name
 
 
 WEBUI_TITLE = "### Task:\nGenerate a title.\n<chat_history>\nUSER: Hello\n</chat_history>"

@@ -240,6 +240,45 @@ def test_request_larger_than_the_queue_is_accepted_alone(workspace: Workspace) -
         assert len(client.texts()) == 9
 
 
+def test_history_of_one_namespace_refuses_no_turn_of_another(workspace: Workspace) -> None:
+    with workspace.client(most_waiting=10) as client:
+        other = Client(client.memory, client.store, client.recorder, "bob")
+        with client.store.database.writing():  # blocks the writer
+            history = [message("user" if at % 2 == 0 else "assistant", f"text {at}") for at in range(31)]
+            client.ask(*history)
+            tickets = [other.answer(other.ask(user(f"turn {at}")), f"answer {at}") for at in range(5)]
+            assert client.recorder.unwritten() == 41
+            assert [other.receipt(ticket).state for ticket in tickets] == ["accepted"] * 5
+            assert other.receipt(other.ask(user("one too many"))).state == "refused"
+            assert client.recorder.is_full() is False
+        client.settle()
+        assert len(client.texts()) == 31
+        assert len(other.texts()) == 10
+        other.turn(user("one more"), to="fits again")
+        assert len(other.texts()) == 12
+
+
+def test_turns_fit_beside_a_history_larger_than_the_queue(workspace: Workspace) -> None:
+    with workspace.client(most_waiting=8) as client:
+        with client.store.database.writing():  # blocks the writer
+            history = [message("user" if at % 2 == 0 else "assistant", f"text {at}") for at in range(20)]
+            client.ask(*history)
+            tickets = [client.ask(user(f"turn {at}"), session="another") for at in range(4)]
+            assert [client.receipt(ticket).state for ticket in tickets] == ["accepted"] * 4
+            assert client.receipt(client.ask(user("one too many"))).state == "refused"
+        client.settle()
+        assert len(client.texts()) == 24
+
+
+def test_queue_that_fills_while_writing_fails_is_reported(workspace: Workspace) -> None:
+    with workspace.client(most_waiting=2) as client:
+        with workspace.locked():
+            client.answer(client.ask(user("one")), "two")
+            wait_until(client.recorder.is_full)
+        client.settle()
+        assert client.recorder.is_full() is False
+
+
 def test_unexpected_error_refuses_the_group_and_the_next_is_written(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -807,6 +807,10 @@ DISLIKED: dict[str, bytes] = {
     "a content that is an object": b'{"messages": [{"role": "user", "content": {"text": "x"}}]}',
     "a NUL in a text": b'{"messages": [{"role": "user", "content": "left\\u0000right"}]}',
     "a NUL in a part": b'{"messages": [{"role": "user", "content": [{"type": "text", "text": "\\u0000"}]}]}',
+    "a byte order mark": b"\xef\xbb\xbf" + json.dumps({"messages": [user("Hello")]}).encode(),
+    "UTF-16": json.dumps({"messages": [user("Hello")]}).encode("utf-16"),
+    "UTF-16 without a mark": json.dumps({"messages": [user("Hello")]}).encode("utf-16-le"),
+    "UTF-32": json.dumps({"messages": [user("Hello")]}).encode("utf-32-be"),
     "a NUL in the history": json.dumps({"messages": [assistant("a\0b"), user("x")]}).encode(),
 }
 """Bodies that only memory cannot take."""

@@ -69,14 +69,16 @@ def make_server(
     *,
     caller: Callable[[], Caller],
     forgetting: Callable[[str], AbstractContextManager[None]] = nothing_pending,
+    at_once: int = THREADS,
 ) -> Server[Any]:
     """Return the server with the four tools.
 
     caller: returns the caller of the current call; a `ServeError` that it raises becomes the result of the tool.
-    forgetting: returns a context, entered in a thread while something of a namespace is forgotten.
+    forgetting: returns a context, entered in a thread while something of a namespace is forgotten. at_once: calls that
+    run at the same time; 1: each begins when the call before it is done.
     """
     descriptions = list(map(described, TOOLS.values()))
-    limiter = anyio.CapacityLimiter(THREADS)
+    limiter = anyio.CapacityLimiter(at_once)
     schemas = {tool.name: tool.input_schema for tool in descriptions}
 
     def run(tool: MemoryTool[Any], namespace: str, arguments: Any, zone: tzinfo) -> tuple[BaseModel, str]:

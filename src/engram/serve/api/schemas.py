@@ -531,15 +531,15 @@ UntilTime = Annotated[
 
 
 class ToolArguments(Form):
-    """The argument of every tool. null and "" for an optional argument mean the same as leaving it out."""
+    """The argument of every tool. null, "" and [] for an optional argument mean the same as leaving it out."""
 
     @model_validator(mode="before")
     @classmethod
     def _without_empty(cls, values: Any) -> Any:
         if not isinstance(values, dict):
             return values
-        optional = {name for name, field in cls.model_fields.items() if not field.is_required()}
-        return {name: value for name, value in values.items() if name not in optional or value not in (None, "")}
+        needed = {name for name, field in cls.model_fields.items() if field.is_required()}
+        return {name: value for name, value in values.items() if name in needed or value not in (None, "", [], "[]")}
 
     namespace: Annotated[
         LeftOut[str], Field(description="Whose memory. Leave out, unless you were told a name to give here.")

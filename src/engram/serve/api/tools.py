@@ -205,7 +205,7 @@ class MemoryTool(Generic[A]):
             if isinstance(cause := problem.get("ctx", {}).get("error"), InvalidEngram):
                 raise InvalidEngram(str(cause))
         wrong = "; ".join(f"{field_of(problem['loc'])}: {problem['msg']}" for problem in problems)
-        raise InvalidEngram(f"{self.name}: {wrong}")
+        raise InvalidEngram(f"{self.name}: {wrong.replace(' after validation', '')}")
 
 
 def field_of(steps: Sequence[str | int]) -> str:

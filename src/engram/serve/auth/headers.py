@@ -20,8 +20,15 @@ SESSION_HEADER = "x-engram-session"
 UPSTREAM_KEY_HEADERS = ("authorization", "x-api-key")
 """The headers that carry the key for upstream. A caller may send its key for Engram in one of them instead."""
 
-PLACEHOLDER = re.compile(r"\{\{\s*\w+\s*\}\}")
-"""A template variable that Open WebUI and other front ends replace by the id of the user or the chat."""
+WEBUI_USER = "x-openwebui-user-id"
+WEBUI_CHAT = "x-openwebui-chat-id"
+"""Headers of Open WebUI, which it sends with ENABLE_FORWARD_USER_INFO_HEADERS."""
+
+PLACEHOLDER = re.compile(r"\{\{[^{}]*\}\}|\$\{[^{}]*\}|\A\s*(?:\$\w+|%\w+%|\{[\w.-]+\}|<[\w .-]+>)\s*\Z")
+"""A variable of a template that a client should have replaced by the id of the user or the chat.
+
+`{{USER_ID}}` and `${USER}` at any place; as the whole value also `$USER`, `%USER%`, `{user}` and `<user>`.
+"""
 
 
 def engram_key(headers: Mapping[str, str]) -> str | None:
@@ -48,19 +55,32 @@ def is_engram_key(name: str, value: str) -> bool:
 
 
 def header_sent_twice(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
-    """Return the name of a header for Engram that a request holds more than once; None if there is none.
+    """Return the name of a header that names a key or a place in memory and comes more than once; None for none.
 
     A header that usually carries the key for upstream counts if one of its values is a key for Engram.
     """
     values: dict[str, list[str]] = {}
     for raw_name, raw_value in headers:
         name = raw_name.decode("latin-1")
-        if name.startswith(ENGRAM) or name in UPSTREAM_KEY_HEADERS:
+        if is_for_engram(name) or name in UPSTREAM_KEY_HEADERS:
             values.setdefault(name, []).append(raw_value.decode("latin-1"))
     for name, given in values.items():
-        if len(given) > 1 and (name.startswith(ENGRAM) or any(is_engram_key(name, value) for value in given)):
+        if len(given) > 1 and (is_for_engram(name) or any(is_engram_key(name, value) for value in given)):
             return name
     return None
+
+
+def is_for_engram(name: str) -> bool:
+    """Return whether a header (`name` in lower case) is Engram's own, or one of Open WebUI's that it reads alike."""
+    return name.startswith(ENGRAM) or name in (WEBUI_USER, WEBUI_CHAT)
+
+
+def unfilled(field: str, value: str) -> str:
+    """Return the message about a field or header that holds a placeholder."""
+    return (
+        f"{field} is {value[:80]!r}: the client did not fill in this placeholder; configure the client to send a"
+        " value, or to leave it out"
+    )
 
 
 def requested_namespace(headers: Mapping[str, str]) -> str | None:
@@ -76,12 +96,7 @@ def header_text(headers: Mapping[str, str], name: str) -> str | None:
     """
     value = headers.get(name)
     if value is not None and PLACEHOLDER.search(value):
-        raise bad_request(
-            f"{name} is {value[:80]!r}: the client did not fill in this placeholder; configure the client to send a"
-            " value, or to leave the header out",
-            name,
-            "placeholder",
-        )
+        raise bad_request(unfilled(name, value), name, "placeholder")
     if value is None or value.isascii():
         return value
     try:

@@ -13,11 +13,15 @@ from dataclasses import dataclass
 from engram.errors import InvalidEngram
 from engram.serve.auth.access import Access
 from engram.serve.auth.headers import (
+    PLACEHOLDER,
     SESSION_HEADER,
     UPSTREAM_KEY_HEADERS,
+    WEBUI_CHAT,
+    WEBUI_USER,
     header_text,
     is_engram_key,
     requested_namespace,
+    unfilled,
 )
 from engram.serve.auth.keys import check_namespace
 from engram.serve.frontends.table import OPEN_WEBUI
@@ -26,10 +30,6 @@ from engram.serve.http.logs import log
 from engram.serve.wire.base import Request
 
 logger = logging.getLogger("engram.serve")
-
-WEBUI_USER = "x-openwebui-user-id"
-WEBUI_CHAT = "x-openwebui-chat-id"
-"""Headers of Open WebUI, which it sends with ENABLE_FORWARD_USER_INFO_HEADERS."""
 
 SIGN_IN_HEADERS = ("x-forwarded-user", "x-forwarded-email", "x-auth-request-user", "remote-user")
 """Headers in which a proxy with a sign-in names the person."""
@@ -64,12 +64,15 @@ def whose(access: Access, headers: Mapping[str, str], user: str | None) -> Whose
     """Return whose memory a request uses: by its header or path, else `user`, else Open WebUI's headers, else the key.
 
     user: the end user that the body names. Raises `ServeError` for a wrong name in a header or path, and
-    `NotRemembered` for a wrong name elsewhere, which the caller gave to the model's API and not to Engram.
+    `NotRemembered` for a wrong name or an unfilled placeholder elsewhere, which the caller gave to the model's API and
+    not to Engram.
     """
     requested, session = requested_namespace(headers), header_text(headers, SESSION_HEADER)
     if requested is None:
         names = checked("user", user), foreign_name(headers, WEBUI_USER)
         requested = next((name for name in names if name is not None and access.allows(name)), None)
+        if requested is not None and PLACEHOLDER.search(requested):
+            raise NotRemembered(unfilled("user", requested))
     if session is None:
         session = foreign_name(headers, WEBUI_CHAT)
     is_named = requested is not None or not access.admin

@@ -29,6 +29,7 @@ from engram.serve.conversations.resolve import Resolver
 from engram.serve.frontends.messages import newly_left_out
 from engram.serve.http.anonymous import without_paths
 from engram.serve.http.logs import log
+from engram.serve.waiting import WaitingRoom
 from engram.serve.wire.base import ChatMessage, Reply
 from engram.serve.wire.reading import continued, in_pieces
 
@@ -42,9 +43,6 @@ MAX_GROUP = 4_000
 
 LINGER = 0.2
 """Seconds that a request's messages wait for their reply, or for other jobs, to be written in the same group."""
-
-MAX_CHARACTERS = 256 << 20
-"""Characters of text that may be queued."""
 
 MAX_REFUSALS = 10_000
 """Receipts of refused jobs that are held until they can be written."""
@@ -75,7 +73,7 @@ class Recorder:
     ) -> None:
         """Start the writer thread.
 
-        most_waiting: engrams that may be queued while the memory cannot be written. on_event: called with "stored",
+        most_waiting: engrams of one namespace that may wait (`WaitingRoom`). on_event: called with "stored",
         "refused" or "overflow" for each engram, and with "retry" for each failed attempt. first: called by the
         writer thread before it writes, after it has settled what a killed server left; called again if it raises an
         `EngramError`.
@@ -84,6 +82,9 @@ class Recorder:
         self._store = store
         self._pending = store.pending
         self._most_waiting = most_waiting
+        self._room = WaitingRoom(most_waiting)
+        self._failing = False
+        """Whether the last attempt to write failed."""
         self._on_event = on_event
         self._first = first
         self._queue: deque[WriteJob] = deque()
@@ -95,7 +96,6 @@ class Recorder:
         """Whether the queue must be written without lingering."""
         self._weight = 0
         """Engrams queued or being written."""
-        self._characters = 0
         self.broken: str | None = None
         """Why nothing can be written any more; None if it can."""
         self._changed = threading.Condition(self._pending.lock)
@@ -162,6 +162,10 @@ class Recorder:
         """Return the number of engrams that are queued or being written."""
         return self._weight
 
+    def is_full(self) -> bool:
+        """Return whether turns are refused: of all namespaces, or because writing fails while many wait."""
+        return self._room.is_full() or (self._failing and self._weight >= self._most_waiting)
+
     def drain(self, seconds: float) -> int:
         """Wait at most `seconds` until all is written; return the number of engrams that are left."""
         with self._changed:
@@ -195,13 +199,12 @@ class Recorder:
         if job.is_reply and not job.ticket.results:
             # The request's messages were refused.
             return QUEUE_FULL
-        full = self._weight + job.weight > self._most_waiting or self._characters + job.characters > MAX_CHARACTERS
-        return QUEUE_FULL if self._weight and full else None
+        return None if self._room.has_room(job.ticket.match.namespace, job) else QUEUE_FULL
 
     def _enqueue(self, job: WriteJob) -> None:
         self._add_pending(job)
         self._weight += job.weight
-        self._characters += job.characters
+        self._room.enter(job.ticket.match.namespace, job)
         self._queue.append(job)
         # The end of a response stream waits until the reply is written; nothing waits for the request's messages.
         self._urgent |= job.is_reply
@@ -297,14 +300,18 @@ class Recorder:
         pause = FIRST_PAUSE
         while True:
             try:
-                return step()
+                result = step()
             except MemoryReplaced:
                 raise
             except (EngramError, OSError) as error:
+                self._failing = True
                 if self._stop.is_set():
                     raise Stopped(str(error)) from error
                 self._on_event("retry")
                 log(logger, logging.WARNING, "a write failed, new messages wait", error=str(error))
+            else:
+                self._failing = False
+                return result
             self._stop.wait(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
@@ -443,7 +450,7 @@ class Recorder:
                 else:
                     pending.receipts.pop(job.ticket.receipt_id, None)
                 self._weight -= job.weight
-                self._characters -= job.characters
+                self._room.leave(job.ticket.match.namespace, job)
             for refusal in refusals:
                 # `_refuse` may have dropped the oldest ones.
                 if self._refusals and self._refusals[0] is refusal:

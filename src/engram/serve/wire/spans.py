@@ -96,8 +96,14 @@ class JsonBody:
 def read_body(body: bytes, messages_field: str) -> JsonBody:
     """Return the object in a body, with the positions of the elements of the list in `messages_field`.
 
-    If a name occurs twice, the last value counts. Raises `ServeError` 400 if the body is no JSON object in UTF-8.
+    If a name occurs twice, the last value counts. Raises `ServeError` 400 if the body is no JSON object in UTF-8; its
+    code is `INVALID_BODY` unless the bytes are in another encoding of Unicode, which upstream may read.
     """
+    if (encoding := json.detect_encoding(body)) != "utf-8":
+        found = (
+            "begins with a byte order mark" if encoding == "utf-8-sig" else f"is not UTF-8: it is {encoding.upper()}"
+        )
+        raise bad_request(f"the body {found}, which memory does not read")
     try:
         text = body.decode()
     except UnicodeDecodeError as error:
