@@ -31,6 +31,9 @@ DRIVER_ERRORS = (sqlite3.Error, OSError)
 CUT_OFF = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR_SHORT_READ)
 """Errors of SQLite in a file that was cut off."""
 
+LOOKS = 5
+"""How often a log must be found too small before it counts as cut off."""
+
 
 class Database:
     """Base class: inherit, define the class variables, and prepare the file in `ready`; the subclass calls `open`.
@@ -362,14 +365,13 @@ class Database:
         try:
             if self.writer.in_transaction:
                 return
-            size = self._log_bytes_needed(log_path)
-            found = files.look(log_path)[1]
-            if found < size:
-                # Another process may have emptied the log since.
-                size, found = self._log_bytes_needed(log_path), files.look(log_path)[1]
-            if found < size:
-                raise self._log_cut_off(log_path)
-            self._log_size = found
+            # Another process may empty the log between the two calls of one look.
+            for _ in range(LOOKS):
+                needed, found = self._log_bytes_needed(log_path), files.look(log_path)[1]
+                if found >= needed:
+                    self._log_size = found
+                    return
+            raise self._log_cut_off(log_path)
         finally:
             self._lock.release()
 
