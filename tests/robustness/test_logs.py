@@ -198,3 +198,25 @@ def test_keys_of_a_server_survive_the_loss_of_its_log(tmp_path: Path, harm: Harm
             store.create(name="after", admin=True)
     with ServerDatabase(path) as database:
         assert [key.name for key in KeyStore(database).list()] == ["before"]
+
+
+def test_two_processes_with_different_logs_of_a_memory_both_keep_what_they_acknowledged(
+    tmp_path: Path, start: Start
+) -> None:
+    path = tmp_path / "memory.db"
+    child = start("step", path)
+    acknowledged = [child.stdout.readline().strip() for _ in range(WRITES)]
+    unlink_log_and_index(path)
+    with Memory(path) as memory:
+        memory.remember("into the new log")
+        out, err = finish(child, "go on\n")
+        assert not out
+        assert "refused MemoryReplaced" in err
+        memory.remember("after the other process")
+    assert texts(path) == ["into the new log", "after the other process"]
+    [saved] = tmp_path.glob("memory.db.saved-*")
+    assert saved.name in err
+    assert saved.stat().st_mode & 0o777 == 0o600
+    assert set(acknowledged) <= set(texts(saved))
+    assert any(str(saved) in warning for warning in examine(path).warnings)
+    assert examine(path).healthy

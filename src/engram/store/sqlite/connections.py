@@ -395,7 +395,7 @@ class Database:
         return MemoryDamaged(
             f"{log_path} was cut off or emptied by another program while {self.path} was open, and the last turns that"
             " were stored in it may be lost; nothing more is written: stop the server or end every program that has the"
-            " memory open, start again, and restore a backup if turns are missing"
+            " memory open, start again, and restore a backup if turns are missing or engram doctor finds damage"
         )
 
     def _save_log(self, log_path: str, index_path: str) -> None:

@@ -181,8 +181,12 @@ def rename_log(path: str) -> str:
 
 
 def logs_aside(path: str) -> list[str]:
-    """Return the paths of the logs that were set aside beside a database. They hold text of the files it replaced."""
-    return sorted(glob.glob(f"{glob.escape(os.path.realpath(path) + ASIDE_SUFFIX)}*"))
+    """Return the paths of the logs that were set aside beside a database, and of what was saved of deleted logs.
+
+    They hold text of files that were replaced.
+    """
+    start = glob.escape(os.path.realpath(path))
+    return sorted(found for suffix in (ASIDE_SUFFIX, COPY_SUFFIX) for found in glob.glob(f"{start}{suffix}*"))
 
 
 def _mark(path: str) -> str | None:
