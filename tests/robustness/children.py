@@ -15,7 +15,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 
 from engram.backup import back_up, restore
-from engram.errors import MemoryFull
+from engram.errors import EngramError, MemoryFull
 from engram.memory import Memory
 from engram.text.vectors import default_table
 
@@ -117,6 +117,22 @@ def leave(path: str, seed: int) -> None:
     memory.recall("left")
     time.sleep((seed % 8) / 10)
     write_line("left")
+
+
+def step(path: str, seed: int) -> None:
+    """Remember 25 turns, wait for a line, try 25 more, each one whatever came of the last; then kill this process.
+
+    Acknowledged texts go to stdout as one word each, refusals to stderr.
+    """
+    memory = Memory(path)
+    for number in range(50):
+        if number == 25:
+            sys.stdin.readline()
+        try:
+            write_line(memory.remember(f"step{number}").text)
+        except EngramError as error:
+            print(f"refused {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def copy(path: str, seed: int) -> None:

@@ -32,6 +32,9 @@ DRIVER_ERRORS = (sqlite3.Error, OSError)
 CUT_OFF = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR_SHORT_READ)
 """Errors of SQLite in a file that was cut off."""
 
+LOOKS = 5
+"""How often a log must be found too small before it counts as cut off."""
+
 
 class Database:
     """Base class: inherit, define the class variables, and prepare the file in `ready`; the subclass calls `open`.
@@ -71,7 +74,14 @@ class Database:
         """The file that is open; None for a database in RAM."""
         self._size = 0
         """Its size in bytes when it was last looked at."""
-        self._log_place: files.Place | None = None
+        self._log_paths: tuple[str, str] | None = None
+        """The paths of SQLite's log and of its index; None until they are known, and if the file has no log."""
+        self._log_places: list[files.Place | None] = []
+        """The log and the index that are open."""
+        self._log_size = 0
+        """The least size of the log in bytes, unless SQLite has emptied it since."""
+        self._log_saved = False
+        """Whether the log was found deleted or replaced, and what it holds was saved. For good."""
         self._parted = False
         """Whether the open file was found replaced. For good: its log is gone from beside the path."""
 
@@ -85,10 +95,10 @@ class Database:
             try:
                 self.ready(self._recognised())
                 self.check_place()
+                self._find_log()
             except BaseException:
                 self.writer.close()
                 raise
-            self._log_place, _ = files.look(files.log_of(self._where))
             if not self.in_memory and not self.read_only:
                 files.write_record(self._where)
 
@@ -198,7 +208,9 @@ class Database:
             yield db
             db.execute("COMMIT")
             # After the commit, which takes milliseconds: what the path does not name is not acknowledged.
+            self._log_size = max(self._log_size, files.LOG_HEADER_BYTES)
             self.check_place()
+            self._check_log_header()
         except BaseException:
             self.on_rollback()
             # A failed COMMIT on a full disk has already rolled back.
@@ -240,9 +252,9 @@ class Database:
             raise MemoryClosed(f"the {self.display_name} {self.path} is closed; open it again")
 
     def check_place(self) -> None:
-        """Raise `MemoryReplaced` if the path does not name the open file any more. Costs one call of the system.
+        """Raise `MemoryReplaced` if the file or its log is not the open one any more. Costs three calls of the system.
 
-        Raises `MemoryDamaged` if the file was cut off, one of `DRIVER_ERRORS` if nothing can be known of it.
+        Raises `MemoryDamaged` if either was cut off, one of `DRIVER_ERRORS` if nothing can be known of it.
         """
         if self._place is None:
             return
@@ -256,6 +268,8 @@ class Database:
         if size < self._size:
             self._check_whole(size)
         self._size = size
+        if self._log_paths is not None:
+            self._check_log(*self._log_paths)
 
     def _check_whole(self, size: int) -> None:
         """Raise `MemoryDamaged` unless the file is whole: it became smaller, as only `vacuum` makes it."""
@@ -293,9 +307,124 @@ class Database:
                 self.writer.execute("PRAGMA busy_timeout=0")
                 self.writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             with suppress(OSError):
-                if files.look(files.log_of(self._where))[0] == self._log_place is not None:
+                if self._log_places and files.look(files.log_of(self._where))[0] == self._log_places[0]:
                     files.set_log_aside(self._where)
             log.error("%s was deleted, moved or replaced while it was open: nothing more is stored", self.path)
+        finally:
+            self._lock.release()
+
+    # The log.
+
+    def _find_log(self) -> None:
+        """Remember which log is open, and check that it holds what SQLite believes to be in it.
+
+        Raises `MemoryDamaged` if it does not: another process has the file open with a log that was deleted.
+        """
+        if self.in_memory or self.read_only:
+            return
+        log_path = files.log_of(self._where)
+        paths = (log_path, files.index_of(log_path))
+        places = [files.look(path)[0] for path in paths]
+        if None in places:
+            return
+        self._log_paths, self._log_places = paths, places
+        self._log_size = files.look(log_path)[1]
+        if self._log_size < files.LOG_HEADER_BYTES:
+            self._check_log_whole(log_path)
+
+    def _check_log(self, log_path: str, index_path: str) -> None:
+        """Raise `MemoryReplaced` if the log or its index is not the open one, `MemoryDamaged` if the log was cut off.
+
+        What the log holds is saved first, if it would be lost.
+        """
+        place, size = files.look(log_path)
+        if self._log_saved or [place, files.look(index_path)[0]] != self._log_places:
+            self._save_log(log_path, index_path)
+            raise MemoryReplaced(
+                f"{log_path} or {index_path} was deleted, moved or replaced while {self.path} was open; nothing more is"
+                " read or written: stop the server or end every program that has the memory open, and start again"
+            )
+        if size < self._log_size:
+            self._check_log_whole(log_path)
+        else:
+            self._log_size = max(self._log_size, size)
+
+    def _check_log_header(self) -> None:
+        """Raise `MemoryDamaged` if a commit went into a log that had been emptied: such a log has no header."""
+        if self._log_paths is not None and not files.has_header(self._log_paths[0]):
+            # No process reads a log without header; SQLite in this one would copy the holes in it into the file.
+            os.truncate(self._log_paths[0], 0)
+            raise self._log_cut_off(self._log_paths[0])
+
+    def _check_log_whole(self, log_path: str) -> None:
+        """Raise `MemoryDamaged` if the log is smaller than what SQLite has written into it and not emptied since.
+
+        Does nothing in a thread without the lock: the thread that has the lock checks the log itself.
+        """
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
+            if self.writer.in_transaction:
+                return
+            # Another process may empty the log between the two calls of one look.
+            for _ in range(LOOKS):
+                needed, found = self._log_bytes_needed(log_path), files.look(log_path)[1]
+                if found >= needed:
+                    self._log_size = found
+                    return
+            raise self._log_cut_off(log_path)
+        finally:
+            self._lock.release()
+
+    def _log_bytes_needed(self, log_path: str) -> int:
+        """Return the size in bytes that the log must have. Raises `MemoryDamaged` if a part cannot be read."""
+        deadline = time.monotonic() + self.wait
+        page = int(self.writer.execute("PRAGMA page_size").fetchone()[0])
+        while True:
+            try:
+                busy, frames, _ = self.writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            except sqlite3.DatabaseError as error:
+                if getattr(error, "sqlite_errorcode", None) not in CUT_OFF:
+                    raise
+                raise self._log_cut_off(log_path) from error
+            if not busy or time.monotonic() > deadline:
+                return files.LOG_HEADER_BYTES + frames * (files.FRAME_HEADER_BYTES + page) if frames > 0 else 0
+            # Another process moves the log into the file.
+            time.sleep(0.01)
+
+    def _log_cut_off(self, log_path: str) -> MemoryDamaged:
+        return MemoryDamaged(
+            f"{log_path} was cut off or emptied by another program while {self.path} was open, and the last turns that"
+            " were stored in it may be lost; nothing more is written: stop the server or end every program that has the"
+            " memory open, start again, and restore a backup if turns are missing or engram doctor finds damage"
+        )
+
+    def _save_log(self, log_path: str, index_path: str) -> None:
+        """Save what the open log holds, unless the log is at its path still. A later call tries again if that failed.
+
+        A log that replaced it is set aside, or the next process would write it into the file.
+        """
+        if self._log_saved or not self._lock.acquire(blocking=False):
+            return
+        try:
+            if self.writer.in_transaction:
+                return
+            place, size = files.look(log_path)
+            if place == self._log_places[0]:
+                # With another index, another process may use the log: it is not to be emptied here.
+                self._log_saved = True
+            elif files.look(index_path)[0] not in (None, self._log_places[1]):
+                # Another process may have opened the file without the knowledge of this log, and may be writing.
+                copy = files.new_copy(self._where)
+                self.writer.execute("VACUUM INTO ?", (copy,))
+                self._log_saved = True
+                log.error("%s has another log now; what this process had stored is saved as %s", self.path, copy)
+            else:
+                busy, _, _ = self.writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                self._log_saved = not busy
+                if self._log_saved and size:
+                    log.error("another log had replaced %s; it is now %s", log_path, files.rename_log(self._where))
+            log.error("%s or %s was deleted, moved or replaced while it was open", log_path, index_path)
         finally:
             self._lock.release()
 

@@ -26,6 +26,13 @@ LOG_SUFFIXES = ("-wal", "-shm")
 ASIDE_SUFFIX = ".log-of-replaced-"
 """A log that was set aside is `memory.db.log-of-replaced-` and the time in nanoseconds since 1970."""
 
+COPY_SUFFIX = ".saved-"
+"""What a process had stored in a log that was deleted is `memory.db.saved-` and the time in nanoseconds since 1970."""
+
+LOG_HEADER_BYTES, FRAME_HEADER_BYTES = 32, 24
+LOG_MAGIC = b"\x37\x7f\x06"
+"""Sizes of the headers in SQLite's log, and the first bytes of a log."""
+
 SERVER_SUFFIX = ".serve"
 """The server's file of `memory.db` is `memory.db.serve`."""
 
@@ -78,6 +85,28 @@ def log_of(path: str) -> str:
 def record_of(path: str) -> str:
     """Return the path of the record of a database."""
     return os.path.realpath(path) + "-inodes"
+
+
+def index_of(log: str) -> str:
+    """Return the path of the index of a write-ahead log."""
+    return log.removesuffix("-wal") + "-shm"
+
+
+def has_header(log: str) -> bool:
+    """Return whether a log is missing, empty, or begins as SQLite writes it: not if it was emptied, then written to."""
+    try:
+        with open(log, "rb", buffering=0) as file:
+            found = file.read(len(LOG_MAGIC))
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    return found in (b"", LOG_MAGIC)
+
+
+def new_copy(path: str) -> str:
+    """Create an empty file beside a database for what a process saves of it. Returns its path."""
+    copy = f"{os.path.realpath(path)}{COPY_SUFFIX}{time.time_ns()}"
+    private_file(copy)
+    return copy
 
 
 def write_record(path: str) -> None:
@@ -136,8 +165,7 @@ def set_log_aside(path: str) -> str | None:
         os.unlink(record_of(path))
     with suppress(FileNotFoundError):
         if os.path.getsize(log):
-            aside = f"{os.path.realpath(path)}{ASIDE_SUFFIX}{time.time_ns()}"
-            os.rename(log, aside)
+            aside = rename_log(path)
         else:
             os.unlink(log)
     with suppress(FileNotFoundError):
@@ -145,9 +173,20 @@ def set_log_aside(path: str) -> str | None:
     return aside
 
 
+def rename_log(path: str) -> str:
+    """Rename the log of a database, so that SQLite does not find it. Returns its new path."""
+    aside = f"{os.path.realpath(path)}{ASIDE_SUFFIX}{time.time_ns()}"
+    os.rename(log_of(path), aside)
+    return aside
+
+
 def logs_aside(path: str) -> list[str]:
-    """Return the paths of the logs that were set aside beside a database. They hold text of the files it replaced."""
-    return sorted(glob.glob(f"{glob.escape(os.path.realpath(path) + ASIDE_SUFFIX)}*"))
+    """Return the paths of the logs that were set aside beside a database, and of what was saved of deleted logs.
+
+    They hold text of files that were replaced.
+    """
+    start = glob.escape(os.path.realpath(path))
+    return sorted(found for suffix in (ASIDE_SUFFIX, COPY_SUFFIX) for found in glob.glob(f"{start}{suffix}*"))
 
 
 def _mark(path: str) -> str | None:
