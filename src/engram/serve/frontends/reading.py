@@ -24,6 +24,7 @@ _BLOCKS: dict[str, list[tuple[str, Block]]] = {}
 for _frontend in FRONTENDS:
     for _block in _frontend.blocks:
         _BLOCKS.setdefault(_block.tag, []).append((_frontend.name, _block))
+_OWN_LINE = {block.tag for frontend in FRONTENDS for block in frontend.blocks if block.own_line}
 _WRAPPERS = {tag: frontend for frontend in FRONTENDS for tag in frontend.wrappers}
 _ARGUMENTS = {frontend.command_arguments: frontend.name for frontend in FRONTENDS if frontend.command_arguments}
 _RECORDS = [(frontend.name, record) for frontend in FRONTENDS for record in frontend.records]
@@ -153,7 +154,9 @@ class _Part:
         self._marks = 0
         """How many marks were looked at."""
         self._found: dict[str, int] = {}
-        """For each closing mark: where it was found last."""
+        """For each closing mark: where the search for the next one found it."""
+        self._last_found: dict[str, int] = {}
+        """For each closing mark: where the last one in the text stands; -1 for nowhere."""
         self._held: dict[str, bool] = {}
         """For each mark that was asked for: whether the message holds it."""
         self._piece_end = 0
@@ -251,7 +254,7 @@ class _Part:
             found_there = self._text[following : following + max(1, len(record.before))]
             return behind if found_there == record.before else None
         if record.until:
-            found = [(first, mark) for mark in record.until if (first := self._find(mark, behind)) is not None]
+            found = [(place, mark) for mark in record.until if (place := self._end_mark(mark, behind)) is not None]
             if not found and "\n" not in record.until:
                 return None
             place, mark = min(found, default=(end, ""))
@@ -291,7 +294,7 @@ class _Part:
             after = _AFTER_BLOCK.match(text, end)
             return _Piece(start, end, _LINES[mark]) if after is not None and not after[0].isalnum() else None
         name, closing = _ENCLOSED[mark]
-        close = self._find(closing, end)
+        close = self._last(closing, end)
         return None if close is None else _Piece(start, close + len(closing), name)
 
     def _at_tag(self, match: re.Match[str]) -> _Piece | None:
@@ -300,6 +303,9 @@ class _Part:
         name = self._frontend_of(tag, begin) or _ARGUMENTS.get(tag)
         if name is None or not (self._begins_line(start) or self._is_glued(start, begin)):
             return None
+        if tag not in _WRAPPERS and tag not in _ARGUMENTS:
+            past = self._past_block(tag, begin)
+            return None if past is None else _Piece(start, past, name)
         close = self._close_of(tag, begin)
         if close is None:
             return None
@@ -308,9 +314,27 @@ class _Part:
         if tag in _ARGUMENTS:
             is_sentence = len(self._text[slice(*words)].split(maxsplit=1)) > 1
             return _Piece(start, end, name, words if is_sentence else None)
-        if tag in _WRAPPERS:
-            return _Piece(start, end, name, words, is_wrapper=True)
-        return _Piece(start, end, name)
+        return _Piece(start, end, name, words, is_wrapper=True)
+
+    def _past_block(self, tag: str, begin: int) -> int | None:
+        """Return where the block ends whose content begins at `begin`: behind its last closing tag; None without one.
+
+        A document inside may hold closing tags. From the first one on, every block that is opened before the end
+        belongs to the piece, up to its own last closing tag: the document of one block may close another one.
+        """
+        close = self._last(f"</{tag}>", begin)
+        first = self._find(f"</{tag}>", begin)
+        if close is None or first is None or (tag in _OWN_LINE and self._is_talk(tag, begin, first)):
+            return None
+        end = close + len(tag) + len("</>")
+        for match in _ANY_TAG.finditer(self._text, first):
+            if match.start() >= end:
+                break
+            inner = match["tag"]
+            if inner in _BLOCKS and self._frontend_of(inner, match.end()) is not None:
+                last = self._last(f"</{inner}>", match.end())
+                end = end if last is None else max(end, last + len(inner) + len("</>"))
+        return end
 
     def _frontend_of(self, tag: str, begin: int) -> str | None:
         """Return the front end that writes the element with a tag whose content begins at `begin`."""
@@ -329,6 +353,12 @@ class _Part:
         if mark not in self._held:
             self._held[mark] = any(mark in text for text in self._texts)
         return self._held[mark]
+
+    def _is_talk(self, tag: str, begin: int, close: int) -> bool:
+        """Return whether an element stands in one line with words behind it, where the front end breaks the line."""
+        return (
+            not self._closes(close + len(tag) + len("</>")) and "\n" not in self._text[begin : min(close, begin + NEAR)]
+        )
 
     # Places.
 
@@ -357,8 +387,7 @@ class _Part:
         """Return where the first closing tag from `begin` on stands; None unless it ends a line or a tag follows it."""
         closing = f"</{tag}>"
         close = self._find(closing, begin)
-        after = None if close is None else _AFTER_BLOCK.match(self._text, close + len(closing))
-        return None if after is None or after[0].islower() else close
+        return None if close is None or not self._closes(close + len(closing)) else close
 
     def _find(self, closing: str, begin: int) -> int | None:
         """Return where a mark stands first from `begin` on. Ask for positions in order: no text is searched twice."""
@@ -367,6 +396,23 @@ class _Part:
             found = self._text.find(closing, begin)
             self._found[closing] = len(self._text) if found < 0 else found
         return None if found < 0 or found == len(self._text) else found
+
+    def _last(self, closing: str, begin: int) -> int | None:
+        """Return where the last closing mark that ends a line, or that a tag follows, stands; None for none."""
+        if closing not in self._last_found:
+            places = (match.span() for match in re.finditer(re.escape(closing), self._text))
+            self._last_found[closing] = max((start for start, end in places if self._closes(end)), default=-1)
+        last = self._last_found[closing]
+        return None if last < begin else last
+
+    def _closes(self, end: int) -> bool:
+        """Return whether a closing mark that ends at a position counts: it ends a line, or a tag follows it."""
+        after = _AFTER_BLOCK.match(self._text, end)
+        return after is not None and not after[0].islower()
+
+    def _end_mark(self, mark: str, begin: int) -> int | None:
+        """Return where the mark that ends a record stands: the last one if it closes an element, else the first."""
+        return self._last(mark, begin) if mark.startswith("</") else self._find(mark, begin)
 
     def _stands(self, mark: str, begin: int, end: int) -> bool:
         """Return whether a mark begins between two positions. Ask for positions in order."""

@@ -20,6 +20,8 @@ class Block:
     """What its content begins with, where the tag alone proves nothing."""
     beside: str = ""
     """A tag that the message must also hold, where the tag alone proves nothing."""
+    own_line: bool = False
+    """Whether the front end breaks the line behind the opening tag: an element inside a sentence is a person's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +120,14 @@ def _blocks(names: str, beside: str = "") -> tuple[Block, ...]:
 
 CLAUDE_CODE = Frontend(
     "Claude Code",
-    blocks=_blocks(
-        "system-reminder command-name command-message command-contents local-command-stdout local-command-stderr"
-        " local-command-caveat bash-input bash-stdout bash-stderr ide_opened_file ide_selection ide_diagnostics"
-        " new-diagnostics task-notification teammate-message user-memory-input user-prompt-submit-hook"
-        " session-start-hook post-tool-use-hook available-deferred-tools"
+    blocks=(
+        Block("system-reminder", own_line=True),
+        *_blocks(
+            "command-name command-message command-contents local-command-stdout local-command-stderr"
+            " local-command-caveat bash-input bash-stdout bash-stderr ide_opened_file ide_selection ide_diagnostics"
+            " new-diagnostics task-notification teammate-message user-memory-input user-prompt-submit-hook"
+            " session-start-hook post-tool-use-hook available-deferred-tools"
+        ),
     ),
     command_arguments="command-args",
     records=(
@@ -173,9 +178,8 @@ CLAUDE_CODE = Frontend(
 CLINE = Frontend(
     "Cline, Roo Code and Kilo Code",
     blocks=(
-        *_blocks(
-            "environment_details explicit_instructions workspace_diagnostics git_working_state final_file_content"
-        ),
+        Block("environment_details", own_line=True),
+        *_blocks("explicit_instructions workspace_diagnostics git_working_state final_file_content"),
         *_blocks("file_content folder_content url_content git_commit terminal_output", beside="environment_details"),
     ),
     wrappers=("task", "feedback", "user_message", "answer"),
