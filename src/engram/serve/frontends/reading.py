@@ -41,11 +41,10 @@ _NAMED = (*_LINES, *_TAILS, *_ENCLOSED)
 _ANY_TAG = re.compile(f"{_TAG}(?P<mark>)")
 _ANY_MARK = re.compile(f"(?P<mark>{'|'.join(map(re.escape, _NAMED))})|{_TAG}")
 _FENCE = re.compile(r"^ {0,3}(?:```|~~~)", re.MULTILINE)
-_TOOL = re.compile(r"\[[a-z_]{2,40}+[ \]]")
-_RESULT = "] Result:"
-"""The end of the heading of a tool's result in a user's message: [read_file for 'a.py'] Result:"""
-LONGEST_HEADING = 500
-"""Characters of such a heading."""
+_HEADING = re.compile(r"^\[(?P<tool>[a-z_]{2,40}+)(?:\]| [^\n]{0,500}?\]) Result:", re.MULTILINE)
+"""The heading of a tool's result in a user's message: [read_file for 'a.py'] Result:"""
+_END_OF_MESSAGE = "</environment_details>"
+_DENIED = tuple(record.opening for record in CLINE.records if record.before == "<feedback>")
 
 _AFTER_BLOCK = re.compile(r"[^\S\n]{0,64}+(?:\Z|\n|<)|[^\W_]")
 _SPACE = re.compile(r"\s*+")
@@ -79,13 +78,24 @@ def read_parts(texts: Sequence[str], results: Sequence[str] = ()) -> list[Readin
     """Return what was read out of each part of one message. results: the texts of its tools' results."""
     message = (*texts, *results)
     readings: list[Reading] = []
+    heading: re.Match[str] | None = None
     for text in texts:
-        if readings and readings[-1].result.endswith(_RESULT):
+        if heading is not None:
             # The heading of a tool's result is a part of its own, and the result follows.
-            readings.append(_Part(text, message, is_result=True).read())
-        else:
-            readings.append(_read(text, message))
+            readings.append(_Part(text, message, is_result=True, asks=_asks(heading["tool"], text)).read())
+            heading = None
+            continue
+        readings.append(_read(text, message))
+        if readings[-1].result:
+            heading = _HEADING.fullmatch(text.strip())
     return readings
+
+
+def _asks(tool: str, result: str) -> bool:
+    """Return whether elements in a tool's result hold words of the user: no document stands in the result."""
+    if _HEADING.search(result) is not None:
+        return False
+    return tool in CLINE.asking_tools or (tool in CLINE.writing_tools and result.lstrip().startswith(_DENIED))
 
 
 def is_front_ends(text: str) -> bool:
@@ -97,10 +107,18 @@ def is_front_ends(text: str) -> bool:
 def _read(text: str, texts: Sequence[str]) -> Reading:
     found = _from_template(text)
     if found is None:
-        return _Part(text, texts).read()
+        return _result_or_words(text, texts).read()
     name, words = found
     inner = _Part(words, texts).read()
     return inner._replace(left_out=((name, len(text) - len(words)), *inner.left_out))
+
+
+def _result_or_words(text: str, texts: Sequence[str]) -> _Part:
+    """Return the reader of a part: of a tool's result if the part begins with the heading of one."""
+    heading = _HEADING.match(text, _blank_to(text, 0))
+    if heading is None or not any(mark in one for mark in CLINE.wrapped_beside for one in texts):
+        return _Part(text, texts)
+    return _Part(text, texts, is_result=True, asks=_asks(heading["tool"], text[heading.end() :]))
 
 
 # Templates.
@@ -144,11 +162,15 @@ def _first(text: str, labels: Iterable[str]) -> tuple[int, str]:
 class _Part:
     """Reads one part of a message that is no template."""
 
-    def __init__(self, text: str, texts: Sequence[str], *, is_result: bool = False) -> None:
-        """`texts`: all texts of the message. is_result: whether the part is a tool's result."""
+    def __init__(self, text: str, texts: Sequence[str], *, is_result: bool = False, asks: bool = True) -> None:
+        """`texts`: all texts of the message. is_result: whether the part is a tool's result.
+
+        asks: whether the tool asks the user, so that elements of the result hold the user's words.
+        """
         self._text = text
         self._texts = texts
         self._is_result = is_result
+        self._takes_words = asks
         # The search for tags alone takes a fraction of the time.
         self._mark = _ANY_MARK if any(mark in text for mark in _NAMED) else _ANY_TAG
         self._marks = 0
@@ -234,10 +256,8 @@ class _Part:
     def _record(self, at: int) -> _Piece | None:
         """Return the record, or the tool's result, that begins at a position; None for none."""
         text = self._text
-        if text.startswith("[", at) and self._is_result_heading(at):
-            following = self._next(at + 1)
-            end = len(text) if following is None else following.start
-            return _Piece(at, end, CLINE.name, is_result=True)
+        if text.startswith("[", at) and (result := self._result(at)) is not None:
+            return result
         if self._marks >= MOST_MARKS or not text.startswith(_OPENINGS, at):
             return None
         self._marks += 1
@@ -263,12 +283,22 @@ class _Part:
             return None
         return end if not record.beside or any(map(self._holds, record.beside)) else None
 
-    def _is_result_heading(self, at: int) -> bool:
-        """Return whether the heading of a tool's result begins at a position: its line ends the heading."""
-        if _TOOL.match(self._text, at) is None:
-            return False
-        heading = self._text[at : at + LONGEST_HEADING].partition("\n")[0]
-        return _RESULT in heading and any(map(self._holds, CLINE.wrapped_beside))
+    def _result(self, at: int) -> _Piece | None:
+        """Return the tool's result whose heading stands at a position.
+
+        The document in a result can hold every mark: nothing behind it is the user's, to the end of the part.
+        """
+        heading = None if self._is_result else _HEADING.match(self._text, at)
+        if heading is None or not any(map(self._holds, CLINE.wrapped_beside)):
+            return None
+        end = len(self._text)
+        if _asks(heading["tool"], self._text[heading.end() :]):
+            following = self._next(heading.end())
+            end = end if following is None else following.start
+        elif self._text.rstrip().endswith(_END_OF_MESSAGE):
+            environment = self._text.rfind("\n<environment_details>")
+            end = environment if environment >= heading.end() else end
+        return _Piece(at, end, CLINE.name, is_result=True)
 
     def _next(self, position: int) -> _Piece | None:
         """Return the next piece from a position on that is no record; None for none."""
@@ -300,6 +330,8 @@ class _Part:
     def _at_tag(self, match: re.Match[str]) -> _Piece | None:
         """Return the element that begins with a tag, if it is a front end's."""
         tag, (start, begin) = match["tag"], match.span()
+        if not self._takes_words and (tag in _ARGUMENTS or tag in _WRAPPERS):
+            return None
         name = self._frontend_of(tag, begin) or _ARGUMENTS.get(tag)
         if name is None or not (self._begins_line(start) or self._is_glued(start, begin)):
             return None

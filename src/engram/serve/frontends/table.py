@@ -96,6 +96,10 @@ class Frontend:
     """Tags of elements whose content is what the user typed. Only the front end's own text may stand around one."""
     wrapped_beside: tuple[str, ...] = ()
     """Texts of which a message with such an element must also hold one, where the tags alone prove nothing."""
+    asking_tools: tuple[str, ...] = ()
+    """Tools whose results, in a user's message, hold words of the user in such elements."""
+    writing_tools: tuple[str, ...] = ()
+    """Tools whose results hold words of the user where the user denied the operation, and no document then."""
     command_arguments: str = ""
     """The tag of the arguments of a command. Arguments of several words are the user's."""
     enclosed: tuple[tuple[str, str], ...] = ()
@@ -184,6 +188,8 @@ CLINE = Frontend(
     ),
     wrappers=("task", "feedback", "user_message", "answer"),
     wrapped_beside=("<environment_details>",),
+    asking_tools=("ask_followup_question", "attempt_completion", "plan_mode_respond"),
+    writing_tools=("write_to_file", "replace_in_file", "apply_diff", "insert_content", "search_and_replace"),
     records=(
         Record(
             "[TASK RESUMPTION] This task was interrupted",
