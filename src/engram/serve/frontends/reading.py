@@ -26,6 +26,7 @@ for _frontend in FRONTENDS:
         _BLOCKS.setdefault(_block.tag, []).append((_frontend.name, _block))
 _OWN_LINE = {block.tag for frontend in FRONTENDS for block in frontend.blocks if block.own_line}
 _WRAPPERS = {tag: frontend for frontend in FRONTENDS for tag in frontend.wrappers}
+_LAST_WRAPPER = {frontend.name for frontend in FRONTENDS if frontend.last_wrapper}
 _ARGUMENTS = {frontend.command_arguments: frontend.name for frontend in FRONTENDS if frontend.command_arguments}
 _RECORDS = [(frontend.name, record) for frontend in FRONTENDS for record in frontend.records]
 _TEMPLATES = [(frontend.name, template) for frontend in FRONTENDS for template in frontend.templates]
@@ -79,16 +80,32 @@ def read_parts(texts: Sequence[str], results: Sequence[str] = ()) -> list[Readin
     message = (*texts, *results)
     readings: list[Reading] = []
     heading: re.Match[str] | None = None
-    for text in texts:
-        if heading is not None:
+    spanned = _spanned(texts)
+    for index, text in enumerate(texts):
+        if index in spanned:
+            readings.append(Reading("", "", ((spanned[index], len(text)),)))
+        elif heading is not None:
             # The heading of a tool's result is a part of its own, and the result follows.
             readings.append(_Part(text, message, is_result=True, asks=_asks(heading["tool"], text)).read())
             heading = None
-            continue
-        readings.append(_read(text, message))
-        if readings[-1].result:
-            heading = _HEADING.fullmatch(text.strip())
+        else:
+            readings.append(_read(text, message))
+            heading = _HEADING.fullmatch(text.strip()) if readings[-1].result else None
     return readings
+
+
+def _spanned(texts: Sequence[str]) -> dict[int, str]:
+    """Return the front end of each part, by index, from a mark that begins a part to the last closing mark of it.
+
+    The marks then are in parts of their own, and the parts between them are documents.
+    """
+    spanned: dict[int, str] = {}
+    for begin, (name, closing) in _ENCLOSED.items():
+        begins = (index for index, text in enumerate(texts) if text.lstrip().startswith(begin) and closing not in text)
+        ends = [index for index, text in enumerate(texts) if text.rstrip().endswith(closing)]
+        first = next(begins, len(texts))
+        spanned |= dict.fromkeys(range(first, max(ends, default=-1) + 1), name)
+    return spanned
 
 
 def _asks(tool: str, result: str) -> bool:
@@ -130,22 +147,26 @@ def _from_template(text: str) -> tuple[str, str] | None:
     if not text.startswith(_TEMPLATE_OPENINGS, begin):
         return None
     for name, template in _TEMPLATES:
-        if text.startswith(template.opening, begin) and (words := _words_in(text, template)):
+        if text.startswith(template.opening, begin) and (words := _words_in(text, template)) is not None:
             return name, words
     return None
 
 
-def _words_in(text: str, template: Template) -> str:
+def _words_in(text: str, template: Template) -> str | None:
+    """Return the user's words in a template, "" if there are none; None if the text is another one."""
     if template.holds not in text or not text.rstrip().endswith(template.closing or ""):
-        return ""
+        return None
     if template.documents:
         start, label = _first(text, template.label)
-        end = text.find(template.documents, start) if start >= 0 else -1
-        return text[start + len(label) : end].strip() if end >= 0 else ""
-    label = next((label for label in template.label if label in text), "")
-    if not label:
-        return ""
-    words = text[text.rindex(label) + len(label) :].strip()
+        if start < 0 or (end := text.find(template.documents, start)) < 0:
+            return None
+        if text.find(template.documents) == end or not template.closing:
+            return text[start + len(label) : end].strip()
+    # A document can hold each label, and the documents come first.
+    behind = max(text.rfind(label) + len(label) if label in text else -1 for label in template.label)
+    if behind < 0:
+        return None
+    words = text[behind:].strip()
     for closing in template.closing:
         words = words.removesuffix(closing).rstrip()
     return words
@@ -198,7 +219,10 @@ class _Part:
         runs = [*self._between(pieces)]
         if self._is_result:
             return self._as_result(pieces, runs)
-        if runs and any(piece.is_wrapper for piece in pieces):
+        outside = self._around_last_wrapper(pieces)
+        if outside is not None:
+            pieces, runs = [*outside, *(_Piece(*run, outside[0].frontend) for run in runs)], []
+        elif runs and any(piece.is_wrapper for piece in pieces):
             # Words outside of it: the element was typed with them, and belongs to them.
             pieces = [piece for piece in pieces if not piece.is_wrapper]
             runs = [*self._between(pieces)]
@@ -213,6 +237,15 @@ class _Part:
         inner = [piece.words for piece in pieces if piece.words is not None]
         left_out = tuple((piece.frontend, _length(piece)) for piece in pieces if not piece.is_result)
         return Reading(self._joined(inner), self._joined(runs), left_out)
+
+    def _around_last_wrapper(self, pieces: list[_Piece]) -> list[_Piece] | None:
+        """Return the pieces with the words of the last wrapper only; None unless documents may stand before it."""
+        last = next((piece for piece in reversed(pieces) if piece.is_wrapper), None)
+        if last is None or last.frontend not in _LAST_WRAPPER:
+            return None
+        if not any(piece.frontend == last.frontend and not piece.is_wrapper for piece in pieces):
+            return None
+        return [piece if piece is last or not piece.is_wrapper else piece._replace(words=None) for piece in pieces]
 
     def _pieces(self) -> Iterator[_Piece]:
         """Yield the pieces of the front end, in order."""

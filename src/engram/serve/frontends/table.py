@@ -59,7 +59,7 @@ class Template:
 
     opening: str
     label: tuple[str, ...]
-    """The words stand behind the last of these in the text; the first label that occurs counts."""
+    """The words stand behind the last of these in the text, whichever it is."""
     holds: str = ""
     """What the text also holds."""
     closing: tuple[str, ...] = ()
@@ -96,6 +96,8 @@ class Frontend:
     """Tags of elements whose content is what the user typed. Only the front end's own text may stand around one."""
     wrapped_beside: tuple[str, ...] = ()
     """Texts of which a message with such an element must also hold one, where the tags alone prove nothing."""
+    last_wrapper: bool = False
+    """Whether documents stand before such an element: only the last one then counts, and nothing around it."""
     asking_tools: tuple[str, ...] = ()
     """Tools whose results, in a user's message, hold words of the user in such elements."""
     writing_tools: tuple[str, ...] = ()
@@ -285,6 +287,7 @@ COPILOT = Frontend(
     ),
     wrappers=("userRequest", "prompt"),
     wrapped_beside=("<userRequest>", "<reminderInstructions>", "<environment_info>"),
+    last_wrapper=True,
     tasks=(
         Task("You are an expert in crafting", ("titles for chatbot conversations",), in_system=True),
         Task(
@@ -307,6 +310,7 @@ CURSOR = Frontend(
         Block("project_layout", holds="Below is a snapshot of the current workspace"),
     ),
     wrappers=("user_query", "USER_REQUEST"),
+    last_wrapper=True,
 )
 ZED = Frontend(
     "Zed",
@@ -333,8 +337,12 @@ GOOSE = Frontend(
 )
 OPENCODE = Frontend(
     "opencode",
-    blocks=(Block("file", holds="00001| "), *_blocks("path content", beside="type")),
-    records=(Record("Called the Read tool with the following input:", ('{"', "}"), until=("\n",)),),
+    blocks=(Block("file", holds="00001| "),),
+    records=(
+        Record("Called the Read tool with the following input:", ('{"', "}"), until=("\n",)),
+        Record("<path>", ("</path>\n<type>file</type>\n<content>",), until=("</content>",)),
+        Record("<path>", ("</path>\n<type>directory</type>\n<entries>",), until=("</entries>",)),
+    ),
     tasks=(
         Task("Generate a title for this conversation:", is_whole=True),
         Task("You are a title generator.", in_system=True),
@@ -423,7 +431,7 @@ OPEN_WEBUI = Frontend(
     templates=(
         Template(
             "### Task:\nRespond to the user query using the provided context",
-            label=("<user_query>\n",),
+            label=("<user_query>",),
             closing=("</user_query>",),
         ),
         Template(
