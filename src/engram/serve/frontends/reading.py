@@ -42,8 +42,11 @@ _NAMED = (*_LINES, *_TAILS, *_ENCLOSED)
 _ANY_TAG = re.compile(f"{_TAG}(?P<mark>)")
 _ANY_MARK = re.compile(f"(?P<mark>{'|'.join(map(re.escape, _NAMED))})|{_TAG}")
 _FENCE = re.compile(r"^ {0,3}(?:```|~~~)", re.MULTILINE)
-_HEADING = re.compile(r"^\[(?P<tool>[a-z_]{2,40}+)(?:\]| [^\n]{0,500}?\]) Result:", re.MULTILINE)
-"""The heading of a tool's result in a user's message: [read_file for 'a.py'] Result:"""
+_HEADING = re.compile(
+    r"\[(?P<tool>[a-z_]{2,40}+)(?:\]| [^\n]{0,500}?\]| for '(?s:.{0,4000}?)'\]) Result:",
+)
+"""The heading of a tool's result in a user's message: [read_file for 'a.py'] Result:. A command may have lines."""
+_ANOTHER_HEADING = re.compile(r"^\[[a-z_]{2,40}+[ \]][^\n]{0,500}?Result:|'\] Result:", re.MULTILINE)
 _END_OF_MESSAGE = "</environment_details>"
 _DENIED = tuple(record.opening for record in CLINE.records if record.before == "<feedback>")
 
@@ -110,7 +113,7 @@ def _spanned(texts: Sequence[str]) -> dict[int, str]:
 
 def _asks(tool: str, result: str) -> bool:
     """Return whether elements in a tool's result hold words of the user: no document stands in the result."""
-    if _HEADING.search(result) is not None:
+    if _ANOTHER_HEADING.search(result) is not None:
         return False
     return tool in CLINE.asking_tools or (tool in CLINE.writing_tools and result.lstrip().startswith(_DENIED))
 

@@ -281,7 +281,10 @@ COPILOT = Frontend(
             "environment_info workspace_info reminderInstructions editorContext userMemory sessionMemory repoMemory"
             " conversation-summary"
         ),
-        *_blocks("attachments context repoContext toolReferences userPreferences instructions", beside="userRequest"),
+        *_blocks(
+            "attachments attachment context repoContext toolReferences userPreferences instructions",
+            beside="userRequest",
+        ),
         *_blocks("attachments repoContext toolReferences", beside="reminderInstructions"),
         Block("context", holds="The current date is "),
     ),
