@@ -55,8 +55,9 @@ SAID = (
     Said("Claude Code", (REMINDER, "Rename the pier to jetty."), "Rename the pier to jetty."),
     Said("Claude Code", (f"Rename the pier to jetty.\n\n{REMINDER}",), "Rename the pier to jetty."),
     Said(
-        "Claude Code", (f"{REMINDER}\n\nRename the pier.\n{REMINDER}\nThen run it.",), "Rename the pier.\nThen run it."
+        "Claude Code", (REMINDER, f"Rename the pier.\n{REMINDER}\nThen run it."), "Rename the pier.\nThen run it.", True
     ),
+    Said("Claude Code", (f"{REMINDER}\n\nIs it a file's?\n{REMINDER}\nThen run it.",), "Then run it."),
     Said("Claude Code", (f"Rename the pier to jetty.{REMINDER}",), "Rename the pier to jetty."),
     Said(
         "Claude Code",

@@ -20,6 +20,8 @@ class Block:
     """What its content begins with, where the tag alone proves nothing."""
     beside: str = ""
     """A tag that the message must also hold, where the tag alone proves nothing."""
+    own_line: bool = False
+    """Whether the front end breaks the line behind the opening tag: an element inside a sentence is a person's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ class Template:
 
     opening: str
     label: tuple[str, ...]
-    """The words stand behind the last of these in the text; the first label that occurs counts."""
+    """The words stand behind the last of these in the text, whichever it is."""
     holds: str = ""
     """What the text also holds."""
     closing: tuple[str, ...] = ()
@@ -94,6 +96,12 @@ class Frontend:
     """Tags of elements whose content is what the user typed. Only the front end's own text may stand around one."""
     wrapped_beside: tuple[str, ...] = ()
     """Texts of which a message with such an element must also hold one, where the tags alone prove nothing."""
+    last_wrapper: bool = False
+    """Whether documents stand before such an element: only the last one then counts, and nothing around it."""
+    asking_tools: tuple[str, ...] = ()
+    """Tools whose results, in a user's message, hold words of the user in such elements."""
+    writing_tools: tuple[str, ...] = ()
+    """Tools whose results hold words of the user where the user denied the operation, and no document then."""
     command_arguments: str = ""
     """The tag of the arguments of a command. Arguments of several words are the user's."""
     enclosed: tuple[tuple[str, str], ...] = ()
@@ -118,11 +126,14 @@ def _blocks(names: str, beside: str = "") -> tuple[Block, ...]:
 
 CLAUDE_CODE = Frontend(
     "Claude Code",
-    blocks=_blocks(
-        "system-reminder command-name command-message command-contents local-command-stdout local-command-stderr"
-        " local-command-caveat bash-input bash-stdout bash-stderr ide_opened_file ide_selection ide_diagnostics"
-        " new-diagnostics task-notification teammate-message user-memory-input user-prompt-submit-hook"
-        " session-start-hook post-tool-use-hook available-deferred-tools"
+    blocks=(
+        Block("system-reminder", own_line=True),
+        *_blocks(
+            "command-name command-message command-contents local-command-stdout local-command-stderr"
+            " local-command-caveat bash-input bash-stdout bash-stderr ide_opened_file ide_selection ide_diagnostics"
+            " new-diagnostics task-notification teammate-message user-memory-input user-prompt-submit-hook"
+            " session-start-hook post-tool-use-hook available-deferred-tools"
+        ),
     ),
     command_arguments="command-args",
     records=(
@@ -173,13 +184,14 @@ CLAUDE_CODE = Frontend(
 CLINE = Frontend(
     "Cline, Roo Code and Kilo Code",
     blocks=(
-        *_blocks(
-            "environment_details explicit_instructions workspace_diagnostics git_working_state final_file_content"
-        ),
+        Block("environment_details", own_line=True),
+        *_blocks("explicit_instructions workspace_diagnostics git_working_state final_file_content"),
         *_blocks("file_content folder_content url_content git_commit terminal_output", beside="environment_details"),
     ),
     wrappers=("task", "feedback", "user_message", "answer"),
     wrapped_beside=("<environment_details>",),
+    asking_tools=("ask_followup_question", "attempt_completion", "plan_mode_respond"),
+    writing_tools=("write_to_file", "replace_in_file", "apply_diff", "insert_content", "search_and_replace"),
     records=(
         Record(
             "[TASK RESUMPTION] This task was interrupted",
@@ -269,12 +281,16 @@ COPILOT = Frontend(
             "environment_info workspace_info reminderInstructions editorContext userMemory sessionMemory repoMemory"
             " conversation-summary"
         ),
-        *_blocks("attachments context repoContext toolReferences userPreferences instructions", beside="userRequest"),
+        *_blocks(
+            "attachments attachment context repoContext toolReferences userPreferences instructions",
+            beside="userRequest",
+        ),
         *_blocks("attachments repoContext toolReferences", beside="reminderInstructions"),
         Block("context", holds="The current date is "),
     ),
     wrappers=("userRequest", "prompt"),
     wrapped_beside=("<userRequest>", "<reminderInstructions>", "<environment_info>"),
+    last_wrapper=True,
     tasks=(
         Task("You are an expert in crafting", ("titles for chatbot conversations",), in_system=True),
         Task(
@@ -297,6 +313,7 @@ CURSOR = Frontend(
         Block("project_layout", holds="Below is a snapshot of the current workspace"),
     ),
     wrappers=("user_query", "USER_REQUEST"),
+    last_wrapper=True,
 )
 ZED = Frontend(
     "Zed",
@@ -323,8 +340,12 @@ GOOSE = Frontend(
 )
 OPENCODE = Frontend(
     "opencode",
-    blocks=(Block("file", holds="00001| "), *_blocks("path content", beside="type")),
-    records=(Record("Called the Read tool with the following input:", ('{"', "}"), until=("\n",)),),
+    blocks=(Block("file", holds="00001| "),),
+    records=(
+        Record("Called the Read tool with the following input:", ('{"', "}"), until=("\n",)),
+        Record("<path>", ("</path>\n<type>file</type>\n<content>",), until=("</content>",)),
+        Record("<path>", ("</path>\n<type>directory</type>\n<entries>",), until=("</entries>",)),
+    ),
     tasks=(
         Task("Generate a title for this conversation:", is_whole=True),
         Task("You are a title generator.", in_system=True),
@@ -413,7 +434,7 @@ OPEN_WEBUI = Frontend(
     templates=(
         Template(
             "### Task:\nRespond to the user query using the provided context",
-            label=("<user_query>\n",),
+            label=("<user_query>",),
             closing=("</user_query>",),
         ),
         Template(
