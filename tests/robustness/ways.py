@@ -14,9 +14,9 @@ from mcp import Client
 
 from engram.cli import main
 from engram.memory import Memory
-from engram.serve.api.caller import Caller
 from engram.serve.api.mcp import make_server
 from engram.serve.auth.access import Access
+from engram.serve.caller import Caller
 from tests.serve.conftest import LocalServer
 from tests.serve.upstream import Upstream
 

@@ -8,10 +8,10 @@ import typer
 from engram.cli.options import MemoryPath, Namespace, Redact, Timezone, open_memory
 from engram.engram import DEFAULT_NAMESPACE
 from engram.notes.zones import MACHINE
-from engram.serve.api.caller import Caller
 from engram.serve.api.mcp import make_server
 from engram.serve.auth.access import Access
 from engram.serve.auth.keys import check_namespace
+from engram.serve.caller import Caller
 from engram.serve.stdio import serve_stdio
 
 

@@ -27,10 +27,10 @@ from engram.formats.loading import load
 from engram.formats.reading import ImportFile
 from engram.memory import Memory
 from engram.notes.injection import CLOSE, OPEN, without_notes
-from engram.serve.api.caller import Caller
 from engram.serve.api.mcp import INSTRUCTIONS, make_server, mcp_app
 from engram.serve.api.tools import NOT_SHOWN
 from engram.serve.auth.access import Access
+from engram.serve.caller import Caller
 from engram.serve.conversations.log import ConversationStore
 from engram.serve.conversations.recorder import Recorder
 from engram.serve.database import ServerDatabase

@@ -35,9 +35,9 @@ from starlette.types import Message, Receive, Scope, Send
 
 from engram.errors import EngramError
 from engram.installation import version
-from engram.serve.api.caller import Caller
 from engram.serve.api.tools import TOOLS, MemoryTool
 from engram.serve.auth.headers import requested_namespace
+from engram.serve.caller import Caller
 from engram.serve.http.errors import ServeError
 from engram.serve.http.limits import send_error
 from engram.serve.http.zones import zone_of

@@ -26,10 +26,10 @@ from engram.memory import Memory
 from engram.notes.zones import recall_in_zone
 from engram.records import to_json, to_record
 from engram.serve.api import schemas
-from engram.serve.api.caller import Caller
 from engram.serve.api.rest_errors import ALWAYS, ERRORS, WITH_BODY
 from engram.serve.auth.access import Right
 from engram.serve.auth.headers import requested_namespace
+from engram.serve.caller import Caller
 from engram.serve.http.errors import ServeError
 from engram.serve.http.zones import zone_of
 from engram.serve.pages import json_lines, page_of
