@@ -421,19 +421,26 @@ class Worker:
 def all_measured(names: Sequence[str], sizes: tuple[int, int], workers: int = 1) -> Iterator[list[Measured]]:
     """Yield the times of each subject, as they are measured."""
     waiting = list(reversed(names))
-    done: SimpleQueue[list[Measured]] = SimpleQueue()
+    done: SimpleQueue[list[Measured] | Exception] = SimpleQueue()
 
     def run() -> None:
         with Worker(sizes, SECONDS) as worker, suppress(IndexError):
             while True:
-                done.put(worker.measured(waiting.pop()))
+                name = waiting.pop()
+                try:
+                    done.put(worker.measured(name))
+                except (EOFError, OSError) as error:
+                    done.put(RuntimeError(f"the process that measures {name} ended: {error!r}"))
+                    return
 
     with ThreadPoolExecutor(workers) as pool:
-        futures = [pool.submit(run) for _ in range(workers)]
+        for _ in range(workers):
+            pool.submit(run)
         for _ in names:
-            yield done.get()
-        for future in futures:
-            future.result()
+            results = done.get()
+            if isinstance(results, Exception):
+                raise results
+            yield results
 
 
 def main() -> int:

@@ -468,8 +468,10 @@ class _Part:
     def _last(self, closing: str, begin: int) -> int | None:
         """Return where the last closing mark that ends a line, or that a tag follows, stands; None for none."""
         if closing not in self._last_found:
-            places = (match.span() for match in re.finditer(re.escape(closing), self._text))
-            self._last_found[closing] = max((start for start, end in places if self._closes(end)), default=-1)
+            place = self._text.rfind(closing)
+            while place >= 0 and not self._closes(place + len(closing)):
+                place = self._text.rfind(closing, 0, place)
+            self._last_found[closing] = place
         last = self._last_found[closing]
         return None if last < begin else last
 
