@@ -211,3 +211,11 @@ def test_a_statement_that_holds_the_words_of_a_question_is_found_first(memory: M
     fact = memory.remember("The street where I live is Lindegata.")
     memory.remember("Tell me where I live.")
     assert memory.recall("Where do I live?")[0].engram.id == fact.id
+
+
+def test_a_filter_finds_what_it_admits_behind_copies_of_one_text(memory: Memory) -> None:
+    memory.remember_many({"text": "heron heron", "session": f"early {n}"} for n in range(2_000))
+    late = "Among other things, on the way home we saw a heron, and later little happened until dinner, number {}."
+    wanted = [e.id for e in memory.remember_many({"text": late.format(n), "kind": "fact"} for n in range(5))]
+    memory.remember_many({"text": "heron heron", "session": f"late {n}"} for n in range(2_000))
+    assert {hit.engram.id for hit in memory.recall("heron", kinds=["fact"])} == set(wanted)

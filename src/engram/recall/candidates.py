@@ -137,15 +137,15 @@ def look_up(
     A filter that admits few rows of the first look-up costs one more, which is wide enough by the share admitted.
     """
     rows = reader.candidates(namespace, terms, limit)
-    columns = reader.columns(rows)
-    if len(rows) == limit and may_hold_copies(columns):
+    columns, all_found = reader.columns(rows), len(rows) < limit
+    if not all_found and may_hold_copies(columns):
         rows = few_copies(reader, reader.candidates(namespace, terms, limit * WIDEST_COPIES))[:limit]
         columns = reader.columns(rows)
     if only is None:
         return rows
     admitted = rows[only.admits(columns)]
     enough = limit * ENOUGH
-    if len(rows) < limit or len(admitted) >= enough:
+    if all_found or len(admitted) >= enough:
         return admitted
     factor = min(widest, math.ceil(2 * enough / max(len(admitted), 1)))
     rows = reader.candidates(namespace, terms, limit * factor)
