@@ -1,8 +1,12 @@
-"""Fixtures: a home folder for each test, memories that are closed at its end. Skips tests whose extra is missing."""
+"""Fixtures: a home folder for each test, memories that are closed at its end, a small disk.
+
+Skips tests whose extra is missing.
+"""
 
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -71,3 +75,15 @@ def open_memory(tmp_path: Path) -> Iterator[OpenMemory]:
 def memory(open_memory: OpenMemory) -> Memory:
     """An empty memory in a file."""
     return open_memory()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A tmpfs of 12 MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "none", str(folder)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip(f"a small file system cannot be mounted here: {mounted.stderr.decode().strip()}")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)

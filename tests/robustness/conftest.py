@@ -1,4 +1,4 @@
-"""Child processes of a test, each of which is killed when the test ends, and a small disk."""
+"""Child processes of a test, each of which is killed when the test ends."""
 
 from __future__ import annotations
 
@@ -81,18 +81,6 @@ def fork() -> Iterator[Fork]:
     for child in forked:
         if not child.stdout.closed:
             child.kill()
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A tmpfs of 12 MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "none", str(folder)], capture_output=True)
-    if mounted.returncode:
-        pytest.skip(f"a small file system cannot be mounted here: {mounted.stderr.decode().strip()}")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def finish(child: subprocess.Popen[str], line: str = "") -> tuple[str, str]:

@@ -544,18 +544,6 @@ def test_the_servers_key_is_sent_upstream_and_not_logged(
 # A full disk.
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A tmpfs of 12 MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "none", str(folder)], capture_output=True)
-    if mounted.returncode:
-        pytest.skip(f"a small file system cannot be mounted here: {mounted.stderr.decode().strip()}")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
 def test_a_full_disk(small_disk: Path, local: StartLocal, upstream: Upstream):
     """Requests succeed; new turns wait, and are written as soon as the disk has room."""
     running = local(memory=small_disk / "memory.db", deadline=DEADLINE)
