@@ -30,6 +30,7 @@ _PERCENT = re.compile(r"(?:%[0-9A-Fa-f]{2}|[\w.+-]){12,}+")
 _ESCAPED = re.compile(r"(?:\\u[0-9a-fA-F]{4}|\\x[0-9a-fA-F]{2}|\\[0-7]{3}){8,}+")
 _NUMBERS = re.compile(r"(?<!\d)(?:\d{2,3}[ ,;]{1,2}+(?=\d{2,3}(?!\d))){11,}+\d{2,3}")
 _WORD = re.compile(r"[\w@$]{3,}+")
+_MIXED_WORD = re.compile(r"[^\W\d][\d@$]|[\d@$][^\W\d]")
 _LEET_LETTERS = str.maketrans("013457@$", "oieastas")
 _SOFT_HYPHEN = "\u00ad"
 MOST_HIDDEN = 4
@@ -50,7 +51,7 @@ _TURN = re.compile(
     r"(?:[ \t]{1,3}(?:message|input|output|said|turn|prompt))?+[ \t]{0,3}(?:[\])}>*=|\"]{1,6}+|[:：]|\n|$)",
     re.IGNORECASE,
 )
-LIMIT = re.compile(  # "the notes end here": what tries to stand outside of them
+_LIMIT = re.compile(  # "the notes end here": what tries to stand outside of them
     r"\b(?:end|close|closed)\b[\w \t]{0,12}\b(?:notes?|memor(?:y|ies)|document|context|quotation|transcript|data)\b"
     r"|\b(?:notes?|memor(?:y|ies)|document|context|transcript)\b[\w \t]{0,12}\b(?:ends?|closed|end here)\b"
     r"|\b(?:everything|all|anything|text)\b[\w \t]{0,12}\b(?:before|above|so far)\b|\bfrom here on\b"
@@ -60,6 +61,12 @@ LIMIT = re.compile(  # "the notes end here": what tries to stand outside of them
     r"|конец заметок|笔记结束|</?(?:notes?|memory|context|instructions?)\b|engram[\s_‑-]{0,2}notes|note \d+ of \d+",
     re.IGNORECASE,
 )
+_OF_LIMITS = (
+    "note memor document context quotation transcript data before above far here quot engram im_ instruction hier"
+    " notiz notat notas конец 笔记"
+).split()
+"""Parts of words of which every match of `_LIMIT` holds one: looking for them takes a tenth of the time."""
+_LONG_RUN = re.compile(r"\S{24}")
 _URL = re.compile(r"(?:https?|ftp)://[^\s\"')>]*+|\]\((?:javascript|data):")
 _PLACEHOLDER = re.compile(r"[{\[<]\w|=[A-Z_]{4,}+|BASE64|%7B|\{\{")
 
@@ -79,14 +86,19 @@ def decoded(text: str) -> Iterator[str]:
         yield _INSIDE_SPACED.sub("", match[0])
 
 
-def blind(text: str) -> Iterator[str]:
-    """Yield the beginning of `text` as it reads backwards, in ROT13, and with letters for the digits in words."""
-    start = text[:BLIND]
-    yield start[::-1]
-    yield codecs.encode(start, "rot13")
-    spelled = _WORD.sub(_with_letters, start)
-    if spelled != start:
-        yield spelled
+def backwards(text: str) -> str:
+    """Return `text` from its end to its beginning."""
+    return text[::-1]
+
+
+def rot13(text: str) -> str:
+    """Return `text` with every letter of ASCII replaced by the one 13 places on."""
+    return codecs.encode(text, "rot13")
+
+
+def with_letters(text: str) -> str:
+    """Return `text` with letters for the digits inside words."""
+    return _WORD.sub(_with_letters, text) if _MIXED_WORD.search(text) else text
 
 
 def _with_letters(match: re.Match[str]) -> str:
@@ -96,6 +108,20 @@ def _with_letters(match: re.Match[str]) -> str:
 
 
 def _from_codes(text: str) -> Iterator[str]:
+    if _LONG_RUN.search(text):
+        yield from _from_runs(text)
+    if text.count("%") > 2:
+        for match in _PERCENT.finditer(text):
+            if match[0].count("%") > 2:
+                yield unquote(match[0])
+    if "\\" in text:
+        for match in _ESCAPED.finditer(text):
+            yield codecs.decode(match[0], "unicode_escape")
+    for match in _NUMBERS.finditer(text):
+        yield "".join(map(chr, map(int, re.findall(r"\d+", match[0]))))
+
+
+def _from_runs(text: str) -> Iterator[str]:
     for match in _BASE64.finditer(text):
         code = match[0].rstrip("=").replace("-", "+").replace("_", "/")
         with suppress(binascii.Error, UnicodeDecodeError):
@@ -104,13 +130,6 @@ def _from_codes(text: str) -> Iterator[str]:
             yield base64.b32decode(code + "=" * (-len(code) % 8)).decode()
     for match in _HEX.finditer(text):
         yield bytes.fromhex(match[0]).decode(errors="replace")
-    for match in _PERCENT.finditer(text):
-        if match[0].count("%") > 2:
-            yield unquote(match[0])
-    for match in _ESCAPED.finditer(text):
-        yield codecs.decode(match[0], "unicode_escape")
-    for match in _NUMBERS.finditer(text):
-        yield "".join(map(chr, map(int, re.findall(r"\d+", match[0]))))
 
 
 def hides(text: str) -> bool:
@@ -127,6 +146,12 @@ def turns(text: str) -> int:
     """Return how many different speakers of a conversation with a model begin a line inside `text`."""
     found = islice(_TURN.finditer(text), MOST_TURNS)
     return len({match[1].casefold() for match in found})
+
+
+def limits(text: str) -> bool:
+    """Whether `text` says that notes end in it, or that what stands before it is another text."""
+    lower = text.casefold()
+    return any(part in lower for part in _OF_LIMITS) and _LIMIT.search(text) is not None
 
 
 def leaks(text: str) -> bool:

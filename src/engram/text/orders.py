@@ -11,11 +11,12 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import cache, lru_cache
+from itertools import pairwise
 
-from engram.text.disguise import LIMIT, blind, decoded, hides, leaks, turns
+from engram.text.disguise import BLIND, backwards, decoded, hides, leaks, limits, rot13, turns, with_letters
 from engram.text.markup import HIDDEN, MARKUP, plain
 from engram.text.order_words import UNSPACED, WORDS
 from engram.text.tokenizer import HAN, HANGUL, KANA, folded, stream_safe
@@ -48,6 +49,16 @@ LONGEST_STEM = 13
 Traits = frozenset[str]
 
 NOTHING: Traits = frozenset()
+DECODED: Traits = frozenset({"decoded"})
+STUFFED: Traits = frozenset({"stuffed"})
+LINK: Traits = frozenset({"link"})
+_END: Traits = frozenset({"end"})
+"""Stands for the end of a sentence in place of a sign's classes."""
+_RUN_OF_WORDS: Traits = frozenset({"run"})
+"""Stands for words of a script without spaces in place of their classes."""
+
+MOST_KNOWN = 1 << 16
+"""Tokens whose classes are kept."""
 
 POINTS: dict[str, int] = {
     # Who is addressed, and whom a model serves.
@@ -64,6 +75,8 @@ POINTS: dict[str, int] = {
     "turns": 6, "one_turn": 2, "limit": 7, "markup": 7, "stuffed": 2, "hides": 6, "decoded": 6,
 }  # fmt: skip
 """Points of a trait: rounded results of a search on orders and on harmless lines (`tests/robustness/poisonings`)."""
+
+ALL_TRAITS: Traits = frozenset(POINTS)
 
 TOGETHER = {
     "when_asked": ("condition", "asked", 8),
@@ -96,6 +109,7 @@ _LEADING = frozenset(
 _BEFORE_TO = frozenset("is are has have ought need needs instructed expected supposed required asked".split())
 _MODAL = frozenset("must should shall always never will".split())
 _TOWARDS = frozenset(":,：，")
+_RELATING = _TOWARDS | frozenset("->=")
 _VERBS = ("say", "act", "say_abroad", "act_abroad")
 
 
@@ -118,7 +132,8 @@ def reads_as_order(text: str) -> str | None:
     Of a text over twice `JUDGED`, only that much at the beginning and at the end is read: a write of 1 MiB does not
     wait a second for its judgement.
     """
-    points, traits, count = _strongest(text if len(text) <= 2 * JUDGED else f"{text[:JUDGED]}\n{text[-JUDGED:]}")
+    judged = text if len(text) <= 2 * JUDGED else f"{text[:JUDGED]}\n{text[-JUDGED:]}"
+    points, traits, count = _strongest(judged, ORDER, OF_MODELS)
     if points < ORDER + ORDER_GROWTH * math.log2(count) or traits.isdisjoint(OF_MODELS):
         return None
     return "it reads as an instruction to a model: " + ", ".join(sorted(traits & POINTS.keys())).replace("_", " ")
@@ -126,14 +141,17 @@ def reads_as_order(text: str) -> str | None:
 
 def may_steer(text: str) -> bool:
     """Return whether `text` may steer a model that reads it: far more texts than `reads_as_order` finds."""
-    points, _, count = _strongest(text)
+    points, _, count = _strongest(text, STEER, ALL_TRAITS)
     return points >= STEER + STEER_GROWTH * math.log2(count)
 
 
-def _strongest(text: str) -> tuple[int, Traits, int]:
-    """Return the points and traits of the strongest two sentences, and the number of all."""
+def _strongest(text: str, least: float, of: Traits) -> tuple[int, Traits, int]:
+    """Return the points and traits of the strongest two sentences, and the number of all.
+
+    Sentences that cannot reach `least` points, or a trait in `of`, count with no points and no traits.
+    """
     best, count = (0, NOTHING), 0
-    for traits in _evidence(text):
+    for traits in _evidence(text, least, of):
         count += 1
         points = _points(traits)
         if points > best[0]:
@@ -141,22 +159,61 @@ def _strongest(text: str) -> tuple[int, Traits, int]:
     return *best, max(1, count)
 
 
+@lru_cache(maxsize=1 << 12)
 def _points(traits: Traits) -> int:
     return sum(POINTS.get(trait, 0) for trait in traits)
 
 
-def _evidence(text: str) -> Iterator[Traits]:
-    """Yield for every two sentences of `text`, and of what it spells in codes, their traits and those of the whole."""
-    text = stream_safe(text)
-    shown = HIDDEN.sub("", plain(text))
+def _evidence(text: str, least: float, of: Traits) -> Iterator[Traits]:
+    """Yield for every two sentences of `text`, and of what it spells in codes, their traits and those of the whole.
+
+    `least`, `of`: as in `_strongest`.
+    """
+    text = text if text.isascii() else stream_safe(text)
+    plainly = text.isascii() and text.isprintable() and "&" not in text
+    shown = text if plainly else HIDDEN.sub("", plain(text))
     whole = frozenset(_shape(text, shown))
-    for traits in _pairs(shown):
-        yield traits | whole
+    tokens = _TOKEN.findall(_lower(shown))
+    all_words = [token for token in tokens if token[0].isalpha()]
+    in_a_row = set(map(" ".join, pairwise(all_words)))
+    if _may_reach(tokens, in_a_row, _AS_IT_IS, whole | STUFFED, least, of):
+        if _is_stuffed(shown):
+            whole |= STUFFED
+        for traits in _pairs(shown, whole, least, of):
+            yield traits | whole
     for spelled in decoded(text):
-        for traits in _pairs(spelled):
-            yield traits | whole | {"decoded"}
-    for spelled in blind(shown):
-        yield from (traits | {"decoded"} for traits in _pairs(spelled) if _points(traits) >= BLIND_POINTS)
+        for traits in _pairs(spelled, whole | STUFFED | DECODED, least, of):
+            yield traits | whole | DECODED
+    enough = max(BLIND_POINTS, least - _points(DECODED))
+    for reading in _BLIND_READINGS:
+        if _may_reach(tokens, in_a_row, reading, NOTHING, enough, ALL_TRAITS):
+            yield from _blind_pairs(reading.read(shown[:BLIND]), enough)
+    spelled = with_letters(shown[:BLIND])
+    if spelled != shown[:BLIND]:
+        yield from _blind_pairs(spelled, enough)
+
+
+def _blind_pairs(spelled: str, least: float) -> Iterator[Traits]:
+    """Yield the traits of what a text spells, if it is read in another way, where they reach `least` points."""
+    for traits in _pairs(spelled, NOTHING, least, ALL_TRAITS):
+        if _points(traits) >= BLIND_POINTS:
+            yield traits | DECODED
+
+
+def _may_reach(
+    tokens: list[str], in_a_row: set[str], reading: _Reading, whole: Traits, least: float, of: Traits
+) -> bool:
+    """Whether the words of a text, however they stood together, reach `least` points and a trait in `of`.
+
+    in_a_row: every two words in a row. Most texts do not reach it, and asking this first takes a fifth of the time of
+    looking at their sentences.
+    """
+    words = NOTHING.union(*map(reading.known.__getitem__, tokens))
+    if not _RUN_OF_WORDS.isdisjoint(words):
+        return True
+    pairs = reading.pairs()
+    most = _most(words.union(*(pairs[two] for two in pairs.keys() & in_a_row)), True) | whole
+    return _points(most) >= least and not most.isdisjoint(of)
 
 
 def _shape(text: str, shown: str) -> Iterator[str]:
@@ -164,11 +221,10 @@ def _shape(text: str, shown: str) -> Iterator[str]:
     if speakers:
         yield "turns" if speakers > 1 else "one_turn"
     found = {
-        "limit": LIMIT.search(shown),
+        "limit": limits(shown),
         "markup": MARKUP.search(shown),
         "leak": leaks(shown),
         "hides": hides(text),
-        "stuffed": _is_stuffed(shown),
     }
     yield from (name for name, value in found.items() if value)
 
@@ -180,24 +236,61 @@ def _is_stuffed(text: str) -> bool:
     return len(found) >= 6 and repeated > 0.24 * len(found)
 
 
-def _pairs(text: str) -> Iterator[Traits]:
-    before = NOTHING
-    for sentence in _sentences(folded(text)):
-        traits = _traits(sentence)
-        yield traits | before
-        before = traits
+def _pairs(text: str, whole: Traits, least: float, of: Traits) -> Iterator[Traits]:
+    """Yield the traits of every two sentences of `text`; none for those that cannot reach `least` points and `of`.
+
+    whole: traits of the whole text, which count for every sentence.
+    """
+    before: _Sentence | None = None
+    for sentence in _sentences(_lower(text)):
+        words = sentence.words if before is None else sentence.words | before.words
+        most = _most(words, sentence.signs or (before is not None and before.signs)) | whole
+        if _points(most) < least or most.isdisjoint(of):
+            yield NOTHING
+        else:
+            yield _traits(sentence) | (NOTHING if before is None else _traits(before))
+        before = sentence
+
+
+def _lower(text: str) -> str:
+    return text.lower() if text.isascii() else folded(text)
+
+
+@lru_cache(maxsize=1 << 14)
+def _most(words: Traits, signs: bool) -> Traits:
+    """Return all traits that sentences with these classes of words can have; signs: whether one is in `_RELATING`."""
+    if not words:
+        return NOTHING
+    found = set(words)
+    found.update(name for name, (first, second, _) in TOGETHER.items() if first in words and second in words)
+    if "say" in words or "say_abroad" in words:
+        found.update(("says", "saying"))
+    if "speak" in words:
+        found.add("speaks")
+    if "act" in words or "act_abroad" in words:
+        found.add("acts")
+    if "ever" in words:
+        found.add("ever_do")
+    if "link" in words:
+        found.add("link_order")
+    if signs:
+        found.update(("called", "arrow"))
+    return frozenset(found)
 
 
 @dataclass(slots=True)
 class _Sentence:
     """The words and signs of a sentence, and the classes of each."""
 
-    tokens: list[str] = field(default_factory=list)
-    classes: list[Traits] = field(default_factory=list)
+    tokens: list[str]
+    classes: list[Traits]
+    words: Traits
+    """The classes of all words together."""
 
-    def add(self, token: str, classes: Traits) -> None:
-        self.tokens.append(token)
-        self.classes.append(classes)
+    @property
+    def signs(self) -> bool:
+        """Whether a sign is in it that can call a reader, or let one thing stand for another."""
+        return not _RELATING.isdisjoint(self.tokens)
 
     def where(self, *names: str) -> list[int]:
         return [i for i, classes in enumerate(self.classes) if not classes.isdisjoint(names)]
@@ -226,7 +319,7 @@ class _Sentence:
 
 def _traits(sentence: _Sentence) -> Traits:
     """Return the classes of the words of a sentence, and how they stand together."""
-    found = set(NOTHING.union(*sentence.classes))
+    found = set(sentence.words)
     if not found:
         return NOTHING
     found.update(name for name, (first, second, most) in TOGETHER.items() if sentence.near(first, second, most))
@@ -257,46 +350,87 @@ def _close(sentence: _Sentence, name: str, others: tuple[str, ...]) -> bool:
 
 def _sentences(text: str) -> Iterator[_Sentence]:
     """Yield the sentences of a folded text that have words, each of at most `LONGEST_SENTENCE` tokens."""
-    sentence = _Sentence()
-    for token, classes in _tokens(text):
-        if token in _ENDS or len(sentence.tokens) >= LONGEST_SENTENCE:
-            if sentence.tokens:
-                yield sentence
-            sentence = _Sentence()
-        if token not in _ENDS:
-            sentence.add(token, classes)
-    if sentence.tokens:
-        yield sentence
+    tokens: list[str] = []
+    classes: list[Traits] = []
+    for token, found in _tokens(text):
+        if found is _END or len(tokens) >= LONGEST_SENTENCE:
+            if tokens:
+                yield _Sentence(tokens, classes, NOTHING.union(*classes))
+            tokens, classes = [], []
+        if found is not _END:
+            tokens.append(token)
+            classes.append(found)
+    if tokens:
+        yield _Sentence(tokens, classes, NOTHING.union(*classes))
 
 
 def _tokens(text: str) -> Iterator[tuple[str, Traits]]:
-    """Yield the words and signs of a folded text with their classes."""
-    pairs, previous = _lexicon()[0], ""
+    """Yield the words and signs of a folded text with their classes; `_END` for what ends a sentence."""
+    pairs, known, previous = _AS_IT_IS.pairs(), _AS_IT_IS.known, ""
     for token in _TOKEN.findall(text):
-        if not token[0].isalpha():
-            previous = "" if token in _ENDS else previous
-            yield token, NOTHING
-        elif ":" in token:
-            yield token, frozenset({"link"})
-        elif re.match(_RUN, token):
+        found = known[token]
+        if found is _END:
+            previous = ""
+        elif found is _RUN_OF_WORDS:
             yield from ((match[0], _UNSPACED_CLASSES[match[0]]) for match in _UNSPACED_WORD.finditer(token))
-        else:
-            yield token, _classes(token) | pairs.get(f"{previous} {token}", NOTHING)
+            continue
+        elif token[0].isalpha() and ":" not in token:
+            found |= pairs.get(f"{previous} {token}", NOTHING)
             previous = token
+        yield token, found
 
 
-@lru_cache(maxsize=1 << 15)
+class _Known(dict[str, Traits]):
+    """The classes of tokens, computed when they are first asked for. Two threads may compute the same."""
+
+    def __init__(self, read: Callable[[str], str]) -> None:
+        self._read = read
+
+    def __missing__(self, token: str) -> Traits:
+        if len(self) >= MOST_KNOWN:
+            self.clear()
+        if not token[0].isalpha():
+            found = _END if token in _ENDS else NOTHING
+        elif ":" in token:
+            found = LINK
+        else:
+            found = _RUN_OF_WORDS if re.match(_RUN, token) else _classes(self._read(token))
+        self[token] = found
+        return found
+
+
+class _Reading:
+    """A way to read a text: the classes of its tokens, and of two words in a row, as they stand in the text."""
+
+    def __init__(self, read: Callable[[str], str]) -> None:
+        """`read`: takes a text to what is read, and back."""
+        self.read = read
+        self.known = _Known(read)
+        self._pairs: dict[str, Traits] | None = None
+
+    def pairs(self) -> dict[str, Traits]:
+        """Return the classes of pairs of words as these are spelled in the text."""
+        if self._pairs is None:
+            self._pairs = {self.read(words): classes for words, classes in _lexicon()[0].items() if " " in words}
+        return self._pairs
+
+
+_AS_IT_IS = _Reading(str)
+_BLIND_READINGS = (_Reading(backwards), _Reading(rot13))
+
+
 def _classes(word: str) -> Traits:
-    known, stems = _lexicon()
+    known, stems, stem_starts = _lexicon()
     found = known.get(word, NOTHING)
-    for length in range(2, min(len(word), LONGEST_STEM) + 1):
-        found |= stems.get(word[:length], NOTHING)
+    if word[:2] in stem_starts:
+        for length in range(2, min(len(word), LONGEST_STEM) + 1):
+            found |= stems.get(word[:length], NOTHING)
     return found or (_classes(_CLITIC.sub("", word)) if _CLITIC.match(word) else NOTHING)
 
 
 @cache
-def _lexicon() -> tuple[dict[str, Traits], dict[str, Traits]]:
-    """Return the classes of words and of pairs of words, and those of beginnings of words."""
+def _lexicon() -> tuple[dict[str, Traits], dict[str, Traits], Traits]:
+    """Return the classes of words and of pairs of words, those of beginnings of words, and how the latter begin."""
     whole: dict[str, set[str]] = {}
     stems: dict[str, set[str]] = {}
     for name, text in WORDS.items():
@@ -305,4 +439,5 @@ def _lexicon() -> tuple[dict[str, Traits], dict[str, Traits]]:
                 stems.setdefault(word[:-1], set()).add(name)
             else:
                 whole.setdefault(word.replace("_", " "), set()).add(name)
-    return {k: frozenset(v) for k, v in whole.items()}, {k: frozenset(v) for k, v in stems.items()}
+    starts = frozenset(stem[:2] for stem in stems)
+    return {k: frozenset(v) for k, v in whole.items()}, {k: frozenset(v) for k, v in stems.items()}, starts
