@@ -1,0 +1,35 @@
+"""The encoder contract: what recall and an index ask of a sentence encoder.
+
+Owns the protocol `Encoder`. Knows no model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Vectors = npt.NDArray[np.float32]
+
+
+class Encoder(Protocol):
+    """Encodes texts as vectors. Safe to call from several threads."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Identifies the model. Vectors of encoders with different fingerprints must not be compared."""
+        ...
+
+    @property
+    def dimensions(self) -> int:
+        """Length of a vector."""
+        ...
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """Return a vector of length 1 for each text: shape (len(texts), dimensions); all 0 for a text without words.
+
+        Of a long text only the beginning is read. Never raises for any text.
+        """
+        ...
