@@ -20,6 +20,8 @@ _UNSPACED = re.compile("[\u0e01-\u0eff\u1000-\u109f\u1780-\u17ff\u3041-\u30ff\u3
 _END = re.compile(
     "[.!?\u2026\u061f\u06d4\u0964][\"')\\]\u201d\u2019\u00bb]{0,3}+\\s++|[\u3002\uff01\uff1f][\u201d\u2019\u300d\u300f\uff09]{0,3}+"
 )
+_ITEM = re.compile(r"\s{0,12}+(?:[-*+|\u2022]|\d{1,3}[.)])")
+"""The start of an item of a list or a row of a table, which stays whole."""
 _FENCE = ("```", "~~~")
 
 Span = tuple[int, int]
@@ -65,7 +67,7 @@ def _units(text: str) -> Iterator[Span]:
         elif mark in _FENCE:
             code = mark
             continue
-        elif not line.isspace():
+        elif not line.isspace() and not (_ITEM.match(line) and size(line) <= MOST):
             begin = position - len(line)
             for match in _END.finditer(line):
                 if begin + match.end() < position:
