@@ -14,14 +14,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engram.accel import Array, Floats, Ints, Language, Links, Matches
+from engram.accel import Array, Bits, Floats, Ints, Language, Links, Matches, Places, plain
 from engram.accel.library import Library, Unusable, difference, layout_of_dtype, load
 
 FOLDER = Path(__file__).parent
 
-UNFIT = "{rows} does not fit {tokens}"
-CHANGED = "{rows} or {tokens} is not as it was written"
+UNFIT = "{rows} does not fit {tokens} or {passages}"
+CHANGED = "{rows}, {tokens} or {passages} is not as it was written"
 """What `gathered` reports of damaged files; the braces are replaced with their paths."""
+
+PASSAGE_SIZE = 12
+"""Bytes of a Passage in kernel.c."""
 
 library: Library | None = None
 """The kernel, once `start` has loaded it."""
@@ -71,26 +74,36 @@ def kernel() -> Library:
 
 
 def gathered(
-    columns: Array, tokens: Array, wanted: Ints, first: int, factors: npt.NDArray[np.uint64], token_factor: int
-) -> tuple[Ints, Array, Array, Ints, str]:
+    columns: Array,
+    tokens: Array,
+    passages: Array,
+    wanted: Ints,
+    first: int,
+    factors: npt.NDArray[np.uint64],
+    token_factor: int,
+) -> tuple[Ints, Array, Array, Ints, Ints, Ints, str]:
     """Do what `engram.search.local.forward.gathered` does."""
     n, width = len(wanted), tokens.itemsize
     rows, copies, lengths = np.empty(n, np.int64), np.empty(n, columns.dtype), np.empty(n, np.int64)
-    total = ctypes.c_int64()
+    counts, totals = np.empty(n, np.int64), np.empty(2, np.int64)
     copies_at, tokens_at, reading = address_of_rows(copies), address_of_tokens(tokens), kernel().reading
     present = reading.engram_find_rows(
-        *(address_of_rows(columns), len(columns), address(wanted, np.int64), n, first, len(tokens)),
-        *(address(rows, np.int64), copies_at, address(lengths, np.int64), ctypes.addressof(total)),
+        *(address_of_rows(columns), len(columns), address(wanted, np.int64), n, first, len(tokens), len(passages)),
+        *(address(rows, np.int64), copies_at),
+        *(address(array, np.int64) for array in (lengths, counts, totals)),
     )
     if present < 0:
-        return rows[:0], copies[:0], tokens[:0], lengths[:0], UNFIT
-    copied = np.empty(total.value, tokens.dtype)
+        none = lengths[:0]
+        return rows[:0], copies[:0], tokens[:0], none, none, none, UNFIT
+    token_total, part_total = totals.tolist()
+    copied, parts = np.empty(token_total, tokens.dtype), np.empty(part_total, np.int64)
     right = reading.engram_copy_tokens(
-        *(tokens_at, width, copies_at, present, address(factors, np.uint64), token_factor, address_of_tokens(copied))
+        *(tokens_at, width, address_of_passages(passages), copies_at, present, address(factors, np.uint64)),
+        *(token_factor, address_of_tokens(copied), address(parts, np.int64)),
     )
     if present < n:
-        rows, copies, lengths = rows[:present], copies[:present], lengths[:present]
-    return rows, copies, copied, lengths, "" if right else CHANGED
+        rows, copies, lengths, counts = rows[:present], copies[:present], lengths[:present], counts[:present]
+    return rows, copies, copied, lengths, counts, parts, "" if right else CHANGED
 
 
 def match_tokens(
@@ -155,6 +168,13 @@ def best_in_sessions(values: Floats, by_session: Ints, starts: Ints) -> Floats:
     return best
 
 
+def nearest_signs(
+    signs: Bits, start: int, stop: int, places: Places | None, query: Bits, limit: int
+) -> tuple[Ints, Ints]:
+    """Do what `plain.nearest_signs` does."""
+    return plain.nearest_signs(signs, start, stop, places, query, limit)
+
+
 def address(array: Array, dtype: type[np.generic]) -> int:
     """Return the address of a dense array. Raises ValueError if its type is not `dtype` or it is not dense."""
     if array.dtype != dtype:
@@ -173,6 +193,13 @@ def address_of_rows(columns: Array) -> int:
     if columns.dtype.itemsize != offset + size:
         raise ValueError(f"a row has {columns.dtype.itemsize} bytes; in kernel.c it has {offset + size}")
     return address_of(columns)
+
+
+def address_of_passages(passages: Array) -> int:
+    """Return the address of passages, which are three numbers of 4 bytes."""
+    if passages.dtype.itemsize != PASSAGE_SIZE:
+        raise ValueError(f"a passage has {passages.dtype.itemsize} bytes; in kernel.c it has {PASSAGE_SIZE}")
+    return address_of(passages)
 
 
 def address_of(array: Array) -> int:

@@ -36,12 +36,20 @@ typedef int8_t Centroid[CENTROID];
     FIELD(int32_t, session_tokens_through) \
     FIELD(Centroid, centroid) \
     FIELD(int32_t, seq) \
+    FIELD(int32_t, passage) \
+    FIELD(int32_t, passages) \
     FIELD(uint32_t, check)
 
 #define DECLARE(type, name) type name;
 typedef struct __attribute__((packed)) {
     ROW_FIELDS(DECLARE)
 } Row;
+
+/* search/local/directory.py, PASSAGE; search/local/forward.py, PASSAGE_FACTOR */
+typedef struct {
+    int32_t row, namespace, length;
+} Passage;
+enum { PASSAGE_FACTOR = 0x10001 };
 
 /* accel/compiled.py, Match: n turns, q tokens of a query. */
 #define MATCH_FIELDS(FIELD) \
@@ -122,12 +130,13 @@ static void prefetch(const void *base, uint64_t offset) {
 }
 
 /* `gathered`, first half: copies the columns of some rows, without those that name no engram. Returns how many there
- * are, or -1 if one of them has tokens outside of the token array.
- * wanted (n,), columns (count,), the first of which belongs to the row `first`; rows_out, columns_out, lengths_out: room
- * for n. token_count: size of the token array; *total: number of tokens of the copied rows. */
+ * are, or -1 if one of them has tokens or passages outside of their arrays.
+ * wanted (n,), columns (count,), the first of which belongs to the row `first`; rows_out, columns_out, lengths_out,
+ * counts_out: room for n. token_count, passage_count: sizes of the arrays; totals (2,): numbers of tokens and of
+ * passages of the copied rows. */
 int64_t engram_find_rows(const Row *columns, int64_t count, const int64_t *wanted, int64_t n, int64_t first,
-                         int64_t token_count, int64_t *rows_out, Row *columns_out, int64_t *lengths_out,
-                         int64_t *total) {
+                         int64_t token_count, int64_t passage_count, int64_t *rows_out, Row *columns_out,
+                         int64_t *lengths_out, int64_t *counts_out, int64_t *totals) {
     int64_t copied = 0;
     for (int64_t i = 0; i < n; i++) {
         /* Unsigned: a row that is too low is too high as well. */
@@ -140,30 +149,39 @@ int64_t engram_find_rows(const Row *columns, int64_t count, const int64_t *wante
         rows_out[copied++] = wanted[i];
     }
     /* Only the copies are examined: another process may be writing to the originals. */
-    int64_t present = 0, sum = 0, fit = 1;
+    int64_t present = 0, sum = 0, parts = 0, fit = 1;
     for (int64_t i = 0; i < copied; i++) {
         int64_t length = columns_out[i].length, start = columns_out[i].start;
+        int64_t count = columns_out[i].passages, passage = columns_out[i].passage;
         if (length == GONE)
             continue;
         fit &= length >= 0 && start >= 0 && start <= token_count - length;
+        fit &= count >= 0 && passage >= 0 && passage <= passage_count - count;
         if (present < i) {
             columns_out[present] = columns_out[i];
             rows_out[present] = rows_out[i];
         }
+        counts_out[present] = count;
         lengths_out[present++] = length;
         sum += length;
+        parts += count;
     }
-    *total = sum;
+    totals[0] = sum;
+    totals[1] = parts;
     return fit ? present : -1;
 }
 
-/* `gathered`, second half: copies the tokens of n rows from engram_find_rows, end to end, and verifies checksums.
- * width: bytes of a token, 2 or 4. Returns 1 if every checksum is right; returns 0 at the first that is not. */
-int32_t engram_copy_tokens(const unsigned char *tokens, int32_t width, const Row *columns, int64_t n,
-                           const uint64_t *factors, uint64_t token_factor, unsigned char *out) {
+/* `gathered`, second half: copies the tokens and the lengths of the passages of n rows from engram_find_rows, end to end,
+ * and verifies checksums. width: bytes of a token, 2 or 4. Returns 1 if every checksum is right and the passages have as
+ * many tokens as the row; returns 0 at the first row where not. */
+int32_t engram_copy_tokens(const unsigned char *tokens, int32_t width, const Passage *passages, const Row *columns,
+                           int64_t n, const uint64_t *factors, uint64_t token_factor, unsigned char *out,
+                           int64_t *lengths_out) {
     for (int64_t i = 0; i < n; i++) {
-        if (i + AHEAD < n)
+        if (i + AHEAD < n) {
             prefetch(tokens, (uint64_t)columns[i + AHEAD].start * (uint64_t)width);
+            prefetch(passages, (uint64_t)columns[i + AHEAD].passage * sizeof *passages);
+        }
         int64_t length = columns[i].length;
         memcpy(out, tokens + columns[i].start * width, (size_t)(length * width));
         uint64_t sum = 0, total = 0;
@@ -174,12 +192,20 @@ int32_t engram_copy_tokens(const unsigned char *tokens, int32_t width, const Row
             for (int64_t j = 0; j < length; j++)
                 sum += ((const uint32_t *)out)[j];
         out += length * width;
+        uint64_t ordered = 0;
+        int64_t left = length;
+        for (int64_t j = 0; j < columns[i].passages; j++) {
+            int64_t part = passages[columns[i].passage + j].length;
+            ordered += (uint64_t)part * (uint64_t)(j + 1);
+            left -= part;
+            *lengths_out++ = part;
+        }
         uint32_t words[ROW_WORDS];
         memcpy(words, columns + i, sizeof words);
         for (int w = 0; w < ROW_WORDS; w++)
             total += words[w] * factors[w];
-        total += sum * token_factor;
-        if ((uint32_t)(total ^ total >> 32) != columns[i].check)
+        total += (sum + ordered * PASSAGE_FACTOR) * token_factor;
+        if (left || (uint32_t)(total ^ total >> 32) != columns[i].check)
             return 0;
     }
     return 1;

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 SIGNATURES = {  # Result, and a letter for each argument.
-    "engram_find_rows": (ctypes.c_int64, "plplllpppp"),
-    "engram_copy_tokens": (ctypes.c_int32, "piplpup"),
+    "engram_find_rows": (ctypes.c_int64, "plpllllppppp"),
+    "engram_copy_tokens": (ctypes.c_int32, "pipplpupp"),
     "engram_match": (ctypes.c_int32, "p"),
     "engram_link": (ctypes.c_int32, "p"),
     "engram_best_in_sessions": (None, "pllplplp"),
