@@ -173,6 +173,66 @@ def test_arrays_that_do_not_fit_are_refused() -> None:
         compiled.best_in_sessions(np.zeros((2, 8), np.float32), np.arange(9), np.array([0]))
 
 
+def random_signs(seed: int, n: int, words: int) -> np.ndarray:
+    """Signs of n passages, of which many are at the same distance to any."""
+    rng = np.random.default_rng(seed)
+    signs = rng.integers(0, 2**63, (n, words)).astype(np.uint64)
+    return signs[rng.integers(0, n, n)] if seed % 2 else signs & np.uint64(0xFF)
+
+
+@needs_kernel
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("words", [1, 2, 4, 5, 16])
+def test_kernel_scans_as_numpy_does(seed: int, words: int) -> None:
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(1, 3_000))
+    signs, query = random_signs(seed, n, words), rng.integers(0, 2**63, words).astype(np.uint64)
+    start = int(rng.integers(0, n))
+    chosen = np.sort(rng.choice(np.arange(start, n), int(rng.integers(0, n - start + 1)), replace=False))
+    for limit in (1, 7, 256, 5_000):
+        for places in (None, chosen.astype(np.uint32)):
+            found = [
+                sorted(zip(*(part.tolist() for part in scan(signs, start, n, places, query, limit)), strict=True))
+                for scan in (compiled.nearest_signs, plain.nearest_signs)
+            ]
+            assert found[0] == found[1]
+            assert len(found[0]) == min(limit, n - start if places is None else len(chosen))
+
+
+def test_scan_in_numpy_finds_the_least_distances() -> None:
+    signs, query = random_signs(0, 500, 2), np.array([5, 1 << 62], np.uint64)
+    distances = [sum((int(a) ^ int(b)).bit_count() for a, b in zip(row, query, strict=True)) for row in signs]
+    places, found = plain.nearest_signs(signs, 100, 400, None, query, 20)
+    expected = sorted((distance, place) for place, distance in enumerate(distances) if 100 <= place < 400)[:20]
+    assert sorted(zip(found.tolist(), places.tolist(), strict=True)) == expected
+
+
+def test_bits_are_counted_alike_without_the_function_of_numpy_2(monkeypatch: pytest.MonkeyPatch) -> None:
+    signs = random_signs(3, 100, 3)
+    expected = [sum(int(word).bit_count() for word in row) for row in signs]
+    assert plain.bit_counts(signs).tolist() == expected
+    monkeypatch.setattr(plain, "COUNTS", np.array([n.bit_count() for n in range(1 << 16)], np.uint8))
+    assert plain.bit_counts(signs).tolist() == expected
+
+
+@needs_kernel
+def test_scan_outside_of_the_signs_is_refused() -> None:
+    signs, query = random_signs(1, 10, 4), np.zeros(4, np.uint64)
+    for wrong in (
+        (signs, 0, 11, None, query),
+        (signs, -1, 5, None, query),
+        (signs, 6, 5, None, query),
+        (signs, 0, 10, np.array([3, 10], np.uint32), query),
+        (signs, 4, 10, np.array([3, 9], np.uint32), query),
+        (signs, 0, 10, np.array([3, 9]), query),
+        (signs, 0, 10, None, query[:3]),
+        (signs[::2], 0, 5, None, query),
+        (np.zeros((3, 17), np.uint64), 0, 3, None, np.zeros(17, np.uint64)),
+    ):
+        with pytest.raises(ValueError):
+            compiled.nearest_signs(*wrong, 3)
+
+
 def test_query_centroid_is_that_of_a_stored_text() -> None:
     for text in ("The ferry leaves at noon.", "my dog barks", "zxqv"):
         ids = analyzer().analyse(text).ids

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engram.accel import Array, Bits, Floats, Ints, Language, Links, Matches, Places, plain
+from engram.accel import Array, Bits, Floats, Ints, Language, Links, Matches, Places
 from engram.accel.library import Library, Unusable, difference, layout_of_dtype, load
 
 FOLDER = Path(__file__).parent
@@ -22,6 +22,9 @@ FOLDER = Path(__file__).parent
 UNFIT = "{rows} does not fit {tokens} or {passages}"
 CHANGED = "{rows}, {tokens} or {passages} is not as it was written"
 """What `gathered` reports of damaged files; the braces are replaced with their paths."""
+
+MOST_WORDS = 16
+"""Greatest number of words of 64 signs for each passage."""
 
 PASSAGE_SIZE = 12
 """Bytes of a Passage in kernel.c."""
@@ -171,8 +174,23 @@ def best_in_sessions(values: Floats, by_session: Ints, starts: Ints) -> Floats:
 def nearest_signs(
     signs: Bits, start: int, stop: int, places: Places | None, query: Bits, limit: int
 ) -> tuple[Ints, Ints]:
-    """Do what `plain.nearest_signs` does."""
-    return plain.nearest_signs(signs, start, stop, places, query, limit)
+    """Do what `plain.nearest_signs` does; other threads run meanwhile."""
+    count, words = signs.shape
+    inside = places is None or not len(places) or (start <= places[0] and places[-1] < stop)
+    if not (0 <= start <= stop <= count and inside and query.shape == (words,) and words <= MOST_WORDS):
+        raise ValueError(f"the passages {start} to {stop} do not fit {count} passages of {words} times 64 signs")
+    n = stop - start if places is None else len(places)
+    limit = min(limit, n)
+    if limit <= 0:
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    room = 4 * limit
+    found = np.empty((2, room), np.int64)
+    at = address(found, np.int64)
+    m = kernel().reading.engram_nearest_signs(
+        *(address(signs, np.uint64), words, start, n, 0 if places is None else address(places, np.uint32)),
+        *(address(query, np.uint64), limit, at, at + 8 * room, room),
+    )
+    return found[0, :m], found[1, :m]
 
 
 def address(array: Array, dtype: type[np.generic]) -> int:

@@ -1,4 +1,4 @@
-/* Gathering and matching for recall, compiled: about fifty small numpy calls, in five.
+/* Gathering, matching and scanning for recall, compiled: about fifty small numpy calls, in six.
  *
  * Each function does what a numpy function does, which its comment names and which is the reference: change that one
  * first; tests/accel compares the two. No weight and no formula is in this file. It knows nothing of Python. Arrays are
@@ -50,6 +50,9 @@ typedef struct {
     int32_t row, namespace, length;
 } Passage;
 enum { PASSAGE_FACTOR = 0x10001 };
+
+/* accel/compiled.py, MOST_WORDS: of the signs of a passage, 64 in each. */
+enum { MOST_WORDS = 16 };
 
 /* accel/compiled.py, Match: n turns, q tokens of a query. */
 #define MATCH_FIELDS(FIELD) \
@@ -449,4 +452,94 @@ void engram_best_in_sessions(const float *values, int64_t stride, int64_t q, con
             }
             *out++ = best;
         }
+}
+
+/* The passages that a scan has kept: entries of `places` and `distances`, in the order of the scan. Of these, `within`
+ * are at most `worst` away; the others were overtaken, and are dropped when there is no room for more. */
+typedef struct {
+    int64_t *places, *distances;
+    int64_t room, kept, limit, within, worst;
+    int64_t count_of[64 * MOST_WORDS + 1]; /* by distance: how many were kept */
+} Nearest;
+
+static int64_t dropped_overtaken(Nearest *near) {
+    int64_t kept = 0;
+    for (int64_t i = 0; i < near->kept; i++)
+        if (near->distances[i] <= near->worst) {
+            near->places[kept] = near->places[i];
+            near->distances[kept++] = near->distances[i];
+        }
+    return kept;
+}
+
+static void keep(Nearest *near, int64_t place, int64_t distance) {
+    if (near->kept == near->room)
+        near->kept = dropped_overtaken(near);
+    near->places[near->kept] = place;
+    near->distances[near->kept++] = distance;
+    near->count_of[distance]++;
+    near->within++;
+    while (near->within - near->count_of[near->worst] >= near->limit)
+        near->within -= near->count_of[near->worst--];
+}
+
+/* The loop of engram_nearest_signs, for a number of words that the compiler knows where it matters. */
+static inline __attribute__((always_inline)) void scan(const uint64_t *signs, int64_t words, int64_t start, int64_t n,
+                                                       const uint32_t *chosen, const uint64_t *query, Nearest *near) {
+    for (int64_t i = 0; i < n; i++) {
+        int64_t place = chosen ? (int64_t)chosen[i] : start + i, distance = 0;
+        if (chosen && i + AHEAD < n)
+            prefetch(signs, (uint64_t)chosen[i + AHEAD] * (uint64_t)words * sizeof *signs);
+        for (int64_t w = 0; w < words; w++)
+            distance += __builtin_popcountll(signs[place * words + w] ^ query[w]);
+        /* Of passages at the same distance, the first ones are kept. */
+        if (distance < near->worst || (distance == near->worst && near->within < near->limit))
+            keep(near, place, distance);
+    }
+}
+
+#define SCAN(name, attributes) \
+    static attributes void name(const uint64_t *signs, int64_t words, int64_t start, int64_t n, \
+                                const uint32_t *chosen, const uint64_t *query, Nearest *near) { \
+        if (words == 4 && !chosen) \
+            scan(signs, 4, start, n, NULL, query, near); \
+        else if (words == 4) \
+            scan(signs, 4, start, n, chosen, query, near); \
+        else \
+            scan(signs, words, start, n, chosen, query, near); \
+    }
+
+SCAN(scan_anywhere, )
+#if defined(__x86_64__)
+SCAN(scan_with_popcnt, __attribute__((target("popcnt"))))
+#endif
+
+/* plain.py, nearest_signs: signs (.., words), of which the passages `chosen` (n,) are compared, or n from `start` on if
+ * that is NULL; places and distances: out, room for `room`, which is 2 * limit at least. Returns how many there are, at
+ * most `limit`; -1 if `words` is too great. */
+int64_t engram_nearest_signs(const uint64_t *signs, int64_t words, int64_t start, int64_t n, const uint32_t *chosen,
+                             const uint64_t *query, int64_t limit, int64_t *places, int64_t *distances, int64_t room) {
+    Nearest near = {.places = places, .distances = distances, .room = room, .limit = limit, .worst = 64 * words};
+    if (words > MOST_WORDS || limit < 1 || room < 2 * limit)
+        return -1;
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("popcnt"))
+        scan_with_popcnt(signs, words, start, n, chosen, query, &near);
+    else
+#endif
+        scan_anywhere(signs, words, start, n, chosen, query, &near);
+    near.kept = dropped_overtaken(&near);
+    /* Of those at the worst distance, only as many as there is room for, the first ones. */
+    int64_t surplus = near.kept > limit ? near.kept - limit : 0, kept = 0;
+    for (int64_t i = near.kept - 1; surplus && i >= 0; i--)
+        if (distances[i] == near.worst) {
+            distances[i] = -1;
+            surplus--;
+        }
+    for (int64_t i = 0; i < near.kept; i++)
+        if (distances[i] >= 0) {
+            places[kept] = places[i];
+            distances[kept++] = distances[i];
+        }
+    return kept;
 }

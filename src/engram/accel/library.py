@@ -21,6 +21,7 @@ SIGNATURES = {  # Result, and a letter for each argument.
     "engram_match": (ctypes.c_int32, "p"),
     "engram_link": (ctypes.c_int32, "p"),
     "engram_best_in_sessions": (None, "pllplplp"),
+    "engram_nearest_signs": (ctypes.c_int64, "plllpplppl"),
     "engram_layout": (ctypes.c_int64, "pl"),
 }
 TYPES = {"p": ctypes.c_void_p, "l": ctypes.c_int64, "i": ctypes.c_int32, "u": ctypes.c_uint64}
