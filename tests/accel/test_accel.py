@@ -73,7 +73,7 @@ def random_turns(rng: np.random.Generator, n: int, token_type: type = np.uint16,
     columns["passages"], columns["passage"] = counts, counts.cumsum() - counts
     parts = np.concatenate([*map(parted, lengths.tolist(), counts.tolist()), np.empty(0, np.int64)])
     columns["check"] = checksums(columns, tokens, lengths, parts)
-    return Turns(rows, columns, tokens, lengths, counts, parts, np.empty((len(parts), 0), np.int8))
+    return Turns(rows, columns, tokens, lengths, counts, parts, np.empty((len(parts), 0), np.uint8))
 
 
 def parted(length: int, count: int) -> np.ndarray:
@@ -197,6 +197,22 @@ def test_kernel_scans_as_numpy_does(seed: int, words: int) -> None:
             ]
             assert found[0] == found[1]
             assert len(found[0]) == min(limit, n - start if places is None else len(chosen))
+
+
+@needs_kernel
+@pytest.mark.parametrize("width", [2, 16, 128, 130])
+def test_kernel_compares_codes_as_numpy_does(width: int) -> None:
+    rng = np.random.default_rng(width)
+    codes = rng.integers(0, 256, (300, width)).astype(np.uint8)
+    codes[0], codes[1] = 0, 255
+    query = rng.normal(size=4 * width).astype(np.float32)
+    query /= np.linalg.norm(query)
+    one, other = (module.compare_codes(codes, query, 0.45, 1.5) for module in (compiled, plain))
+    assert (one.dtype, one.shape) == (np.float32, (300,))
+    assert np.abs(one - other).max() < 1e-5
+    for wrong in ((codes[:, 1:], query), (codes, query[1:]), (codes.view(np.int8), query), (codes[:, :0], query[:0])):
+        with pytest.raises(ValueError):
+            compiled.compare_codes(*wrong, 0.45, 1.5)
 
 
 def test_scan_in_numpy_finds_the_least_distances() -> None:

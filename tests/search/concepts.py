@@ -39,7 +39,7 @@ class ConceptEncoder:
     @property
     def coder(self) -> Coder:
         """A coder for the vectors."""
-        return Coder(DIMENSIONS, 64, 128, encoder=self.fingerprint)
+        return Coder(DIMENSIONS, encoder=self.fingerprint)
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Return a vector for each text, of length 1, or 0 without words."""

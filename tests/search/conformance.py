@@ -228,7 +228,7 @@ class SearchReaderSuite:
         assert (turns.columns.dtype, turns.lengths.dtype) == (ROW, np.int64)
         assert turns.tokens.dtype == ANALYZER.token_type
         assert (turns.passages.dtype, turns.passage_lengths.dtype) == (np.int64, np.int64)
-        assert turns.codes.dtype == np.int8
+        assert turns.codes.dtype == np.uint8
         assert turns.passages.sum() == len(turns.passage_lengths) == len(turns.codes)
         assert np.add.reduceat(turns.passage_lengths, turns.passages.cumsum() - turns.passages).tolist() == (
             turns.lengths.tolist()

@@ -18,6 +18,7 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
+Codes = npt.NDArray[np.uint8]
 Bits = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.uint32]
 
@@ -104,6 +105,14 @@ class Implementation(Protocol):
         signs: those of all passages, as bits of w numbers: shape (n, w). start, stop: the first passage and the one
         after the last. places: which of these are compared, in ascending order; None: all. query: shape (w,).
         Shape (m,) each, in any order; of passages at the same distance, the first ones are returned.
+        """
+        ...
+
+    def compare_codes(self, codes: Codes, query: Floats, small: float, large: float) -> Floats:
+        """Return the cosine between each of n codes and a query: shape (n,).
+
+        codes: as in `engram.meaning.codes`, shape (n, w). query: of length 1, shape (4 * w,). small, large: what the
+        values of a code are taken as.
         """
         ...
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engram.accel import Array, Bits, Floats, Ints, Language, Links, Matches, Places
+from engram.accel import Array, Bits, Codes, Floats, Ints, Language, Links, Matches, Places
 from engram.accel.library import Library, Unusable, difference, layout_of_dtype, load
 
 FOLDER = Path(__file__).parent
@@ -191,6 +191,19 @@ def nearest_signs(
         *(address(query, np.uint64), limit, at, at + 8 * room, room),
     )
     return found[0, :m], found[1, :m]
+
+
+def compare_codes(codes: Codes, query: Floats, small: float, large: float) -> Floats:
+    """Do what `plain.compare_codes` does."""
+    n, width = codes.shape
+    if query.shape != (4 * width,) or width % 2 or not width:
+        raise ValueError(f"a query of {query.shape} values does not fit codes of {width} bytes")
+    cosines = np.empty(n, np.float32)
+    if kernel().computing.engram_compare_codes(
+        *(address(codes, np.uint8), n, width, address(query, np.float32), small, large, address(cosines, np.float32))
+    ):
+        raise MemoryError
+    return cosines
 
 
 def address(array: Array, dtype: type[np.generic]) -> int:

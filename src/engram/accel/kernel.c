@@ -543,3 +543,38 @@ int64_t engram_nearest_signs(const uint64_t *signs, int64_t words, int64_t start
         }
     return kept;
 }
+
+/* plain.py, compare_codes: codes (n, width), query (4 * width,), out (n,). Returns 0, or -1 without enough memory.
+ * A sum over the query's values is looked up for 8 of them at once. With such sums over the positive values of a code
+ * (p), its large ones (l) and those that are both (b), the product is small * (2p - all) + (large - small) * (2b - l). */
+int32_t engram_compare_codes(const uint8_t *codes, int64_t n, int64_t width, const float *query, float small,
+                             float large, float *out) {
+    int64_t half = width / 2;
+    float *sums = malloc((size_t)(half * 256) * sizeof *sums), all = 0;
+    if (!sums)
+        return -1;
+    for (int64_t j = 0; j < half; j++) {
+        float *sum = sums + j * 256;
+        sum[0] = 0;
+        for (int bit = 0; bit < 8; bit++)
+            for (int i = 0; i < 1 << bit; i++)
+                sum[(1 << bit) + i] = sum[i] + query[8 * j + bit];
+        all += sum[255];
+    }
+    for (int64_t i = 0; i < n; i++, codes += width) {
+        float positive = 0, big = 0, both = 0;
+        int64_t count = 0;
+        for (int64_t j = 0; j < half; j++) {
+            const float *sum = sums + j * 256;
+            uint8_t sign = codes[j], is_large = codes[half + j];
+            positive += sum[sign];
+            big += sum[is_large];
+            both += sum[sign & is_large];
+            count += __builtin_popcount(is_large);
+        }
+        float square = (float)count * large * large + (float)(8 * half - count) * small * small;
+        out[i] = (small * (2 * positive - all) + (large - small) * (2 * both - big)) / sqrtf(square);
+    }
+    free(sums);
+    return 0;
+}

@@ -22,9 +22,10 @@ SIGNATURES = {  # Result, and a letter for each argument.
     "engram_link": (ctypes.c_int32, "p"),
     "engram_best_in_sessions": (None, "pllplplp"),
     "engram_nearest_signs": (ctypes.c_int64, "plllpplppl"),
+    "engram_compare_codes": (ctypes.c_int32, "pllpffp"),
     "engram_layout": (ctypes.c_int64, "pl"),
 }
-TYPES = {"p": ctypes.c_void_p, "l": ctypes.c_int64, "i": ctypes.c_int32, "u": ctypes.c_uint64}
+TYPES = {"p": ctypes.c_void_p, "l": ctypes.c_int64, "i": ctypes.c_int32, "u": ctypes.c_uint64, "f": ctypes.c_float}
 
 Layout = dict[str, tuple[int, int]]
 """Offset and size in bytes of each field, in order."""

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from engram.accel import Array, Bits, Floats, Ints, Language, Links, Matches, Places
+from engram.accel import Array, Bits, Codes, Floats, Ints, Language, Links, Matches, Places
 
 SCANNED_AT_ONCE = 1 << 16
 """Passages whose signs are compared in one step."""
@@ -123,6 +123,14 @@ def nearest_signs(
     candidates, differences = np.concatenate(found), np.concatenate(distances)
     best = differences.argsort(kind="stable")[:limit]
     return candidates.take(best), differences.take(best)
+
+
+def compare_codes(codes: Codes, query: Floats, small: float, large: float) -> Floats:
+    """Return the cosines between codes and a query: see `accel.Implementation`."""
+    bits = np.unpackbits(codes, axis=1, bitorder="little")
+    positive, is_large = np.split(bits.astype(np.float32), 2, axis=1)
+    values = (2 * positive - 1) * (is_large * np.float32(large - small) + np.float32(small))
+    return np.asarray(values @ query / np.sqrt(np.einsum("nd,nd->n", values, values)), np.float32)
 
 
 def bit_counts(numbers: Bits) -> Ints:

@@ -1,126 +1,121 @@
 """Codes of sentence vectors: what an index holds of a vector, and how near codes are to a query's vector.
 
-Owns the quantisation. A code has two parts: `values`, small integers along a few directions, from which a cosine is
-computed; and `signs`, one bit for each of some directions, which a scan of a whole namespace compares. Knows no encoder
-and no index.
+Owns the quantisation: a vector is rotated, and of each of its values two bits are kept, the sign and whether it is
+large. From a code of 128 bytes, cosines are computed to about 0.015. A part of the signs is what a scan of a whole
+namespace compares. Knows no encoder and no index.
+
+The first bytes of a code are the signs, those that are scanned first; the others say which values are large.
 """
 
 from __future__ import annotations
 
 import hashlib
-import zlib
 from functools import cache, cached_property
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from engram import accel
 from engram.meaning.base import Vectors
 
-Values = npt.NDArray[np.int8]
+Codes = npt.NDArray[np.uint8]
+"""Codes of n vectors: shape (n, `Coder.width`). All 0 for an empty code, which stands for no vector."""
 Signs = npt.NDArray[np.uint64]
 
-VALUES, SIGNS = 128, 256
-"""Directions of the two parts of a code."""
-SEED = 11
-"""Seed of the rotation that is used where no projection is given."""
+DIRECTIONS, SCANNED = 512, 256
+"""Values of a rotated vector that are kept at most, and how many of their signs are scanned."""
+SEED = "engram 1"
+"""Seed of the rotation."""
+
+LARGE = 0.9816
+"""Share of a vector's typical value (the root of their mean square) from which on a value is large."""
+LEVELS = (0.4528, 1.5104)
+"""What small and large values are taken as: the best levels for values with a normal distribution (Max, 1960)."""
+KEPT = 0.9396
+"""Cosine between a vector and its code, about."""
 
 
-class Codes(NamedTuple):
-    """The codes of n vectors."""
+class Query(NamedTuple):
+    """A query's vector, as codes are compared with it."""
 
-    values: Values
-    """Shape (n, d); all 0 for an empty code, which stands for no vector."""
+    values: Vectors
+    """Rotated, of length 1: shape (directions,)."""
     signs: Signs
-    """64 directions in each number: shape (n, b / 64)."""
+    """Those that are scanned, 64 in each number: shape (scanned / 64,)."""
 
 
 class Coder:
     """Makes codes from the vectors of one encoder. Immutable; safe to use from several threads."""
 
     def __init__(
-        self,
-        dimensions: int,
-        values: int = VALUES,
-        signs: int = SIGNS,
-        projection: Vectors | None = None,
-        encoder: str = "",
+        self, dimensions: int, directions: int = DIRECTIONS, scanned: int = SCANNED, encoder: str = ""
     ) -> None:
         """Make codes of vectors with so many dimensions, of the encoder with the fingerprint `encoder`.
 
-        values: directions that are stored as integers, a multiple of 4; 0: no codes. signs: directions that are stored
-        as bits, a multiple of 64. projection: matrix from a vector to the directions of `values`, shape (dimensions,
-        `values`); None: the first columns of a fixed rotation.
+        directions: values that are kept at most, a multiple of 64. Fewer are kept of a vector that has fewer.
+        scanned: signs that are scanned, a multiple of 64.
         """
-        if values % 4 or signs % 64:
-            raise ValueError(f"values is {values} and signs is {signs}; they must be multiples of 4 and of 64")
-        if projection is not None and projection.shape != (dimensions, values):
-            raise ValueError(f"the projection has the shape {projection.shape}, not {(dimensions, values)}")
-        self.dimensions, self.values, self.signs = dimensions, values, signs
-        self._projection = projection
-        given = b"" if projection is None else np.ascontiguousarray(projection).tobytes()
-        made_by = f"{encoder} {dimensions} {values} {signs} {zlib.crc32(given):08x} {SEED}"
+        if directions % 64 or scanned % 64:
+            raise ValueError(f"{directions} directions and {scanned} scanned ones; they must be multiples of 64")
+        self.dimensions = dimensions
+        self.directions = min(directions, size_of_rotation(dimensions)) if dimensions else 0
+        self.scanned = min(scanned, self.directions)
+        self.width = self.directions // 4
+        """Bytes of a code."""
+        made_by = f"{encoder} {dimensions} {self.directions} {self.scanned} {SEED}"
         self.fingerprint = hashlib.sha256(made_by.encode()).hexdigest()[:16]
         """Identifies encoder and quantisation: codes of coders with different fingerprints must not be compared."""
 
     @cached_property
-    def _directions(self) -> Vectors:
-        """The directions of `values`, then those of `signs`, as columns: shape (dimensions, values + signs)."""
-        rotation = rotation_of(self.dimensions, max(self.values, self.signs))
-        projection = rotation[:, : self.values] if self._projection is None else self._projection
-        return np.concatenate((projection, rotation[:, : self.signs]), axis=1).astype(np.float32)
-
-    def empty(self, count: int) -> Codes:
-        """Return `count` empty codes."""
-        return Codes(np.zeros((count, self.values), np.int8), np.zeros((count, self.signs // 64), np.uint64))
+    def _rotation(self) -> Vectors:
+        return rotation_of(self.dimensions, self.directions)
 
     def encode(self, vectors: Vectors) -> Codes:
         """Return the codes of n vectors, shape (n, dimensions); a vector of zeros gets an empty code."""
-        if not len(vectors) or not self.values:
-            return self.empty(len(vectors))
-        products = np.asarray(vectors, np.float32) @ self._directions
-        projected, signed = products[:, : self.values], products[:, self.values :]
-        largest = np.abs(projected).max(axis=1, keepdims=True)
-        values = np.rint(projected * (127 / np.maximum(largest, np.float32(1e-9)))).astype(np.int8)
-        return Codes(values, packed(signed > 0))
+        if not len(vectors) or not self.width:
+            return np.zeros((len(vectors), self.width), np.uint8)
+        rotated = np.asarray(vectors, np.float32) @ self._rotation
+        typical = np.sqrt(np.square(rotated).mean(axis=1, keepdims=True))
+        bits = np.concatenate((rotated > 0, np.abs(rotated) > LARGE * typical), axis=1)
+        return np.packbits(bits, axis=1, bitorder="little")
 
-    def query(self, vector: Vectors) -> tuple[Vectors, Signs]:
-        """Return a query's vector as `similarities` takes it, shape (values,), and its signs, shape (signs / 64,)."""
-        products = np.asarray(vector, np.float32) @ self._directions
-        projected = products[: self.values]
-        length = max(float(np.sqrt(np.square(projected).sum())), 1e-9)
-        return projected / np.float32(length), packed(products[None, self.values :] > 0)[0]
+    def query(self, vector: Vectors) -> Query:
+        """Return a query's vector, shape (dimensions,), as it is compared with codes."""
+        rotated = np.asarray(vector, np.float32) @ self._rotation
+        length = max(float(np.sqrt(np.square(rotated).sum())), 1e-9)
+        signs = np.packbits(rotated[: self.scanned] > 0, bitorder="little").view("<u8")
+        return Query(rotated / np.float32(length), signs)
+
+    def similarities(self, codes: Codes, query: Query) -> Vectors:
+        """Return the cosine between each of n codes and a query: shape (n,), -1 to 1; 0 for an empty code."""
+        if not self.width or not len(codes):
+            return np.zeros(len(codes), np.float32)
+        cosines = accel.in_use().compare_codes(codes, query.values, *LEVELS)
+        near = np.clip(cosines * np.float32(1 / KEPT), np.float32(-1), np.float32(1))
+        return np.asarray(np.where(codes.any(axis=1), near, np.float32(0)), np.float32)
 
 
-NO_CODES = Coder(0, 0, 0)
+NO_CODES = Coder(0)
 """The coder where there is no encoder: its codes hold nothing."""
 
 
-def similarities(values: Values, query: Vectors) -> Vectors:
-    """Return the cosine between each of n codes and a query, by `Coder.query`: shape (n,), -1 to 1; 0 if empty."""
-    exact = values.astype(np.float32)
-    lengths = np.sqrt(np.einsum("nd,nd->n", exact, exact))
-    return np.asarray(exact @ query / np.maximum(lengths, np.float32(1)), np.float32)
-
-
-def packed(flags: npt.NDArray[np.bool_]) -> Signs:
-    """Return each row of `flags`, shape (n, b), as the bits of numbers, the first as the lowest: shape (n, b / 64)."""
-    return np.packbits(flags, axis=1, bitorder="little").view("<u8")
+def size_of_rotation(dimensions: int) -> int:
+    """Return the least power of two that is `dimensions` at least, and 64 at least."""
+    return 1 << max(6, (dimensions - 1).bit_length())
 
 
 @cache
 def rotation_of(dimensions: int, columns: int) -> Vectors:
-    """Return `columns` fixed random directions that are at right angles where there is room: shape (dimensions, c).
+    """Return `columns` fixed random directions, at right angles if there is room: shape (dimensions, columns).
 
-    A Hadamard matrix with random signs and in random order: exact, so that it is the same on every machine.
+    A Hadamard matrix with random signs, its columns in random order: exact, so that it is the same on every machine.
     """
-    size = 1
-    hadamard = np.ones((1, 1), np.int8)
-    while size < max(dimensions, columns):
+    size, hadamard = size_of_rotation(max(dimensions, columns)), np.ones((1, 1), np.int8)
+    while len(hadamard) < size:
         hadamard = np.block([[hadamard, hadamard], [hadamard, -hadamard]]).astype(np.int8)
-        size *= 2
     # Not numpy's generators, whose numbers may change between versions.
-    keys = np.frombuffer(hashlib.shake_128(str(SEED).encode()).digest(8 * size), "<u4")
+    keys = np.frombuffer(hashlib.shake_128(SEED.encode()).digest(8 * size), "<u4")
     flips = 1 - 2 * (keys[:size] & 1).astype(np.int8)
     order = keys[size:].argsort(kind="stable")[:columns]
     directions = (hadamard * flips[:, None])[:dimensions, order]

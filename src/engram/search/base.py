@@ -75,14 +75,14 @@ class Turns:
     """Number of passages of each, at least 1: shape (n,)."""
     passage_lengths: Ints
     """Number of tokens of each passage of all turns, end to end: shape (sum of passages,)."""
-    codes: npt.NDArray[np.int8]
-    """What `SearchReader.similarities` reads of each passage: shape (sum of passages, d). All 0 without a vector."""
+    codes: npt.NDArray[np.uint8]
+    """What `SearchReader.similarities` reads of each passage: shape (sum of passages, w). All 0 without a vector."""
 
     @staticmethod
     def whole(rows: Ints, columns: Array, tokens: Array, lengths: Ints) -> Turns:
         """Return turns of one passage each, without vectors."""
         return Turns(
-            rows, columns, tokens, lengths, np.ones(len(rows), np.int64), lengths, np.empty((len(rows), 0), np.int8)
+            rows, columns, tokens, lengths, np.ones(len(rows), np.int64), lengths, np.empty((len(rows), 0), np.uint8)
         )
 
     @staticmethod
@@ -153,7 +153,7 @@ class SearchReader(Protocol):
         """
         ...
 
-    def similarities(self, codes: npt.NDArray[np.int8], vector: Floats) -> Floats:
+    def similarities(self, codes: npt.NDArray[np.uint8], vector: Floats) -> Floats:
         """Return the cosine between a vector and each passage, by `Turns.codes`: shape (len(codes),), -1 to 1.
 
         vector: of the index's encoder, shape (dimensions,). 0 for a passage without a vector.

@@ -63,7 +63,7 @@ class DeltaIndex:
     def extend(self, entries: Sequence[Entry], cursor: str) -> None:
         """Append engrams. The tail has then read the log up to `cursor`."""
         first = self.last + 1
-        if self.forward.vectors.coder.values:
+        if self.forward.vectors.coder.width:
             self._append_codes(entries, first)
         self.forward.extend(entries)
         self.forward.publish_session_ends()
@@ -86,13 +86,13 @@ class DeltaIndex:
             codes = self.known.get(key_number(entry.key))
             if codes is None:
                 self.unencoded.append(row)
-            vectors.append(vectors.coder.empty(len(entry.passages)) if codes is None else codes)
+            vectors.append(np.zeros((len(entry.passages), vectors.coder.width), np.uint8) if codes is None else codes)
 
     def encode(self, row: int, codes: Codes) -> None:
         """Set the codes of the passages of a row."""
         index = row - self.first
         start = int(self.forward.rows.view()["passage"][index])
-        self.forward.vectors.put(np.arange(start, start + len(codes.values)), codes)
+        self.forward.vectors.put(np.arange(start, start + len(codes)), codes)
         self.known[key_number(self.entries[index].key)] = codes
 
     def refers_to(self, keys: Collection[int], older: Ints) -> bool:

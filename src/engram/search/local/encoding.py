@@ -43,10 +43,8 @@ class PassageEncoder:
             self.trouble = f"passages cannot be encoded: {type(error).__name__}: {error}"
             return None
         self.used = True
-        codes, ends = self.coder.encode(np.asarray(vectors, np.float32)), np.cumsum(counts)
-        return [
-            Codes(codes.values[end - n : end], codes.signs[end - n : end]) for n, end in zip(counts, ends, strict=True)
-        ]
+        ends = np.cumsum(counts)[:-1]
+        return np.split(self.coder.encode(vectors), ends) if len(counts) else []
 
 
 def parted(text: str) -> list[str]:

@@ -27,21 +27,23 @@ def next_codes(
     rows = np.arange(first, first + len(counts))
     keys, columns = forward.keys(first, first + len(counts) - 1).tolist(), forward.columns(rows)
     present = (columns["length"] != GONE).tolist()
-    found = [
-        known.get(key) if here else encoder.coder.empty(n) for key, here, n in zip(keys, present, counts, strict=True)
-    ]
-    missing = [i for i, codes in enumerate(found) if codes is None or len(codes.values) != counts[i]]
+    found = [known.get(key) if here else empty(encoder, n) for key, here, n in zip(keys, present, counts, strict=True)]
+    missing = [i for i, codes in enumerate(found) if codes is None or len(codes) != counts[i]]
     texts = texts_of(store, [keys[i] for i in missing])
     with_text = [i for i in missing if keys[i] in texts]
     made = encoder.encode([texts[keys[i]] for i in with_text], [counts[i] for i in with_text])
     if made is None:
         return None
     for i in missing:
-        found[i] = encoder.coder.empty(counts[i])
+        found[i] = empty(encoder, counts[i])
     for i, codes in zip(with_text, made, strict=True):
         found[i] = codes
-    parts = [codes for codes in found if codes is not None]
-    return Codes(np.concatenate([c.values for c in parts]), np.concatenate([c.signs for c in parts]))
+    return np.concatenate([codes for codes in found if codes is not None])
+
+
+def empty(encoder: PassageEncoder, count: int) -> Codes:
+    """Return `count` empty codes."""
+    return np.zeros((count, encoder.coder.width), np.uint8)
 
 
 def following(forward: ForwardIndex, most: int) -> tuple[int, list[int]]:

@@ -12,20 +12,19 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from engram.meaning.codes import similarities
 from engram.search.base import GONE, ROW, Array, Floats, Ints, Turns
 from engram.search.local.build import Snapshot
 from engram.search.local.delta import NONE, DeltaIndex
 from engram.search.local.forward import key_number
 from engram.search.local.inverted import EVERY
-from engram.search.local.scan import Query, best_rows, nearest
+from engram.search.local.scan import best_rows, nearest
 from engram.store.base import Key
 
 K1, B = 1.2, 0.75
 """BM25's parameters in Tantivy, so that scores of the tail compare with those of the index."""
 
 COMPARED, COMPARED_LEAST = 4, 256
-"""Passages whose values are compared with a query: so many for each row that is wanted, and at least so many."""
+"""Passages whose codes are compared with a query: so many for each row that is wanted, and at least so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +96,9 @@ class IndexReader:
     def similar(self, namespace: int, vector: Floats, limit: int) -> Ints:
         """Rows of at most `limit` engrams of a namespace whose best passages are nearest to a vector, best first."""
         coder = self.index.forward.vectors.coder
-        if not coder.values or limit <= 0:
+        if not coder.width or limit <= 0:
             return NONE
-        query, most = Query(*coder.query(vector)), max(COMPARED * limit, COMPARED_LEAST)
+        query, most = coder.query(vector), max(COMPARED * limit, COMPARED_LEAST)
         while True:
             near = [nearest(self.index.forward, namespace, self.index.coded, query, most)]
             if self._has_tail:
@@ -118,10 +117,10 @@ class IndexReader:
         shown[shown] = self.columns(rows[shown])["length"] != GONE
         return shown & ~np.isin(rows, self.deleted) if len(self.deleted) else shown
 
-    def similarities(self, codes: npt.NDArray[np.int8], vector: Floats) -> Floats:
+    def similarities(self, codes: npt.NDArray[np.uint8], vector: Floats) -> Floats:
         """The cosine between a vector and each passage, by `Turns.codes`: shape (len(codes),)."""
         coder = self.index.forward.vectors.coder
-        return similarities(codes, coder.query(vector)[0]) if coder.values else np.zeros(len(codes), np.float32)
+        return coder.similarities(codes, coder.query(vector)) if coder.width else np.zeros(len(codes), np.float32)
 
     def all_rows(self, namespace: int, limit: int) -> Ints:
         """Rows of at most `limit` engrams of a namespace."""

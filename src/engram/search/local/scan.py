@@ -1,6 +1,6 @@
 """The scan: which passages of a namespace have vectors near to that of a query.
 
-Owns its two stages: all passages by their signs, and the nearest of these by the values of their codes. Exact up to
+Owns its two stages: all passages by the scanned signs, and the nearest of these by their codes. Exact up to
 what codes lose; nothing is skipped.
 """
 
@@ -11,18 +11,10 @@ from typing import NamedTuple
 import numpy as np
 
 from engram import accel
-from engram.meaning.base import Vectors
-from engram.meaning.codes import Signs, similarities
+from engram.meaning.codes import Query
 from engram.search.base import Floats, Ints
 from engram.search.local.damage import damage_noticed
 from engram.search.local.forward import ForwardIndex
-
-
-class Query(NamedTuple):
-    """A query's vector, as codes are compared with it."""
-
-    values: Vectors
-    signs: Signs
 
 
 class Near(NamedTuple):
@@ -52,8 +44,8 @@ def nearest(forward: ForwardIndex, namespace: int, size: int, query: Query, most
         places, distances = (np.concatenate(parts) for parts in zip(*found, strict=True))
         if len(places) > most:
             places = places[distances.argpartition(most - 1)[:most]]
-        near = similarities(forward.vectors.take(places), query.values)
-        # An empty code has the similarity 0 to everything.
+        near = forward.vectors.coder.similarities(forward.vectors.take(places), query)
+        # 0: without a vector.
         kept = near != 0
         return Near(passages["row"][places[kept]].astype(np.int64), near[kept], complete=len(places) < most)
 

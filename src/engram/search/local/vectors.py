@@ -1,9 +1,9 @@
 """The vectors of passages, as codes, in arrays ordered by passage.
 
-Owns two growing arrays: `codes`, from which similarities are computed, each with a checksum; and `signs`, which a scan
-compares. Both are complete up to some passage; an index fills them later than its words. Their files' names say with
-which encoder and quantisation they were made, so that codes of another one are never read or overwritten. Does not know
-which passages are published.
+Owns two growing arrays: `signs`, the part of a code that a scan compares, and `codes`, the rest of it with a checksum
+over the whole. Both are complete up to some passage; an index fills them later than its words. Their files' names say
+with which encoder and quantisation they were made, so that codes of another one are never read or overwritten. Does not
+know which passages are published.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from engram.meaning.codes import Coder, Codes, Values
-from engram.search.base import Array, IndexDamaged, Ints
+from engram.meaning.codes import Coder, Codes
+from engram.search.base import IndexDamaged, Ints
 from engram.search.local.growing import GrowingArray
 
 CODE_FACTOR = 0x9E3779B97F4A7C15
@@ -31,11 +31,11 @@ class VectorIndex:
         """`folder`: where the files are; None for RAM."""
         self.coder = coder
         self._folder = folder
-        code = np.dtype([("values", "i1", (coder.values,)), ("check", "<u4")])
-        sign = np.dtype([("bits", "<u8", (coder.signs // 64,))])
-        self.codes = GrowingArray(code, None if folder is None else folder / f"codes-{coder.fingerprint}")
+        sign = np.dtype([("bits", "<u8", (coder.scanned // 64,))])
+        code = np.dtype([("rest", "u1", (coder.width - sign.itemsize,)), ("check", "<u4")])
         self.signs = GrowingArray(sign, None if folder is None else folder / f"signs-{coder.fingerprint}")
-        powers = [pow(CODE_FACTOR, n + 1, 1 << 64) for n in range(coder.values // 4 + 1)]
+        self.codes = GrowingArray(code, None if folder is None else folder / f"codes-{coder.fingerprint}")
+        powers = [pow(CODE_FACTOR, n + 1, 1 << 64) for n in range(coder.width // 4 + 1)]
         self._factors = np.array(powers, np.uint64)
 
     @property
@@ -47,20 +47,20 @@ class VectorIndex:
 
     def append(self, codes: Codes) -> None:
         """Append the codes of the next passages."""
-        self.signs.append(codes.signs.view(self.signs.dtype).reshape(-1))
-        self.codes.append(self._checked(codes.values, np.arange(self.size, self.size + len(codes.values))))
+        signs, rest = self._parts(codes, np.arange(self.size, self.size + len(codes)))
+        self.signs.append(signs)
+        self.codes.append(rest)
 
     def put(self, places: Ints, codes: Codes) -> None:
-        """Set the codes of some passages. In RAM only: other threads may be reading, and see each byte old or new."""
+        """Set the codes of some passages, in RAM only."""
         assert self._folder is None
-        self.signs.view()["bits"][places] = codes.signs
-        self.codes.view()[places] = self._checked(codes.values, places)
+        signs, rest = self._parts(codes, places)
+        # The signs last: a code without signs counts as empty.
+        self.codes.view()[places] = rest
+        self.signs.view()[places] = signs
 
     def erase(self, start: int, stop: int) -> None:
-        """Clear the signs of the passages from `start` on, whose engram is gone, so that a scan seldom finds them.
-
-        The values stay until the next build: a reader could see a part of them cleared, and take it for damage.
-        """
+        """Clear the signs of the passages from `start` on, whose engram is gone: they then count as empty."""
         places = range(max(start, 0), min(stop, self.size))
         if places:
             with self.signs.patching() as patch:
@@ -84,38 +84,44 @@ class VectorIndex:
                 if not path.name.endswith(self.coder.fingerprint):
                     path.unlink(missing_ok=True)
 
+    def _parts(self, codes: Codes, places: Ints) -> tuple[npt.NDArray[np.void], npt.NDArray[np.void]]:
+        """Return what the two arrays hold of codes at these places."""
+        signs, rest = np.empty(len(codes), self.signs.dtype), np.empty(len(codes), self.codes.dtype)
+        split = self.signs.dtype.itemsize
+        signs["bits"] = np.ascontiguousarray(codes[:, :split]).view("<u8")
+        rest["rest"], rest["check"] = codes[:, split:], self._checksums(codes, places)
+        return signs, rest
+
     # Reading.
 
-    def take(self, places: Ints) -> Values:
-        """Return the values of the codes of some passages: shape (len(places), d); all 0 where there is none yet.
+    def take(self, places: Ints) -> Codes:
+        """Return the codes of some passages: shape (len(places), width); all 0 where there is none, or none yet.
 
-        Raises `IndexDamaged` if the file does not contain the written data.
+        Raises `IndexDamaged` if the files do not contain the written data.
         """
-        view, d = self.codes.view(), self.coder.values
-        if not d or not len(view):
-            return np.zeros((len(places), d), np.int8)
-        here = places < len(view)
-        if here.all():
-            return self._verified(view.take(places), places)
-        values = np.zeros((len(places), d), np.int8)
-        values[here] = self._verified(view.take(places[here]), places[here])
-        return values
+        codes = np.zeros((len(places), self.coder.width), np.uint8)
+        here = np.flatnonzero(places < self.size)
+        if self.coder.width and len(here):
+            codes[here], right = self._read(places[here])
+            # The writer may be erasing one at this moment, or setting one in RAM: it is read again.
+            if not right.all():
+                codes[here], right = self._read(places[here])
+            if not right.all() and self._folder is not None:
+                raise IndexDamaged(f"{self.codes.path} or {self.signs.path} is not as it was written")
+        return codes
 
-    def _verified(self, taken: Array, places: Ints) -> Values:
-        values = np.ascontiguousarray(taken["values"])
-        # In RAM, codes are set while they are read, and nothing damages them.
-        if self._folder is not None and not np.array_equal(self._checksums(values, places), taken["check"]):
-            raise IndexDamaged(f"{self.codes.path} is not as it was written")
-        return values
+    def _read(self, places: Ints) -> tuple[Codes, npt.NDArray[np.bool_]]:
+        """Return the codes of some passages, and which of them are as they were written."""
+        signs, rest = self.signs.view().take(places), self.codes.view().take(places)
+        codes = np.concatenate((np.ascontiguousarray(signs["bits"]).view(np.uint8), rest["rest"]), axis=1)
+        right = self._checksums(codes, places) == rest["check"]
+        erased = ~signs["bits"].any(axis=1)
+        codes[erased] = 0
+        return codes, right | erased
 
-    def _checked(self, values: Values, places: Ints) -> Array:
-        rows = np.empty(len(values), self.codes.dtype)
-        rows["values"], rows["check"] = values, self._checksums(values, places)
-        return rows
-
-    def _checksums(self, values: Values, places: Ints) -> npt.NDArray[np.uint32]:
+    def _checksums(self, codes: Codes, places: Ints) -> npt.NDArray[np.uint32]:
         """Return a checksum for each code, which depends on its place: shape (n,)."""
-        words = np.ascontiguousarray(values).view("<u4")
+        words = np.ascontiguousarray(codes).view("<u4")
         total = np.einsum("nw,w->n", words, self._factors[1:], dtype=np.uint64)
         total += (places.astype(np.uint64) + np.uint64(1)) * self._factors[0]
         return np.asarray(total ^ (total >> np.uint64(32)), np.uint64).astype(np.uint32)
