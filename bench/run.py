@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import quality, serving, speed
-from bench.datasets import LOCOMO_VARIABLE, Conversation, chats_path, locomo_path, read_chats, read_locomo
+from bench.datasets import LOCOMO_VARIABLE, Conversation, chats_path, given_path, read_chats, read_locomo
 from bench.figures import Part, Progress
 
 LOCOMO_MISSING = f"LoCoMo: no path was given; pass --locomo PATH or set {LOCOMO_VARIABLE} (see docs/bench.md)"
@@ -78,5 +78,5 @@ def measure(
     Raises `KeyError` if a name in `only` is not that of a part.
     """
     selected = {name: PARTS[name] for name in only} if only else PARTS
-    run = Run(plan, serving_plan, folder, locomo_path(locomo), chats_path(), seed, progress)
+    run = Run(plan, serving_plan, folder, given_path(locomo, LOCOMO_VARIABLE), chats_path(), seed, progress)
     return [part(run) for name, part in PARTS.items() if name in selected]
