@@ -142,17 +142,22 @@ def transcript(line: str, place: str) -> Conversation:
     """The chat in one line of a file of transcripts; `place` names the line in errors."""
     try:
         chat = json.loads(line)
-        turns = tuple(
-            Turn(m["id"], m["session"], m.get("speaker") or "", m["role"], m["text"], datetime.fromisoformat(m["at"]))
-            for m in chat["messages"]
-        )
+        turns = tuple(map(transcript_turn, chat["messages"]))
         now = turns[-1].at
-        questions = tuple(Question(q["question"], tuple(q["evidence"]), q["kind"], now) for q in chat["questions"])
+        questions = tuple(
+            Question(q["question"], tuple(map(str, q["evidence"])), q["kind"], now) for q in chat["questions"]
+        )
         conversation = Conversation(f"chat-{chat['chat']}", turns, questions)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise DatasetError(f"{place}: not a chat with messages and questions: {error!r}") from error
     check_keys(conversation, place)
     return conversation
+
+
+def transcript_turn(message: Mapping[str, Any]) -> Turn:
+    """One message of a chat; numbers as its id or session become text."""
+    at, speaker = datetime.fromisoformat(message["at"]), message.get("speaker") or ""
+    return Turn(str(message["id"]), str(message["session"]), speaker, message["role"], message["text"], at)
 
 
 def check_keys(conversation: Conversation, place: str) -> None:

@@ -135,7 +135,8 @@ def facts_sheet(language: str, sheet: Mapping[str, Any]) -> Facts:
         Turn(key, f"session_{number}", "", "user", text, FACTS_BEGIN + timedelta(days=number))
         for number, (key, text) in enumerate(sentences)
     ]
-    return Facts(language, Conversation(f"facts-{language}", tuple(turns), ()), tuple(f["asked"] for f in facts))
+    memory = Conversation(f"facts-{language}", tuple(turns), (), language=language)
+    return Facts(language, memory, tuple(fact["asked"] for fact in facts))
 
 
 def read_wrappings(path: Path | None = None) -> list[Wrapping]:

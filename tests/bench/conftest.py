@@ -59,8 +59,8 @@ TRANSCRIPTS = [
                 "text": "My kayak is called Heron.",
             },
             {
-                "id": "1",
-                "session": "s1",
+                "id": 1,
+                "session": 2,
                 "role": "assistant",
                 "at": "2025-05-02T09:01:00+00:00",
                 "text": "A fine name for a boat.",

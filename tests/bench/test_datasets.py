@@ -75,7 +75,7 @@ def test_read_transcripts_returns_chats_with_messages_and_questions(transcripts)
     assert (first.name, second.name) == ("chat-a", "chat-b")
     assert [(t.key, t.session, t.speaker, t.role, t.text) for t in first.turns] == [
         ("0", "s1", "Ada", "user", "My kayak is called Heron."),
-        ("1", "s1", "", "assistant", "A fine name for a boat."),
+        ("1", "2", "", "assistant", "A fine name for a boat."),
     ]
     question, unanswerable = first.questions
     assert (question.evidence, unanswerable.evidence) == (("0",), ())
