@@ -95,7 +95,8 @@ def bench(
     for note in (note for part in parts for note in part.notes):
         typer.echo(f"left out: {note}", err=True)
     if report is not None:
-        rerun = command(scale, only or (), paths, seed, report)
+        flags = [*(["--before", "PYTHON"] if before else []), *([] if references else ["--no-references"])]
+        rerun = command(scale, only or (), paths, seed, report, flags)
         report.write_text(reports.markdown(parts, machine, when, rerun, seconds), encoding="utf-8")
         typer.echo(f"report: {report}", err=True)
     if json_path is not None:
@@ -103,7 +104,7 @@ def bench(
         typer.echo(f"figures: {json_path}", err=True)
 
 
-def command(scale: str, only: Sequence[str], paths: Paths, seed: int, report: Path) -> str:
+def command(scale: str, only: Sequence[str], paths: Paths, seed: int, report: Path, flags: Sequence[str] = ()) -> str:
     """The command that creates the same report. Paths are without their folders, which differ between machines."""
     words = ["python", "-m", "bench", "--scale", scale]
     for name in only:
@@ -114,4 +115,4 @@ def command(scale: str, only: Sequence[str], paths: Paths, seed: int, report: Pa
             words += [f"--{field.name}", path.name]
     if seed:
         words += ["--seed", str(seed)]
-    return shlex.join([*words, "--report", report.name])
+    return shlex.join([*words, *flags, "--report", report.name])

@@ -100,15 +100,29 @@ def test_command_prints_figures_and_writes_report_and_json(tmp_path, monkeypatch
     app = Typer()
     app.command()(main.bench)
     selection = ["--only", "import", "--only", "locomo", "--locomo", str(tmp_path / "locomo.json")]
+    selection += ["--no-references"]
     outputs = ["--report", str(tmp_path / "r.md"), "--json", str(tmp_path / "r.json"), "--folder", str(tmp_path / "f")]
     result = CliRunner().invoke(app, [*selection, *outputs])
     assert result.exit_code == 0, result.output
     assert "LoCoMo, turn-level R@10" in result.output
     report = (tmp_path / "r.md").read_text()
-    assert "python -m bench --scale small --only import --only locomo --locomo locomo.json --report r.md" in report
+    assert (
+        "python -m bench --scale small --only import --only locomo --locomo locomo.json --no-references --report r.md"
+        in report
+    )
     assert str(tmp_path) not in report
     assert len(json.loads((tmp_path / "r.json").read_text())["figures"]) == 5
     assert os.listdir(tmp_path / "f") == []
+
+
+def test_a_group_measures_its_parts_and_notes_what_is_missing(tmp_path, monkeypatch):
+    for variable in (LOCOMO_VARIABLE, BEAM_VARIABLE, MEMDAILY_VARIABLE):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(run, "chats_path", lambda: None)
+    monkeypatch.setattr(run, "data_folder", lambda: tmp_path / "no data")
+    parts = run.measure(TINY, TINY_SERVING, tmp_path, silent, only=["quality"])
+    assert [part.name for part in parts] == list(run.GROUPS["quality"])
+    assert not any(part.figures for part in parts)
 
 
 def test_the_command_accepts_the_names_of_all_parts():
