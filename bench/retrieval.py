@@ -21,8 +21,10 @@ from engram.memory import Memory
 
 LIMIT = 10
 """Number of turns that are requested."""
-FOREIGN = "foreign"
-"""The kind of a question that is asked of a foreign conversation."""
+OWN, FOREIGN, UNLIKE = "its own", "another's", "an unlike"
+"""Which memory a question is asked of. The last two are also the kinds of such questions."""
+SUFFIXES = {FOREIGN: "", UNLIKE: "-unlike"}
+"""How the keys of the figures about foreign memories end."""
 SAME, OTHER = "same language", "another language"
 """The kinds of the questions about facts: asked in the language in which the fact is told, or in another one."""
 OTHER_LANGUAGES = 3
@@ -73,8 +75,18 @@ def foreign(conversations: Sequence[Conversation]) -> list[Ask]:
         order = [*range(index + 1, len(conversations)), *range(index)]
         other = next((number for number in order if texts[index].isdisjoint(texts[number])), None)
         if other is not None:
-            asks += [Ask(other, replace(q, evidence=(), outdated=(), kind=FOREIGN)) for q in one.questions]
+            asks += [Ask(other, not_here(question, FOREIGN)) for question in one.questions]
     return asks
+
+
+def not_here(question: Question, kind: str) -> Question:
+    """A question for a memory that cannot answer it."""
+    return replace(question, evidence=(), outdated=(), kind=kind)
+
+
+def kind_of_memory(ask: Ask) -> str:
+    """Which memory a question is asked of."""
+    return ask.question.kind if ask.question.kind in SUFFIXES else OWN
 
 
 def answers_of(system: System, asks: Sequence[Ask]) -> list[Answer]:
@@ -104,6 +116,11 @@ def ask_everyone(title: str, conversations: Sequence[Conversation], asks: Sequen
 def those(answers: Answers, condition: Callable[[Ask], bool]) -> Answers:
     """The answers to what meets the condition."""
     return {system: [answer for answer in given if condition(answer.ask)] for system, given in answers.items()}
+
+
+def joined(one: Answers, other: Answers) -> Answers:
+    """The answers in both; each holds the same systems."""
+    return {system: [*given, *other[system]] for system, given in one.items()}
 
 
 def grouped(answers: Answers, group_of: Callable[[Ask], str]) -> dict[str, Answers]:
@@ -294,13 +311,24 @@ def beam(conversations: Sequence[Conversation], bench: Bench) -> Part:
     return Part("beam", figures, [table("BEAM", {"all": answers}), kinds_table("BEAM", answers)], notes)
 
 
-def memdaily(conversations: Sequence[Conversation], bench: Bench) -> Part:
-    """MemDaily: people's days told in Chinese. Each question is asked of a foreign memory, too."""
-    answers = ask_everyone("MemDaily", conversations, own(conversations) + foreign(conversations), bench)
-    others = those(answers, lambda ask: ask.question.kind == FOREIGN)
-    figures = [
-        figure("memdaily-recall-10", "MemDaily, R@10", answers, share_found),
-        figure("memdaily-rejected", "MemDaily, foreign questions that bring nothing", others, silent_without),
-        figure("memdaily-auc", "MemDaily, own or foreign, by the best score (AUC)", answers, area),
-    ]
-    return Part("memdaily", figures, [table("MemDaily", {"all": answers}), kinds_table("MemDaily", answers)])
+def memdaily(conversations: Sequence[Conversation], unlike: Conversation | None, bench: Bench) -> Part:
+    """MemDaily: people's days told in Chinese. Each question is asked of a foreign memory, too.
+
+    unlike: a memory in Chinese that is worded otherwise, of which each question is asked as well. The chats of MemDaily
+    are made from patterns, so another chat often holds something that would be right if the person were the same.
+    """
+    asks = own(conversations) + foreign(conversations)
+    memories = list(conversations)
+    if unlike is not None:
+        asks += [Ask(len(memories), not_here(ask.question, UNLIKE)) for ask in own(conversations)]
+        memories.append(unlike)
+    groups = grouped(ask_everyone("MemDaily", memories, asks, bench), kind_of_memory)
+    figures = [figure("memdaily-recall-10", "MemDaily, R@10", groups[OWN], share_found)]
+    for kind in (FOREIGN, UNLIKE):
+        if kind in groups:
+            name = f"MemDaily, asked of {kind} memory, bring nothing"
+            figures.append(figure(f"memdaily-rejected{SUFFIXES[kind]}", name, groups[kind], silent_without))
+            both = joined(groups[OWN], groups[kind])
+            name = f"MemDaily, own or {kind} memory, by the best score (AUC)"
+            figures.append(figure(f"memdaily-auc{SUFFIXES[kind]}", name, both, area))
+    return Part("memdaily", figures, [table("MemDaily", groups), kinds_table("MemDaily", groups[OWN])])

@@ -115,7 +115,9 @@ def memdaily(run: Run) -> Part:
     """Quality on MemDaily."""
     if run.paths.memdaily is None:
         return Part("memdaily", notes=[MEMDAILY_MISSING])
-    return retrieval.memdaily(read_transcripts(run.paths.memdaily), run.bench("memdaily"))
+    sheets = read_facts(run.own / "facts.json") if run.own else []
+    unlike = next((sheet.memory for sheet in sheets if sheet.language == "zh"), None)
+    return retrieval.memdaily(read_transcripts(run.paths.memdaily), unlike, run.bench("memdaily"))
 
 
 def notes(run: Run) -> Part:

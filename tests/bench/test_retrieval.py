@@ -41,7 +41,9 @@ def test_a_foreign_memory_shares_no_text_with_the_questions_own():
     ]
     asks = retrieval.foreign(people)
     # Each of the first two shares a text with the other one, so both are asked of the third.
-    assert [(ask.conversation, ask.question.evidence, ask.question.kind) for ask in asks] == [(2, (), "foreign")] * 2
+    assert [(ask.conversation, ask.question.evidence, ask.question.kind) for ask in asks] == [
+        (2, (), retrieval.FOREIGN)
+    ] * 2
     assert retrieval.foreign(people[:2]) == []
 
 
@@ -132,10 +134,20 @@ def test_beam_and_memdaily_are_measured_on_transcripts(transcripts, bench):
     recall, contextual = beam.figures
     assert (recall.key, recall.value) == ("beam-recall-10", 1)
     assert contextual.key == "beam-recall-10-contextual"
-    memdaily = retrieval.memdaily(chats, bench.inside("memdaily"))
+    unlike = conversation("other", "Heron is a bird.", "Bread is baked at night.")
+    memdaily = retrieval.memdaily(chats, unlike, bench.inside("memdaily"))
     values = {figure.key: figure.value for figure in memdaily.figures}
-    assert values["memdaily-recall-10"] == 1
-    # A question that its own chat cannot answer is not a foreign one.
-    assert values["memdaily-rejected"] == 1
+    # A question that its own chat cannot answer counts as one of its own.
+    assert [row[0] for row in memdaily.tables[0].rows if row[1] == "Engram"] == ["its own", "another's", "an unlike"]
+    assert values.keys() == {"memdaily-recall-10"} | {
+        f"memdaily-{name}{suffix}" for name in ("rejected", "auc") for suffix in ("", "-unlike")
+    }
+    assert values["memdaily-recall-10"] == values["memdaily-rejected"] == 1
+    without = retrieval.memdaily(chats, None, bench.inside("again"))
+    assert [figure.key for figure in without.figures] == [
+        "memdaily-recall-10",
+        "memdaily-rejected",
+        "memdaily-auc",
+    ]
     for table in [*beam.tables, *memdaily.tables]:
         assert all(len(row) == len(table.columns) for row in table.rows)
