@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engram.engram import ROLES
+from engram.meaning.base import Encoder
 from engram.text.base import Analyzer
 from engram.text.dates.period import Period
 
@@ -49,9 +50,13 @@ class ParsedQuery:
     """Whether the query contains the word "when"."""
     periods: tuple[Period, ...]
     """The times that the query means."""
+    vector: npt.NDArray[np.float32] | None = None
+    """What the query means, of length 1: shape (dimensions,). None without an encoder."""
 
 
-def parse_query(query: str, analyzer: Analyzer, speakers: SpeakerTokens, now: datetime) -> ParsedQuery:
+def parse_query(
+    query: str, analyzer: Analyzer, speakers: SpeakerTokens, now: datetime, encoder: Encoder | None = None
+) -> ParsedQuery:
     """Parse `query`, asked at `now`; `speakers` as `speaker_names` returns it. Never raises for any text."""
     analysis = analyzer.analyse(query)
     term_of: dict[int, str] = {}
@@ -72,6 +77,7 @@ def parse_query(query: str, analyzer: Analyzer, speakers: SpeakerTokens, now: da
         roles=frozenset(role for stems, role in PRONOUNS if not stems.isdisjoint(analysis.terms)),
         asks_when="when" in analysis.terms,
         periods=tuple(analyzer.periods(query, now)),
+        vector=None if encoder is None else encoder.encode([query])[0],
     )
 
 

@@ -51,8 +51,8 @@ class Ranking:
         Returns none if the best one's confidence is under the floor.
         """
         columns, parts = self.features.turns.columns, self.scores.parts
-        # A word of the query, or one near it, must occur in the turn or in a neighbour.
-        admitted = (parts["words"] + parts["previous"] + parts["next"]) > 0
+        # A word of the query, one near it, or what it means must occur in the turn or in a neighbour.
+        admitted = (parts["words"] + parts["meaning"] + parts["previous"] + parts["next"]) > 0
         admitted &= admitted_by(where, columns)
         order = self.scores.order[admitted.take(self.scores.order)]
         if floor and len(order) and self.confidence[order[0]] < FLOOR:
@@ -100,12 +100,14 @@ def rank(
     features = make_features(candidates.turns, query, analyzer, reader)
     # Without look-up all engrams are here, and are counted.
     frequencies = (
-        np.count_nonzero(features.counts, axis=1) if candidates.frequencies is None else candidates.frequencies
+        np.count_nonzero(features.in_turns(features.counts), axis=1)
+        if candidates.frequencies is None
+        else candidates.frequencies
     )
     weight = token_weights(query, candidates.size, frequencies)
     scores = score(query, features, weight)
     order = asked_last(scores.order, query, features, analyzer)
-    order = copies_last(order, features.turns, scores.parts, features.around[0])
+    order = copies_last(order, features, scores.parts)
     scores = replace(scores, order=order)
     sure = confidence(query, features, weight, scores)
     seqs = reader.seqs(candidates.turns.rows)
