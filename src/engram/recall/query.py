@@ -63,7 +63,7 @@ def parse_query(
     for id, term in zip(analysis.ids, analysis.terms, strict=True):
         term_of.setdefault(id, term)
     ids = list(term_of)
-    probabilities = analyzer.probabilities(ids)
+    probabilities = analyzer.probabilities(ids, [term_of[id] for id in ids])
     if len(ids) > MAX_QUERY_TOKENS:
         rarest = np.sort(np.argsort(probabilities, kind="stable")[:MAX_QUERY_TOKENS])
         ids, probabilities = [ids[i] for i in rarest], probabilities[rarest]

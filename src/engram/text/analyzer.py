@@ -17,6 +17,7 @@ import Stemmer
 
 from engram.accel import Language
 from engram.text.base import ASKS, CENTROID_DIMENSIONS, QUESTION, SIMILARITY_STEP, TIME, Analysis
+from engram.text.common import common_words
 from engram.text.dates.parse import periods
 from engram.text.dates.period import Period
 from engram.text.tokenizer import words
@@ -108,11 +109,19 @@ class TableAnalyzer:
         """Return the times that `query` means: those named in English, and dates in digits in any language."""
         return periods(query, now)
 
-    def probabilities(self, ids: Sequence[int]) -> npt.NDArray[np.float64]:
-        """Return how common each token is in plain language, as a share of all words: shape (len(ids),)."""
+    def probabilities(self, ids: Sequence[int], terms: Sequence[str] = ()) -> npt.NDArray[np.float64]:
+        """Return how common each token is in plain language, as a share of all words: shape (len(ids),).
+
+        terms: the stem of each token, which tells how common it is in other languages than the table's.
+        """
         size = len(self.table.stems)
-        shares = [float(self.table.probability[i]) if i < size else UNKNOWN_PROBABILITY for i in ids]
-        return np.array(shares, dtype=np.float64)
+        shares = np.array(
+            [float(self.table.probability[i]) if i < size else UNKNOWN_PROBABILITY for i in ids], dtype=np.float64
+        )
+        if terms:
+            common = common_words()
+            np.maximum(shares, [common.get(term, 0.0) for term in terms], out=shares)
+        return shares
 
     def has_near(self, id: int) -> bool:
         """Return whether near words of a token count: not if it is too common, and not if it is not in the table."""
