@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engram.engram import ROLES
+from engram.meaning.asking import leaning
 from engram.meaning.base import Encoder
 from engram.text.base import Analyzer
 from engram.text.dates.period import Period
@@ -52,12 +53,15 @@ class ParsedQuery:
     """The times that the query means."""
     vector: npt.NDArray[np.float32] | None = None
     """What the query means, of length 1: shape (dimensions,). None without an encoder."""
+    asks: float = 0.0
+    """Log odds that the query calls for what a memory could hold; 0 if that is not known."""
 
 
 def parse_query(
     query: str, analyzer: Analyzer, speakers: SpeakerTokens, now: datetime, encoder: Encoder | None = None
 ) -> ParsedQuery:
     """Parse `query`, asked at `now`; `speakers` as `speaker_names` returns it. Never raises for any text."""
+    vectors = None if encoder is None else encoder.encode([query])
     analysis = analyzer.analyse(query)
     term_of: dict[int, str] = {}
     for id, term in zip(analysis.ids, analysis.terms, strict=True):
@@ -77,7 +81,8 @@ def parse_query(
         roles=frozenset(role for stems, role in PRONOUNS if not stems.isdisjoint(analysis.terms)),
         asks_when="when" in analysis.terms,
         periods=tuple(analyzer.periods(query, now)),
-        vector=None if encoder is None else encoder.encode([query])[0],
+        vector=None if vectors is None else vectors[0],
+        asks=0.0 if encoder is None or vectors is None else float(leaning(vectors, encoder.fingerprint)[0]),
     )
 
 

@@ -33,8 +33,8 @@ TokenWeights = npt.NDArray[np.float64]
 PARTS = ("words", "meaning", "next", "previous", "session", "speaker", "question", "time")
 """Names of the parts of a score, in the order of `hit.why`."""
 
-FLOOR = 0.03
-"""If the best hit has a lower confidence, recall returns nothing. Such a hit covers a sixth of the query."""
+FLOOR = 0.15
+"""If the best hit has a lower confidence, recall returns nothing."""
 
 HEAD = 64
 """Number of best turns whose coverage is computed. Below them, confidence falls with the score."""
@@ -218,12 +218,16 @@ def confidence(
 ) -> Floats:
     """Return the confidence of each turn, 0 to 1: shape (n,). It never rises along `scores.order`.
 
-    It is the share of the query's information that the turn and its neighbours cover, through a logistic. A word that
-    the memory does not hold counts as not covered; this is why a token's weight depends on plain language too.
+    It is a logistic function of the share of the query's information that the turn and its neighbours cover, of the
+    cosine between query and turn, and of whether the query calls for memory at all. A word that the memory does not
+    hold counts as not covered; this is why a token's weight depends on plain language too.
     """
     w, order, head = weights, scores.order, scores.order[:HEAD]
     covered = coverage(query, features, token_weight, scores, head, w)
-    calibrated = 1 / (1 + np.exp(w.calibration_bias - w.calibration_slope * covered))
+    odds = w.sure_of_nothing + w.sure_of_words * covered + w.sure_of_meaning * features.in_turns(features.meaning)[head]
+    sure = 1 / (1 + np.exp(-odds - w.asks * min(query.asks, 0.0)))
+    # The first turns are at least as sure as those behind them.
+    calibrated = np.maximum.accumulate(sure[::-1])[::-1]
     # All turns of a session share the session's part, so it does not tell them apart; a repeated query is no less sure.
     falling = (scores.total - scores.parts["session"] - scores.parts["question"]).take(order)
     falling *= calibrated[0] / max(float(falling[0]), 1e-6)

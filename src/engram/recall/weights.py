@@ -87,9 +87,14 @@ class Weights:
     """Least that a word counts as covered if it occurs, however long the turn is."""
     time_mass: float = 6.0
     """Weight of a time that the query means, among its tokens."""
-    calibration_slope: float = 14.0
-    calibration_bias: float = 5.9
-    """Confidence is 1 / (1 + exp(bias - slope * coverage))."""
+    sure_of_words: float = 3.15
+    """Log odds for the share of the query's information that a turn covers."""
+    sure_of_meaning: float = 3.0
+    """Log odds for the cosine between query and turn."""
+    sure_of_nothing: float = -1.86
+    """Log odds without either."""
+    asks: float = 4.0
+    """Factor of the log odds that the query calls for memory, if they are below 0: "thanks!" does not."""
 
 
 DEFAULT = Weights()
