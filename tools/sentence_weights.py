@@ -245,7 +245,8 @@ def write(path: Path, arrays: dict[str, Array], tokenizer: bytes) -> None:
         end += array.nbytes
     header["__metadata__"] = {
         "fingerprint": f"use-multilingual-3-{digest.hexdigest()[:16]}",
-        "checksum": checksum(arrays),
+        "checksum": checksum({name: array for name, array in arrays.items() if name not in BITS}),
+        "rows": checksum({name: arrays[name] for name in BITS}),
         "tokenizer": f"{zlib.crc32(tokenizer):08x}",
     }
     text = json.dumps(header).encode()
