@@ -10,6 +10,8 @@
 
 PYTHON ?= python3
 LOCOMO ?= $(firstword $(wildcard ../shared/data/locomo10.json))
+BEAM ?= $(firstword $(wildcard ../shared/data/beam100k.jsonl.gz))
+MEMDAILY ?= $(firstword $(wildcard ../shared/data/memdaily_zh.jsonl.gz))
 KERNEL := src/engram/accel/kernel
 KERNEL_SOURCES := $(KERNEL).c src/engram/accel/sentences.c src/engram/accel/sentences.h
 PIP = install --quiet --disable-pip-version-check $(PIP_OPTIONS)
@@ -40,7 +42,8 @@ test-core: .venv/core
 	.venv/core/bin/python -m pytest $(or $(TEST),$(PARALLEL))
 
 bench: .venv/test
-	.venv/bin/python -m bench $(BENCH) $(if $(LOCOMO),--locomo $(LOCOMO))
+	.venv/bin/python -m bench $(BENCH) $(if $(LOCOMO),--locomo $(LOCOMO)) $(if $(BEAM),--beam $(BEAM)) \
+		$(if $(MEMDAILY),--memdaily $(MEMDAILY)) $(if $(BEFORE),--before $(BEFORE))
 
 lint: .venv/test
 	.venv/bin/ruff check .

@@ -16,17 +16,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 SIGNATURES = {  # Result, and a letter for each argument.
-    "engram_find_rows": (ctypes.c_int64, "plplllpppp"),
-    "engram_copy_tokens": (ctypes.c_int32, "piplpup"),
+    "engram_find_rows": (ctypes.c_int64, "plpllllppppp"),
+    "engram_copy_tokens": (ctypes.c_int32, "pipplpupp"),
     "engram_match": (ctypes.c_int32, "p"),
     "engram_link": (ctypes.c_int32, "p"),
     "engram_best_in_sessions": (None, "pllplplp"),
     "engram_encode": (ctypes.c_int32, "plpppplp"),
+    "engram_nearest_signs": (ctypes.c_int64, "plllpplppl"),
+    "engram_compare_codes": (ctypes.c_int32, "pllpffp"),
     "engram_layout": (ctypes.c_int64, "pl"),
 }
 SOURCES = ("kernel.c", "sentences.c", "sentences.h")
 """What the library is compiled from, in the order of its checksum. hatch_build.py has the same list."""
-TYPES = {"p": ctypes.c_void_p, "l": ctypes.c_int64, "i": ctypes.c_int32, "u": ctypes.c_uint64}
+TYPES = {"p": ctypes.c_void_p, "l": ctypes.c_int64, "i": ctypes.c_int32, "u": ctypes.c_uint64, "f": ctypes.c_float}
 
 Layout = dict[str, tuple[int, int]]
 """Offset and size in bytes of each field, in order."""
