@@ -367,7 +367,7 @@ class Indexer:
         if encoder is None or encoder.trouble or self._is_replaced(build.name):
             return False
         end = time.monotonic() + ENCODING
-        while build.coded < build.passages and time.monotonic() < end:
+        while build.coded < build.passages and (build.coded == start or time.monotonic() < end):
             if self.closing and (not encoder.used or build.coded - start >= most):
                 break
             codes = next_codes(build.forward, self._store, encoder, self._known, ENCODED_AT_ONCE)
