@@ -19,7 +19,7 @@ import pytest
 
 from engram import accel
 from engram.accel import compiled, plain
-from engram.accel.library import Unusable
+from engram.accel.library import SOURCES, Unusable
 from engram.accel.loading import load_kernel
 from engram.memory import Memory
 from engram.search.base import GONE, ROW, IndexDamaged, Turns
@@ -402,8 +402,9 @@ def test_recall_works_without_the_kernel(memory: Memory, use: Use, monkeypatch: 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
-    """A folder with kernel.c to load the kernel from; the real one is loaded again at the end."""
-    shutil.copy(compiled.FOLDER / "kernel.c", tmp_path)
+    """A folder with the kernel's sources to load it from; the real one is loaded again at the end."""
+    for source in SOURCES:
+        shutil.copy(compiled.FOLDER / source, tmp_path)
     yield tmp_path
     load_kernel(ROW)
 
@@ -435,13 +436,14 @@ def test_first_recall_without_the_kernel_logs_one_warning(
 
 
 @needs_kernel
-def test_kernel_of_another_source_is_not_used(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("source", SOURCES)
+def test_kernel_of_another_source_is_not_used(folder: Path, source: str, caplog: pytest.LogCaptureFixture) -> None:
     shutil.copy(compiled.FOLDER / "kernel.so", folder)
     load_kernel(ROW, folder)
     assert accel.available
     assert accel.in_use() is compiled
-    with (folder / "kernel.c").open("a") as source:
-        source.write("/* changed since */\n")
+    with (folder / source).open("a") as file:
+        file.write("/* changed since */\n")
     load_kernel(ROW, folder)
     assert_numpy_in_use()
     (record,) = caplog.records
@@ -502,8 +504,9 @@ def test_struct_with_fields_in_another_order_is_refused(folder: Path, monkeypatc
     class Match(compiled.ctypes.Structure):
         _fields_ = compiled.struct_fields(f"{names} {more}")
 
-    monkeypatch.setattr(compiled, "Match", Match)
-    with pytest.raises(Unusable, match="Match: the field 'tokens' is at byte 24 .* in Python, but at byte 32"):
+    wrong = "Match: the field 'tokens' is at byte 24 .* in Python, but at byte 32"
+    with monkeypatch.context() as patch, pytest.raises(Unusable, match=wrong):
+        patch.setattr(compiled, "Match", Match)
         compiled.start(ROW, folder)
 
 
@@ -520,7 +523,8 @@ def compile_in(tmp_path: Path) -> Compile:
     """Runs hatch_build.py on a copy of its input files, with a given $PATH and $CC."""
     (tmp_path / "src/engram/accel").mkdir(parents=True)
     shutil.copy(REPOSITORY / "hatch_build.py", tmp_path)
-    shutil.copy(compiled.FOLDER / "kernel.c", tmp_path / "src/engram/accel")
+    for source in SOURCES:
+        shutil.copy(compiled.FOLDER / source, tmp_path / "src/engram/accel")
 
     def run(**environment: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "hatch_build.py"]

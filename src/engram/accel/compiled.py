@@ -57,13 +57,28 @@ class Linking(ctypes.Structure):
     )
 
 
+class LayerOfSentences(ctypes.Structure):
+    """SentenceLayer in sentences.h."""
+
+    _fields_ = struct_fields("*weights *sums *scales")
+
+
+class Sentences(ctypes.Structure):
+    """Sentences in sentences.h."""
+
+    _fields_ = struct_fields(
+        """*narrow *middle *wide narrow_rows middle_rows *layers *project_bias *project_gain *project_shift *first_bias
+        *second_bias *gain *shift *join_bias"""
+    )
+
+
 def start(rows: np.dtype[Any], folder: Path = FOLDER) -> bool:
     """Load the kernel; return whether there is one. Raises `library.Unusable` if it does not fit.
 
     rows: the dtype ROW. The kernel must read the same fields, by name, offset and size.
     """
     global library
-    library = load(folder, (Match, Linking))
+    library = load(folder, (Match, Linking, LayerOfSentences, Sentences))
     if library is not None and (wrong := difference(layout_of_dtype(rows), library.row)):
         raise Unusable(f"a row has changed: {wrong}")
     return library is not None
@@ -169,6 +184,34 @@ def best_in_sessions(values: Floats, by_session: Ints, starts: Ints) -> Floats:
         *(address(starts, np.int64), s, address(best, np.float32)),
     )
     return best
+
+
+def encode(
+    model: Sentences,
+    starts: Ints,
+    place: npt.NDArray[np.int32],
+    step: Floats,
+    offset: Floats,
+    width: int,
+    limit: int = 2,
+) -> Floats:
+    """Do what `engram.meaning.plain.PlainEncoder.encode` does; other threads run meanwhile.
+
+    starts: where the pieces of each text begin, and their number; each text has one at least: shape (texts + 1,).
+    place, step, offset: of each piece, as in `engram.meaning.weights.Weights`. limit: 2, or less to leave out the
+    fastest forms of the product. Returns a vector for each text: shape (texts, width).
+    """
+    if not len(place) == len(step) == len(offset) == starts[-1]:
+        raise ValueError(
+            f"{len(place)} places, {len(step)} steps and {len(offset)} offsets do not fit {starts[-1]} pieces"
+        )
+    result = np.empty((len(starts) - 1, width), np.float32)
+    if kernel().reading.engram_encode(
+        *(ctypes.byref(model), len(result), address(starts, np.int64), address(place, np.int32)),
+        *(address(step, np.float32), address(offset, np.float32), limit, address(result, np.float32)),
+    ):
+        raise MemoryError
+    return result
 
 
 def nearest_signs(

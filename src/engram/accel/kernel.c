@@ -16,6 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sentences.h"
+
 enum { CENTROID = 32, GONE = -1 };
 typedef int8_t Centroid[CENTROID];
 
@@ -104,12 +106,16 @@ static int64_t describe(char *text, int64_t room, int64_t used, const char *name
     return used + snprintf(text + used, (size_t)(room - used), "%s:%zu:%zu;", name, offset, size);
 }
 
-/* The layout of Row, Match and Links, a line each, into `text`. Returns its length, or -1 if `room` is too small. */
+/* The layout of Row, Match, Links and the structs of sentences.h, a line each, into `text`. Returns its length, or -1 if `room` is too small. */
 int64_t engram_layout(char *text, int64_t room) {
     int64_t used = 0;
 #define DESCRIBE_ROW(type, name) used = describe(text, room, used, #name, offsetof(Row, name), sizeof(type));
 #define DESCRIBE_MATCH(type, name) used = describe(text, room, used, #name, offsetof(Match, name), sizeof(type));
 #define DESCRIBE_LINKS(type, name) used = describe(text, room, used, #name, offsetof(Links, name), sizeof(type));
+#define DESCRIBE_LAYER(type, name) \
+    used = describe(text, room, used, #name, offsetof(SentenceLayer, name), sizeof(type));
+#define DESCRIBE_SENTENCES(type, name) \
+    used = describe(text, room, used, #name, offsetof(Sentences, name), sizeof(type));
     ROW_FIELDS(DESCRIBE_ROW)
     if (used < room)
         text[used++] = '\n';
@@ -117,10 +123,16 @@ int64_t engram_layout(char *text, int64_t room) {
     if (used < room)
         text[used++] = '\n';
     LINKS_FIELDS(DESCRIBE_LINKS)
+    if (used < room)
+        text[used++] = '\n';
+    SENTENCE_LAYER_FIELDS(DESCRIBE_LAYER)
+    if (used < room)
+        text[used++] = '\n';
+    SENTENCES_FIELDS(DESCRIBE_SENTENCES)
     return used < room ? used : -1;
 }
 
-/* The checksum of the source that this was compiled from. */
+/* The checksum of the sources that this was compiled from. */
 uint32_t engram_source(void) { return ENGRAM_SOURCE; }
 
 /* How many turns ahead memory is prefetched: turns lie scattered over files of many megabytes. */
