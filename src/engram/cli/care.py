@@ -73,7 +73,7 @@ def _print_report(report: Report) -> None:
             "database": "damaged" if report.problems else "good",
             "readable": f"{report.readable:,} memories",
             "lost": "unknown" if report.lost is None else f"{report.lost:,}",
-            "index": report.index + (f" ({report.unindexed:,} memories not in it)" if report.unindexed else ""),
+            "index": report.index + _missing(report),
             "size": f"{format_bytes(report.store_bytes)}, index {format_bytes(report.index_bytes)}",
             "recall": accel.status,
         }
@@ -88,6 +88,16 @@ def _print_report(report: Report) -> None:
         )
     elif report.index.startswith("damaged"):
         typer.echo("rebuild the index: engram reindex")
+
+
+def _missing(report: Report) -> str:
+    """What an index does not hold yet, in brackets; "" if it is complete."""
+    parts = []
+    if report.unindexed:
+        parts.append(f"{report.unindexed:,} memories not in it")
+    if report.unencoded:
+        parts.append(f"{report.unencoded:,} passages without a vector")
+    return f" ({', '.join(parts)})" if parts else ""
 
 
 def _print_salvage(result: Salvage) -> None:
@@ -113,6 +123,13 @@ def reindex(path: MemoryPath = None, as_json: Json = False) -> None:
         memory.reindex()
         stats = memory.stats()
     if as_json:
-        print_json({"engrams": stats.engrams, "unindexed": stats.unindexed, "index_bytes": stats.index_bytes})
+        print_json(
+            {
+                "engrams": stats.engrams,
+                "unindexed": stats.unindexed,
+                "unencoded": stats.unencoded,
+                "index_bytes": stats.index_bytes,
+            }
+        )
     else:
         typer.echo(f"{stats.engrams:,} memories indexed, {format_bytes(stats.index_bytes)}")
