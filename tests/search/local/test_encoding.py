@@ -272,10 +272,34 @@ def test_forgotten_engram_is_not_found_and_leaves_no_vector_after_compacting(tmp
         assert index.flush(30)
         assert DOG not in nearest(store, index, encoder)
         store.compact()
+        encoded = len(encoder.encoded)
         index.purge()
         assert index.flush(30)
+        # The other engrams keep their vectors.
+        assert len(encoder.encoded) == encoded
         assert not any(rest in path.read_bytes() for path in files.rglob("*") if path.is_file())
         assert nearest(store, index, encoder)[0] == "a dog on the beach"
+
+
+def test_rebuilt_index_takes_over_the_vectors_of_what_it_shares(tmp_path: Path) -> None:
+    encoder = ConceptEncoder()
+    long = draft(
+        "We talked about the garden, and about the old trees. " * 20 + "The hound barks. " + "And the roof. " * 60
+    )
+    with opened(tmp_path, encoder) as (store, index):
+        engrams = [*some(200), long, *some(200, 200), draft(DOG)]
+        store.append(engrams)
+        assert index.flush(30)
+        codes = index.reader().take(np.arange(1, 403)).codes
+        assert store.forget(Filter(), engrams[3].id) == 1
+        store.append(some(20, 400))
+        encoder.encoded.clear()
+        assert index.rebuild(30)
+        assert sorted(set(encoder.encoded)) == sorted(engram.text for engram in some(20, 400))
+        after = index.reader().take(np.arange(1, 422)).codes
+        assert np.array_equal(after[: len(codes) - 1], np.delete(codes, 3, axis=0))
+        assert after.any(axis=1).all()
+        assert set(nearest(store, index, encoder)) > {DOG, long.text}
 
 
 def test_read_only_memory_encodes_the_newest_first(tmp_path: Path) -> None:

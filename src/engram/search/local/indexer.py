@@ -21,6 +21,7 @@ from engram.search.local.encoding import PassageEncoder
 from engram.search.local.entries import analysed, present
 from engram.search.local.folder import Build, IndexFolder
 from engram.search.local.pending import next_codes
+from engram.search.local.reuse import reused_codes
 from engram.store.base import Changes, CursorExpired, LoggedStore
 from engram.text.base import Analyzer
 
@@ -299,6 +300,9 @@ class Indexer:
             target.apply(analysed(present(changes), self._analyzer), changes.deleted, changes.cursor)
         # A build that replaces another one is published when it is complete.
         publishes = (not changes.more or not folder.aside or not folder.snapshot().rows) and (changed or folder.aside)
+        if folder.aside and not changes.more:
+            for codes in reused_codes(folder.snapshot(), target.forward):
+                target.encode(codes)
         # Few codes are published with the words, so that both cost one commit.
         few = target.passages - target.coded <= 2 * ENCODED_AT_ONCE
         encoded = not changes.more and (few or self.closing or not publishes) and self._encode(target)
