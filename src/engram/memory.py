@@ -62,6 +62,8 @@ class Stats:
     """Engrams that the index has read, in the order in which they were remembered; forgotten ones count too."""
     unindexed: int
     """Engrams that were remembered after those, forgotten ones included. Recall scans them, so it finds them too."""
+    unencoded: int
+    """Passages of indexed engrams that have no vector yet: recall finds them by their words."""
     store_bytes: int
     index_bytes: int
     index_trouble: str | None
@@ -327,6 +329,7 @@ class Memory:
             quarantined=store.quarantined,
             indexed_through=index.indexed_through,
             unindexed=index.unindexed,
+            unencoded=index.unencoded,
             store_bytes=store.bytes,
             index_bytes=index.bytes,
             index_trouble=index.trouble,
@@ -409,14 +412,14 @@ class Memory:
 
     # Maintenance.
 
-    def flush(self, timeout: float | None = None) -> bool:
-        """Wait until everything that was remembered is in the index; False after `timeout` seconds.
+    def flush(self, timeout: float | None = None, *, vectors: bool = True) -> bool:
+        """Wait until everything that was remembered is in the index, with vectors; False after `timeout` seconds.
 
-        A read-only memory cannot update its index and returns False at once if another process has not done so. Recall
-        does not need this: it scans what the index does not hold. Raises `EngramError` if the index cannot be
-        written.
+        vectors: False to wait for the words only. A read-only memory cannot update its index and returns False at once
+        if another process has not done so. Recall does not need this: it scans what the index does not hold. Raises
+        `EngramError` if the index cannot be written or passages cannot be encoded.
         """
-        return self._search.flush(timeout)
+        return self._search.flush(timeout, vectors=vectors)
 
     def catch_up(self) -> None:
         """Read what was remembered lately, so that the next recall need not do it first."""

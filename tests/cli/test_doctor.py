@@ -110,6 +110,7 @@ def test_doctor_reports_a_healthy_memory(run, path: Path):
         "format": VERSION,
         "index": "good",
         "unindexed": 0,
+        "unencoded": 0,
         "store_bytes": 0,
         "index_bytes": 0,
         "healthy": True,

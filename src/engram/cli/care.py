@@ -74,7 +74,7 @@ def _print_report(report: Report, encoder: str) -> None:
             "database": "damaged" if report.problems else "good",
             "readable": f"{report.readable:,} memories",
             "lost": "unknown" if report.lost is None else f"{report.lost:,}",
-            "index": report.index + (f" ({report.unindexed:,} memories not in it)" if report.unindexed else ""),
+            "index": report.index + _missing(report),
             "size": f"{format_bytes(report.store_bytes)}, index {format_bytes(report.index_bytes)}",
             "recall": accel.status,
             "encoder": encoder,
@@ -90,6 +90,16 @@ def _print_report(report: Report, encoder: str) -> None:
         )
     elif report.index.startswith("damaged"):
         typer.echo("rebuild the index: engram reindex")
+
+
+def _missing(report: Report) -> str:
+    """What an index does not hold yet, in brackets; "" if it is complete."""
+    parts = []
+    if report.unindexed:
+        parts.append(f"{report.unindexed:,} memories not in it")
+    if report.unencoded:
+        parts.append(f"{report.unencoded:,} passages without a vector")
+    return f" ({', '.join(parts)})" if parts else ""
 
 
 def _print_salvage(result: Salvage) -> None:
@@ -115,6 +125,13 @@ def reindex(path: MemoryPath = None, as_json: Json = False) -> None:
         memory.reindex()
         stats = memory.stats()
     if as_json:
-        print_json({"engrams": stats.engrams, "unindexed": stats.unindexed, "index_bytes": stats.index_bytes})
+        print_json(
+            {
+                "engrams": stats.engrams,
+                "unindexed": stats.unindexed,
+                "unencoded": stats.unencoded,
+                "index_bytes": stats.index_bytes,
+            }
+        )
     else:
         typer.echo(f"{stats.engrams:,} memories indexed, {format_bytes(stats.index_bytes)}")
