@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from engram.engram import ORIGINS, ROLES, Engram, draft
-from engram.search.base import ROW, SearchReader, kind_code
+from engram.search.base import ROW, SearchReader, Span, kind_code, telling
 from engram.store.base import Filter, Store
 from engram.text.analyzer import TableAnalyzer
 from engram.text.vectors import default_table
@@ -115,7 +115,8 @@ class SearchReaderSuite:
         reader, none = searchable.reader(), np.empty(0, np.int64)
         assert (reader.size(1), reader.unsearched) == (0, 0)
         assert reader.frequencies(1, ["boat"]).tolist() == [0]
-        for rows in (reader.candidates(1, ["boat"], 5), reader.all_rows(1, 5), reader.neighbours(none)):
+        timed = reader.rows_between(1, [Span(0, 1)], 5)
+        for rows in (reader.candidates(1, ["boat"], 5), reader.all_rows(1, 5), timed, reader.neighbours(none)):
             assert (rows.dtype, rows.tolist()) == (np.int64, [])
         assert reader.take(none).tokens.tolist() == []
         assert reader.session_lengths(np.array([1])).tolist() == [0]
@@ -162,6 +163,46 @@ class SearchReaderSuite:
             assert sorted(rows) == sorted(known.rows(name))
         assert len(known.reader.all_rows(known.namespace("a"), 5)) == 5
         assert known.reader.all_rows(10_000, 5).tolist() == []
+
+    def test_rows_between_are_those_of_the_times_in_the_namespace(self, known: Known) -> None:
+        reader, namespace = known.reader, known.namespace("a")
+        start, minute = microseconds(T0), 60_000_000
+        spans = [Span(start, start + minute), Span(start + 2 * minute, start + 3 * minute)]
+        rows = reader.rows_between(namespace, spans, 100)
+        assert rows.dtype == np.int64
+        expected = [row for row in known.rows("a") if known.engrams[row].at in (T0, T0 + timedelta(minutes=2))]
+        assert sorted(rows.tolist()) == sorted(expected)
+        assert len(expected) > 4
+        # An end is no part of its span, and engrams that spans share come once.
+        assert reader.rows_between(namespace, [Span(start - minute, start)], 100).tolist() == []
+        both = [Span(start, start + 2 * minute), Span(start + minute, start + 3 * minute)]
+        assert len(reader.rows_between(namespace, both, 100)) == len(set(reader.rows_between(namespace, both, 100)))
+        assert reader.rows_between(known.namespace("b"), spans, 100).tolist() == []
+        assert reader.rows_between(10_000, spans, 100).tolist() == []
+        assert reader.rows_between(namespace, [], 100).tolist() == []
+
+    def test_rows_between_come_the_most_telling_first(self, known: Known) -> None:
+        namespace, day = known.namespace("a"), Span(microseconds(T0), microseconds(T0 + timedelta(days=1)))
+        rows = known.reader.rows_between(namespace, [day], 100)
+        assert sorted(rows.tolist()) == sorted(known.rows("a"))
+        columns = known.reader.columns(rows)
+        lengths = known.reader.take(np.unique(rows)).lengths[np.unique(rows, return_inverse=True)[1]]
+        worth = telling(columns["role"], columns["marks"], lengths).tolist()
+        assert worth == sorted(worth, reverse=True)
+        few = known.reader.columns(known.reader.rows_between(namespace, [day], 5))
+        assert few["role"].tolist() == [ROLES.index("user")] * 5
+
+    def test_rows_between_find_any_time(self, searchable: Searchable) -> None:
+        early, late = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, tzinfo=UTC)
+        searchable.store.append([draft("the first day", namespace="n", at=early)])
+        searchable.half_way()
+        searchable.store.append([draft("the last day", namespace="n", at=late)])
+        reader, namespace = searchable.reader(), searchable.store.namespace_number("n")
+        assert namespace is not None
+        for moment in (early, late):
+            at = microseconds(moment)
+            (row,) = reader.rows_between(namespace, [Span(at, at + 1)], 9).tolist()
+            assert reader.columns(np.array([row]))["at"].tolist() == [at]
 
     def test_take_returns_columns_and_tokens(self, known: Known) -> None:
         rows = np.array(sorted(known.engrams), np.int64)
@@ -249,7 +290,8 @@ class SearchReaderSuite:
         assert reader.seqs(turns.rows).tolist() == left
         candidates = reader.candidates(namespace, [term("trawlers"), term("which")], 9)
         every = reader.all_rows(namespace, 1_000)
-        for rows in (candidates, every):
+        timed = reader.rows_between(namespace, [Span(microseconds(T0), microseconds(T0 + timedelta(days=1)))], 1_000)
+        for rows in (candidates, every, timed):
             present = reader.seqs(reader.take(np.unique(rows)).rows).tolist()
             assert not set(present) & set(seqs[[1, 3]].tolist())
         assert reader.session_lengths(turns.columns["session"][:1].astype(np.int64))[0] >= turns.lengths.sum()

@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import numpy.typing as npt
 
+from engram.search.base import telling
 from engram.search.local.forward import Entry, ForwardIndex, key_number
-from engram.search.local.inverted import InvertedIndex, InvertedReader
+from engram.search.local.inverted import Document, InvertedIndex, InvertedReader
 from engram.store.base import Key
 
 
@@ -84,8 +86,14 @@ class IndexBuild:
         """Append engrams, then drop the deleted ones. The build has then read the log up to `cursor`."""
         first = self.rows + 1
         self._forward.extend(entries)
+        worth = telling(
+            np.array([e.role for e in entries], np.int64),
+            np.array([e.analysis.marks for e in entries], np.int64),
+            np.array([len(e.analysis.ids) for e in entries], np.int64),
+        ).tolist()
         self._inverted.add(
-            (row, key_number(e.key), e.namespace, e.analysis.terms) for row, e in enumerate(entries, first)
+            Document(row, key_number(e.key), e.namespace, e.analysis.terms, e.at, worth[row - first])
+            for row, e in enumerate(entries, first)
         )
         self._uncommitted = self._uncommitted or bool(entries)
         if deleted:

@@ -32,7 +32,7 @@ from engram.store.private import FILE_RIGHTS, make_private, private_file, privat
 
 log = logging.getLogger("engram")
 
-FORMAT = 4
+FORMAT = 5
 STATE = "state.json"
 LOCK = "writer.lock"
 WAITING = "writer.waiting"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from engram.search.base import ROW, Array, Ints, Turns
+from engram.search.base import ROW, Array, Ints, Span, Turns, telling
 from engram.search.local.build import Snapshot
 from engram.search.local.delta import NONE, DeltaIndex
 from engram.search.local.forward import key_number
@@ -94,6 +94,20 @@ class IndexReader:
         if self._has_tail:
             rows = np.concatenate((rows, self._in_view(self.tail.rows(namespace))))[:limit]
         return rows
+
+    def rows_between(self, namespace: int, spans: Sequence[Span], limit: int) -> Ints:
+        """Rows of at most `limit` engrams of a namespace whose time is in any of `spans`, the most telling first."""
+        rows = self.index.inverted.between(namespace, spans, limit)
+        rows = rows[rows <= self.index.rows]
+        if not self._has_tail:
+            return rows
+        late = self._in_view(self.tail.rows(namespace))
+        at = self.tail.forward.columns(late)["at"]
+        inside = [(at >= span.start) & (at < span.end) for span in spans]
+        rows = np.concatenate((rows, late[np.any(inside, axis=0)] if inside else NONE))
+        columns = self.columns(rows)
+        worth = telling(columns["role"], columns["marks"], np.maximum(columns["length"], 0))
+        return np.asarray(rows.take((-worth).argsort(kind="stable")[:limit]))
 
     def columns(self, rows: Ints) -> Array:
         """The columns of the engrams with these rows, in the same order."""
