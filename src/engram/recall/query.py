@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from engram.engram import ROLES
 from engram.text.base import Analyzer
+from engram.text.dates.alone import asks_time_alone
 from engram.text.dates.period import Period
 
 MAX_QUERY_TOKENS = 32
@@ -49,6 +50,8 @@ class ParsedQuery:
     """Whether the query contains the word "when"."""
     periods: tuple[Period, ...]
     """The times that the query means."""
+    time_alone: bool = False
+    """Whether it asks for these times and for nothing else: "What did we do last Tuesday?"."""
 
 
 def parse_query(query: str, analyzer: Analyzer, speakers: SpeakerTokens, now: datetime) -> ParsedQuery:
@@ -63,6 +66,7 @@ def parse_query(query: str, analyzer: Analyzer, speakers: SpeakerTokens, now: da
         rarest = np.sort(np.argsort(probabilities, kind="stable")[:MAX_QUERY_TOKENS])
         ids, probabilities = [ids[i] for i in rarest], probabilities[rarest]
     named = speakers.keys() & ids
+    periods = tuple(analyzer.periods(query, now))
     return ParsedQuery(
         ids=tuple(ids),
         terms=tuple(term_of[i] for i in ids),
@@ -71,7 +75,8 @@ def parse_query(query: str, analyzer: Analyzer, speakers: SpeakerTokens, now: da
         speakers=frozenset().union(*(speakers[i] for i in named)),
         roles=frozenset(role for stems, role in PRONOUNS if not stems.isdisjoint(analysis.terms)),
         asks_when="when" in analysis.terms,
-        periods=tuple(analyzer.periods(query, now)),
+        periods=periods,
+        time_alone=not named and asks_time_alone(query, periods, now),
     )
 
 

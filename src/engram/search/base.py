@@ -49,8 +49,9 @@ ROW = np.dtype(
 """The columns of one engram. Recall does not read those marked "index only"; a reader may leave these 0."""
 RAW = np.dtype((np.void, ROW.itemsize))
 """The columns as plain bytes: numpy concatenates these ten times as fast as records."""
+MOST_TELLING = 200
 HALF_TOLD = 4
-"""Tokens of a turn that tells half as much as a turn can."""
+"""Tokens of a turn that tells half as much as any of its kind can."""
 USER = ROLES.index("user")
 OTHER_VOICE, ASKED = 0.5, 0.4
 """Factors of what another role than the user's says, and of a turn that ends in a question."""
@@ -93,15 +94,16 @@ class Span(NamedTuple):
     """First microsecond after it."""
 
 
-def telling(roles: Array, marks: Array, lengths: Array) -> Ints:
-    """Return how much each of n engrams is likely to tell of its time, 0 to 200: shape (n,).
+def telling(roles: Array, marks: Array, lengths: Array, half: int = HALF_TOLD) -> Ints:
+    """Return how much each of n engrams is likely to tell of its time, 0 to `MOST_TELLING`: shape (n,).
 
     More words tell more, and more words count ever less. A user's statement of a few words tells more than anything of
-    another role, and a statement more than a question. Arguments: columns of these names, and numbers of tokens.
+    another role, and a statement more than a question. Arguments: columns of these names, numbers of words, and the
+    number of words that tell half as much as any number can.
     """
-    said = lengths / (lengths + HALF_TOLD)
+    said = lengths**2 / (lengths**2 + half**2)
     said *= np.where(roles == USER, 1.0, OTHER_VOICE) * np.where(marks & QUESTION != 0, ASKED, 1.0)
-    return np.asarray(np.round(200 * said), np.int64)
+    return np.asarray(np.round(MOST_TELLING * said), np.int64)
 
 
 class SearchReader(Protocol):

@@ -151,7 +151,12 @@ LEAD = (
     r"\b(in|on|at|over|during|since|until|till|before|after|of|from|between|through|throughout|around|early|mid|late)"
     rf"[\s-]+(?:the\s+)?(?:{MONTH}\.?\s+(?:and|or|to|through|until)\s+|{WEEKDAY},?\s+(?:the\s+)?)?$"
 )
-OFFSET = rf"\b(?:{COUNT}\s+{UNIT}s?|(?P<weekday>{WEEKDAY}|weekend))\s+(?P<side>before|after)\s+(?:the\s+)?$"
+OFFSET = (
+    rf"\b(?:(?P<all>the\s+(?:first\s+|last\s+)?)?{COUNT}\s+{UNIT}s?|(?P<weekday>{WEEKDAY}|weekend))"
+    r"\s+(?P<side>before|after)\s+(?:the\s+)?$"
+)
+OF_DAY = rf"\b{WEEKDAY},?\s+(?:the\s+)?$"
+"""A weekday before a date, which is a part of it."""
 JOIN = r"\s*(?:(?P<and>and)|to|until|till|through|-)\s*(?:the\s+|in\s+)?"
 YEAR_LEAD = (
     r"\b(?:in|of|during|since|until|till|before|after|from|between|early|mid|late|around|year"
@@ -212,19 +217,21 @@ def composed(parts: list[Reading], text: str) -> Iterator[Reading]:
         part = parts[index]
         index += 1
         lead = lead_before(text, part.begin)
+        before = compiled(OF_DAY).search(text[max(0, part.begin - 20) : part.begin])
+        begin = part.begin - len(before[0]) if before else part.begin
         if index < len(parts):
             join = compiled(JOIN).fullmatch(text[part.stop : parts[index].begin])
             if join and (lead in ("between", "from") or not join["and"]):
                 spans = [span(a, b) for a in part.times for b in parts[index].times]
                 times = tuple(time for time in spans if time.start < time.end)
                 if times:
-                    yield Reading(part.begin, parts[index].stop, times)
+                    yield Reading(begin, parts[index].stop, times)
                     index += 1
                     continue
         offset = compiled(OFFSET).search(text[max(0, part.begin - 40) : part.begin])
         with suppress(ValueError, OverflowError):
             times = tuple(next_to(offset, t) if offset else bounded(lead, t) for t in part.times)
-            yield Reading(part.begin, part.stop, times)
+            yield Reading(part.begin - len(offset[0]) if offset else begin, part.stop, times)
 
 
 def bounded(lead: str, time: Time) -> Time:
@@ -247,10 +254,10 @@ def next_to(offset: re.Match[str], time: Time) -> Time:
         start = midnight(time.end) if later else midnight(time.start) - days * DAY
         start += ((weekday - start.weekday()) % 7 if later else -((start.weekday() - weekday) % 7)) * DAY
         return replace(time, start=start, end=start + days * DAY, yearly=False)
-    if offset["count"] == "the":
-        start = time.end if later else moved(time.start, -1, unit)
-        return replace(time, start=start, end=moved(start, 1, unit) if later else time.start)
     count = number(offset["count"])
+    if offset["all"] or offset["count"] == "the":
+        start = time.end if later else moved(time.start, -count, unit)
+        return replace(time, start=start, end=moved(start, count, unit) if later else time.start)
     period = around(time.end - DAY, count, unit) if later else around(time.start, -count, unit)
     return replace(time, start=period.start, end=period.end)
 
