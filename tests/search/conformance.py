@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from engram.engram import ORIGINS, ROLES, Engram, draft
-from engram.search.base import ROW, SearchReader, Span, kind_code, telling
+from engram.search.base import MOST_TELLING, ROW, SearchReader, Span, kind_code
 from engram.store.base import Filter, Store
 from engram.text.analyzer import TableAnalyzer
 from engram.text.vectors import default_table
@@ -115,7 +115,7 @@ class SearchReaderSuite:
         reader, none = searchable.reader(), np.empty(0, np.int64)
         assert (reader.size(1), reader.unsearched) == (0, 0)
         assert reader.frequencies(1, ["boat"]).tolist() == [0]
-        timed = reader.rows_between(1, [Span(0, 1)], 5)
+        timed = reader.rows_between(1, [Span(0, 1)], 5).rows
         for rows in (reader.candidates(1, ["boat"], 5), reader.all_rows(1, 5), timed, reader.neighbours(none)):
             assert (rows.dtype, rows.tolist()) == (np.int64, [])
         assert reader.take(none).tokens.tolist() == []
@@ -168,29 +168,32 @@ class SearchReaderSuite:
         reader, namespace = known.reader, known.namespace("a")
         start, minute = microseconds(T0), 60_000_000
         spans = [Span(start, start + minute), Span(start + 2 * minute, start + 3 * minute)]
-        rows = reader.rows_between(namespace, spans, 100)
+        rows = reader.rows_between(namespace, spans, 100).rows
         assert rows.dtype == np.int64
-        expected = [row for row in known.rows("a") if known.engrams[row].at in (T0, T0 + timedelta(minutes=2))]
+        times = (T0, T0 + timedelta(minutes=2))
+        expected = [row for row in known.rows("a") if known.engrams[row].at in times]
         assert sorted(rows.tolist()) == sorted(expected)
         assert len(expected) > 4
         # An end is no part of its span, and engrams that spans share come once.
-        assert reader.rows_between(namespace, [Span(start - minute, start)], 100).tolist() == []
+        assert reader.rows_between(namespace, [Span(start - minute, start)], 100).rows.tolist() == []
         both = [Span(start, start + 2 * minute), Span(start + minute, start + 3 * minute)]
-        assert len(reader.rows_between(namespace, both, 100)) == len(set(reader.rows_between(namespace, both, 100)))
-        assert reader.rows_between(known.namespace("b"), spans, 100).tolist() == []
-        assert reader.rows_between(10_000, spans, 100).tolist() == []
-        assert reader.rows_between(namespace, [], 100).tolist() == []
+        shared = reader.rows_between(namespace, both, 100).rows.tolist()
+        assert len(shared) == len(set(shared)) > len(expected)
+        for nowhere, none in ((known.namespace("b"), spans), (10_000, spans), (namespace, [])):
+            assert reader.rows_between(nowhere, none, 100).rows.tolist() == []
 
     def test_rows_between_come_the_most_telling_first(self, known: Known) -> None:
         namespace, day = known.namespace("a"), Span(microseconds(T0), microseconds(T0 + timedelta(days=1)))
-        rows = known.reader.rows_between(namespace, [day], 100)
+        rows, worth = known.reader.rows_between(namespace, [day], 100)
         assert sorted(rows.tolist()) == sorted(known.rows("a"))
-        columns = known.reader.columns(rows)
-        lengths = known.reader.take(np.unique(rows)).lengths[np.unique(rows, return_inverse=True)[1]]
-        worth = telling(columns["role"], columns["marks"], lengths).tolist()
-        assert worth == sorted(worth, reverse=True)
-        few = known.reader.columns(known.reader.rows_between(namespace, [day], 5))
-        assert few["role"].tolist() == [ROLES.index("user")] * 5
+        assert worth.tolist() == sorted(worth.tolist(), reverse=True)
+        assert 0 < worth.max() <= MOST_TELLING
+        told = {known.engrams[row].text: value for row, value in zip(rows.tolist(), worth.tolist(), strict=True)}
+        statement, answer, question, other = HARBOUR[0][2], KITCHEN[2][2], HARBOUR[1][2], HARBOUR[3][2]
+        assert told[statement] > told[answer] > told[other] > told[question]
+        few = known.reader.rows_between(namespace, [day], 5)
+        assert few.telling.tolist() == worth.tolist()[:5]
+        assert known.reader.columns(few.rows)["role"].tolist() == [ROLES.index("user")] * 5
 
     def test_rows_between_find_any_time(self, searchable: Searchable) -> None:
         early, late = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, tzinfo=UTC)
@@ -201,7 +204,7 @@ class SearchReaderSuite:
         assert namespace is not None
         for moment in (early, late):
             at = microseconds(moment)
-            (row,) = reader.rows_between(namespace, [Span(at, at + 1)], 9).tolist()
+            (row,) = reader.rows_between(namespace, [Span(at, at + 1)], 9).rows.tolist()
             assert reader.columns(np.array([row]))["at"].tolist() == [at]
 
     def test_take_returns_columns_and_tokens(self, known: Known) -> None:
@@ -290,7 +293,8 @@ class SearchReaderSuite:
         assert reader.seqs(turns.rows).tolist() == left
         candidates = reader.candidates(namespace, [term("trawlers"), term("which")], 9)
         every = reader.all_rows(namespace, 1_000)
-        timed = reader.rows_between(namespace, [Span(microseconds(T0), microseconds(T0 + timedelta(days=1)))], 1_000)
+        day = Span(microseconds(T0), microseconds(T0 + timedelta(days=1)))
+        timed = reader.rows_between(namespace, [day], 1_000).rows
         for rows in (candidates, every, timed):
             present = reader.seqs(reader.take(np.unique(rows)).rows).tolist()
             assert not set(present) & set(seqs[[1, 3]].tolist())

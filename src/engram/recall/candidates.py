@@ -141,7 +141,7 @@ def rows_by_time(
 ) -> Ints:
     """Return the admitted rows of the most telling engrams, at most `limits.timed`, at the times that a query means."""
     spans = [span for period in query.periods for span in occurrences(period, RECENT_YEARS)]
-    rows = reader.rows_between(namespace, spans, limits.timed)
+    rows = reader.rows_between(namespace, spans, limits.timed).rows
     return rows if only is None else rows[only.admits(reader.columns(rows))]
 
 

@@ -14,7 +14,6 @@ import numpy.typing as npt
 
 from engram.engram import ROLES
 from engram.text.base import Analyzer
-from engram.text.dates.alone import asks_time_alone
 from engram.text.dates.period import Period
 
 MAX_QUERY_TOKENS = 32
@@ -76,7 +75,7 @@ def parse_query(query: str, analyzer: Analyzer, speakers: SpeakerTokens, now: da
         roles=frozenset(role for stems, role in PRONOUNS if not stems.isdisjoint(analysis.terms)),
         asks_when="when" in analysis.terms,
         periods=periods,
-        time_alone=not named and asks_time_alone(query, periods, now),
+        time_alone=not named and analyzer.asks_time_alone(query, periods, now),
     )
 
 

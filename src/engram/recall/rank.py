@@ -97,8 +97,9 @@ def rank(
     only: Restriction | None = None,
 ) -> Ranking | None:
     """Find and score the candidates of a namespace; None if there are none. `only`: as in `find_candidates`."""
+    told: Floats | None = None
     if query.time_alone:
-        candidates = find_by_time(reader, namespace, query, only)
+        candidates, told = find_by_time(reader, namespace, query, only)
     else:
         candidates = find_candidates(reader, namespace, query, analyzer, limits, only)
     if not len(candidates.turns.rows):
@@ -109,8 +110,8 @@ def rank(
         np.count_nonzero(features.counts, axis=1) if candidates.frequencies is None else candidates.frequencies
     )
     weight = token_weights(query, candidates.size, frequencies)
-    if query.time_alone:
-        scores, sure = score_by_time(query, features, analyzer)
+    if told is not None:
+        scores, sure = score_by_time(query, features, told)
     else:
         scores = score(query, features, weight)
         order = asked_last(scores.order, query, features, analyzer)

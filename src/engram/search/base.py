@@ -18,10 +18,9 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from engram.engram import ROLES
 from engram.errors import EngramError
 from engram.store.base import Key
-from engram.text.base import CENTROID_DIMENSIONS, QUESTION
+from engram.text.base import CENTROID_DIMENSIONS
 
 Array = npt.NDArray[Any]
 Ints = npt.NDArray[np.int64]
@@ -50,11 +49,7 @@ ROW = np.dtype(
 RAW = np.dtype((np.void, ROW.itemsize))
 """The columns as plain bytes: numpy concatenates these ten times as fast as records."""
 MOST_TELLING = 200
-HALF_TOLD = 4
-"""Tokens of a turn that tells half as much as any of its kind can."""
-USER = ROLES.index("user")
-OTHER_VOICE, ASKED = 0.5, 0.4
-"""Factors of what another role than the user's says, and of a turn that ends in a question."""
+"""Greatest number for how much an engram tells of its time."""
 GONE = -1
 """The `length` of a row that names no engram."""
 
@@ -94,16 +89,13 @@ class Span(NamedTuple):
     """First microsecond after it."""
 
 
-def telling(roles: Array, marks: Array, lengths: Array, half: int = HALF_TOLD) -> Ints:
-    """Return how much each of n engrams is likely to tell of its time, 0 to `MOST_TELLING`: shape (n,).
+class Timed(NamedTuple):
+    """Engrams of some times, the most telling first; each once."""
 
-    More words tell more, and more words count ever less. A user's statement of a few words tells more than anything of
-    another role, and a statement more than a question. Arguments: columns of these names, numbers of words, and the
-    number of words that tell half as much as any number can.
-    """
-    said = lengths**2 / (lengths**2 + half**2)
-    said *= np.where(roles == USER, 1.0, OTHER_VOICE) * np.where(marks & QUESTION != 0, ASKED, 1.0)
-    return np.asarray(np.round(MOST_TELLING * said), np.int64)
+    rows: Ints
+    """Row of each: shape (m,)."""
+    telling: Ints
+    """How much each is likely to tell of its time, 0 to `MOST_TELLING`: shape (m,)."""
 
 
 class SearchReader(Protocol):
@@ -146,10 +138,10 @@ class SearchReader(Protocol):
         """Return the rows of at most `limit` engrams of the namespace, in any order: shape (m,)."""
         ...
 
-    def rows_between(self, namespace: int, spans: Sequence[Span], limit: int) -> Ints:
-        """Return the rows of at most `limit` engrams of the namespace whose time is in any of `spans`.
+    def rows_between(self, namespace: int, spans: Sequence[Span], limit: int) -> Timed:
+        """Return at most `limit` engrams of the namespace whose time is in any of `spans`, the most telling first.
 
-        Shape (m,), each row once, the most telling first, as `telling` says; the order of equal ones is open.
+        The longer a text, the more it tells; a user's more than others', and a statement more than a question.
         """
         ...
 

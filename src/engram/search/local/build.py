@@ -10,12 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import numpy.typing as npt
 
-from engram.search.base import telling
 from engram.search.local.forward import Entry, ForwardIndex, key_number
 from engram.search.local.inverted import Document, InvertedIndex, InvertedReader
+from engram.search.local.telling import telling
 from engram.store.base import Key
 
 
@@ -86,13 +85,8 @@ class IndexBuild:
         """Append engrams, then drop the deleted ones. The build has then read the log up to `cursor`."""
         first = self.rows + 1
         self._forward.extend(entries)
-        worth = telling(
-            np.array([e.role for e in entries], np.int64),
-            np.array([e.analysis.marks for e in entries], np.int64),
-            np.array([len(e.analysis.ids) for e in entries], np.int64),
-        ).tolist()
         self._inverted.add(
-            Document(row, key_number(e.key), e.namespace, e.analysis.terms, e.at, worth[row - first])
+            Document(row, key_number(e.key), e.namespace, e.analysis.terms, e.at, telling(e))
             for row, e in enumerate(entries, first)
         )
         self._uncommitted = self._uncommitted or bool(entries)

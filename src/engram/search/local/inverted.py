@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tantivy
 
-from engram.search.base import IndexDamaged, Ints, Span
+from engram.search.base import IndexDamaged, Ints, Span, Timed
 from engram.search.local.damage import damage_noticed, is_panic
 
 log = logging.getLogger("engram")
@@ -56,7 +56,7 @@ class Document(NamedTuple):
     at: int = 0
     """Its time, in microseconds since 1970."""
     telling: int = 0
-    """`search.base.telling` of its columns."""
+    """How much it tells of its time, as `search.local.telling` says."""
 
 
 def make_schema() -> tantivy.Schema:
@@ -268,11 +268,11 @@ class InvertedReader:
             rows = self._searcher.fast_field_values(ROW, [address for _, address in hits])
             return [score for score, _ in hits], np.array(rows, dtype=np.int64)
 
-    def between(self, namespace: int, spans: Sequence[Span], limit: int) -> Ints:
-        """Return the rows of the `limit` most telling engrams of a namespace in any of `spans`, the best first."""
+    def between(self, namespace: int, spans: Sequence[Span], limit: int) -> Timed:
+        """Return the `limit` most telling engrams of a namespace in any of `spans`, the most telling first."""
         limit = min(limit, self._searcher.num_docs)
         if not spans or not limit:
-            return np.empty(0, dtype=np.int64)
+            return Timed(np.empty(0, np.int64), np.empty(0, np.int64))
         whole = tantivy.Query.term_query(self._schema, TERMS, f"{namespace:x}:{EVERY}", index_option="freq")
         times = [
             (
@@ -289,4 +289,4 @@ class InvertedReader:
         with damage_noticed():
             hits = self._searcher.search(query, limit, count=False, order_by_field=TELLING).hits
             rows = self._searcher.fast_field_values(ROW, [address for _, address in hits])
-        return np.array(rows, dtype=np.int64)
+        return Timed(np.array(rows, np.int64), np.array([value for value, _ in hits], np.int64))
