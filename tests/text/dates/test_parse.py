@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engram.text.dates.parse import UNSURE, periods
+from engram.text.dates.moments import UNSURE
+from engram.text.dates.parse import periods
 from engram.text.dates.period import FIRST, LAST
 
 NOW = datetime(2024, 6, 12, 15, 30, tzinfo=UTC)  # a Wednesday
