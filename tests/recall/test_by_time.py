@@ -101,6 +101,14 @@ HELD = [
     ("What happened this month?", "2025-09-01 2025-09-08 2025-09-13 2025-09-16 2025-09-17 2025-09-18"),
     ("What did we do in the five days after 24 December 2024?", "2024-12-25"),
     ("Hello! What did we do on 1 September?", "2025-09-01"),
+    ("What did I do on the 8th?", "2025-09-08"),
+    ("What happened the Tuesday before last?", ""),
+    ("What happened last week on Monday?", "2025-09-08"),
+    ("What did we do in the first week of August?", "2025-08-04"),
+    ("What happened in early May?", "2025-05-03"),
+    ("What did we talk about this time last year?", "2024-09-18"),
+    ("What did I tell you in Q2?", "2025-05-03"),
+    ("So what was the week before last like?", "2025-09-01"),
 ]
 """Questions for times, and the days of their hits."""
 
@@ -119,6 +127,10 @@ EMPTY = [
     "What did we talk about 3 days ago?",
     "What did I do last New Year's Eve?",
     "What did we do in the summer of 2023?",
+    "What happened on the 24th?",
+    "What happened in the last week of August?",
+    "What did we do in late May?",
+    "What did I do the night before last?",
 ]
 """Questions for times of which nothing is held."""
 

@@ -31,7 +31,7 @@ LIGHT = {
     happened happening occur occurs occurred go goes going gone went come came take took place get got make made talk
     talks talked talking say says said saying tell tells told telling discuss discussed discussing chat chats chatted
     chatting mention mentioned mentioning speak spoke spoken write wrote written ask asked note notes noted record
-    recorded remember remembered recall recalled remind show give list sum summarise summarize summary recap recount
+    recorded remember remembered recall recalled remind show give list sum earlier later like summarise summarize summary recap recount
     describe thing things stuff event events activity activities memory memories conversation conversations message
     messages entry entries diary journal log news new begin began start started end ended please
     """,

@@ -23,7 +23,7 @@ YEAR_LEAD = (
 )
 
 
-@READERS.reads(r"(?<![\w/.-])(\d{4})([-/.])(\d{1,2})\2(\d{1,2})(?!\d)")
+@READERS.reads(r"(?<![\w/-])(?<!\w\.)(\d{4})([-/.])(\d{1,2})\2(\d{1,2})(?!\d)")
 def iso_day(words: Words) -> list[Time]:
     """2023-03-14, 2023/03/14."""
     return [day(int(words.match[1]), int(words.match[3]), int(words.match[4]))]

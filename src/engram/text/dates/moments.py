@@ -17,8 +17,18 @@ from engram.text.dates.period import DAY, midnight
 UNSURE = 0.5
 """Weight of a word that is a name as often as a time ("April", "Friday"), or that is vague ("recently")."""
 PARTS = {"morning": (5, 12), "afternoon": (12, 18), "evening": (17, 24), "night": (18, 30)}  # hours
-DAYS_OF = {"minute": 1 / 1440, "hour": 1 / 24, "day": 1, "week": 7, "fortnight": 14, "month": 31, "year": 365}
-MONTHS_OF = {"month": 1, "year": 12}
+DAYS_OF = {
+    "minute": 1 / 1440,
+    "hour": 1 / 24,
+    "day": 1,
+    "week": 7,
+    "fortnight": 14,
+    "month": 31,
+    "quarter": 91,
+    "year": 365,
+    "decade": 3650,
+}
+MONTHS_OF = {"month": 1, "quarter": 3, "year": 12, "decade": 120}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +93,68 @@ def months(year: int, month: int, count: int = 1) -> Time:
     """Return `count` calendar months from a month on. Raises ValueError if the month does not exist."""
     start = datetime(year, month, 1, tzinfo=UTC)
     return Time(start, shifted(start, count))
+
+
+def day_of_month(clock: datetime, date: int, count: int = 1, step: int | None = None) -> Time:
+    """Return `count` days from a day of a month on: of the latest month in which it has come, or `step` months later.
+
+    date: 1 to 31. Raises ValueError if that month has no such day.
+    """
+    first = clock.replace(day=1)
+    if step is not None:
+        month = shifted(first, step)
+        return day(month.year, month.month, date, count)
+    # Of three months one has 31 days and has begun.
+    for back in range(3):
+        month = shifted(first, -back)
+        with suppress(ValueError):
+            time = day(month.year, month.month, date, count)
+            if time.start <= clock:
+                return time
+    raise ValueError(f"no month has a day {date}")
+
+
+def calendar_unit(clock: datetime, unit: str, step: int) -> Time:
+    """Return the calendar week, month, quarter or year that is `step` such units after that of `clock`."""
+    if unit == "week":
+        monday = midnight(clock) + (7 * step - clock.weekday()) * DAY
+        return Time(monday, monday + 7 * DAY)
+    if unit == "quarter":
+        first = shifted(midnight(clock).replace(day=1), 3 * step - (clock.month - 1) % 3)
+        return months(first.year, first.month, 3)
+    first = shifted(midnight(clock).replace(day=1), step)
+    return months(first.year, first.month) if unit == "month" else months(clock.year + step, 1, 12)
+
+
+def weekday_near(clock: datetime, weekday: int, days: int, step: int | None) -> Time:
+    """Return `days` days from a weekday, 0 for Monday, on: the latest up to today, or by `step` last, this, next.
+
+    A step of -2 is the one before the last, and one of 2 the one after the next.
+    """
+    today = midnight(clock)
+    if step == 0:
+        start = today + (weekday - today.weekday()) * DAY
+        return Time(start, start + days * DAY)
+    start = today - (today.weekday() - weekday) % 7 * DAY
+    if step is not None:
+        if step > 0 or start + days * DAY > today:
+            start += (7 if step > 0 else -7) * DAY
+        start += (step - (1 if step > 0 else -1)) * 7 * DAY
+    return Time(start, start + days * DAY)
+
+
+def easter(year: int, offset: int, count: int) -> Time:
+    """Return `count` days from `offset` days after Easter Sunday on, in the Gregorian calendar.
+
+    By the method of Butcher (1876).
+    """
+    century, rest = divmod(year, 100)
+    golden = year % 19
+    moon = (19 * golden + century - century // 4 - (century - (century + 8) // 25 + 1) // 3 + 15) % 30
+    weekday = (32 + 2 * (century % 4) + 2 * (rest // 4) - moon - rest % 4) % 7
+    days = moon + weekday - 7 * ((golden + 11 * moon + 22 * weekday) // 451) + 114
+    sunday = datetime(year, days // 31, days % 31 + 1, tzinfo=UTC)
+    return Time(sunday + offset * DAY, sunday + (offset + count) * DAY)
 
 
 def shifted(moment: datetime, count: int) -> datetime:

@@ -18,7 +18,7 @@ from engram.text.dates import digits, english
 from engram.text.dates.composing import composed
 from engram.text.dates.moments import DAYS_OF, PARTS, Time
 from engram.text.dates.period import FIRST, LAST, Period
-from engram.text.dates.words import HOLIDAYS, MONTH, TAKEN, WEEKDAY, Reading, Words, compiled, lead_before
+from engram.text.dates.words import EASTERS, HOLIDAYS, MONTH, TAKEN, WEEKDAY, Reading, Words, compiled, lead_before
 from engram.times import SEASONS
 
 LONGEST_QUERY = 4096
@@ -28,8 +28,8 @@ MOST_READ = 8
 # Typographic signs to ASCII, and the one letter that becomes two in lower case.
 ODD = str.maketrans("İ’‘–—−", "I''---")
 SUSPECT = (
-    rf"\d|\b(?:{MONTH}|(?:{WEEKDAY}|{'|'.join([*SEASONS, *HOLIDAYS])}|today|yesterday|tomorrow|tonight"
-    rf"|recently|lately|weekend|(?:{'|'.join([*DAYS_OF, *PARTS])})s?)\b)"
+    rf"\d|\b(?:{MONTH}|(?:{WEEKDAY}|{'|'.join([*SEASONS, *HOLIDAYS, *EASTERS])}|today|yesterday|tomorrow|tonight"
+    rf"|recently|lately|late|ago|weekend|(?:on|since|until|till|from) the|(?:{'|'.join([*DAYS_OF, *PARTS])})s?)\b)"
 )
 """Occurs in every query that means a time. Without a match no other pattern is tried."""
 

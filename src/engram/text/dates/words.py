@@ -32,16 +32,37 @@ HOLIDAYS = {  # month, day, days
     "halloween": (10, 31, 1),
     "thanksgiving": (11, 22, 7),  # the fourth Thursday is one of them
 }
+EASTERS = {  # days after Easter Sunday, days
+    "easter": (-2, 4),
+    "good friday": (-2, 1),
+    "easter sunday": (0, 1),
+    "easter monday": (1, 1),
+    "ash wednesday": (-46, 1),
+    "palm sunday": (-7, 1),
+    "pentecost": (49, 2),
+}
 NUMBERS = {"a": 1, "an": 1, "the": 1, "one": 1, "couple": 2, "two": 2, "few": 3, "three": 3, "several": 4, "four": 4}
 NUMBERS |= {"five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "eleven": 11, "twelve": 12}
+NUMBERS |= {"thirteen": 13, "fourteen": 14, "fifteen": 15, "sixteen": 16, "eighteen": 18, "twenty": 20, "thirty": 30}
 STEPS = {"last": -1, "past": -1, "previous": -1, "this": 0, "next": 1, "coming": 1}
 MONTH = rf"(?:{'|'.join([*MONTHS, *SHORT_MONTHS])}|sept)\b"
-NAME = rf"(?P<name>{MONTH}|(?:{'|'.join([*SEASONS, *sorted(HOLIDAYS, reverse=True)])})\b)"
+NAME = rf"(?P<name>{MONTH}|(?:{'|'.join([*SEASONS, *sorted((*HOLIDAYS, *EASTERS), reverse=True)])})\b)"
 WEEKDAY = rf"(?:{'|'.join(WEEKDAYS)}|mon|tues?|wed|thur?s?|fri|sat|sun)\b"
 UNIT = rf"(?P<unit>{'|'.join(DAYS_OF)})"
 COUNT = rf"(?P<count>\d{{1,4}}|(?:a\s+)?(?:couple|few)(?:\s+of)?|{'|'.join(sorted(NUMBERS, reverse=True))})"
 WHICH = r"(?P<which>(?:this\s+)?(?:past|coming)|last|previous|this|next)\s+"
 YEAR = r"(?:(?:,\s*|\s+)(?:(?:of|in)\s+)?(?P<year>[12]\d{3}\b|(?:last|this|next) year\b))?"
+_ORDINALS = "first second third fourth fifth sixth seventh eighth ninth".split()
+ORDINALS = [
+    *_ORDINALS,
+    *"tenth eleventh twelfth thirteenth fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth".split(),
+    "twentieth",
+    *(f"twenty-{name}" for name in _ORDINALS),
+    "thirtieth",
+    "thirty-first",
+]
+"""The days of a month, from the first."""
+ORDINAL = rf"(?:{'|'.join(sorted(ORDINALS, reverse=True))})\b"
 NTH = r"(?:st|nd|rd|th)?"
 TO = rf"(?:\s*(?:-|to|and|through|until)\s*(?:the\s+)?(?P<last>\d{{1,2}}){NTH}(?![\w:/]))?"
 PART = rf"(?:\s+(?P<part>{'|'.join(PARTS)})\b)?"
@@ -130,6 +151,11 @@ def lead_before(text: str, end: int) -> str:
 def month_of(name: str) -> int:
     """Return the number of a month, 1 to 12."""
     return SHORT_MONTHS.index(name[:3]) + 1
+
+
+def date_of(words: str) -> int:
+    """Return the day of a month, 1 to 31, that digits or a word name."""
+    return int(words) if words.isdecimal() else ORDINALS.index(words) + 1
 
 
 def slot(name: str) -> tuple[int, int]:
