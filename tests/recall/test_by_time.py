@@ -135,6 +135,60 @@ EMPTY = [
 """Questions for times of which nothing is held."""
 
 
+SPOKEN = {
+    "German": [("Was haben wir gestern gemacht?", 17), ("Was war letzten Samstag los?", 13), ("am 4. August?", 804)],
+    "Spanish": [("¿Qué hicimos ayer?", 17), ("¿Qué pasó el sábado pasado?", 13), ("¿Y el 4 de agosto?", 804)],
+    "French": [("Qu'a-t-on fait hier ?", 17), ("Et samedi dernier ?", 13), ("Que s'est-il passé le 4 août ?", 804)],
+    "Italian": [("Cosa abbiamo fatto ieri?", 17), ("E sabato scorso?", 13), ("Cosa è successo il 4 agosto?", 804)],
+    "Dutch": [("Wat deden we gisteren?", 17), ("En afgelopen zaterdag?", 13), ("Wat was er op 4 augustus?", 804)],
+    "Polish": [("Co robiliśmy wczoraj?", 17), ("A w zeszłą sobotę?", 13), ("Co się działo 4 sierpnia?", 804)],
+    "Portuguese": [("O que fizemos ontem?", 17), ("E no sábado passado?", 13), ("E em 4 de agosto?", 804)],
+    "Turkish": [("Dün ne yaptık?", 17), ("Geçen cumartesi ne yaptık?", 13), ("4 Ağustos'ta ne oldu?", 804)],
+    "Russian": [("Что мы делали вчера?", 17), ("А в прошлую субботу?", 13), ("Что было 4 августа?", 804)],
+    "Arabic": [("ماذا فعلنا أمس؟", 17), ("ماذا حدث يوم السبت الماضي؟", 13), ("ماذا حدث في 4 أغسطس؟", 804)],
+    "Thai": [("เมื่อวานเราทำอะไร", 17), ("วันเสาร์ที่แล้วเราทำอะไร", 13), ("วันที่ 4 สิงหาคมเกิดอะไรขึ้น", 804)],
+    "Chinese": [("昨天我们做了什么？", 17), ("上周六发生了什么？", 13), ("8月4日我们聊了什么？", 804)],
+    "Chinese, traditional": [("昨天我們做了什麼？", 17), ("上週六發生了什麼？", 13), ("八月四日我們聊了什麼？", 804)],
+    "Japanese": [("昨日は何をしましたか？", 17), ("先週の土曜日に何をした？", 13), ("8月4日に何がありましたか？", 804)],
+    "Korean": [("어제 뭐 했어?", 17), ("지난주 토요일에 뭐 했어?", 13), ("8월 4일에 무슨 일이 있었어?", 804)],
+}
+"""Questions in other languages, each with the day of September, or the month and day, that it asks for."""
+
+SILENT = [
+    "Was haben wir vor sechs Tagen gemacht? Am 3. August?",
+    "¿Qué hicimos en julio?",
+    "Qu'a-t-on fait le 12 août ?",
+    "Cosa abbiamo fatto venerdì scorso?",
+    "Wat deden we vijf dagen voor 4 augustus?",
+    "Co robiliśmy w marcu 2025?",
+    "O que fizemos em julho?",
+    "Temmuz ayında ne yaptık?",
+    "Что мы делали в прошлую пятницу?",
+    "ماذا فعلنا في يوليو؟",
+    "เดือนกรกฎาคมเราทำอะไร",
+    "上周五我们做了什么？",
+    "上週五我們做了什麼？",
+    "先週の金曜日に何をしましたか？",
+    "7월에 뭐 했어?",
+]
+"""Questions in other languages for times of which nothing is held."""
+
+
+@pytest.mark.parametrize("language", SPOKEN)
+def test_question_for_a_time_is_understood_in_other_languages(memory: Memory, language: str) -> None:
+    for question, number in SPOKEN[language]:
+        month, date = divmod(number, 100)
+        hits = memory.recall(question, limit=50, now=NOW)
+        assert days(list(hits)) == [f"2025-{month or 9:02}-{date:02}"], question
+
+
+@pytest.mark.parametrize("question", SILENT)
+def test_question_in_other_languages_for_a_time_of_which_nothing_is_held_finds_nothing(
+    memory: Memory, question: str
+) -> None:
+    assert [hit.engram.text for hit in memory.recall(question, now=NOW)] == []
+
+
 @pytest.mark.parametrize(("question", "expected"), HELD)
 def test_question_for_a_time_finds_what_was_said_then_and_nothing_else(
     memory: Memory, question: str, expected: str

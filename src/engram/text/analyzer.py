@@ -106,7 +106,7 @@ class TableAnalyzer:
         return stem, number
 
     def periods(self, query: str, now: datetime) -> list[Period]:
-        """Return the times that `query` means: those named in English, and dates in digits in any language."""
+        """Return the times that `query` means: dates in digits, and those that its words name in fifteen languages."""
         return periods(query, now)
 
     def asks_time_alone(self, query: str, periods: Sequence[Period], now: datetime) -> bool:

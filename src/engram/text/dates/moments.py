@@ -28,6 +28,9 @@ DAYS_OF = {
     "year": 365,
     "decade": 3650,
 }
+UNITS = ("day", "week", "month", "year")
+"""Calendar units, by their length."""
+PARTS_OF_DAY = tuple(PARTS)
 MONTHS_OF = {"month": 1, "quarter": 3, "year": 12, "decade": 120}
 
 

@@ -1,7 +1,7 @@
 """Parsing of times: the periods that a query means.
 
-Owns the order of the steps, and the way from a time of the asker's clock to a period. Knows no words: `english` and
-`digits` do, and `composing` knows those around them. Knows no score and filters nothing out.
+Owns the order of the steps, and the way from a time of the asker's clock to a period. Knows no words: `english`,
+`digits` and `languages` do, and `composing` knows those around them. Knows no score and filters nothing out.
 
 Days are those of the clock of `now`. Weeks begin on Monday. Summer is June to August. Winter is December to February
 and has the year in which it begins. Hand-written because the libraries that parse dates return a moment instead of a
@@ -10,16 +10,34 @@ period, and take "may" and "sun" for times.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import cache
 
 from engram.text.dates import digits, english
 from engram.text.dates.composing import composed
+from engram.text.dates.languages import may_name_a_time, readings_in
 from engram.text.dates.moments import DAYS_OF, PARTS, Time
+from engram.text.dates.narrowing import EDGES
 from engram.text.dates.period import FIRST, LAST, Period
-from engram.text.dates.words import EASTERS, HOLIDAYS, MONTH, TAKEN, WEEKDAY, Reading, Words, compiled, lead_before
-from engram.times import SEASONS
+from engram.text.dates.tables import ENGLISH_LIGHT
+from engram.text.dates.words import (
+    EASTERS,
+    HOLIDAYS,
+    MONTH,
+    NUMBERS,
+    ORDINALS,
+    STEPS,
+    TAKEN,
+    WEEKDAY,
+    Reader,
+    Reading,
+    Words,
+    compiled,
+    lead_before,
+)
+from engram.times import MONTHS, SEASONS, WEEKDAYS
 
 LONGEST_QUERY = 4096
 """Characters of a query that are parsed. A longer query is a pasted text, and its times are not what it asks for."""
@@ -40,29 +58,57 @@ def periods(query: str, now: datetime) -> list[Period]:
     A naive `now` is taken as UTC. A date that can be read day first or month first gives both readings.
     """
     text = query[:LONGEST_QUERY].translate(ODD).lower()
-    if not compiled(SUSPECT).search(text):
+    if not compiled(SUSPECT).search(text) and not may_name_a_time(text):
         return []
     zone = UTC if now.utcoffset() is None else now.tzinfo
-    parts = sorted(readings(query, text, now.replace(tzinfo=UTC)), key=lambda reading: reading.begin)
-    times = [(query[r.begin : r.stop], time) for r in composed(parts, text) for time in r.times]
+    times = [
+        (query[r.begin : r.stop], time) for r in readings(query, text, now.replace(tzinfo=UTC)) for time in r.times
+    ]
     return list(dict.fromkeys(period(time, words, zone) for words, time in times))
 
 
-def readings(query: str, text: str, clock: datetime) -> Iterator[Reading]:
-    """Yield what the patterns match in `text`, the lower-case `query`, pattern by pattern; no two overlap."""
-    left, count = text, 0
-    for pattern, reader in (*digits.READERS, *english.READERS, *digits.YEARS):
+def readings(query: str, text: str, clock: datetime) -> list[Reading]:
+    """Return the times in `text`, the lower-case `query`, in their order, read in its language."""
+    dates, left = matched(digits.READERS, query, text, text, clock)
+    words = [word for word in compiled(r"[^\W\d_]+").findall(text) if word in english_words()]
+    others, surely = readings_in(text, len(words), dates, clock)
+    if others and surely:
+        return others
+    found, _ = matched((*english.READERS, *digits.YEARS), query, text, left, clock)
+    here = list(composed(sorted(dates + found, key=lambda reading: reading.begin)[:MOST_READ], text))
+    return others if others and evidence(others) > evidence(here) else here
+
+
+def evidence(found: list[Reading]) -> float:
+    """Return how many characters some readings explain, by how sure they are."""
+    return sum((reading.stop - reading.begin) * max(time.weight for time in reading.times) for reading in found)
+
+
+def matched(
+    readers: Iterable[tuple[str, Reader]], query: str, text: str, left: str, clock: datetime
+) -> tuple[list[Reading], str]:
+    """Return what the readers read in `left`, the rest of `text`, and what is left then; no two readings overlap."""
+    result = list[Reading]()
+    for pattern, reader in readers:
         for match in compiled(pattern).finditer(left):
             times: list[Time] = []
             # A date that does not exist is not a time.
             with suppress(ValueError, OverflowError):
                 times = reader(Words(match, query, clock, lead_before(text, match.start())))
             if times:
-                yield Reading(match.start(), match.end(), tuple(times))
+                result.append(Reading(match.start(), match.end(), tuple(times)))
                 left = left[: match.start()] + TAKEN * len(match[0]) + left[match.end() :]
-                count += 1
-            if count >= MOST_READ:
-                return
+            if len(result) >= MOST_READ:
+                return result, left
+    return result, left
+
+
+@cache
+def english_words() -> frozenset[str]:
+    """Return the English words that tell that a query is in English."""
+    times = "yesterday today tomorrow tonight ago weekend days weeks months years recently lately half"
+    named = (*MONTHS, *WEEKDAYS, *SEASONS, *ORDINALS, *DAYS_OF, *STEPS, *NUMBERS, *PARTS, *EDGES)
+    return frozenset((*ENGLISH_LIGHT.split(), *times.split(), *named))
 
 
 def period(time: Time, words: str, zone: tzinfo | None) -> Period:
