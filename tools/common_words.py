@@ -9,7 +9,7 @@ all these languages are told from content by data.
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import defaultdict
 from importlib.resources import files
 from pathlib import Path
 
@@ -29,7 +29,7 @@ SPACE = "\u2581"
 def common_words() -> dict[str, float]:
     """Return the share of each stem among the words of its language."""
     model = sentencepiece.SentencePieceProcessor(str(files("engram.meaning") / "data" / "sentences.model"))
-    shares: Counter[str] = Counter()
+    shares: defaultdict[str, float] = defaultdict(float)
     for number in range(model.get_piece_size()):
         piece = model.id_to_piece(number)
         if model.is_unknown(number) or model.is_control(number):

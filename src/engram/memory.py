@@ -254,12 +254,14 @@ class Memory:
         as_utc("now", moment)
         return self._recaller.recall(query, namespace, where, limit, moment)
 
-    def explain(self, query: str, id: str, *, namespace: str | None = None) -> Explanation:
+    def explain(self, query: str, id: str, *, namespace: str | None = None, now: datetime | None = None) -> Explanation:
         """Explain the position of an engram for a query: its score, that of the first hit, and what the difference is.
 
-        Raises `NotFound` if no engram has this id, or none in `namespace` if it is given.
+        now: as in `recall`. Raises `NotFound` if no engram has this id, or none in `namespace` if it is given.
         """
-        return self._recaller.explain(query, self.get(id, namespace=namespace), datetime.now(UTC))
+        moment = now or datetime.now(UTC)
+        as_utc("now", moment)
+        return self._recaller.explain(query, self.get(id, namespace=namespace), moment)
 
     # Look up and list.
 

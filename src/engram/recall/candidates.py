@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engram.recall.copies import few_copies, may_hold_copies
+from engram.recall.proximity import occurrences
 from engram.recall.query import ParsedQuery
 from engram.search.base import Array, Ints, SearchReader, Turns
 from engram.text.base import Analyzer
@@ -31,6 +32,8 @@ class RetrievalLimits:
     """Candidates by words near them."""
     similar: int = 100
     """Candidates by what they mean."""
+    timed: int = 64
+    """Candidates by a time that the query means, whatever their words."""
     near_words: int = 5
     """Near words that are looked up for each word of the query."""
     near_least: float = 0.45
@@ -46,7 +49,8 @@ class RetrievalLimits:
 
     def times(self, factor: int) -> RetrievalLimits:
         """Return the same limits with `factor` times as many candidates."""
-        wider = {name: getattr(self, name) * factor for name in ("exact", "near", "similar", "expand_neighbours")}
+        names = ("exact", "near", "similar", "timed", "expand_neighbours")
+        wider = {name: getattr(self, name) * factor for name in names}
         return replace(self, **wider)
 
 
@@ -60,6 +64,8 @@ WIDEST_COPIES = 16
 """Factor by which a look-up is widened that finds copies of a few texts."""
 MOST_COMMON = 3
 """Words of the query that are looked up although they are common in the namespace."""
+RECENT_YEARS = 3
+"""Years in which turns of the days of a period without a year are candidates."""
 RARE_SHARE = 1e-3
 """Share among all words of the language under which a word is rare in it."""
 
@@ -131,9 +137,9 @@ def looked_up_rows(
     # Of each look-up the best, in turn.
     best = np.concatenate([found[: limits.expand_neighbours // 2] for found in (exact, similar, near)])
     neighbours = reader.neighbours(best[: 2 * limits.expand_neighbours])
-    return np.concatenate(
-        (exact, near, similar, NONE if only is None else only.rows, neighbours, reader.neighbours(neighbours))
-    )
+    timed = rows_by_time(reader, namespace, query, limits, only) if query.periods else NONE
+    admitted = NONE if only is None else only.rows
+    return np.concatenate((exact, near, similar, timed, admitted, neighbours, reader.neighbours(neighbours)))
 
 
 def look_up_meaning(
@@ -154,6 +160,15 @@ def look_up_meaning(
         return admitted
     rows = reader.similar(namespace, query.vector, limit * WIDEST_NEAR)
     return rows[only.admits(reader.columns(rows))][:limit]
+
+
+def rows_by_time(
+    reader: SearchReader, namespace: int, query: ParsedQuery, limits: RetrievalLimits, only: Restriction | None
+) -> Ints:
+    """Return the admitted rows of the most telling engrams, at most `limits.timed`, at the times that a query means."""
+    spans = [span for period in query.periods for span in occurrences(period, RECENT_YEARS)]
+    rows = reader.rows_between(namespace, spans, limits.timed).rows
+    return rows if only is None else rows[only.admits(reader.columns(rows))]
 
 
 def look_up(

@@ -80,10 +80,10 @@ def copies_last(order: Ints, features: Features, parts: Mapping[str, Array]) -> 
     return np.concatenate((order[~last], order[last]))
 
 
-def surplus(turns: Turns, order: Ints, previous: Ints | None = None) -> Array:
+def surplus(turns: Turns, order: Ints, previous: Ints | None = None, most: int = MOST) -> Array:
     """Return which turns have enough copies before them in `order`, which holds indices: shape (n,), bool.
 
-    previous: index of the turn before each that must be the same too, -1 for none, shape (n,).
+    previous: index of the turn before each that must be the same too, -1 for none, shape (n,). most: enough copies.
     """
     found, seen = np.zeros(len(turns.rows), np.bool_), dict[tuple[bytes, ...], int]()
     ends = turns.lengths.cumsum()
@@ -97,5 +97,5 @@ def surplus(turns: Turns, order: Ints, previous: Ints | None = None) -> Array:
         other = -1 if previous is None else int(previous[index])
         key = (said(index),) if other < 0 else (said(index), said(other))
         seen[key] = seen.get(key, 0) + 1
-        found[index] = seen[key] > (MOST_ASKED if turns.columns["marks"][index] & QUESTION else MOST)
+        found[index] = seen[key] > (MOST_ASKED if turns.columns["marks"][index] & QUESTION else most)
     return found

@@ -55,6 +55,8 @@ class ParsedQuery:
     """What the query means, of length 1: shape (dimensions,). None without an encoder."""
     asks: float = 0.0
     """Log odds that the query calls for what a memory could hold; 0 if that is not known."""
+    time_alone: bool = False
+    """Whether it asks for these times and for nothing else: "What did we do last Tuesday?"."""
 
 
 def parse_query(
@@ -72,6 +74,7 @@ def parse_query(
         rarest = np.sort(np.argsort(probabilities, kind="stable")[:MAX_QUERY_TOKENS])
         ids, probabilities = [ids[i] for i in rarest], probabilities[rarest]
     named = speakers.keys() & ids
+    periods = tuple(analyzer.periods(query, now))
     return ParsedQuery(
         ids=tuple(ids),
         terms=tuple(term_of[i] for i in ids),
@@ -80,7 +83,8 @@ def parse_query(
         speakers=frozenset().union(*(speakers[i] for i in named)),
         roles=frozenset(role for stems, role in PRONOUNS if not stems.isdisjoint(analysis.terms)),
         asks_when="when" in analysis.terms,
-        periods=tuple(analyzer.periods(query, now)),
+        periods=periods,
+        time_alone=not named and analyzer.asks_time_alone(query, periods, now),
         vector=None if vectors is None else vectors[0],
         asks=0.0 if encoder is None or vectors is None else float(leaning(vectors, encoder.fingerprint)[0]),
     )

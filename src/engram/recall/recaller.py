@@ -52,7 +52,7 @@ class Recaller:
         key = self._store.keys([engram.id]).get(engram.id)
         _, ranking = self._rank(query, engram.namespace, where, 100, now)
         if ranking is None or key is None:
-            reason = "nothing in the namespace holds a word of the query, or a word near one"
+            reason = "nothing in the namespace holds a word of the query, a word near one, or a time that it asks for"
             return Explanation(query, engram, None, 0, 0.0, {}, None, {}, reason)
         order = ranking.order(where, floor=False)
         winner = next(self._hits(ranking, order, where, 1), None)

@@ -18,6 +18,7 @@ import Stemmer
 from engram.accel import Language
 from engram.text.base import ASKS, CENTROID_DIMENSIONS, QUESTION, SIMILARITY_STEP, TIME, Analysis
 from engram.text.common import common_words
+from engram.text.dates.alone import asks_time_alone
 from engram.text.dates.parse import periods
 from engram.text.dates.period import Period
 from engram.text.tokenizer import words
@@ -106,8 +107,12 @@ class TableAnalyzer:
         return stem, number
 
     def periods(self, query: str, now: datetime) -> list[Period]:
-        """Return the times that `query` means: those named in English, and dates in digits in any language."""
+        """Return the times that `query` means: dates in digits, and those that its words name in fifteen languages."""
         return periods(query, now)
+
+    def asks_time_alone(self, query: str, periods: Sequence[Period], now: datetime) -> bool:
+        """Return whether `query`, asked at `now`, asks for `periods`, the times that it means, and for nothing else."""
+        return asks_time_alone(query, periods, now)
 
     def probabilities(self, ids: Sequence[int], terms: Sequence[str] = ()) -> npt.NDArray[np.float64]:
         """Return how common each token is in plain language, as a share of all words: shape (len(ids),).
