@@ -91,7 +91,7 @@ class Weights:
     """Log odds for the share of the query's information that a turn covers."""
     sure_of_meaning: float = 3.0
     """Log odds for the cosine between query and turn."""
-    sure_of_nothing: float = -1.86
+    sure_of_nothing: float = -2.3
     """Log odds without either."""
     asks: float = 4.0
     """Factor of the log odds that the query calls for memory, if they are below 0: "thanks!" does not."""
