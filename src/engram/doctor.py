@@ -11,8 +11,10 @@ import stat
 from contextlib import closing
 from dataclasses import dataclass, field
 
+from engram import accel
 from engram.engram import Engram
 from engram.errors import EngramError, InvalidEngram, NotFound
+from engram.meaning.sentences import SentenceEncoder
 from engram.opening import file_of, files_of, index_folder, open_analyzer, open_encoder, open_index_folder, open_store
 from engram.store.base import Store
 from engram.store.positions import distance
@@ -83,6 +85,16 @@ def examine(path: str | os.PathLike[str]) -> Report:
     problems = tuple(store.problems)
     state = (store.readable, store.lost, store.format, index, unindexed, unencoded, size, index_bytes)
     return Report(where, problems, *state, _warnings(where))
+
+
+def examine_encoder(encoder: SentenceEncoder) -> str:
+    """Return the fingerprint, the dimensions and the form of an encoder; "damaged: ..." if its data are."""
+    try:
+        encoder.verify()
+    except EngramError as error:
+        return f"damaged: {error}"
+    form = "compiled" if accel.available else "in numpy, slower"
+    return f"{encoder.fingerprint}, {encoder.dimensions} dimensions, {form}"
 
 
 def _warnings(path: str) -> tuple[str, ...]:
