@@ -23,6 +23,9 @@ from engram.text.tokenizer import words
 from engram.text.vectors import VectorTable
 from engram.times import MONTHS, SEASONS, WEEKDAYS
 
+ANALYSIS = 2
+"""Number of the way in which terms are made; it grows with every change of them, so that an index is built again."""
+
 CACHE_SIZE = 200_000
 """Entries of a cache (words with their stems, near terms); a full cache is emptied."""
 
@@ -63,7 +66,7 @@ class TableAnalyzer:
 
     def __init__(self, table: VectorTable) -> None:
         self.table = table
-        self.fingerprint = table.fingerprint
+        self.fingerprint = f"{table.fingerprint}-{ANALYSIS}"
         """An index that was built with another fingerprint is rebuilt."""
         size = len(table.stems)
         self.token_type: npt.DTypeLike = np.uint16 if size <= 1 << 15 else np.uint32
