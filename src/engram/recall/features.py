@@ -47,14 +47,21 @@ class Features:
     """Each turn's session, as an index into `starts`: shape (n,)."""
     session_lengths: Ints
     """Number of tokens of each session, including turns that are not scored: shape (s,)."""
+    held: Floats
+    """How many of each turn's tokens are the query's, or name them otherwise: shape (n,)."""
 
 
 def make_features(turns: Turns, query: ParsedQuery, analyzer: Analyzer, reader: SearchReader) -> Features:
     """Return the features of at least one turn, sorted by row."""
-    has_near = [analyzer.has_near(id) for id in query.ids]
+    ids = query.all_ids
+    has_near = [analyzer.has_near(id) for id in ids]
     compute = accel.in_use()
-    matches = compute.match_tokens(turns.columns, turns.tokens, turns.lengths, query.ids, has_near, analyzer.language)
+    found = compute.match_tokens(turns.columns, turns.tokens, turns.lengths, ids, has_near, analyzer.language)
+    held = np.add.reduce(found.counts, axis=0)
+    counts, nearness = query.by_rules(found.counts), query.by_rules(found.nearness)
     links = compute.find_neighbours(turns.rows, turns.columns, LONGEST_PAUSE)
     around, same_speaker, by_session, starts, session, sessions = links
     lengths = reader.session_lengths(sessions)
-    return Features(turns, *matches, around, same_speaker, by_session, starts, session, lengths)
+    return Features(
+        turns, counts, nearness, found.cosines, around, same_speaker, by_session, starts, session, lengths, held
+    )
