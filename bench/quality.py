@@ -8,96 +8,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import NamedTuple, Protocol
-
-import numpy as np
+from contextlib import ExitStack
+from typing import NamedTuple
 
 from bench import metrics
 from bench.datasets import Conversation, Question
-from bench.figures import SHARE, Figure, Part, Progress, Reference, Table, silent
-from bench.rankers import MINILM_MISSING, MiniLM, Ranker, bm25, fused, minilm_installed
-from engram.memory import Memory
+from bench.figures import SHARE, Figure, Part, Table, compared
+from bench.systems import Bench, EngramSystem, Hit, System
 
 TURN_LIMIT = 50
 SESSION_LIMIT = 200
 """Number of hits that are requested to rank their sessions."""
-KEY = "dia_id"
-"""The metadata field of an engram that holds the key of its turn."""
 ALL = "all"
-
-
-class Hit(NamedTuple):
-    """The key of a turn, and its score."""
-
-    key: str
-    score: float
-
-
-class System(Protocol):
-    """A system that answers questions about one of its conversations."""
-
-    name: str
-
-    def ask(self, conversation: int, question: str, limit: int) -> list[Hit]:
-        """At most `limit` turns of the conversation with this index, best first."""
-        ...
-
-
-class EngramSystem:
-    """Engram with its defaults."""
-
-    name = "Engram"
-
-    def __init__(self, conversations: Sequence[Conversation], folder: Path) -> None:
-        """Remember everything in a new memory in `folder`, and wait until it is indexed."""
-        self._names = [conversation.name for conversation in conversations]
-        self._memory = Memory(folder / "quality.db")
-        for conversation in conversations:
-            self._memory.remember_many(
-                {
-                    "text": turn.text,
-                    "namespace": conversation.name,
-                    "session": turn.session,
-                    "speaker": turn.speaker,
-                    "role": turn.role,
-                    "at": turn.at,
-                    "metadata": {KEY: turn.key},
-                }
-                for turn in conversation.turns
-            )
-        self._memory.flush()
-
-    def ask(self, conversation: int, question: str, limit: int) -> list[Hit]:
-        """The hits of `recall`."""
-        hits = self._memory.recall(question, namespace=self._names[conversation], limit=limit)
-        return [Hit(str(hit.engram.metadata[KEY]), hit.score) for hit in hits]
-
-    def close(self) -> None:
-        """Close the memory."""
-        self._memory.close()
-
-
-class Ranked:
-    """A reference: a ranker with the turns of each conversation."""
-
-    def __init__(
-        self, name: str, ranker: Ranker, conversations: Sequence[Conversation], with_speaker: bool = False
-    ) -> None:
-        """`with_speaker`: put the speaker's name in front of the text that is ranked."""
-        self.name = name
-        self._keys = [[turn.key for turn in conversation.turns] for conversation in conversations]
-        self._scorers = [
-            ranker([f"{turn.speaker}: {turn.text}" if with_speaker else turn.text for turn in conversation.turns])
-            for conversation in conversations
-        ]
-
-    def ask(self, conversation: int, question: str, limit: int) -> list[Hit]:
-        """The turns with the highest scores above 0; equal scores in the order of the turns."""
-        scores = self._scorers[conversation](question)
-        best = np.argsort(-scores, kind="stable")[:limit]
-        keys = self._keys[conversation]
-        return [Hit(keys[row], float(scores[row])) for row in best if scores[row] > 0]
 
 
 class QuestionResult(NamedTuple):
@@ -130,10 +52,9 @@ def evaluate(system: System, conversations: Sequence[Conversation]) -> list[Ques
     results = []
     for index, conversation in enumerate(conversations):
         other = (index + 1) % len(conversations)
-        names = speaker_names(conversation)
         session_of = {turn.key: turn.session for turn in conversation.turns}
         for question in conversation.questions:
-            nameless = " ".join(names.sub(" ", question.text).split())
+            without_names = nameless(question, conversation)
             hits = system.ask(index, question.text, TURN_LIMIT)
             session_hits = system.ask(index, question.text, SESSION_LIMIT)
             results.append(
@@ -142,8 +63,8 @@ def evaluate(system: System, conversations: Sequence[Conversation]) -> list[Ques
                     values_of(question, [hit.key for hit in hits], [hit.key for hit in session_hits], session_of),
                     best_score(hits),
                     best_score(system.ask(other, question.text, 1)),
-                    best_score(system.ask(index, nameless, 1)),
-                    best_score(system.ask(other, nameless, 1)),
+                    best_score(system.ask(index, without_names, 1)),
+                    best_score(system.ask(other, without_names, 1)),
                 )
             )
     return results
@@ -160,6 +81,11 @@ def values_of(
     for name, measure in SESSION_MEASURES.items():
         values |= {f"{name}@{k}": measure(sessions, relevant, k) for k in SESSION_PLACES}
     return values
+
+
+def nameless(question: Question, conversation: Conversation) -> str:
+    """The question without the names of the conversation's speakers."""
+    return " ".join(speaker_names(conversation).sub(" ", question.text).split())
 
 
 def speaker_names(conversation: Conversation) -> re.Pattern[str]:
@@ -208,47 +134,31 @@ def by_kind(results: Sequence[QuestionResult]) -> dict[str, dict[str, float]]:
     return means
 
 
-def references(conversations: Sequence[Conversation], progress: Progress) -> tuple[list[Ranked], list[str]]:
-    """The systems that Engram is compared with, and notes on those that are not installed."""
-    classic, strong = bm25(1.5, 0.75), bm25(0.9, 0.4)
-    ranked = [
-        Ranked("BM25 (k1 1.5, b 0.75)", classic, conversations),
-        Ranked("BM25 (k1 0.9, b 0.4), speaker in the text", strong, conversations, with_speaker=True),
-    ]
-    if not minilm_installed():
-        return ranked, [f"dense MiniLM, and its fusion with BM25: {MINILM_MISSING}"]
-    progress("running MiniLM over every turn and question")
-    model = MiniLM()
-    ranked.append(Ranked("dense MiniLM, one vector a turn", model.ranker, conversations))
-    ranked.append(Ranked("BM25 + dense MiniLM, rank fusion", fused(classic, model.ranker), conversations))
-    return ranked, []
-
-
-def measure(
-    name: str, title: str, conversations: Sequence[Conversation], folder: Path, progress: Progress = silent
-) -> Part:
+def measure(name: str, title: str, conversations: Sequence[Conversation], bench: Bench) -> Part:
     """Measure Engram and its references; keys of figures begin with `name`, titles of tables with `title`."""
-    progress(f"{title}: remembering")
-    engram = EngramSystem(conversations, folder)
-    others, notes = references(conversations, progress)
-    results: dict[str, list[QuestionResult]] = {}
-    systems: list[System] = [engram, *others]
-    for system in systems:
-        progress(f"{title}: asking {system.name}")
-        results[system.name] = evaluate(system, conversations)
-    engram.close()
-    return Part(name, figures(name, title, results), tables(title, results), notes)
+    bench.progress(f"{title}: remembering")
+    with ExitStack() as closing:
+        engram = EngramSystem(conversations, bench.folder)
+        closing.callback(engram.close)
+        asked = [text for c in conversations for q in c.questions for text in (q.text, nameless(q, c))]
+        systems: list[System] = [
+            engram,
+            *bench.references.systems(conversations, asked, bench.folder, closing, bench.progress),
+        ]
+        results: dict[str, list[QuestionResult]] = {}
+        for system in systems:
+            bench.progress(f"{title}: asking {system.name}")
+            results[system.name] = evaluate(system, conversations)
+    return Part(name, figures(name, title, results), tables(title, results))
 
 
 def figures(name: str, title: str, results: dict[str, list[QuestionResult]]) -> list[Figure]:
     """The figures that have a bar."""
     means = {system: by_kind(group)[ALL] for system, group in results.items()}
     separations = {system: separation(group) for system, group in results.items()}
-    first, *others = results
 
     def figure(key: str, label: str, values: dict[str, float]) -> Figure:
-        compared = [Reference(other, values[other], SHARE) for other in others]
-        return Figure(f"{name}-{key}", f"{title}, {label}", values[first], SHARE, compared)
+        return compared(f"{name}-{key}", f"{title}, {label}", values, SHARE)
 
     def mean(measure: str) -> dict[str, float]:
         return {system: value[measure] for system, value in means.items()}

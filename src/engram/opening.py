@@ -1,4 +1,4 @@
-"""Opening a memory: which store, index, analyzer, detector and kernel it has.
+"""Opening a memory: which store, index, analyzer, encoder, detector and kernel it has.
 
 Owns these choices. The only module that knows both SQLite and the local index, and where their files are. Importing
 this module loads the kernel, so every recall of the process uses it.
@@ -18,6 +18,9 @@ import platformdirs
 from engram.accel.loading import load_kernel
 from engram.engram import Engram
 from engram.errors import EngramError
+from engram.meaning.base import Encoder
+from engram.meaning.codes import NO_CODES, Coder
+from engram.meaning.sentences import default_encoder
 from engram.search.base import ROW, Search
 from engram.search.local.folder import IndexFolder
 from engram.search.local.index import LocalIndex
@@ -78,6 +81,11 @@ def open_analyzer(table: VectorTable | None = None) -> Analyzer:
     return TableAnalyzer(default_table() if table is None else table)
 
 
+def open_encoder() -> Encoder:
+    """Return the encoder of texts. It loads its data for the first text."""
+    return default_encoder()
+
+
 def open_detector() -> Detector:
     """Return the detector of texts that go into quarantine unless the user typed them: orders to a model."""
     return lambda engram: reads_as_order(engram.text)
@@ -88,11 +96,11 @@ def open_redaction(kinds: Iterable[str]) -> Callable[[Engram], Engram]:
     return partial(redacted, redactor=open_redactor(kinds))
 
 
-def open_search(store: LoggedStore, analyzer: Analyzer) -> Search:
-    """Open the index of a store: beside its file if it has one, else in RAM."""
+def open_search(store: LoggedStore, analyzer: Analyzer, encoder: Encoder | None = None) -> Search:
+    """Open the index of a store: beside its file if it has one, else in RAM. encoder: None for one without vectors."""
     file = store.description if isinstance(store, SqliteStore) and store.description != IN_MEMORY else None
     folder = None if file is None else index_folder(file)
-    return LocalIndex(store, open_index_folder(folder, analyzer, store.identity), analyzer)
+    return LocalIndex(store, open_index_folder(folder, analyzer, store.identity, encoder), analyzer, encoder)
 
 
 def index_folder(path: str) -> Path:
@@ -107,9 +115,12 @@ def files_of(path: str) -> list[str]:
     return [where, *(where + suffix for suffix in suffixes), *logs_aside(where), *logs_aside(where + SERVER_SUFFIX)]
 
 
-def open_index_folder(folder: Path | None, analyzer: Analyzer, identity: str | None) -> IndexFolder:
+def open_index_folder(
+    folder: Path | None, analyzer: Analyzer, identity: str | None, encoder: Encoder | None = None
+) -> IndexFolder:
     """Open the files of an index. `identity`: of the store; None accepts any."""
-    return IndexFolder(folder, analyzer.fingerprint, analyzer.token_type, identity)
+    coder = NO_CODES if encoder is None else Coder(encoder.dimensions, encoder=encoder.fingerprint)
+    return IndexFolder(folder, analyzer.fingerprint, analyzer.token_type, identity, coder)
 
 
 def close_all(search: Search, store: LoggedStore, process: int) -> None:

@@ -19,10 +19,11 @@ import pytest
 
 from engram import accel
 from engram.accel import compiled, plain
-from engram.accel.library import Unusable
+from engram.accel.library import SOURCES, Unusable
 from engram.accel.loading import load_kernel
 from engram.memory import Memory
 from engram.search.base import GONE, ROW, IndexDamaged, Turns
+from engram.search.local.directory import PASSAGE
 from engram.search.local.forward import FACTORS, TOKEN_FACTOR, ForwardIndex, checksums, gathered
 from engram.text.analyzer import TableAnalyzer
 from engram.text.vectors import default_table
@@ -68,8 +69,23 @@ def random_turns(rng: np.random.Generator, n: int, token_type: type = np.uint16,
     columns["at"] = NOW.timestamp() * 10**6 + rng.integers(-(10**6), 10**6, n) * 20_000
     columns["centroid"] = rng.integers(-127, 128, columns["centroid"].shape)
     columns["length"], columns["start"] = lengths, lengths.cumsum() - lengths
-    columns["check"] = checksums(columns, tokens, lengths)
-    return Turns(rows, columns, tokens, lengths)
+    counts = rng.integers(1, 4, n)
+    columns["passages"], columns["passage"] = counts, counts.cumsum() - counts
+    parts = np.concatenate([*map(parted, lengths.tolist(), counts.tolist()), np.empty(0, np.int64)])
+    columns["check"] = checksums(columns, tokens, lengths, parts)
+    return Turns(rows, columns, tokens, lengths, counts, parts, np.empty((len(parts), 0), np.uint8))
+
+
+def parted(length: int, count: int) -> np.ndarray:
+    """Lengths of `count` passages, which are `length` together."""
+    return np.diff(np.linspace(0, length, count + 1).astype(np.int64))
+
+
+def records(turns: Turns) -> np.ndarray:
+    """The passages of turns, as an index stores them."""
+    passages = np.zeros(len(turns.passage_lengths), PASSAGE)
+    passages["length"] = turns.passage_lengths
+    return passages
 
 
 def random_ids(rng: np.random.Generator, q: int) -> list[int]:
@@ -122,7 +138,7 @@ def test_kernel_agrees_on_small_and_long_turns(seed: int) -> None:
 def test_kernel_agrees_on_equal_turns() -> None:
     rng = np.random.default_rng(0)
     one = random_turns(rng, 1)
-    turns = Turns(np.arange(1, 101), one.columns.repeat(100), np.tile(one.tokens, 100), one.lengths.repeat(100))
+    turns = Turns.whole(np.arange(1, 101), one.columns.repeat(100), np.tile(one.tokens, 100), one.lengths.repeat(100))
     turns.columns["previous"] = 0
     compare(turns, random_ids(rng, 4))
 
@@ -157,6 +173,82 @@ def test_arrays_that_do_not_fit_are_refused() -> None:
         compiled.best_in_sessions(np.zeros((2, 8), np.float32), np.arange(9), np.array([0]))
 
 
+def random_signs(seed: int, n: int, words: int) -> np.ndarray:
+    """Signs of n passages, of which many are at the same distance to any."""
+    rng = np.random.default_rng(seed)
+    signs = rng.integers(0, 2**63, (n, words)).astype(np.uint64)
+    return signs[rng.integers(0, n, n)] if seed % 2 else signs & np.uint64(0xFF)
+
+
+@needs_kernel
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("words", [1, 2, 4, 5, 16])
+def test_kernel_scans_as_numpy_does(seed: int, words: int) -> None:
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(1, 3_000))
+    signs, query = random_signs(seed, n, words), rng.integers(0, 2**63, words).astype(np.uint64)
+    start = int(rng.integers(0, n))
+    chosen = np.sort(rng.choice(np.arange(start, n), int(rng.integers(0, n - start + 1)), replace=False))
+    for limit in (1, 7, 256, 5_000):
+        for places in (None, chosen.astype(np.uint32)):
+            found = [
+                sorted(zip(*(part.tolist() for part in scan(signs, start, n, places, query, limit)), strict=True))
+                for scan in (compiled.nearest_signs, plain.nearest_signs)
+            ]
+            assert found[0] == found[1]
+            assert len(found[0]) == min(limit, n - start if places is None else len(chosen))
+
+
+@needs_kernel
+@pytest.mark.parametrize("width", [2, 16, 128, 130])
+def test_kernel_compares_codes_as_numpy_does(width: int) -> None:
+    rng = np.random.default_rng(width)
+    codes = rng.integers(0, 256, (300, width)).astype(np.uint8)
+    codes[0], codes[1] = 0, 255
+    query = rng.normal(size=4 * width).astype(np.float32)
+    query /= np.linalg.norm(query)
+    one, other = (module.compare_codes(codes, query, 0.45, 1.5) for module in (compiled, plain))
+    assert (one.dtype, one.shape) == (np.float32, (300,))
+    assert np.abs(one - other).max() < 1e-5
+    for wrong in ((codes[:, 1:], query), (codes, query[1:]), (codes.view(np.int8), query), (codes[:, :0], query[:0])):
+        with pytest.raises(ValueError):
+            compiled.compare_codes(*wrong, 0.45, 1.5)
+
+
+def test_scan_in_numpy_finds_the_least_distances() -> None:
+    signs, query = random_signs(0, 500, 2), np.array([5, 1 << 62], np.uint64)
+    distances = [sum((int(a) ^ int(b)).bit_count() for a, b in zip(row, query, strict=True)) for row in signs]
+    places, found = plain.nearest_signs(signs, 100, 400, None, query, 20)
+    expected = sorted((distance, place) for place, distance in enumerate(distances) if 100 <= place < 400)[:20]
+    assert sorted(zip(found.tolist(), places.tolist(), strict=True)) == expected
+
+
+def test_bits_are_counted_alike_without_the_function_of_numpy_2(monkeypatch: pytest.MonkeyPatch) -> None:
+    signs = random_signs(3, 100, 3)
+    expected = [sum(int(word).bit_count() for word in row) for row in signs]
+    assert plain.bit_counts(signs).tolist() == expected
+    monkeypatch.setattr(plain, "COUNTS", np.array([n.bit_count() for n in range(1 << 16)], np.uint8))
+    assert plain.bit_counts(signs).tolist() == expected
+
+
+@needs_kernel
+def test_scan_outside_of_the_signs_is_refused() -> None:
+    signs, query = random_signs(1, 10, 4), np.zeros(4, np.uint64)
+    for wrong in (
+        (signs, 0, 11, None, query),
+        (signs, -1, 5, None, query),
+        (signs, 6, 5, None, query),
+        (signs, 0, 10, np.array([3, 10], np.uint32), query),
+        (signs, 4, 10, np.array([3, 9], np.uint32), query),
+        (signs, 0, 10, np.array([3, 9]), query),
+        (signs, 0, 10, None, query[:3]),
+        (signs[::2], 0, 5, None, query),
+        (np.zeros((3, 17), np.uint64), 0, 3, None, np.zeros(17, np.uint64)),
+    ):
+        with pytest.raises(ValueError):
+            compiled.nearest_signs(*wrong, 3)
+
+
 def test_query_centroid_is_that_of_a_stored_text() -> None:
     for text in ("The ferry leaves at noon.", "my dog barks", "zxqv"):
         ids = analyzer().analyse(text).ids
@@ -167,9 +259,11 @@ def test_query_centroid_is_that_of_a_stored_text() -> None:
 # Reading of files.
 
 
-def both(columns: Any, tokens: Any, rows: Any, first: int = 1) -> str:
+def both(columns: Any, tokens: Any, passages: Any, rows: Any, first: int = 1) -> str:
     """Assert that kernel and numpy report the same error, or return the same turns; returns the error."""
-    one, other = (take(columns, tokens, rows, first, FACTORS, TOKEN_FACTOR) for take in (compiled.gathered, gathered))
+    one, other = (
+        take(columns, tokens, passages, rows, first, FACTORS, TOKEN_FACTOR) for take in (compiled.gathered, gathered)
+    )
     assert one[-1] == other[-1]
     if not other[-1]:
         for a, b in zip(one[:-1], other[:-1], strict=True):
@@ -186,10 +280,11 @@ def test_kernel_gathers_the_same_turns_as_numpy(seed: int, token_type: type) -> 
     turns = random_turns(rng, 120, token_type)
     turns.columns["length"][rng.integers(0, 120, 20)] = GONE
     rows = rng.integers(-20, 200, 300)
-    assert both(turns.columns, turns.tokens, rows) == ""
-    assert both(turns.columns, turns.tokens, rows[:0]) == ""
-    assert both(turns.columns[:0], turns.tokens[:0], rows) == ""
-    assert both(turns.columns, turns.tokens, np.array([-(2**63), 2**63 - 1, 5]), -(2**40)) == ""
+    arrays = turns.columns, turns.tokens, records(turns)
+    assert both(*arrays, rows) == ""
+    assert both(*arrays, rows[:0]) == ""
+    assert both(turns.columns[:0], turns.tokens[:0], arrays[2][:0], rows) == ""
+    assert both(*arrays, np.array([-(2**63), 2**63 - 1, 5]), -(2**40)) == ""
 
 
 @needs_kernel
@@ -197,36 +292,51 @@ def test_kernel_gathers_the_same_turns_as_numpy(seed: int, token_type: type) -> 
 def test_kernel_notices_the_same_damage_as_numpy(seed: int) -> None:
     rng = np.random.default_rng(seed)
     turns = random_turns(rng, 30)
-    columns, tokens = turns.columns.copy(), turns.tokens.copy()
-    damaged = (columns if seed % 2 else tokens).view(np.uint8)
+    columns, tokens, passages = turns.columns.copy(), turns.tokens.copy(), records(turns)
+    damaged = (columns, tokens, passages)[seed % 3].view(np.uint8)
     at = int(rng.integers(0, len(damaged)))
     damaged[at : at + int(rng.choice([1, 8, 4_000]))] = rng.integers(0, 256)
-    both(columns, tokens, np.arange(1, 31))
+    both(columns, tokens, passages, np.arange(1, 31))
 
 
 @needs_kernel
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("start", -1), ("start", 2**63 - 1), ("start", -(2**63)), ("length", -2), ("length", 2**31 - 1)],
+    [
+        *(("start", value) for value in (-1, 2**63 - 1, -(2**63))),
+        *((field, value) for field in ("length", "passages") for value in (-2, 2**31 - 1)),
+        *(("passage", value) for value in (-1, 2**31 - 1)),
+    ],
 )
-def test_rows_with_tokens_outside_of_the_file_are_refused(field: str, value: int) -> None:
+def test_rows_with_tokens_or_passages_outside_of_the_file_are_refused(field: str, value: int) -> None:
     turns = random_turns(np.random.default_rng(1), 10)
     turns.columns[field][4] = value
-    assert both(turns.columns, turns.tokens, np.arange(1, 11)) == compiled.UNFIT
+    assert both(turns.columns, turns.tokens, records(turns), np.arange(1, 11)) == compiled.UNFIT
+
+
+@needs_kernel
+def test_moved_border_of_passages_is_noticed() -> None:
+    turns = random_turns(np.random.default_rng(1), 40)
+    turns.columns["passages"] = turns.passages
+    passages, places = records(turns), (turns.passages.cumsum() - turns.passages)[turns.passages > 1]
+    passages["length"][places[:1]] -= 1
+    passages["length"][places[:1] + 1] += 1
+    assert both(turns.columns, turns.tokens, passages, np.arange(1, 41)) == compiled.CHANGED
 
 
 @pytest.mark.parametrize("available", [pytest.param(True, marks=needs_kernel), False])
-@pytest.mark.parametrize("file", ["rows", "tokens"])
+@pytest.mark.parametrize("file", ["rows", "tokens", "passages"])
 def test_error_names_the_damaged_file(tmp_path: Path, use: Use, available: bool, file: str) -> None:
     use(available)
     turns = random_turns(np.random.default_rng(2), 50)
-    for name, values in (("rows", turns.columns), ("tokens", turns.tokens)):
+    passages = records(turns)
+    for name, values in (("rows", turns.columns), ("tokens", turns.tokens), ("passages", passages)):
         (tmp_path / name).write_bytes(values.tobytes())
     path = tmp_path / file
     path.write_bytes(random.Random(1).randbytes(path.stat().st_size))
     columns = ForwardIndex(1, np.uint16, tmp_path)
-    columns.truncate(50, len(turns.tokens))
-    with pytest.raises(IndexDamaged, match=r"rows (does not fit|or) .*tokens"):
+    columns.truncate(50, len(turns.tokens), len(passages))
+    with pytest.raises(IndexDamaged, match=r"rows( does not fit|,) .*tokens or .*passages"):
         columns.take(np.arange(1, 51))
 
 
@@ -292,8 +402,9 @@ def test_recall_works_without_the_kernel(memory: Memory, use: Use, monkeypatch: 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
-    """A folder with kernel.c to load the kernel from; the real one is loaded again at the end."""
-    shutil.copy(compiled.FOLDER / "kernel.c", tmp_path)
+    """A folder with the kernel's sources to load it from; the real one is loaded again at the end."""
+    for source in SOURCES:
+        shutil.copy(compiled.FOLDER / source, tmp_path)
     yield tmp_path
     load_kernel(ROW)
 
@@ -325,13 +436,14 @@ def test_first_recall_without_the_kernel_logs_one_warning(
 
 
 @needs_kernel
-def test_kernel_of_another_source_is_not_used(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("source", SOURCES)
+def test_kernel_of_another_source_is_not_used(folder: Path, source: str, caplog: pytest.LogCaptureFixture) -> None:
     shutil.copy(compiled.FOLDER / "kernel.so", folder)
     load_kernel(ROW, folder)
     assert accel.available
     assert accel.in_use() is compiled
-    with (folder / "kernel.c").open("a") as source:
-        source.write("/* changed since */\n")
+    with (folder / source).open("a") as file:
+        file.write("/* changed since */\n")
     load_kernel(ROW, folder)
     assert_numpy_in_use()
     (record,) = caplog.records
@@ -392,8 +504,9 @@ def test_struct_with_fields_in_another_order_is_refused(folder: Path, monkeypatc
     class Match(compiled.ctypes.Structure):
         _fields_ = compiled.struct_fields(f"{names} {more}")
 
-    monkeypatch.setattr(compiled, "Match", Match)
-    with pytest.raises(Unusable, match="Match: the field 'tokens' is at byte 24 .* in Python, but at byte 32"):
+    wrong = "Match: the field 'tokens' is at byte 24 .* in Python, but at byte 32"
+    with monkeypatch.context() as patch, pytest.raises(Unusable, match=wrong):
+        patch.setattr(compiled, "Match", Match)
         compiled.start(ROW, folder)
 
 
@@ -410,7 +523,8 @@ def compile_in(tmp_path: Path) -> Compile:
     """Runs hatch_build.py on a copy of its input files, with a given $PATH and $CC."""
     (tmp_path / "src/engram/accel").mkdir(parents=True)
     shutil.copy(REPOSITORY / "hatch_build.py", tmp_path)
-    shutil.copy(compiled.FOLDER / "kernel.c", tmp_path / "src/engram/accel")
+    for source in SOURCES:
+        shutil.copy(compiled.FOLDER / source, tmp_path / "src/engram/accel")
 
     def run(**environment: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "hatch_build.py"]

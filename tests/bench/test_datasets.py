@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from bench import datasets
+from tests.bench.conftest import write_lines
 
 
 def write(path, value):
@@ -60,12 +61,52 @@ def test_a_missing_file_is_named_in_the_error(tmp_path):
         datasets.read_locomo(tmp_path / "none.json")
 
 
-def test_locomo_path_prefers_the_argument_to_the_variable(tmp_path, monkeypatch):
-    monkeypatch.delenv(datasets.LOCOMO_VARIABLE, raising=False)
-    assert datasets.locomo_path(None) is None
-    monkeypatch.setenv(datasets.LOCOMO_VARIABLE, str(tmp_path / "a"))
-    assert datasets.locomo_path(None) == tmp_path / "a"
-    assert datasets.locomo_path(tmp_path / "b") == tmp_path / "b"
+@pytest.mark.parametrize("variable", [datasets.LOCOMO_VARIABLE, datasets.BEAM_VARIABLE, datasets.MEMDAILY_VARIABLE])
+def test_the_path_of_a_set_is_the_argument_before_the_variable(variable, tmp_path, monkeypatch):
+    monkeypatch.delenv(variable, raising=False)
+    assert datasets.given_path(None, variable) is None
+    monkeypatch.setenv(variable, str(tmp_path / "a"))
+    assert datasets.given_path(None, variable) == tmp_path / "a"
+    assert datasets.given_path(tmp_path / "b", variable) == tmp_path / "b"
+
+
+def test_read_transcripts_returns_chats_with_messages_and_questions(transcripts):
+    first, second = datasets.read_transcripts(transcripts)
+    assert (first.name, second.name) == ("chat-a", "chat-b")
+    assert [(t.key, t.session, t.speaker, t.role, t.text) for t in first.turns] == [
+        ("0", "s1", "Ada", "user", "My kayak is called Heron."),
+        ("1", "2", "", "assistant", "A fine name for a boat."),
+    ]
+    question, unanswerable = first.questions
+    assert (question.evidence, unanswerable.evidence) == (("0",), ())
+    # A question is asked when its chat ends.
+    assert question.now == datetime(2025, 5, 2, 9, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["{"],
+        ["[]"],
+        ['{"chat": 1, "messages": [], "questions": []}'],
+        ['{"chat": 1, "messages": [{"id": "0"}], "questions": []}'],
+    ],
+)
+def test_a_malformed_line_of_transcripts_is_named_in_the_error(tmp_path, lines):
+    with pytest.raises(datasets.DatasetError, match=r"t\.jsonl\.gz, line 1"):
+        datasets.read_transcripts(write_lines(tmp_path / "t.jsonl.gz", lines))
+
+
+def test_evidence_that_is_no_message_is_named_in_the_error(tmp_path, transcripts_json):
+    transcripts_json[1]["questions"][0]["evidence"] = ["77"]
+    path = write_lines(tmp_path / "t.jsonl.gz", map(json.dumps, transcripts_json))
+    with pytest.raises(datasets.DatasetError, match=r"line 2: question 1 names the turn '77'"):
+        datasets.read_transcripts(path)
+
+
+def test_transcripts_that_are_not_gzipped_are_named_in_the_error(tmp_path):
+    with pytest.raises(datasets.DatasetError, match=r"plain\.jsonl"):
+        datasets.read_transcripts(write(tmp_path / "plain.jsonl", "{}"))
 
 
 def test_every_conversation_in_our_chats_has_turns_and_questions():

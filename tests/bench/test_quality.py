@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from bench import datasets, quality
-from bench.quality import Hit
+from bench import datasets, quality, systems
+from bench.figures import silent
+from bench.systems import Hit
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ class Scripted:
     def __init__(self):
         self.questions = []
 
-    def ask(self, conversation, question, limit):
+    def ask(self, conversation, question, limit, now=None):
         self.questions.append((conversation, question, limit))
         hits = [Hit("D1:2", 0.9), Hit("D2:1", 0.5), Hit("D1:1", 0.4)]
         return hits[:limit] if conversation == 0 else []
@@ -71,8 +72,10 @@ def test_by_kind_averages_over_all_and_each_kind():
 
 
 def test_measure_on_engram_and_references(conversations, tmp_path, monkeypatch):
-    monkeypatch.setattr(quality, "minilm_installed", lambda: False)
-    part = quality.measure("locomo", "Tiny", conversations, tmp_path)
+    monkeypatch.setattr(systems, "minilm_installed", lambda: False)
+    monkeypatch.setattr(systems, "vectors", lambda: None)
+    references = systems.References()
+    part = quality.measure("locomo", "Tiny", conversations, systems.Bench(tmp_path, references, silent))
     assert [f.key for f in part.figures] == [
         "locomo-turn-recall-10",
         "locomo-session-any-10",
@@ -81,17 +84,6 @@ def test_measure_on_engram_and_references(conversations, tmp_path, monkeypatch):
     ]
     assert all(0 <= figure.value <= 1 for figure in part.figures)
     assert len(part.figures[0].references) == 2
-    assert "not installed" in part.notes[0]
+    assert "not installed" in references.notes[0]
     for table in part.tables:
         assert all(len(row) == len(table.columns) for row in table.rows)
-
-
-def test_engram_system_finds_a_turn_of_our_chats(tmp_path, chats_json):
-    path = tmp_path / "c.json"
-    path.write_text(json.dumps(chats_json))
-    conversations = datasets.read_chats(path)
-    system = quality.EngramSystem(conversations, tmp_path)
-    hits = system.ask(0, "Did I buy a kiln?", 10)
-    system.close()
-    assert hits[0].key == "1:1"
-    assert 0 <= hits[0].score <= 1

@@ -27,6 +27,37 @@ def test_ranks_keep_the_order_of_equal_scores():
     assert rankers.ranks(np.array([0.0, 2.0, 0.0, 3.0])).tolist() == [3, 2, 4, 1]
 
 
+def test_a_text_without_a_score_adds_nothing_to_a_fusion():
+    assert rankers.reciprocal(np.array([0.0, 2.0, -1.0])).tolist() == [0, 1 / 61, 0]
+
+
+def letters(texts):
+    """The share of each text's signs that are an a, a b, a c or another one, as vectors of length 1."""
+    counts = np.array([[text.count(letter) for letter in "abc"] + [1e-3] for text in texts], np.float32)
+    return counts / np.linalg.norm(counts, axis=1, keepdims=True)
+
+
+def test_dense_encodes_each_text_once_and_ranks_by_cosines():
+    batches = []
+
+    def encode(texts):
+        batches.append(list(texts))
+        return letters(texts)
+
+    dense = rankers.Dense(encode)
+    dense.prepare(["b", "aab", "b"])
+    scorer = dense.ranker(["b", "aab", "c"])
+    scores = scorer("b")
+    assert scores == pytest.approx([1, 1 / math.sqrt(5), 0], abs=1e-3)
+    assert sorted(text for batch in batches for text in batch) == ["aab", "b", "c"]
+
+
+def test_the_score_of_a_text_is_that_of_its_best_passage():
+    long = "a " * 400 + "\n\n" + "b " * 400
+    scores = rankers.Dense(letters).passage_ranker([long, "ab"])("b")
+    assert scores == pytest.approx([1, 1 / math.sqrt(2)], abs=1e-2)
+
+
 def test_fused_adds_reciprocal_ranks():
     def by(values):
         return lambda texts: lambda question: np.array(values)

@@ -9,7 +9,7 @@ from typer import Typer
 from typer.testing import CliRunner
 
 from bench import main, run, serving, speed
-from bench.datasets import LOCOMO_VARIABLE
+from bench.datasets import BEAM_VARIABLE, LOCOMO_VARIABLE, MEMDAILY_VARIABLE
 from bench.figures import silent
 from bench.processes import WorkerFailed, run_python, run_task
 
@@ -41,7 +41,10 @@ TINY_SERVING = serving.Plan(
 @pytest.mark.slow
 def test_a_whole_run_measures_every_figure(tmp_path, monkeypatch):
     monkeypatch.delenv(LOCOMO_VARIABLE, raising=False)
+    for variable in (BEAM_VARIABLE, MEMDAILY_VARIABLE):
+        monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr(run, "chats_path", lambda: None)
+    monkeypatch.setattr(run, "data_folder", lambda: tmp_path / "no data")
     *parts, serving_part = run.measure(TINY, TINY_SERVING, tmp_path, silent)
     keys = [figure.key for part in parts for figure in part.figures]
     assert keys == [
@@ -55,7 +58,13 @@ def test_a_whole_run_measures_every_figure(tmp_path, monkeypatch):
         "recall-p95-600-spread",
     ]
     assert all(figure.value > 0 for part in parts for figure in part.figures)
-    assert [note for part in parts for note in part.notes] == [run.LOCOMO_MISSING, run.CHATS_MISSING]
+    assert [note for part in parts for note in part.notes] == [
+        run.LOCOMO_MISSING,
+        run.CHATS_MISSING,
+        run.OWN_MISSING,
+        run.BEAM_MISSING,
+        run.MEMDAILY_MISSING,
+    ]
     assert [figure.key for figure in serving_part.figures] == [
         "serve-first-token-alone",
         "serve-first-token-together",
@@ -91,19 +100,34 @@ def test_command_prints_figures_and_writes_report_and_json(tmp_path, monkeypatch
     app = Typer()
     app.command()(main.bench)
     selection = ["--only", "import", "--only", "locomo", "--locomo", str(tmp_path / "locomo.json")]
+    selection += ["--no-references"]
     outputs = ["--report", str(tmp_path / "r.md"), "--json", str(tmp_path / "r.json"), "--folder", str(tmp_path / "f")]
     result = CliRunner().invoke(app, [*selection, *outputs])
     assert result.exit_code == 0, result.output
     assert "LoCoMo, turn-level R@10" in result.output
     report = (tmp_path / "r.md").read_text()
-    assert "python -m bench --scale small --only import --only locomo --locomo locomo.json --report r.md" in report
+    assert (
+        "python -m bench --scale small --only import --only locomo --locomo locomo.json --no-references --report r.md"
+        in report
+    )
     assert str(tmp_path) not in report
     assert len(json.loads((tmp_path / "r.json").read_text())["figures"]) == 5
     assert os.listdir(tmp_path / "f") == []
 
 
+def test_a_group_measures_its_parts_and_notes_what_is_missing(tmp_path, monkeypatch):
+    for variable in (LOCOMO_VARIABLE, BEAM_VARIABLE, MEMDAILY_VARIABLE):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(run, "chats_path", lambda: None)
+    monkeypatch.setattr(run, "data_folder", lambda: tmp_path / "no data")
+    parts = run.measure(TINY, TINY_SERVING, tmp_path, silent, only=["quality"])
+    assert [part.name for part in parts] == list(run.GROUPS["quality"])
+    assert not any(part.figures for part in parts)
+
+
 def test_the_command_accepts_the_names_of_all_parts():
-    assert [name.value for name in main.PartName] == list(run.PARTS)
+    assert [name.value for name in main.PartName] == [*run.PARTS, *run.GROUPS]
+    assert all(part in run.PARTS for parts in run.GROUPS.values() for part in parts)
 
 
 def test_a_failed_process_raises_with_its_output():

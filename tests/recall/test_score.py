@@ -35,7 +35,7 @@ def random_features(rng: np.random.Generator, n: int) -> Features:
     lengths[::7] = counts[:, ::7].sum(axis=0)
     around, same_speaker, by_session, starts, session, sessions = plain.find_neighbours(rows, columns, LONGEST_PAUSE)
     return Features(
-        turns=Turns(rows, columns, np.zeros(lengths.sum(), np.uint16), lengths),
+        turns=Turns.whole(rows, columns, np.zeros(lengths.sum(), np.uint16), lengths),
         counts=counts,
         nearness=rng.integers(0, 256, (Q, n)).astype(np.uint8),
         centroid_similarity=rng.random(n).astype(np.float32),
@@ -103,7 +103,7 @@ def test_equal_turns_are_ordered_the_later_first() -> None:
     columns = np.zeros(20, ROW)
     links = plain.find_neighbours(np.arange(1, 21), columns, LONGEST_PAUSE)
     features = Features(
-        Turns(np.arange(1, 21), columns, one.turns.tokens, one.turns.lengths.repeat(20)),
+        Turns.whole(np.arange(1, 21), columns, one.turns.tokens, one.turns.lengths.repeat(20)),
         *(array.repeat(20, axis=-1) for array in (one.counts, one.nearness, one.centroid_similarity)),
         *links[:-1],
         np.array([9]),

@@ -14,11 +14,15 @@ from engram.engram import ORIGINS, ROLES, Engram, draft
 from engram.search.base import ROW, SearchReader, kind_code
 from engram.store.base import Filter, Store
 from engram.text.analyzer import TableAnalyzer
+from engram.text.passages import passages
 from engram.text.vectors import default_table
 from engram.times import microseconds
 
+from .concepts import ConceptEncoder
+
 T0 = datetime(2026, 3, 2, 12, tzinfo=UTC)
 ANALYZER = TableAnalyzer(default_table())
+ENCODER = ConceptEncoder()
 
 HARBOUR = [
     ("Ana", "user", "The harbour was full of boats this morning."),
@@ -31,6 +35,16 @@ KITCHEN = [
     (None, "assistant", "Shall I order a new kettle?"),
     ("Cy", "user", "No kettle, thank you."),
 ]
+LONG = [
+    (
+        "Ana",
+        "user",
+        "We talked about the garden for a while, and about the old trees that could stay where they are. " * 5
+        + "The spaniel of our neighbour sleeps on the sofa. "
+        + "Then we talked about the roof, and about who could mend it before the winter comes. " * 5,
+    )
+]
+"""One turn of several passages, one of which is about a dog."""
 FILLER = [(None, "user", f"Report {number} of the committee about parking and boats.") for number in range(40)]
 
 
@@ -96,9 +110,9 @@ class SearchReaderSuite:
     def known(self, searchable: Searchable) -> Known:
         harbour, kitchen = spoken("a", "harbour", HARBOUR, T0), spoken("a", "kitchen", KITCHEN, T0)
         other = spoken("b", "harbour", HARBOUR, T0 + timedelta(days=1))
-        filler = spoken("a", "committee", FILLER, T0)
+        filler, long = spoken("a", "committee", FILLER, T0), spoken("a", "garden", LONG, T0)
         # Sessions alternate, and each continues in the second half.
-        first = [*harbour[:2], *kitchen[:1], *other[:2], *filler[:20]]
+        first = [*harbour[:2], *kitchen[:1], *long, *other[:2], *filler[:20]]
         second = [*kitchen[1:], *filler[20:], *other[2:], *harbour[2:]]
         searchable.store.append(first)
         searchable.half_way()
@@ -121,7 +135,7 @@ class SearchReaderSuite:
         assert reader.session_lengths(np.array([1])).tolist() == [0]
 
     def test_size_counts_the_engrams_of_one_namespace(self, known: Known) -> None:
-        assert known.reader.size(known.namespace("a")) == len(HARBOUR) + len(KITCHEN) + len(FILLER)
+        assert known.reader.size(known.namespace("a")) == len(HARBOUR) + len(KITCHEN) + len(LONG) + len(FILLER)
         assert known.reader.size(known.namespace("b")) == len(HARBOUR)
         assert known.reader.size(10_000) == 0
         assert known.reader.unsearched == 0
@@ -156,6 +170,50 @@ class SearchReaderSuite:
         assert sorted(rows) == [row for row in known.rows("b") if "boats" in known.engrams[row].text]
         assert known.reader.candidates(10_000, words, 100).tolist() == []
 
+    def near(self, known: Known, namespace: str, text: str, limit: int = 5) -> list[str]:
+        """The texts of the engrams that are nearest to a text by meaning."""
+        rows = known.reader.similar(known.namespace(namespace), ENCODER.encode([text])[0], limit)
+        assert rows.dtype == np.int64
+        assert len(set(rows.tolist())) == len(rows) <= limit
+        assert known.texts(rows) == [known.engrams[row].text for row in rows.tolist()]
+        return known.texts(rows)
+
+    def test_similar_engrams_are_found_in_other_words(self, known: Known) -> None:
+        assert known.reader.unencoded == 0
+        for namespace, text, turns in (("b", "a ship in the port", HARBOUR), ("a", "the teapot", KITCHEN)):
+            assert set(self.near(known, namespace, text, len(turns))) == {turn[2] for turn in turns}
+
+    def test_similar_engrams_keep_to_the_namespace(self, known: Known) -> None:
+        assert set(self.near(known, "b", "the teapot boils", 99)) <= {turn[2] for turn in HARBOUR}
+        assert known.reader.similar(10_000, ENCODER.encode(["a boat"])[0], 5).tolist() == []
+
+    def test_similar_engrams_come_best_first_and_limited(self, known: Known) -> None:
+        five = self.near(known, "a", "Which ships did you see?", 5)
+        assert five[0] == HARBOUR[1][2]
+        assert self.near(known, "a", "Which ships did you see?", 2) == five[:2]
+        assert self.near(known, "a", "Which ships did you see?", 0) == []
+        assert len(self.near(known, "a", "Which ships did you see?", 999)) > len(FILLER)
+
+    def test_long_engram_is_found_by_the_best_of_its_passages(self, known: Known) -> None:
+        assert self.near(known, "a", "a puppy on the sofa", 1) == [LONG[0][2]]
+        (row,) = known.rows("a", "garden")
+        turns = known.reader.take(np.array([row]))
+        parts = [LONG[0][2][start:end] for start, end in passages(LONG[0][2])]
+        assert (turns.passages.tolist(), len(turns.codes)) == ([len(parts)], len(parts))
+        assert len(parts) > 1
+        assert turns.passage_lengths.tolist() == [len(ANALYZER.analyse(part).ids) for part in parts]
+        best = known.reader.similarities(turns.codes, ENCODER.encode(["a puppy on the sofa"])[0]).argmax()
+        assert "spaniel" in parts[int(best)]
+
+    def test_similarities_are_those_of_the_vectors(self, known: Known) -> None:
+        rows = np.array([row for row in known.engrams if known.engrams[row].text != LONG[0][2]], np.int64)
+        turns, query = known.reader.take(np.sort(rows)), ENCODER.encode(["a ferry and a kettle"])[0]
+        exact = ENCODER.encode([known.engrams[row].text for row in turns.rows.tolist()]) @ query
+        found = known.reader.similarities(turns.codes, query)
+        assert (found.dtype, found.shape) == (np.float32, (len(rows),))
+        assert np.abs(found - exact).max() < 0.3
+        assert np.corrcoef(found, exact)[0, 1] > 0.9
+
     def test_all_rows_are_those_of_the_namespace(self, known: Known) -> None:
         for name in ("a", "b"):
             rows = known.reader.all_rows(known.namespace(name), 1_000).tolist()
@@ -169,6 +227,12 @@ class SearchReaderSuite:
         assert turns.rows.tolist() == rows.tolist()
         assert (turns.columns.dtype, turns.lengths.dtype) == (ROW, np.int64)
         assert turns.tokens.dtype == ANALYZER.token_type
+        assert (turns.passages.dtype, turns.passage_lengths.dtype) == (np.int64, np.int64)
+        assert turns.codes.dtype == np.uint8
+        assert turns.passages.sum() == len(turns.passage_lengths) == len(turns.codes)
+        assert np.add.reduceat(turns.passage_lengths, turns.passages.cumsum() - turns.passages).tolist() == (
+            turns.lengths.tolist()
+        )
         ends = turns.lengths.cumsum()
         speakers: dict[tuple[str, str | None], int] = {}
         for index, row in enumerate(rows.tolist()):
@@ -249,7 +313,9 @@ class SearchReaderSuite:
         assert reader.seqs(turns.rows).tolist() == left
         candidates = reader.candidates(namespace, [term("trawlers"), term("which")], 9)
         every = reader.all_rows(namespace, 1_000)
-        for rows in (candidates, every):
+        similar = reader.similar(namespace, ENCODER.encode([HARBOUR[3][2]])[0], 1_000)
+        assert len(similar)
+        for rows in (candidates, every, similar):
             present = reader.seqs(reader.take(np.unique(rows)).rows).tolist()
             assert not set(present) & set(seqs[[1, 3]].tolist())
         assert reader.session_lengths(turns.columns["session"][:1].astype(np.int64))[0] >= turns.lengths.sum()

@@ -1,4 +1,4 @@
-"""The contract of matching and linking turns, and the implementation in use.
+"""The contract of matching, linking and scanning, and the implementation in use.
 
 Owns the protocol `Implementation`, the values that cross it, and which implementation recall calls: `engram.opening`
 picks the compiled kernel (`accel.compiled`) or numpy (`accel.plain`). Knows arrays only, no weight, no memory, and
@@ -18,6 +18,9 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
+Codes = npt.NDArray[np.uint8]
+Bits = npt.NDArray[np.uint64]
+Places = npt.NDArray[np.uint32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +94,25 @@ class Implementation(Protocol):
         """Return the greatest value of each of s sessions: shape (q, s).
 
         values: shape (q, n or more), a column for each turn. by_session, starts: as in `Links`.
+        """
+        ...
+
+    def nearest_signs(
+        self, signs: Bits, start: int, stop: int, places: Places | None, query: Bits, limit: int
+    ) -> tuple[Ints, Ints]:
+        """Return the `limit` of some passages whose signs differ least from a query's, and in how many they differ.
+
+        signs: those of all passages, as bits of w numbers: shape (n, w). start, stop: the first passage and the one
+        after the last. places: which of these are compared, in ascending order; None: all. query: shape (w,).
+        Shape (m,) each, in any order; of passages at the same distance, the first ones are returned.
+        """
+        ...
+
+    def compare_codes(self, codes: Codes, query: Floats, small: float, large: float) -> Floats:
+        """Return the cosine between each of n codes and a query: shape (n,).
+
+        codes: as in `engram.meaning.codes`, shape (n, w). query: of length 1, shape (4 * w,). small, large: what the
+        values of a code are taken as.
         """
         ...
 

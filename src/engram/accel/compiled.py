@@ -14,14 +14,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engram.accel import Array, Floats, Ints, Language, Links, Matches
+from engram.accel import Array, Bits, Codes, Floats, Ints, Language, Links, Matches, Places
 from engram.accel.library import Library, Unusable, difference, layout_of_dtype, load
 
 FOLDER = Path(__file__).parent
 
-UNFIT = "{rows} does not fit {tokens}"
-CHANGED = "{rows} or {tokens} is not as it was written"
+UNFIT = "{rows} does not fit {tokens} or {passages}"
+CHANGED = "{rows}, {tokens} or {passages} is not as it was written"
 """What `gathered` reports of damaged files; the braces are replaced with their paths."""
+
+MOST_WORDS = 16
+"""Greatest number of words of 64 signs for each passage."""
+
+PASSAGE_SIZE = 12
+"""Bytes of a Passage in kernel.c."""
 
 library: Library | None = None
 """The kernel, once `start` has loaded it."""
@@ -51,13 +57,28 @@ class Linking(ctypes.Structure):
     )
 
 
+class LayerOfSentences(ctypes.Structure):
+    """SentenceLayer in sentences.h."""
+
+    _fields_ = struct_fields("*weights *sums *scales")
+
+
+class Sentences(ctypes.Structure):
+    """Sentences in sentences.h."""
+
+    _fields_ = struct_fields(
+        """*narrow *middle *wide narrow_rows middle_rows *layers *project_bias *project_gain *project_shift *first_bias
+        *second_bias *gain *shift *join_bias"""
+    )
+
+
 def start(rows: np.dtype[Any], folder: Path = FOLDER) -> bool:
     """Load the kernel; return whether there is one. Raises `library.Unusable` if it does not fit.
 
     rows: the dtype ROW. The kernel must read the same fields, by name, offset and size.
     """
     global library
-    library = load(folder, (Match, Linking))
+    library = load(folder, (Match, Linking, LayerOfSentences, Sentences))
     if library is not None and (wrong := difference(layout_of_dtype(rows), library.row)):
         raise Unusable(f"a row has changed: {wrong}")
     return library is not None
@@ -71,26 +92,36 @@ def kernel() -> Library:
 
 
 def gathered(
-    columns: Array, tokens: Array, wanted: Ints, first: int, factors: npt.NDArray[np.uint64], token_factor: int
-) -> tuple[Ints, Array, Array, Ints, str]:
+    columns: Array,
+    tokens: Array,
+    passages: Array,
+    wanted: Ints,
+    first: int,
+    factors: npt.NDArray[np.uint64],
+    token_factor: int,
+) -> tuple[Ints, Array, Array, Ints, Ints, Ints, str]:
     """Do what `engram.search.local.forward.gathered` does."""
     n, width = len(wanted), tokens.itemsize
     rows, copies, lengths = np.empty(n, np.int64), np.empty(n, columns.dtype), np.empty(n, np.int64)
-    total = ctypes.c_int64()
+    counts, totals = np.empty(n, np.int64), np.empty(2, np.int64)
     copies_at, tokens_at, reading = address_of_rows(copies), address_of_tokens(tokens), kernel().reading
     present = reading.engram_find_rows(
-        *(address_of_rows(columns), len(columns), address(wanted, np.int64), n, first, len(tokens)),
-        *(address(rows, np.int64), copies_at, address(lengths, np.int64), ctypes.addressof(total)),
+        *(address_of_rows(columns), len(columns), address(wanted, np.int64), n, first, len(tokens), len(passages)),
+        *(address(rows, np.int64), copies_at),
+        *(address(array, np.int64) for array in (lengths, counts, totals)),
     )
     if present < 0:
-        return rows[:0], copies[:0], tokens[:0], lengths[:0], UNFIT
-    copied = np.empty(total.value, tokens.dtype)
+        none = lengths[:0]
+        return rows[:0], copies[:0], tokens[:0], none, none, none, UNFIT
+    token_total, part_total = totals.tolist()
+    copied, parts = np.empty(token_total, tokens.dtype), np.empty(part_total, np.int64)
     right = reading.engram_copy_tokens(
-        *(tokens_at, width, copies_at, present, address(factors, np.uint64), token_factor, address_of_tokens(copied))
+        *(tokens_at, width, address_of_passages(passages), copies_at, present, address(factors, np.uint64)),
+        *(token_factor, address_of_tokens(copied), address(parts, np.int64)),
     )
     if present < n:
-        rows, copies, lengths = rows[:present], copies[:present], lengths[:present]
-    return rows, copies, copied, lengths, "" if right else CHANGED
+        rows, copies, lengths, counts = rows[:present], copies[:present], lengths[:present], counts[:present]
+    return rows, copies, copied, lengths, counts, parts, "" if right else CHANGED
 
 
 def match_tokens(
@@ -155,6 +186,69 @@ def best_in_sessions(values: Floats, by_session: Ints, starts: Ints) -> Floats:
     return best
 
 
+def encode(
+    model: Sentences,
+    starts: Ints,
+    place: npt.NDArray[np.int32],
+    step: Floats,
+    offset: Floats,
+    width: int,
+    limit: int = 2,
+) -> Floats:
+    """Do what `engram.meaning.plain.PlainEncoder.encode` does; other threads run meanwhile.
+
+    starts: where the pieces of each text begin, and their number; each text has one at least: shape (texts + 1,).
+    place, step, offset: of each piece, as in `engram.meaning.weights.Weights`. limit: 2, or less to leave out the
+    fastest forms of the product. Returns a vector for each text: shape (texts, width).
+    """
+    if not len(place) == len(step) == len(offset) == starts[-1]:
+        raise ValueError(
+            f"{len(place)} places, {len(step)} steps and {len(offset)} offsets do not fit {starts[-1]} pieces"
+        )
+    result = np.empty((len(starts) - 1, width), np.float32)
+    if kernel().reading.engram_encode(
+        *(ctypes.byref(model), len(result), address(starts, np.int64), address(place, np.int32)),
+        *(address(step, np.float32), address(offset, np.float32), limit, address(result, np.float32)),
+    ):
+        raise MemoryError
+    return result
+
+
+def nearest_signs(
+    signs: Bits, start: int, stop: int, places: Places | None, query: Bits, limit: int
+) -> tuple[Ints, Ints]:
+    """Do what `plain.nearest_signs` does; other threads run meanwhile."""
+    count, words = signs.shape
+    inside = places is None or not len(places) or (start <= places[0] and places[-1] < stop)
+    if not (0 <= start <= stop <= count and inside and query.shape == (words,) and words <= MOST_WORDS):
+        raise ValueError(f"the passages {start} to {stop} do not fit {count} passages of {words} times 64 signs")
+    n = stop - start if places is None else len(places)
+    limit = min(limit, n)
+    if limit <= 0:
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    room = 4 * limit
+    found = np.empty((2, room), np.int64)
+    at = address(found, np.int64)
+    m = kernel().reading.engram_nearest_signs(
+        *(address(signs, np.uint64), words, start, n, 0 if places is None else address(places, np.uint32)),
+        *(address(query, np.uint64), limit, at, at + 8 * room, room),
+    )
+    return found[0, :m], found[1, :m]
+
+
+def compare_codes(codes: Codes, query: Floats, small: float, large: float) -> Floats:
+    """Do what `plain.compare_codes` does."""
+    n, width = codes.shape
+    if query.shape != (4 * width,) or width % 2 or not width:
+        raise ValueError(f"a query of {query.shape} values does not fit codes of {width} bytes")
+    cosines = np.empty(n, np.float32)
+    if kernel().computing.engram_compare_codes(
+        *(address(codes, np.uint8), n, width, address(query, np.float32), small, large, address(cosines, np.float32))
+    ):
+        raise MemoryError
+    return cosines
+
+
 def address(array: Array, dtype: type[np.generic]) -> int:
     """Return the address of a dense array. Raises ValueError if its type is not `dtype` or it is not dense."""
     if array.dtype != dtype:
@@ -173,6 +267,13 @@ def address_of_rows(columns: Array) -> int:
     if columns.dtype.itemsize != offset + size:
         raise ValueError(f"a row has {columns.dtype.itemsize} bytes; in kernel.c it has {offset + size}")
     return address_of(columns)
+
+
+def address_of_passages(passages: Array) -> int:
+    """Return the address of passages, which are three numbers of 4 bytes."""
+    if passages.dtype.itemsize != PASSAGE_SIZE:
+        raise ValueError(f"a passage has {passages.dtype.itemsize} bytes; in kernel.c it has {PASSAGE_SIZE}")
+    return address_of(passages)
 
 
 def address_of(array: Array) -> int:

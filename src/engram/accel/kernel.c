@@ -1,4 +1,4 @@
-/* Gathering and matching for recall, compiled: about fifty small numpy calls, in five.
+/* Gathering, matching and scanning for recall, compiled: about fifty small numpy calls, in six.
  *
  * Each function does what a numpy function does, which its comment names and which is the reference: change that one
  * first; tests/accel compares the two. No weight and no formula is in this file. It knows nothing of Python. Arrays are
@@ -15,6 +15,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "sentences.h"
 
 enum { CENTROID = 32, GONE = -1 };
 typedef int8_t Centroid[CENTROID];
@@ -36,12 +38,23 @@ typedef int8_t Centroid[CENTROID];
     FIELD(int32_t, session_tokens_through) \
     FIELD(Centroid, centroid) \
     FIELD(int32_t, seq) \
+    FIELD(int32_t, passage) \
+    FIELD(int32_t, passages) \
     FIELD(uint32_t, check)
 
 #define DECLARE(type, name) type name;
 typedef struct __attribute__((packed)) {
     ROW_FIELDS(DECLARE)
 } Row;
+
+/* search/local/directory.py, PASSAGE; search/local/forward.py, PASSAGE_FACTOR */
+typedef struct {
+    int32_t row, namespace, length;
+} Passage;
+enum { PASSAGE_FACTOR = 0x10001 };
+
+/* accel/compiled.py, MOST_WORDS: of the signs of a passage, 64 in each. */
+enum { MOST_WORDS = 16 };
 
 /* accel/compiled.py, Match: n turns, q tokens of a query. */
 #define MATCH_FIELDS(FIELD) \
@@ -93,12 +106,16 @@ static int64_t describe(char *text, int64_t room, int64_t used, const char *name
     return used + snprintf(text + used, (size_t)(room - used), "%s:%zu:%zu;", name, offset, size);
 }
 
-/* The layout of Row, Match and Links, a line each, into `text`. Returns its length, or -1 if `room` is too small. */
+/* The layout of Row, Match, Links and the structs of sentences.h, a line each, into `text`. Returns its length, or -1 if `room` is too small. */
 int64_t engram_layout(char *text, int64_t room) {
     int64_t used = 0;
 #define DESCRIBE_ROW(type, name) used = describe(text, room, used, #name, offsetof(Row, name), sizeof(type));
 #define DESCRIBE_MATCH(type, name) used = describe(text, room, used, #name, offsetof(Match, name), sizeof(type));
 #define DESCRIBE_LINKS(type, name) used = describe(text, room, used, #name, offsetof(Links, name), sizeof(type));
+#define DESCRIBE_LAYER(type, name) \
+    used = describe(text, room, used, #name, offsetof(SentenceLayer, name), sizeof(type));
+#define DESCRIBE_SENTENCES(type, name) \
+    used = describe(text, room, used, #name, offsetof(Sentences, name), sizeof(type));
     ROW_FIELDS(DESCRIBE_ROW)
     if (used < room)
         text[used++] = '\n';
@@ -106,10 +123,16 @@ int64_t engram_layout(char *text, int64_t room) {
     if (used < room)
         text[used++] = '\n';
     LINKS_FIELDS(DESCRIBE_LINKS)
+    if (used < room)
+        text[used++] = '\n';
+    SENTENCE_LAYER_FIELDS(DESCRIBE_LAYER)
+    if (used < room)
+        text[used++] = '\n';
+    SENTENCES_FIELDS(DESCRIBE_SENTENCES)
     return used < room ? used : -1;
 }
 
-/* The checksum of the source that this was compiled from. */
+/* The checksum of the sources that this was compiled from. */
 uint32_t engram_source(void) { return ENGRAM_SOURCE; }
 
 /* How many turns ahead memory is prefetched: turns lie scattered over files of many megabytes. */
@@ -122,12 +145,13 @@ static void prefetch(const void *base, uint64_t offset) {
 }
 
 /* `gathered`, first half: copies the columns of some rows, without those that name no engram. Returns how many there
- * are, or -1 if one of them has tokens outside of the token array.
- * wanted (n,), columns (count,), the first of which belongs to the row `first`; rows_out, columns_out, lengths_out: room
- * for n. token_count: size of the token array; *total: number of tokens of the copied rows. */
+ * are, or -1 if one of them has tokens or passages outside of their arrays.
+ * wanted (n,), columns (count,), the first of which belongs to the row `first`; rows_out, columns_out, lengths_out,
+ * counts_out: room for n. token_count, passage_count: sizes of the arrays; totals (2,): numbers of tokens and of
+ * passages of the copied rows. */
 int64_t engram_find_rows(const Row *columns, int64_t count, const int64_t *wanted, int64_t n, int64_t first,
-                         int64_t token_count, int64_t *rows_out, Row *columns_out, int64_t *lengths_out,
-                         int64_t *total) {
+                         int64_t token_count, int64_t passage_count, int64_t *rows_out, Row *columns_out,
+                         int64_t *lengths_out, int64_t *counts_out, int64_t *totals) {
     int64_t copied = 0;
     for (int64_t i = 0; i < n; i++) {
         /* Unsigned: a row that is too low is too high as well. */
@@ -140,30 +164,39 @@ int64_t engram_find_rows(const Row *columns, int64_t count, const int64_t *wante
         rows_out[copied++] = wanted[i];
     }
     /* Only the copies are examined: another process may be writing to the originals. */
-    int64_t present = 0, sum = 0, fit = 1;
+    int64_t present = 0, sum = 0, parts = 0, fit = 1;
     for (int64_t i = 0; i < copied; i++) {
         int64_t length = columns_out[i].length, start = columns_out[i].start;
+        int64_t count = columns_out[i].passages, passage = columns_out[i].passage;
         if (length == GONE)
             continue;
         fit &= length >= 0 && start >= 0 && start <= token_count - length;
+        fit &= count >= 0 && passage >= 0 && passage <= passage_count - count;
         if (present < i) {
             columns_out[present] = columns_out[i];
             rows_out[present] = rows_out[i];
         }
+        counts_out[present] = count;
         lengths_out[present++] = length;
         sum += length;
+        parts += count;
     }
-    *total = sum;
+    totals[0] = sum;
+    totals[1] = parts;
     return fit ? present : -1;
 }
 
-/* `gathered`, second half: copies the tokens of n rows from engram_find_rows, end to end, and verifies checksums.
- * width: bytes of a token, 2 or 4. Returns 1 if every checksum is right; returns 0 at the first that is not. */
-int32_t engram_copy_tokens(const unsigned char *tokens, int32_t width, const Row *columns, int64_t n,
-                           const uint64_t *factors, uint64_t token_factor, unsigned char *out) {
+/* `gathered`, second half: copies the tokens and the lengths of the passages of n rows from engram_find_rows, end to end,
+ * and verifies checksums. width: bytes of a token, 2 or 4. Returns 1 if every checksum is right and the passages have as
+ * many tokens as the row; returns 0 at the first row where not. */
+int32_t engram_copy_tokens(const unsigned char *tokens, int32_t width, const Passage *passages, const Row *columns,
+                           int64_t n, const uint64_t *factors, uint64_t token_factor, unsigned char *out,
+                           int64_t *lengths_out) {
     for (int64_t i = 0; i < n; i++) {
-        if (i + AHEAD < n)
+        if (i + AHEAD < n) {
             prefetch(tokens, (uint64_t)columns[i + AHEAD].start * (uint64_t)width);
+            prefetch(passages, (uint64_t)columns[i + AHEAD].passage * sizeof *passages);
+        }
         int64_t length = columns[i].length;
         memcpy(out, tokens + columns[i].start * width, (size_t)(length * width));
         uint64_t sum = 0, total = 0;
@@ -174,12 +207,20 @@ int32_t engram_copy_tokens(const unsigned char *tokens, int32_t width, const Row
             for (int64_t j = 0; j < length; j++)
                 sum += ((const uint32_t *)out)[j];
         out += length * width;
+        uint64_t ordered = 0;
+        int64_t left = length;
+        for (int64_t j = 0; j < columns[i].passages; j++) {
+            int64_t part = passages[columns[i].passage + j].length;
+            ordered += (uint64_t)part * (uint64_t)(j + 1);
+            left -= part;
+            *lengths_out++ = part;
+        }
         uint32_t words[ROW_WORDS];
         memcpy(words, columns + i, sizeof words);
         for (int w = 0; w < ROW_WORDS; w++)
             total += words[w] * factors[w];
-        total += sum * token_factor;
-        if ((uint32_t)(total ^ total >> 32) != columns[i].check)
+        total += (sum + ordered * PASSAGE_FACTOR) * token_factor;
+        if (left || (uint32_t)(total ^ total >> 32) != columns[i].check)
             return 0;
     }
     return 1;
@@ -423,4 +464,129 @@ void engram_best_in_sessions(const float *values, int64_t stride, int64_t q, con
             }
             *out++ = best;
         }
+}
+
+/* The passages that a scan has kept: entries of `places` and `distances`, in the order of the scan. Of these, `within`
+ * are at most `worst` away; the others were overtaken, and are dropped when there is no room for more. */
+typedef struct {
+    int64_t *places, *distances;
+    int64_t room, kept, limit, within, worst;
+    int64_t count_of[64 * MOST_WORDS + 1]; /* by distance: how many were kept */
+} Nearest;
+
+static int64_t dropped_overtaken(Nearest *near) {
+    int64_t kept = 0;
+    for (int64_t i = 0; i < near->kept; i++)
+        if (near->distances[i] <= near->worst) {
+            near->places[kept] = near->places[i];
+            near->distances[kept++] = near->distances[i];
+        }
+    return kept;
+}
+
+static void keep(Nearest *near, int64_t place, int64_t distance) {
+    if (near->kept == near->room)
+        near->kept = dropped_overtaken(near);
+    near->places[near->kept] = place;
+    near->distances[near->kept++] = distance;
+    near->count_of[distance]++;
+    near->within++;
+    while (near->within - near->count_of[near->worst] >= near->limit)
+        near->within -= near->count_of[near->worst--];
+}
+
+/* The loop of engram_nearest_signs, for a number of words that the compiler knows where it matters. */
+static inline __attribute__((always_inline)) void scan(const uint64_t *signs, int64_t words, int64_t start, int64_t n,
+                                                       const uint32_t *chosen, const uint64_t *query, Nearest *near) {
+    for (int64_t i = 0; i < n; i++) {
+        int64_t place = chosen ? (int64_t)chosen[i] : start + i, distance = 0;
+        if (chosen && i + AHEAD < n)
+            prefetch(signs, (uint64_t)chosen[i + AHEAD] * (uint64_t)words * sizeof *signs);
+        for (int64_t w = 0; w < words; w++)
+            distance += __builtin_popcountll(signs[place * words + w] ^ query[w]);
+        /* Of passages at the same distance, the first ones are kept. */
+        if (distance < near->worst || (distance == near->worst && near->within < near->limit))
+            keep(near, place, distance);
+    }
+}
+
+#define SCAN(name, attributes) \
+    static attributes void name(const uint64_t *signs, int64_t words, int64_t start, int64_t n, \
+                                const uint32_t *chosen, const uint64_t *query, Nearest *near) { \
+        if (words == 4 && !chosen) \
+            scan(signs, 4, start, n, NULL, query, near); \
+        else if (words == 4) \
+            scan(signs, 4, start, n, chosen, query, near); \
+        else \
+            scan(signs, words, start, n, chosen, query, near); \
+    }
+
+SCAN(scan_anywhere, )
+#if defined(__x86_64__)
+SCAN(scan_with_popcnt, __attribute__((target("popcnt"))))
+#endif
+
+/* plain.py, nearest_signs: signs (.., words), of which the passages `chosen` (n,) are compared, or n from `start` on if
+ * that is NULL; places and distances: out, room for `room`, which is 2 * limit at least. Returns how many there are, at
+ * most `limit`; -1 if `words` is too great. */
+int64_t engram_nearest_signs(const uint64_t *signs, int64_t words, int64_t start, int64_t n, const uint32_t *chosen,
+                             const uint64_t *query, int64_t limit, int64_t *places, int64_t *distances, int64_t room) {
+    Nearest near = {.places = places, .distances = distances, .room = room, .limit = limit, .worst = 64 * words};
+    if (words > MOST_WORDS || limit < 1 || room < 2 * limit)
+        return -1;
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("popcnt"))
+        scan_with_popcnt(signs, words, start, n, chosen, query, &near);
+    else
+#endif
+        scan_anywhere(signs, words, start, n, chosen, query, &near);
+    near.kept = dropped_overtaken(&near);
+    /* Of those at the worst distance, only as many as there is room for, the first ones. */
+    int64_t surplus = near.kept > limit ? near.kept - limit : 0, kept = 0;
+    for (int64_t i = near.kept - 1; surplus && i >= 0; i--)
+        if (distances[i] == near.worst) {
+            distances[i] = -1;
+            surplus--;
+        }
+    for (int64_t i = 0; i < near.kept; i++)
+        if (distances[i] >= 0) {
+            places[kept] = places[i];
+            distances[kept++] = distances[i];
+        }
+    return kept;
+}
+
+/* plain.py, compare_codes: codes (n, width), query (4 * width,), out (n,). Returns 0, or -1 without enough memory.
+ * A sum over the query's values is looked up for 8 of them at once. With such sums over the positive values of a code
+ * (p), its large ones (l) and those that are both (b), the product is small * (2p - all) + (large - small) * (2b - l). */
+int32_t engram_compare_codes(const uint8_t *codes, int64_t n, int64_t width, const float *query, float small,
+                             float large, float *out) {
+    int64_t half = width / 2;
+    float *sums = malloc((size_t)(half * 256) * sizeof *sums), all = 0;
+    if (!sums)
+        return -1;
+    for (int64_t j = 0; j < half; j++) {
+        float *sum = sums + j * 256;
+        sum[0] = 0;
+        for (int bit = 0; bit < 8; bit++)
+            for (int i = 0; i < 1 << bit; i++)
+                sum[(1 << bit) + i] = sum[i] + query[8 * j + bit];
+        all += sum[255];
+    }
+    for (int64_t i = 0; i < n; i++, codes += width) {
+        float positive = 0, big = 0, both = 0;
+        int64_t count = 0;
+        for (int64_t j = 0; j < half; j++) {
+            const float *sum = sums + j * 256;
+            uint8_t sign = codes[j], is_large = codes[half + j];
+            positive += sum[sign];
+            big += sum[is_large];
+            both += sum[sign & is_large];
+            count += __builtin_popcount(is_large);
+        }
+        float square = (float)count * large * large + (float)(8 * half - count) * small * small;
+        out[i] = (small * (2 * positive - all) + (large - small) * (2 * both - big)) / sqrtf(square);
+    }
+    free(sums);
+    return 0;
 }

@@ -1,6 +1,6 @@
 """Loads kernel.so, if it belongs to this source.
 
-Owns the checks that a compiled library fits: it was compiled from the kernel.c in the same folder, and its structs have
+Owns the checks that a compiled library fits: it was compiled from the sources in the same folder, and its structs have
 the fields that Python expects, by name, offset and size.
 """
 
@@ -16,14 +16,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 SIGNATURES = {  # Result, and a letter for each argument.
-    "engram_find_rows": (ctypes.c_int64, "plplllpppp"),
-    "engram_copy_tokens": (ctypes.c_int32, "piplpup"),
+    "engram_find_rows": (ctypes.c_int64, "plpllllppppp"),
+    "engram_copy_tokens": (ctypes.c_int32, "pipplpupp"),
     "engram_match": (ctypes.c_int32, "p"),
     "engram_link": (ctypes.c_int32, "p"),
     "engram_best_in_sessions": (None, "pllplplp"),
+    "engram_encode": (ctypes.c_int32, "plpppplp"),
+    "engram_nearest_signs": (ctypes.c_int64, "plllpplppl"),
+    "engram_compare_codes": (ctypes.c_int32, "pllpffp"),
     "engram_layout": (ctypes.c_int64, "pl"),
 }
-TYPES = {"p": ctypes.c_void_p, "l": ctypes.c_int64, "i": ctypes.c_int32, "u": ctypes.c_uint64}
+SOURCES = ("kernel.c", "sentences.c", "sentences.h")
+"""What the library is compiled from, in the order of its checksum. hatch_build.py has the same list."""
+TYPES = {"p": ctypes.c_void_p, "l": ctypes.c_int64, "i": ctypes.c_int32, "u": ctypes.c_uint64, "f": ctypes.c_float}
 
 Layout = dict[str, tuple[int, int]]
 """Offset and size in bytes of each field, in order."""
@@ -82,10 +87,13 @@ def is_complete(path: Path) -> bool:
 
 
 def checked_source(library: Any, folder: Path) -> None:
-    """Raise `Unusable` unless `library` was compiled from the kernel.c in `folder`."""
-    source = folder / "kernel.c"
-    if library.engram_source() & 0xFFFFFFFF != zlib.crc32(source.read_bytes()):
-        raise Unusable(f"it is out of date: {source} has changed since it was compiled")
+    """Raise `Unusable` unless `library` was compiled from the sources in `folder`."""
+    checksum = 0
+    for source in SOURCES:
+        checksum = zlib.crc32((folder / source).read_bytes(), checksum)
+    if library.engram_source() & 0xFFFFFFFF != checksum:
+        changed = ", ".join(str(folder / source) for source in SOURCES)
+        raise Unusable(f"it is out of date: one of {changed} has changed since it was compiled")
 
 
 def layouts_of(library: Any) -> list[Layout]:

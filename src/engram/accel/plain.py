@@ -1,4 +1,4 @@
-"""Matching and linking of turns in numpy: the reference for kernel.c, and what runs where it is not compiled.
+"""Matching, linking and scanning in numpy: the reference for kernel.c, and what runs where it is not compiled.
 
 Owns how the tokens of a query are matched in turns, and how turns are linked with neighbours and sessions. Pure
 functions over arrays, an `accel.Implementation`; knows no weight and no index. Small arrays are gathered with `take`:
@@ -13,7 +13,12 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from engram.accel import Array, Floats, Ints, Language, Links, Matches
+from engram.accel import Array, Bits, Codes, Floats, Ints, Language, Links, Matches, Places
+
+SCANNED_AT_ONCE = 1 << 16
+"""Passages whose signs are compared in one step."""
+COUNTS = None if hasattr(np, "bitwise_count") else np.array([n.bit_count() for n in range(1 << 16)], np.uint8)
+"""The number of bits that are set in each number of 16 bits, where numpy does not count them (before 2.0)."""
 
 
 def match_tokens(
@@ -100,6 +105,39 @@ def find_neighbours(rows: Ints, columns: Array, longest_pause: int) -> Links:
 def best_in_sessions(values: Floats, by_session: Ints, starts: Ints) -> Floats:
     """Return the greatest value of each of s sessions, shape (q, s): see `accel.Implementation`."""
     return np.asarray(np.maximum.reduceat(values.take(by_session, axis=1), starts, axis=1))
+
+
+def nearest_signs(
+    signs: Bits, start: int, stop: int, places: Places | None, query: Bits, limit: int
+) -> tuple[Ints, Ints]:
+    """Return the passages whose signs differ least from a query's: see `accel.Implementation`."""
+    found, distances = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    for begin in range(start, stop, SCANNED_AT_ONCE) if places is None else range(0, len(places), SCANNED_AT_ONCE):
+        end = begin + SCANNED_AT_ONCE
+        some = np.arange(begin, min(end, stop)) if places is None else places[begin:end].astype(np.int64)
+        compared = signs[begin : min(end, stop)] if places is None else signs.take(some, axis=0)
+        different = bit_counts(compared ^ query)
+        kept = different.argsort(kind="stable")[:limit]
+        found.append(some.take(kept))
+        distances.append(different.take(kept))
+    candidates, differences = np.concatenate(found), np.concatenate(distances)
+    best = differences.argsort(kind="stable")[:limit]
+    return candidates.take(best), differences.take(best)
+
+
+def compare_codes(codes: Codes, query: Floats, small: float, large: float) -> Floats:
+    """Return the cosines between codes and a query: see `accel.Implementation`."""
+    bits = np.unpackbits(codes, axis=1, bitorder="little")
+    positive, is_large = np.split(bits.astype(np.float32), 2, axis=1)
+    values = (2 * positive - 1) * (is_large * np.float32(large - small) + np.float32(small))
+    return np.asarray(values @ query / np.sqrt(np.einsum("nd,nd->n", values, values)), np.float32)
+
+
+def bit_counts(numbers: Bits) -> Ints:
+    """Return the number of bits that are set in each row: shape (n,)."""
+    if COUNTS is None:
+        return np.asarray(np.bitwise_count(numbers).sum(axis=1, dtype=np.int64))
+    return np.asarray(COUNTS.take(np.ascontiguousarray(numbers).view(np.uint16)).sum(axis=1, dtype=np.int64))
 
 
 def changes(values: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:

@@ -200,10 +200,5 @@ def each_once(rows: Ints) -> Ints:
 
 def of_namespace(turns: Turns, namespace: int) -> Turns:
     """Return the turns of one namespace, so that a damaged index cannot leak another namespace's."""
-    foreign = turns.columns["namespace"] != namespace
-    if not foreign.any():
-        return turns
-    kept = ~foreign
-    return Turns(
-        turns.rows[kept], turns.columns[kept], turns.tokens[np.repeat(kept, turns.lengths)], turns.lengths[kept]
-    )
+    own = turns.columns["namespace"] == namespace
+    return turns if own.all() else turns.kept(own)

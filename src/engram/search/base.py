@@ -24,6 +24,7 @@ from engram.text.base import CENTROID_DIMENSIONS
 
 Array = npt.NDArray[Any]
 Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
 
 ROW = np.dtype(
     [
@@ -42,6 +43,8 @@ ROW = np.dtype(
         ("session_tokens_through", "<i4"),  # index only: valid in the last turn of a session
         ("centroid", "i1", (CENTROID_DIMENSIONS,)),  # Analyzer.centroids of its token ids
         ("seq", "<i4"),  # index only: number of the engram in its namespace
+        ("passage", "<i4"),  # index only: its first passage, in the index's passages
+        ("passages", "<i4"),  # index only: number of its passages
         ("check", "<u4"),  # index only: checksum of the row and its tokens
     ]
 )
@@ -68,15 +71,37 @@ class Turns:
     """Token ids of all turns, end to end: shape (sum of lengths,), uint16 or uint32."""
     lengths: Ints
     """Number of tokens of each: shape (n,)."""
+    passages: Ints
+    """Number of passages of each, at least 1: shape (n,)."""
+    passage_lengths: Ints
+    """Number of tokens of each passage of all turns, end to end: shape (sum of passages,)."""
+    codes: npt.NDArray[np.uint8]
+    """What `SearchReader.similarities` reads of each passage: shape (sum of passages, w). All 0 without a vector."""
+
+    @staticmethod
+    def whole(rows: Ints, columns: Array, tokens: Array, lengths: Ints) -> Turns:
+        """Return turns of one passage each, without vectors."""
+        return Turns(
+            rows, columns, tokens, lengths, np.ones(len(rows), np.int64), lengths, np.empty((len(rows), 0), np.uint8)
+        )
 
     @staticmethod
     def joined(parts: Sequence[Turns]) -> Turns:
         """Concatenate at least one `Turns`, in order."""
         columns = np.concatenate([part.columns.view(RAW) for part in parts]).view(ROW)
-        rows, tokens, lengths = (
-            np.concatenate([getattr(part, name) for part in parts]) for name in ("rows", "tokens", "lengths")
+        rows, *others = (
+            np.concatenate([getattr(part, name) for part in parts])
+            for name in ("rows", "tokens", "lengths", "passages", "passage_lengths", "codes")
         )
-        return Turns(rows, columns, tokens, lengths)
+        return Turns(rows, columns, *others)
+
+    def kept(self, flags: npt.NDArray[np.bool_]) -> Turns:
+        """Return the turns whose flag is set: shape of `flags` (n,)."""
+        of_passage = flags.repeat(self.passages)
+        return Turns(
+            *(self.rows[flags], self.columns[flags], self.tokens[flags.repeat(self.lengths)], self.lengths[flags]),
+            *(self.passages[flags], self.passage_lengths[of_passage], self.codes[of_passage]),
+        )
 
 
 class SearchReader(Protocol):
@@ -99,6 +124,11 @@ class SearchReader(Protocol):
         """Number of engrams, in all namespaces, that are not searchable yet: 0 except while an index is rebuilt."""
         ...
 
+    @property
+    def unencoded(self) -> int:
+        """Number of passages, in all namespaces, that have no vector yet; 0 without an encoder."""
+        ...
+
     def size(self, namespace: int) -> int:
         """Return the number of engrams of a namespace; 0 for an unknown one."""
         ...
@@ -112,6 +142,21 @@ class SearchReader(Protocol):
 
         Shape (m,), each row once. The order is that of BM25 or close to it: engrams that hold more of the terms, or
         rarer ones, come first.
+        """
+        ...
+
+    def similar(self, namespace: int, vector: Floats, limit: int) -> Ints:
+        """Return the rows of at most `limit` engrams of the namespace whose best passages are nearest to a vector.
+
+        vector: of the index's encoder, shape (dimensions,). Shape (m,), each row once, best first; the order is exact
+        up to the error of `similarities`. Empty without an encoder; a passage without a vector is not found.
+        """
+        ...
+
+    def similarities(self, codes: npt.NDArray[np.uint8], vector: Floats) -> Floats:
+        """Return the cosine between a vector and each passage, by `Turns.codes`: shape (len(codes),), -1 to 1.
+
+        vector: of the index's encoder, shape (dimensions,). 0 for a passage without a vector.
         """
         ...
 
@@ -168,6 +213,8 @@ class SearchStats(NamedTuple):
     """Engrams that the index has read from the store's log, including those that were deleted later."""
     unindexed: int
     """Engrams that follow in the log; recall scans them."""
+    unencoded: int
+    """Passages of the index that have no vector yet; recall finds them by words. 0 without an encoder."""
     bytes: int
     """Size of the index's files; 0 in RAM."""
     trouble: str | None
@@ -197,10 +244,11 @@ class Search(Protocol):
         """Return whether the index holds all engrams with these keys, which must exist in the store."""
         ...
 
-    def flush(self, timeout: float | None = None) -> bool:
+    def flush(self, timeout: float | None = None, *, vectors: bool = True) -> bool:
         """Wait until every change that is committed now is in the index; False after `timeout` seconds.
 
-        Raises `EngramError` if the index cannot be written.
+        vectors: whether to wait until the passages have vectors, too. Raises `EngramError` if the index cannot be
+        written or passages cannot be encoded.
         """
         ...
 

@@ -100,7 +100,7 @@ def test_file_and_ram_hold_the_same(tmp_path: Path) -> None:
     assert np.array_equal(one.columns, two.columns)
     assert np.array_equal(one.tokens, two.tokens)
     again = ForwardIndex(1, np.uint16, tmp_path)
-    again.truncate(seq, both[0].tokens.size)
+    again.truncate(seq, both[0].tokens.size, both[0].passages.size)
     assert np.array_equal(again.take(everything).columns, one.columns)
 
 
@@ -111,7 +111,7 @@ def test_links_from_an_older_index_are_kept_apart() -> None:
     assert tail.take(np.array([101, 102])).columns["previous"].tolist() == [57, 101]
 
 
-@pytest.mark.parametrize("file", ["rows", "tokens"])
+@pytest.mark.parametrize("file", ["rows", "tokens", "passages"])
 @pytest.mark.parametrize("seed", range(5))
 def test_random_bytes_in_a_file_are_detected(tmp_path: Path, file: str, seed: int) -> None:
     forward = ForwardIndex(1, np.uint16, tmp_path)
@@ -119,23 +119,24 @@ def test_random_bytes_in_a_file_are_detected(tmp_path: Path, file: str, seed: in
     path = tmp_path / file
     path.write_bytes(random.Random(seed).randbytes(path.stat().st_size))
     with pytest.raises(IndexDamaged):
-        opened_again(tmp_path, 199, 398).take(np.arange(1, 200))
+        opened_again(tmp_path, forward).take(np.arange(1, 200))
 
 
-def opened_again(folder: Path, rows: int, tokens: int) -> ForwardIndex:
-    forward = ForwardIndex(1, np.uint16, folder)
-    forward.truncate(rows, tokens)
+def opened_again(folder: Path, written: ForwardIndex) -> ForwardIndex:
+    """The files of `written`, opened by another process."""
+    forward = ForwardIndex(1, np.uint16, folder, coder=written.vectors.coder)
+    forward.truncate(written.rows.size, written.tokens.size, written.passages.size, written.vectors.size)
     return forward
 
 
-@pytest.mark.parametrize("file", ["rows", "tokens"])
+@pytest.mark.parametrize("file", ["rows", "tokens", "passages"])
 def test_truncated_file_is_detected(tmp_path: Path, file: str) -> None:
     forward = ForwardIndex(1, np.uint16, tmp_path)
     extend(forward, [entry(i) for i in range(1, 200)])
     path = tmp_path / file
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(IndexDamaged, match=f"{file} is missing or shorter"):
-        opened_again(tmp_path, 199, 398)
+        opened_again(tmp_path, forward)
 
 
 def test_empty_index_holds_nothing(forward: ForwardIndex) -> None:

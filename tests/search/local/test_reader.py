@@ -13,7 +13,7 @@ from engram.search.local.folder import IndexFolder
 from engram.search.local.index import LocalIndex
 from engram.search.local.reader import IndexReader
 from engram.store.sqlite.store import SqliteStore
-from tests.search.conformance import ANALYZER, HARBOUR, Known, Searchable, SearchReaderSuite, term
+from tests.search.conformance import ANALYZER, ENCODER, HARBOUR, Known, Searchable, SearchReaderSuite, term
 
 
 @pytest.fixture
@@ -23,8 +23,8 @@ def stack() -> Iterator[ExitStack]:
 
 
 def open_index(stack: ExitStack, store: SqliteStore, folder: Path | None) -> LocalIndex:
-    index = IndexFolder(folder, ANALYZER.fingerprint, ANALYZER.token_type, store.identity)
-    return stack.enter_context(closing(LocalIndex(store, index, ANALYZER)))
+    index = IndexFolder(folder, ANALYZER.fingerprint, ANALYZER.token_type, store.identity, ENCODER.coder)
+    return stack.enter_context(closing(LocalIndex(store, index, ANALYZER, ENCODER)))
 
 
 def indexed(index: LocalIndex) -> IndexReader:
@@ -62,6 +62,10 @@ class TestEverythingInTheTail(SearchReaderSuite):
 
 def unindexed(index: LocalIndex) -> IndexReader:
     reader = index.reader()
+    # Of a read-only store, each reader encodes some engrams.
+    while reader.unencoded:
+        left, reader = reader.unencoded, index.reader()
+        assert reader.unencoded < left
     assert reader.index.rows == 0
     return reader
 

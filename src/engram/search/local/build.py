@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy.typing as npt
 
+from engram.meaning.codes import NO_CODES, Coder, Codes
 from engram.search.local.forward import Entry, ForwardIndex, key_number
 from engram.search.local.inverted import InvertedIndex, InvertedReader
 from engram.store.base import Key
@@ -26,6 +27,10 @@ class Snapshot(NamedTuple):
     """The position in the store's log up to which changes are in the index."""
     inverted: InvertedReader
     forward: ForwardIndex
+    passages: int = 0
+    """Number of passages of these rows."""
+    coded: int = 0
+    """Number of passages, from the first on, that have a code; 0 without an encoder."""
     build: str = ""
     """Name of the build; "" for the empty index."""
 
@@ -34,7 +39,14 @@ class IndexBuild:
     """An index of the log up to `cursor`. One thread writes; its snapshots can be read by any thread."""
 
     def __init__(
-        self, name: str, folder: Path | None, token_type: npt.DTypeLike, begun: str, *, create: bool = True
+        self,
+        name: str,
+        folder: Path | None,
+        token_type: npt.DTypeLike,
+        begun: str,
+        *,
+        create: bool = True,
+        coder: Coder = NO_CODES,
     ) -> None:
         """Create a build in `folder`, None for RAM, or open an existing one. Raises `IndexDamaged`.
 
@@ -47,8 +59,10 @@ class IndexBuild:
         self.abandoned = False
         """Whether the build turned out to be damaged while it was written."""
         self._inverted = InvertedIndex(folder, create=create)
-        self._forward = ForwardIndex(1, token_type, folder)
+        self._forward = ForwardIndex(1, token_type, folder, coder=coder)
         self._uncommitted = False
+        self._changed = create
+        self._new_codes = False
 
     @property
     def rows(self) -> int:
@@ -60,15 +74,31 @@ class IndexBuild:
         """Number of tokens in the forward index."""
         return self._forward.tokens.size
 
-    def show(self, rows: int, tokens: int, cursor: str) -> Snapshot:
-        """Return the published state, with so many rows and tokens. Raises `IndexDamaged` if the files hold fewer."""
-        self._forward.truncate(rows, tokens)
+    @property
+    def passages(self) -> int:
+        """Number of passages in the forward index."""
+        return self._forward.passages.size
+
+    @property
+    def coded(self) -> int:
+        """Number of passages, from the first on, that have a code."""
+        return self._forward.vectors.size
+
+    @property
+    def forward(self) -> ForwardIndex:
+        """The forward index, with what is not published yet."""
+        return self._forward
+
+    def show(self, rows: int, tokens: int, passages: int, coded: int, cursor: str) -> Snapshot:
+        """Return the published state, with so many of each. Raises `IndexDamaged` if the files hold fewer."""
+        self._forward.truncate(rows, tokens, passages, coded)
         self.cursor = cursor
         return self.snapshot()
 
     def snapshot(self) -> Snapshot:
         """Return the state at the last commit."""
-        return Snapshot(self.rows, self.cursor, self._inverted.read(), self._forward, self.name)
+        inverted = self._inverted.read()
+        return Snapshot(self.rows, self.cursor, inverted, self._forward, self.passages, self.coded, self.name)
 
     # Writing.
 
@@ -83,6 +113,7 @@ class IndexBuild:
     def apply(self, entries: Sequence[Entry], deleted: Sequence[Key], cursor: str) -> None:
         """Append engrams, then drop the deleted ones. The build has then read the log up to `cursor`."""
         first = self.rows + 1
+        self._changed = True
         self._forward.extend(entries)
         self._inverted.add(
             (row, key_number(e.key), e.namespace, e.analysis.terms) for row, e in enumerate(entries, first)
@@ -102,10 +133,20 @@ class IndexBuild:
             self._forward.drop(rows.tolist())
             self._inverted.drop(keys)
 
+    def encode(self, codes: Codes) -> None:
+        """Append the codes of the next passages that have none."""
+        self._forward.vectors.append(codes)
+        self._new_codes = True
+
     def commit(self) -> None:
         """Make all changes durable, and visible to snapshots that are taken from now on."""
+        if self._new_codes:
+            self._forward.vectors.sync()
+            self._new_codes = False
+        if not self._changed:
+            return
         self._inverted.commit()
-        self._uncommitted = False
+        self._uncommitted = self._changed = False
         self._forward.publish_session_ends()
         self._forward.sync()
 

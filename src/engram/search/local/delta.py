@@ -12,6 +12,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from engram.meaning.codes import NO_CODES, Coder, Codes
 from engram.search.base import Ints
 from engram.search.local.forward import Entry, ForwardIndex, LastRow, key_number
 
@@ -21,12 +22,23 @@ NONE: Ints = np.empty(0, np.int64)
 class DeltaIndex:
     """Engrams that the log holds after `start` and up to `cursor`. Its owner serialises the calls that change it."""
 
-    def __init__(self, first: int, start: str, token_type: npt.DTypeLike, older: LastRow) -> None:
-        """`first`: the first row. `older`: as in `ForwardIndex`."""
+    def __init__(
+        self,
+        first: int,
+        start: str,
+        token_type: npt.DTypeLike,
+        older: LastRow,
+        coder: Coder = NO_CODES,
+        known: dict[int, Codes] | None = None,
+    ) -> None:
+        """`first`: the first row. `older`, `coder`: as in `ForwardIndex`. `known`: codes by `key_number`."""
         self.start = start
         self.cursor = start
         self.entries: list[Entry] = []
-        self.forward = ForwardIndex(first, token_type, older=older)
+        self.forward = ForwardIndex(first, token_type, older=older, coder=coder)
+        self.unencoded: list[int] = []
+        """Rows whose passages have no codes yet, in ascending order; none without an encoder."""
+        self.known = {} if known is None else known
         self.deleted: set[int] = set()
         """`key_number` of every engram that the log reports as deleted after `start`."""
         self._token_type = token_type
@@ -51,6 +63,8 @@ class DeltaIndex:
     def extend(self, entries: Sequence[Entry], cursor: str) -> None:
         """Append engrams. The tail has then read the log up to `cursor`."""
         first = self.last + 1
+        if self.forward.vectors.coder.width:
+            self._append_codes(entries, first)
         self.forward.extend(entries)
         self.forward.publish_session_ends()
         for row, entry in enumerate(entries, first):
@@ -65,6 +79,22 @@ class DeltaIndex:
         self.entries += entries
         self.cursor = cursor
 
+    def _append_codes(self, entries: Sequence[Entry], first: int) -> None:
+        """Append the known codes of engrams, and empty ones for the others."""
+        vectors = self.forward.vectors
+        for row, entry in enumerate(entries, first):
+            codes = self.known.get(key_number(entry.key))
+            if codes is None:
+                self.unencoded.append(row)
+            vectors.append(np.zeros((len(entry.passages), vectors.coder.width), np.uint8) if codes is None else codes)
+
+    def encode(self, row: int, codes: Codes) -> None:
+        """Set the codes of the passages of a row."""
+        index = row - self.first
+        start = int(self.forward.rows.view()["passage"][index])
+        self.forward.vectors.put(np.arange(start, start + len(codes)), codes)
+        self.known[key_number(self.entries[index].key)] = codes
+
     def refers_to(self, keys: Collection[int], older: Ints) -> bool:
         """Return whether an engram's `key_number` is in `keys`, or a turn follows one of the rows `older`."""
         links = self.forward.links_from_older
@@ -72,7 +102,7 @@ class DeltaIndex:
 
     def without(self, keys: Collection[int], first: int, older: LastRow) -> DeltaIndex:
         """Return a tail without the engrams whose `key_number` is in `keys`. Its rows begin at `first`."""
-        copy = DeltaIndex(first, self.start, self._token_type, older)
+        copy = DeltaIndex(first, self.start, self._token_type, older, self.forward.vectors.coder, self.known)
         copy.extend([entry for entry in self.entries if key_number(entry.key) not in keys], self.cursor)
         copy.deleted = self.deleted
         return copy

@@ -22,6 +22,7 @@ from typing import NamedTuple
 import numpy.typing as npt
 from filelock import FileLock, Timeout
 
+from engram.meaning.codes import NO_CODES, Coder
 from engram.search.base import IndexDamaged
 from engram.search.local.build import IndexBuild, Snapshot
 from engram.search.local.damage import damage_noticed
@@ -32,7 +33,7 @@ from engram.store.private import FILE_RIGHTS, make_private, private_file, privat
 
 log = logging.getLogger("engram")
 
-FORMAT = 4
+FORMAT = 5
 STATE = "state.json"
 LOCK = "writer.lock"
 WAITING = "writer.waiting"
@@ -59,6 +60,11 @@ class State:
     """Position in the log up to which the build has read."""
     rows: int
     tokens: int
+    passages: int
+    coder: str
+    """Fingerprint of the coder; empty if no passage has a code."""
+    coded: int
+    """Number of passages, from the first on, that have a code."""
 
 
 class Build(NamedTuple):
@@ -76,11 +82,19 @@ NO_BUILD = Build("", "")
 class IndexFolder:
     """The index of a store in a folder, or in RAM. Any thread may read; one thread of one process writes."""
 
-    def __init__(self, folder: Path | None, encoder: str, token_type: npt.DTypeLike, memory: str | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path | None,
+        encoder: str,
+        token_type: npt.DTypeLike,
+        memory: str | None = None,
+        coder: Coder = NO_CODES,
+    ) -> None:
         """Open the index in `folder`; None makes one in RAM.
 
-        `encoder`: fingerprint of the analyzer. `memory`: identity of the store; None accepts any. Raises nothing for
-        what is in the folder: an index that cannot be used is shown as empty, and `damage` states the reason.
+        `encoder`: fingerprint of the analyzer. `memory`: identity of the store; None accepts any. `coder`: makes the
+        codes of passages; those of another one are not read. Raises nothing for what is in the folder: an index that
+        cannot be used is shown as empty, and `damage` states the reason.
         """
         self.folder = folder
         self.damage: str | None = None
@@ -88,8 +102,13 @@ class IndexFolder:
         self._encoder = encoder
         self._memory = memory
         self._token_type = token_type
+        self.coder = coder
+        self.coded_by = ""
+        """Fingerprint of the coder that made the published codes; empty if there are none."""
+        self._coded_by_other = 0
+        """Number of published codes of another coder, which a process without an encoder keeps."""
         self._guard = threading.RLock()
-        self.empty = Snapshot(0, "", InvertedIndex(None).read(), ForwardIndex(1, token_type))
+        self.empty = Snapshot(0, "", InvertedIndex(None).read(), ForwardIndex(1, token_type, coder=coder))
         """The state of an index that has read nothing."""
         self._snapshot = self.empty
         self._published = NO_BUILD
@@ -163,9 +182,10 @@ class IndexFolder:
             state = State(**content)
         except (OSError, ValueError, TypeError, RecursionError) as error:
             raise IndexDamaged(f"{path} cannot be read: {error}") from error
-        numbers, texts = (state.rows, state.tokens), (state.begun, state.cursor)
+        numbers = (state.rows, state.tokens, state.passages, state.coded)
+        texts = (state.begun, state.cursor, state.coder)
         valid = all(type(n) is int and n >= 0 for n in numbers) and all(type(text) is str for text in texts)
-        if not valid or not NAME.fullmatch(str(state.build)):
+        if not valid or state.coded > state.passages or not NAME.fullmatch(str(state.build)):
             raise IndexDamaged(f"{path} does not contain the written data")
         if state.encoder != self._encoder:
             raise IndexDamaged(f"{self.folder} was made with another encoder ({state.encoder})")
@@ -179,12 +199,18 @@ class IndexFolder:
         """Show the published part of the build of `state`."""
         if self._shown is None or self._shown.name != state.build:
             self._shown = self._open(state.build, state.begun)
-        self._snapshot = self._shown.show(state.rows, state.tokens, state.cursor)
+        self._snapshot = self._show(self._shown, state)
         self._published = Build(state.build, state.begun)
+
+    def _show(self, build: IndexBuild, state: State) -> Snapshot:
+        """Show the published part of a build; codes of another coder are left out."""
+        ours = state.coder == self.coder.fingerprint
+        self.coded_by, self._coded_by_other = state.coder, 0 if ours else state.coded
+        return build.show(state.rows, state.tokens, state.passages, state.coded if ours else 0, state.cursor)
 
     def _open(self, name: str, begun: str) -> IndexBuild:
         assert self.folder is not None
-        return IndexBuild(name, self.folder / name, self._token_type, begun, create=False)
+        return IndexBuild(name, self.folder / name, self._token_type, begun, create=False, coder=self.coder)
 
     # Writing.
 
@@ -241,7 +267,7 @@ class IndexFolder:
                 # Opened again, so that nothing is left of a write that failed.
                 state = self._read_state()
                 filling = self._open(state.build, state.begun)
-                filling.show(state.rows, state.tokens, state.cursor)
+                self._show(filling, state)
                 filling.start_writing()
         except IndexDamaged as error:
             log.warning("%s; the index is rebuilt", error)
@@ -258,7 +284,7 @@ class IndexFolder:
         if folder is not None:
             self._delete_others(self._published.name)
             private_folder(str(folder))
-        filling = IndexBuild(name, folder, self._token_type, head)
+        filling = IndexBuild(name, folder, self._token_type, head, coder=self.coder)
         filling.start_writing()
         with self._guard:
             self._filling = filling
@@ -270,15 +296,10 @@ class IndexFolder:
             return
         filling.commit()
         snapshot = filling.snapshot()
+        coder, coded = self._codes_of(filling)
         state = State(
-            FORMAT,
-            self._encoder,
-            self._memory or "",
-            filling.name,
-            filling.begun,
-            snapshot.cursor,
-            snapshot.rows,
-            filling.tokens,
+            *(FORMAT, self._encoder, self._memory or "", filling.name, filling.begun, snapshot.cursor),
+            *(snapshot.rows, filling.tokens, filling.passages, coder, coded),
         )
         with self._guard:
             if filling.abandoned:
@@ -289,11 +310,20 @@ class IndexFolder:
                 assert filling.folder is not None
                 make_private(str(filling.folder))
                 self._write_state(state)
-            replaced = self._snapshot.build != filling.name
+            replaced, recoded = self._snapshot.build != filling.name, coder not in ("", self.coded_by)
+            self.coded_by, self._coded_by_other = coder, 0 if snapshot.coded else coded
             self._published, self._shown = Build(filling.name, filling.begun), filling
             self._snapshot, self.damage = snapshot, None
         if replaced and self.folder is not None:
             self._delete_others(filling.name)
+        if recoded:
+            filling.forward.vectors.delete_others()
+
+    def _codes_of(self, filling: IndexBuild) -> tuple[str, int]:
+        """The coder of the codes of a build, and how many there are: those of another coder until this one has some."""
+        if not filling.coded and self._coded_by_other and filling.name == self._published.name:
+            return self.coded_by, self._coded_by_other
+        return self.coder.fingerprint if filling.coded else "", filling.coded
 
     def _write_state(self, state: State) -> None:
         assert self.folder is not None

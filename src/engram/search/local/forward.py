@@ -1,8 +1,9 @@
 """The forward index: what scoring reads of each engram, in arrays ordered by row.
 
-Owns three growing arrays: `rows`, one record of fixed size for each engram; `tokens`, the token ids of all engrams, end
-to end; `ends`, the row of the last turn of each session. Each record has a checksum over itself and its tokens, so that
-damage is noticed when an engram is read. Does not know which rows are published.
+Owns four growing arrays: `rows`, one record of fixed size for each engram; `tokens`, the token ids of all engrams, end
+to end; `passages`, one record for each passage of all engrams; `ends`, the row of the last turn of each session. Each
+row has a checksum over itself, its tokens and the lengths of its passages, so that damage is noticed when an engram is
+read. Holds the vectors of the passages and the directory of namespaces. Does not know which rows are published.
 """
 
 from __future__ import annotations
@@ -17,9 +18,12 @@ import numpy.typing as npt
 
 from engram import accel
 from engram.accel import compiled
+from engram.meaning.codes import NO_CODES, Coder
 from engram.search.base import GONE, ROW, Array, Ints, Turns, kind_code
 from engram.search.local.damage import damage_noticed
+from engram.search.local.directory import PASSAGE, Directory
 from engram.search.local.growing import GrowingArray, Patch
+from engram.search.local.vectors import VectorIndex
 from engram.store.base import Key
 from engram.text.base import Analysis
 
@@ -27,6 +31,8 @@ CHANGING = ("previous", "next", "session_tokens_through", "check")
 """Fields of 4 bytes that the checksum does not cover. All but the last can change after the row was written."""
 TOKEN_FACTOR = 0x9E3779B97F4A7C15
 """Factor of the sum of a row's tokens in the checksum."""
+PASSAGE_FACTOR = 0x10001
+"""By how much more than its tokens the lengths of its passages count in the checksum. As in kernel.c."""
 
 
 def row_factors() -> npt.NDArray[np.uint64]:
@@ -60,6 +66,9 @@ class Entry(NamedTuple):
     at: int
     origin: int
     analysis: Analysis
+    """Of the passages, end to end."""
+    passages: tuple[int, ...]
+    """Number of tokens of each passage; together all tokens of the analysis."""
     centroid: npt.NDArray[np.int8]
     """`Analyzer.centroids` of its token ids."""
 
@@ -73,12 +82,20 @@ class ForwardIndex:
     """Engrams by row, from the row `first` on. One writer, any number of readers."""
 
     def __init__(
-        self, first: int, token_type: npt.DTypeLike, folder: Path | None = None, older: LastRow = no_older_rows
+        self,
+        first: int,
+        token_type: npt.DTypeLike,
+        folder: Path | None = None,
+        older: LastRow = no_older_rows,
+        coder: Coder = NO_CODES,
     ) -> None:
         """`older`: finds a session's last turn before `first`, in the index that this one continues."""
         self.first = first
         self.rows = GrowingArray(ROW, None if folder is None else folder / "rows")
         self.tokens = GrowingArray(token_type, None if folder is None else folder / "tokens")
+        self.passages = GrowingArray(PASSAGE, None if folder is None else folder / "passages")
+        self.directory = Directory(self.passages)
+        self.vectors = VectorIndex(coder, folder)
         self.ends = GrowingArray("<i4", None if folder is None else folder / "ends")
         """Row of the last turn of each session, by the session's number; 0: none."""
         self.links_from_older: dict[int, int] = {}
@@ -111,12 +128,19 @@ class ForwardIndex:
         tokens = np.fromiter(chain.from_iterable(ids), self.tokens.dtype)
         lengths = rows["length"].astype(np.int64)
         rows["start"] = self.tokens.size + np.cumsum(lengths) - lengths
-        rows["check"] = checksums(rows, tokens, lengths)
+        counts = np.fromiter((len(e.passages) for e in entries), np.int64, len(entries))
+        parts = np.zeros(int(counts.sum()), PASSAGE)
+        parts["length"] = np.fromiter(chain.from_iterable(e.passages for e in entries), np.int64, len(parts))
+        parts["row"] = np.arange(self.last + 1, self.last + 1 + len(entries)).repeat(counts)
+        parts["namespace"] = rows["namespace"].repeat(counts)
+        rows["passages"], rows["passage"] = counts, self.passages.size + counts.cumsum() - counts
+        rows["check"] = checksums(rows, tokens, lengths, parts["length"].astype(np.int64))
         # Links from rows that exist already are written at once: `repair` removes them after a crash.
         self._link_next(older)
         self._pending_ends.update((e.session, row) for row, e in enumerate(entries, self.last + 1))
-        # Tokens first: a row never exists without its tokens.
+        # Tokens and passages first: a row never exists without them.
         self.tokens.append(tokens)
+        self.passages.append(parts)
         self.rows.append(rows)
 
     def publish_session_ends(self) -> None:
@@ -188,9 +212,11 @@ class ForwardIndex:
                 for previous, row in inside:
                     patch(previous - self.first, "next", row)
 
-    def truncate(self, rows: int, tokens: int) -> None:
-        """Show so many rows and tokens. Raises `IndexDamaged` if the files hold fewer."""
+    def truncate(self, rows: int, tokens: int, passages: int, coded: int = 0) -> None:
+        """Show so many rows, tokens, passages and codes. Raises `IndexDamaged` if the files hold fewer."""
         self.tokens.resize(tokens)
+        self.passages.resize(passages)
+        self.vectors.truncate(coded)
         self.rows.resize(rows)
         self.ends.resize(self.ends.entries_in_file())
 
@@ -212,6 +238,7 @@ class ForwardIndex:
         """Flush the files to the disk."""
         self.ends.sync()
         self.tokens.sync()
+        self.passages.sync()
         self.rows.sync()
 
     def drop(self, rows: Iterable[int]) -> None:
@@ -231,6 +258,7 @@ class ForwardIndex:
                 if self.first <= following <= self.last:
                     patch(following - self.first, "previous", previous)
                 self._subtract_length(int(row["session"]), index, patch)
+                self.vectors.erase(int(row["passage"]), int(row["passage"]) + int(row["passages"]))
                 # Last, so that the whole is repeated after a crash in between.
                 patch(index, "length", GONE)
 
@@ -261,13 +289,16 @@ class ForwardIndex:
         Raises `IndexDamaged` if the files do not contain the written data.
         """
         # The rows are viewed before their tokens: a writer may be appending.
-        view, tokens = self.rows.view(), self.tokens.view()
+        view, tokens, passages = self.rows.view(), self.tokens.view(), self.passages.view()
         gather = compiled.gathered if accel.available else gathered
         with damage_noticed():
-            *turns, wrong = gather(view, tokens, rows, self.first, FACTORS, TOKEN_FACTOR)
+            *fields, wrong = gather(view, tokens, passages, rows, self.first, FACTORS, TOKEN_FACTOR)
             if wrong:
-                raise ValueError(wrong.format(rows=self.rows.path, tokens=self.tokens.path))
-        return Turns(*turns)
+                paths = {"rows": self.rows.path, "tokens": self.tokens.path, "passages": self.passages.path}
+                raise ValueError(wrong.format(**paths))
+            found, columns, taken, lengths, counts, parts = fields
+            codes = self.vectors.take(places_of(columns))
+        return Turns(found, columns, taken, lengths, counts, parts, codes)
 
     def columns(self, rows: Ints) -> Array:
         """Return the columns of the engrams with these rows, unchecked: shape (len(rows),). Raises `IndexDamaged`."""
@@ -349,12 +380,31 @@ def key_number(key: Key) -> int:
     return key.namespace << 32 | key.seq
 
 
-def gathered(
-    rows: Array, tokens: Array, seqs: Ints, first: int, factors: npt.NDArray[np.uint64], token_factor: int
-) -> tuple[Ints, Array, Array, Ints, str]:
-    """Return the fields of `Turns` for the `seqs` that name an engram, in order, and the damage in words, "" for none.
+def places_of(columns: Array) -> Ints:
+    """Return the numbers of the passages of some rows, end to end: shape (sum of passages,)."""
+    return within(columns["passage"].astype(np.int64), columns["passages"].astype(np.int64))
 
-    `seqs`: row numbers. `first`: number of the first of `rows`. The last two: as in `checksums`.
+
+def within(starts: Ints, lengths: Ints) -> Ints:
+    """Return the indices of consecutive parts that begin at `starts`, end to end: shape (sum of lengths,)."""
+    if len(lengths) and lengths.min() == lengths.max() == 1:
+        return starts
+    return np.asarray(np.arange(lengths.sum()) + (starts - (lengths.cumsum() - lengths)).repeat(lengths), np.int64)
+
+
+def gathered(
+    rows: Array,
+    tokens: Array,
+    passages: Array,
+    seqs: Ints,
+    first: int,
+    factors: npt.NDArray[np.uint64],
+    token_factor: int,
+) -> tuple[Ints, Array, Array, Ints, Ints, Ints, str]:
+    """Return the fields of `Turns` but the codes for the `seqs` that name an engram, in order, and the damage in words.
+
+    `seqs`: row numbers. `first`: number of the first of `rows`. The last two: as in `checksums`. The damage is "" if
+    there is none.
     """
     places = seqs - first
     inside = (places >= 0) & (places < len(rows))
@@ -365,22 +415,40 @@ def gathered(
     here = lengths != GONE
     if not here.all():
         rows, seqs, lengths = rows[here], seqs[here], lengths[here]
-    starts = rows["start"]
-    if (lengths < 0).any() or (starts < 0).any() or (starts > len(tokens) - lengths).any():
-        return seqs[:0], rows[:0], tokens[:0], lengths[:0], compiled.UNFIT
-    offsets = lengths.cumsum() - lengths
-    taken = tokens.take(np.arange(lengths.sum()) + (starts - offsets).repeat(lengths))
-    right = np.array_equal(checksums(rows, taken, lengths, factors, token_factor), rows["check"])
-    return seqs, rows, taken, lengths, "" if right else compiled.CHANGED
+    starts, counts = rows["start"], rows["passages"].astype(np.int64)
+    if not fits(starts, lengths, len(tokens)) or not fits(rows["passage"], counts, len(passages)):
+        none = lengths[:0]
+        return seqs[:0], rows[:0], tokens[:0], none, none, none, compiled.UNFIT
+    taken = tokens.take(within(starts, lengths))
+    parts = passages.take(places_of(rows))["length"].astype(np.int64)
+    right = np.array_equal(checksums(rows, taken, lengths, parts, factors, token_factor), rows["check"])
+    right = right and np.array_equal(segment_sums(parts, counts), lengths)
+    return seqs, rows, taken, lengths, counts, parts, "" if right else compiled.CHANGED
+
+
+def fits(starts: Array, lengths: Ints, size: int) -> bool:
+    """Return whether every part lies in an array of `size` entries."""
+    return not ((lengths < 0).any() or (starts < 0).any() or (starts > size - lengths).any())
 
 
 def checksums(
-    rows: Array, tokens: Array, lengths: Ints, factors: Array = FACTORS, token_factor: int = TOKEN_FACTOR
+    rows: Array,
+    tokens: Array,
+    lengths: Ints,
+    passage_lengths: Ints,
+    factors: Array = FACTORS,
+    token_factor: int = TOKEN_FACTOR,
 ) -> npt.NDArray[np.uint32]:
-    """Return a checksum for each engram, of its tokens and of the fields that never change: shape (n,)."""
-    words = rows.view("<u4").reshape(len(rows), len(factors))
+    """Return a checksum for each engram: of its tokens, of its passages, and of the fields that never change.
+
+    Shape (n,). The length of a passage counts as often as its position in the engram says, from 1.
+    """
+    words, counts = rows.view("<u4").reshape(len(rows), len(factors)), rows["passages"].astype(np.int64)
     fixed = np.einsum("nw,w->n", words, factors, dtype=np.uint64)
-    total = fixed + segment_sums(tokens.astype(np.int64), lengths).astype(np.uint64) * np.uint64(token_factor)
+    ordered = passage_lengths * (within(np.zeros(len(counts), np.int64), counts) + 1)
+    sums = segment_sums(tokens.astype(np.int64), lengths).astype(np.uint64)
+    sums += segment_sums(ordered, counts).astype(np.uint64) * np.uint64(PASSAGE_FACTOR)
+    total = fixed + sums * np.uint64(token_factor)
     return np.asarray(total ^ (total >> np.uint64(32)), np.uint64).astype(np.uint32)
 
 

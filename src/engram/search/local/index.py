@@ -20,13 +20,17 @@ from functools import partial
 import numpy as np
 
 from engram.errors import EngramError, MemoryLocked
+from engram.meaning.base import Encoder
+from engram.meaning.codes import Codes
 from engram.search.base import IndexDamaged, Ints, SearchReader, SearchStats
 from engram.search.local import indexer
 from engram.search.local.build import Snapshot
 from engram.search.local.delta import NONE, DeltaIndex
+from engram.search.local.encoding import PassageEncoder
 from engram.search.local.folder import IndexFolder
 from engram.search.local.forward import Entry, key_number
-from engram.search.local.indexer import WORTH_A_COMMIT, Indexer, analysed, present
+from engram.search.local.indexer import FEW, WORTH_A_COMMIT, Indexer, analysed, present
+from engram.search.local.pending import texts_of
 from engram.search.local.reader import IndexReader
 from engram.store.base import CursorExpired, Key, LoggedStore, Record
 from engram.text.base import Analyzer
@@ -39,6 +43,9 @@ TAIL_MOST = 20_000
 RECORDS_AT_ONCE = 2_000
 """Engrams that one call reads from the log."""
 
+KNOWN_MOST = 1_000
+"""Engrams whose codes are kept besides those of the tail, until the index holds them."""
+
 STUCK = 1.5 * indexer.STUCK
 """Seconds without progress after which `flush` stops to wait for another process that indexes."""
 
@@ -50,7 +57,13 @@ POLL = 0.05
 class LocalIndex:
     """Index and tail of one store. Safe to use from several threads."""
 
-    def __init__(self, store: LoggedStore, folder: IndexFolder, analyzer: Analyzer) -> None:
+    def __init__(
+        self, store: LoggedStore, folder: IndexFolder, analyzer: Analyzer, encoder: Encoder | None = None
+    ) -> None:
+        """`encoder`: of the passages, with the coder of `folder`; None for an index without vectors."""
+        self._encoder = None if encoder is None else PassageEncoder(encoder, folder.coder)
+        self._known: dict[int, Codes] = {}
+        """The codes of engrams of the tail, by `key_number`; some have left the tail since."""
         self._store = store
         self._folder = folder
         self._analyzer = analyzer
@@ -63,7 +76,7 @@ class LocalIndex:
         self._head = ""
         self._version = 0
         distrusted = self._distrust_foreign_cursor()
-        self._indexer = Indexer(store, folder, analyzer)
+        self._indexer = Indexer(store, folder, analyzer, self._encoder, self._known)
         if distrusted:
             self._indexer.wake()
 
@@ -95,10 +108,42 @@ class LocalIndex:
             if snapshot is not self._snapshot or head != self._tail.cursor:
                 snapshot = self._catch_up(snapshot)
             tail = self._tail
+            self._encode_few(tail)
             unsearched = max(0, self._store.distance(snapshot.cursor, tail.start).appended)
-            if unsearched or len(tail) >= WORTH_A_COMMIT or self._folder.damage or len(self._deleted):
+            missing = self._unencoded(snapshot)
+            if unsearched or len(tail) >= WORTH_A_COMMIT or self._folder.damage or len(self._deleted) or missing:
                 self._indexer.wake()
-            return IndexReader(snapshot, tail, tail.last, self._deleted, unsearched, self._version)
+            elif self._encoder is not None and len(tail) > FEW:
+                self._indexer.wake(later=True)
+            missing += len(tail.unencoded)
+            return IndexReader(snapshot, tail, tail.last, self._deleted, unsearched, self._version, missing)
+
+    def _unencoded(self, snapshot: Snapshot) -> int:
+        """The number of passages of the index that are still to be encoded."""
+        return 0 if self._encoder is None or self._encoder.trouble else snapshot.passages - snapshot.coded
+
+    def _encode_few(self, tail: DeltaIndex) -> None:
+        """Encode the newest engrams of the tail that have no codes yet, if they are few or nobody indexes them."""
+        encoder = self._encoder
+        if encoder is None or encoder.trouble or not tail.unencoded:
+            return
+        if len(tail.unencoded) > FEW and not self._store.read_only:
+            return
+        rows = tail.unencoded[-FEW:]
+        entries = [tail.entries[row - tail.first] for row in rows]
+        keys = [key_number(entry.key) for entry in entries]
+        texts = texts_of(self._store, keys)
+        codes = encoder.encode([texts.get(key, "") for key in keys], [len(entry.passages) for entry in entries])
+        if codes is None:
+            self._indexer.log_once(f"{encoder.trouble}; recall continues by words")
+            return
+        del tail.unencoded[-FEW:]
+        for row, made in zip(rows, codes, strict=True):
+            tail.encode(row, made)
+        if len(self._known) > 2 * (len(tail) + KNOWN_MOST):
+            kept = {key_number(entry.key) for entry in tail.entries}
+            for key in [key for key in self._known if key not in kept]:
+                del self._known[key]
 
     def damaged(self, reader: SearchReader, error: IndexDamaged) -> None:
         """Stop to use the index of `reader`, and rebuild it."""
@@ -149,7 +194,8 @@ class LocalIndex:
         return self._new_tail(gap, start, snapshot)
 
     def _new_tail(self, gap: int, start: str, snapshot: Snapshot) -> DeltaIndex:
-        return DeltaIndex(snapshot.rows + gap + 1, start, self._analyzer.token_type, self._older(snapshot))
+        first, coder = snapshot.rows + gap + 1, self._folder.coder
+        return DeltaIndex(first, start, self._analyzer.token_type, self._older(snapshot), coder, self._known)
 
     def _older(self, snapshot: Snapshot, deleted: Ints = NONE) -> Callable[[int], int]:
         """A function that finds the last turn of a session in a snapshot."""
@@ -207,13 +253,14 @@ class LocalIndex:
             return False
         return bool(np.count_nonzero(rows <= snapshot.rows) == len(set(keys)))
 
-    def flush(self, timeout: float | None = None) -> bool:
+    def flush(self, timeout: float | None = None, *, vectors: bool = True) -> bool:
         """Wait until every change that is committed now is in the index; False after `timeout` seconds.
 
-        Raises `EngramError` if the index cannot be written, `MemoryLocked` if another process keeps the writer lock and
-        makes no progress.
+        vectors: whether to wait until the passages have vectors, too. Raises `EngramError` if the index cannot be
+        written or passages cannot be encoded, `MemoryLocked` if another process keeps the writer lock and makes no
+        progress.
         """
-        return self._wait(self._store.head(), timeout)
+        return self._wait(self._store.head(), timeout, vectors=vectors)
 
     def rebuild(self, timeout: float | None = None) -> bool:
         """Rebuild the index from the store, and wait as `flush` does."""
@@ -229,7 +276,7 @@ class LocalIndex:
         if not before or (published.name and self._store.distance(published.begun, head).deleted <= 0):
             return
         self._indexer.demand(purged=head)
-        self._wait(head, None)
+        self._wait(head, None, vectors=False)
         # The process that publishes the new build deletes the old one right after that.
         deadline = time.monotonic() + STUCK
         while left := set(before).intersection(self._folder.builds()) - {self._folder.published.name}:
@@ -238,12 +285,14 @@ class LocalIndex:
                 raise EngramError(f"{self._folder.folder}: {names} could not be deleted; delete it by hand")
             time.sleep(POLL)
 
-    def _wait(self, target: str, timeout: float | None) -> bool:
-        """Wait until an accepted build has read the log up to the cursor `target`."""
+    def _wait(self, target: str, timeout: float | None, *, vectors: bool = True) -> bool:
+        """Wait until an accepted build has read the log up to the cursor `target`, and has encoded it if `vectors`."""
         indexer, folder, begun = self._indexer, self._folder, time.monotonic()
         # An attempt under way may fail for a reason that no longer holds, such as a full disk: only later ones count.
         attempts, moved, last_seen = indexer.attempts, begun, folder.snapshot()
-        while not self._has_reached(target):
+        while not self._has_reached(target, vectors):
+            if vectors and self._encoder is not None and self._encoder.trouble:
+                raise EngramError(f"{folder.folder or IN_RAM}: {self._encoder.trouble}")
             if self._store.read_only or indexer.closing:
                 return False
             if indexer.failed_attempt > attempts:
@@ -262,21 +311,26 @@ class LocalIndex:
             indexer.wait(POLL)
         return True
 
-    def _has_reached(self, target: str) -> bool:
+    def _has_reached(self, target: str, vectors: bool) -> bool:
         self._folder.refresh()
-        published, cursor = self._folder.published, self._folder.snapshot().cursor
-        reached = max(self._store.distance(cursor, target)) <= 0
+        published, snapshot = self._folder.published, self._folder.snapshot()
+        reached = max(self._store.distance(snapshot.cursor, target)) <= 0
+        if vectors and self._encoder is not None and snapshot.coded < snapshot.passages:
+            return False
         return reached and not self._folder.damage and self._indexer.accepts(published)
 
     def stats(self) -> SearchStats:
         """Return the state of the index in numbers."""
         self._folder.refresh()
-        cursor, head = self._folder.snapshot().cursor, self._store.head()
+        snapshot, head = self._folder.snapshot(), self._store.head()
+        cursor = snapshot.cursor
+        encoding = None if self._encoder is None else self._encoder.trouble
         return SearchStats(
             indexed_through=self._store.distance("", cursor).appended,
             unindexed=max(0, self._store.distance(cursor, head).appended),
             bytes=self._folder.bytes(),
-            trouble=self._indexer.trouble or self._folder.damage,
+            trouble=self._indexer.trouble or self._folder.damage or encoding,
+            unencoded=0 if self._encoder is None else snapshot.passages - snapshot.coded,
         )
 
     def close(self, quick: bool = False) -> None:

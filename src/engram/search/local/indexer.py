@@ -9,18 +9,24 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import accumulate, pairwise
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 
 from engram.errors import MemoryClosed
+from engram.meaning.codes import Codes
 from engram.search.base import IndexDamaged
+from engram.search.local.build import IndexBuild, Snapshot
 from engram.search.local.damage import is_panic
+from engram.search.local.encoding import PassageEncoder, parted
 from engram.search.local.folder import Build, IndexFolder
 from engram.search.local.forward import Entry
+from engram.search.local.pending import next_codes
 from engram.store.base import Changes, CursorExpired, LoggedStore, Record
-from engram.text.base import Analyzer
+from engram.text.base import QUESTION, Analysis, Analyzer
 
 log = logging.getLogger("engram")
 
@@ -39,6 +45,9 @@ PATIENCE = 0.5
 RETRY = 0.2
 """Seconds between two attempts to get the writer lock from another process."""
 
+LONG_RETRY = 5 * RETRY
+"""Seconds between two attempts if only codes are missing."""
+
 STUCK = 60.0
 """Seconds without progress after which a process that holds the writer lock is a trouble."""
 
@@ -48,13 +57,33 @@ LONGEST_RETRY = 60.0
 TOKENS_AT_ONCE = 20_000
 """Tokens whose vectors are summed in one call."""
 
+ENDS = frozenset("\u3002\uff01\uff1f\u300d\u300f\uff09")
+"""Signs besides white space after which no word goes on."""
+
 TRIES = 3
 """Failures in succession after which the build itself is given up and a new one is begun."""
 
 
+ENCODED_AT_ONCE = 128
+"""Passages that one call of the encoder encodes, about."""
+
+ENCODING = 1.0
+"""Seconds of encoding after which the codes are published, and changes of the log are indexed first."""
+
+ENCODED_ON_CLOSE = 512
+"""Passages that are encoded at most when a memory is closed."""
+
+FEW = 32
+"""Passages without a code that a reader encodes itself."""
+
+IDLE = 2.0
+"""Seconds without new engrams after which more than `FEW` are indexed, so that no other process encodes them."""
+
+
 def analysed(records: Sequence[Record], analyzer: Analyzer) -> list[Entry]:
-    """Return the entries of records: their texts analysed."""
-    analyses = [analyzer.analyse(record.text) for record in records]
+    """Return the entries of records: their texts analysed, passage by passage."""
+    parts = [analysed_passages(record.text, analyzer) for record in records]
+    analyses = [analysis for analysis, _ in parts]
     centroids: list[npt.NDArray[np.int8]] = []
     start = pending = 0
     for index, analysis in enumerate(analyses):
@@ -63,7 +92,28 @@ def analysed(records: Sequence[Record], analyzer: Analyzer) -> list[Entry]:
         if pending >= TOKENS_AT_ONCE or index + 1 == len(analyses):
             centroids += list(analyzer.centroids([a.ids for a in analyses[start : index + 1]]))
             start, pending = index + 1, 0
-    return [Entry(*r[:-1], a, c) for r, a, c in zip(records, analyses, centroids, strict=True)]
+    return [Entry(*r[:-1], a, p, c) for r, (a, p), c in zip(records, parts, centroids, strict=True)]
+
+
+def analysed_passages(text: str, analyzer: Analyzer) -> tuple[Analysis, tuple[int, ...]]:
+    """Return the analysis of a text, and how many tokens each of its passages has."""
+    parts = parted(text)
+    if len(parts) == 1:
+        analysis = analyzer.analyse(text)
+        return analysis, (len(analysis.ids),)
+    analyses = [analyzer.analyse(part) for part in parts]
+    counts = [len(analysis.ids) for analysis in analyses]
+    if all(part[-1].isspace() or part[-1] in ENDS for part in parts[:-1]):
+        terms = [term for analysis in analyses for term in analysis.terms]
+        marks = 0
+        for analysis in analyses:
+            # A text ends in a question if its last passage does.
+            marks = (marks | analysis.marks) & ~QUESTION | analysis.marks & QUESTION
+        return Analysis(terms, [id for analysis in analyses for id in analysis.ids], marks), tuple(counts)
+    # A word or a number goes on from one passage to the next: the tokens are those of the whole, counted off.
+    whole = analyzer.analyse(text)
+    ends = [min(end, len(whole.ids)) for end in accumulate(counts[:-1])] + [len(whole.ids)]
+    return whole, tuple(end - start for start, end in pairwise([0, *ends]))
 
 
 def present(changes: Changes) -> list[Record]:
@@ -75,7 +125,19 @@ def present(changes: Changes) -> list[Record]:
 class Indexer:
     """The thread; it starts when there is something to do. Safe to use from several threads."""
 
-    def __init__(self, store: LoggedStore, folder: IndexFolder, analyzer: Analyzer) -> None:
+    def __init__(
+        self,
+        store: LoggedStore,
+        folder: IndexFolder,
+        analyzer: Analyzer,
+        encoder: PassageEncoder | None = None,
+        known: Mapping[int, Codes] = MappingProxyType({}),
+    ) -> None:
+        """`encoder`: None for an index without vectors. `known`: codes of engrams by `key_number`, made elsewhere."""
+        self._encoder = encoder
+        self._known = known
+        self._has_encoded = ""
+        """Name of the build for which this process has published codes."""
         self._store = store
         self._folder = folder
         self._analyzer = analyzer
@@ -83,6 +145,8 @@ class Indexer:
         self._thread: threading.Thread | None = None
         self._due = False
         self._urgent = False
+        self._later: float | None = None
+        """When the index is brought up to date although few engrams are missing, by the monotonic clock."""
         self._added = max(0, store.distance(folder.snapshot().cursor, store.head()).appended)
         self._rejected = ""
         self._purged = ""
@@ -106,6 +170,8 @@ class Indexer:
         self._added += count
         if self._added >= WORTH_A_COMMIT and (not self._due or self._added >= BULK):
             self.wake()
+        elif self._encoder is not None and self._added > FEW:
+            self.wake(later=True)
 
     def demand(self, *, rejected: str = "", purged: str = "") -> None:
         """Demand another build than `rejected`, and one that was begun after the deletions up to `purged`, a cursor."""
@@ -119,14 +185,20 @@ class Indexer:
         rejected = self._rejected and build.name in ("", self._rejected)
         return not rejected and self._store.distance(build.begun, self._purged).deleted <= 0
 
-    def wake(self, urgent: bool = False) -> None:
-        """Bring the index up to date in the background; if `urgent`, without a pause for more engrams."""
+    def wake(self, urgent: bool = False, *, later: bool = False) -> None:
+        """Bring the index up to date in the background; if `urgent`, without a pause for more engrams.
+
+        later: only after `IDLE` seconds without another call.
+        """
         if self._store.read_only:
             return
         with self._condition:
             if self.closing:
                 return
-            self._due = True
+            if later:
+                self._later = time.monotonic() + IDLE
+            else:
+                self._due = True
             self._urgent = self._urgent or urgent
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="engram-indexer", daemon=True)
@@ -146,7 +218,7 @@ class Indexer:
 
     def close(self, quick: bool = False) -> None:
         """Stop the thread. Indexes one batch first if it is worth it, unless `quick` or the index is in RAM."""
-        if not quick and self._folder.folder is not None and self._added >= WORTH_A_COMMIT and not self.trouble:
+        if not quick and self._folder.folder is not None and self._is_worth_a_commit() and not self.trouble:
             self.wake(urgent=True)
         with self._condition:
             self.closing = True
@@ -155,6 +227,12 @@ class Indexer:
         # The garbage collector can call this on the thread itself.
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
+
+    def _is_worth_a_commit(self) -> bool:
+        """Whether a memory that is closed should index first. Only a process that has loaded the encoder encodes."""
+        encodes = self._encoder is not None and self._encoder.used
+        snapshot = self._folder.snapshot()
+        return self._added >= (FEW if encodes else WORTH_A_COMMIT) or (encodes and snapshot.coded < snapshot.passages)
 
     # The thread.
 
@@ -177,15 +255,21 @@ class Indexer:
                 if self.closing:
                     return False
                 self._due = True
-            idle = not condition.wait_for(lambda: self._due or self.closing, PATIENCE)
+            idle = not condition.wait_for(self._is_due, PATIENCE)
         if idle:
             # Outside the condition, because it can take long.
             self._folder.stop_writing()
         with condition:
-            condition.wait_for(lambda: self._due or self.closing)
+            while not self._is_due():
+                condition.wait(None if self._later is None else max(0.0, self._later - time.monotonic()))
             condition.wait_for(lambda: self._urgent or self.closing or self._added >= BULK, PATIENCE)
-            due, self._due, self._urgent = self._due, False, False
+            due, self._due, self._urgent, self._later = self._due, False, False, None
             return due
+
+    def _is_due(self) -> bool:
+        """Whether the thread has something to do."""
+        self._due = self._due or (self._later is not None and time.monotonic() >= self._later)
+        return self._due or self.closing
 
     def _try(self) -> float:
         """Index one batch. Returns the seconds until the next attempt; 0 if this one succeeded."""
@@ -214,11 +298,13 @@ class Indexer:
     def _wait_for_lock(self) -> float:
         """Return the seconds until the next attempt: 0 if the process that has the lock has done the work."""
         self._folder.refresh()
-        behind = self._store.distance(self._folder.snapshot().cursor, self._store.head())
+        snapshot = self._folder.snapshot()
+        behind = self._store.distance(snapshot.cursor, self._store.head())
         if max(behind) <= 0 and self.accepts(self._folder.published):
             self._added = 0
             self.trouble = self._progress = None
-            return 0.0
+            # The process that has the lock may be encoding.
+            return LONG_RETRY if self._has_to_encode(snapshot) else 0.0
         self._folder.ask_for_lock()
         self._look_for_progress()
         return RETRY
@@ -264,9 +350,43 @@ class Indexer:
                 self._added = 0
             target.apply(analysed(present(changes), self._analyzer), changes.deleted, changes.cursor)
         # A build that replaces another one is published when it is complete.
-        if (not changes.more or not folder.aside or not folder.snapshot().rows) and (changed or folder.aside):
+        publishes = (not changes.more or not folder.aside or not folder.snapshot().rows) and (changed or folder.aside)
+        # Few codes are published with the words, so that both cost one commit.
+        few = target.passages - target.coded <= 2 * ENCODED_AT_ONCE
+        encoded = not changes.more and (few or self.closing or not publishes) and self._encode(target)
+        if publishes or encoded:
             folder.publish()
-        return changes.more
+        return changes.more or self._has_to_encode(folder.snapshot())
+
+    def _has_to_encode(self, snapshot: Snapshot) -> bool:
+        return self._encoder is not None and self._encoder.trouble is None and snapshot.coded < snapshot.passages
+
+    def _encode(self, build: IndexBuild) -> bool:
+        """Encode passages of a build for about `ENCODING` seconds. Returns whether any were encoded."""
+        encoder, start, most = self._encoder, build.coded, ENCODED_ON_CLOSE
+        if encoder is None or encoder.trouble or self._is_replaced(build.name):
+            return False
+        end = time.monotonic() + ENCODING
+        while build.coded < build.passages and time.monotonic() < end:
+            if self.closing and (not encoder.used or build.coded - start >= most):
+                break
+            codes = next_codes(build.forward, self._store, encoder, self._known, ENCODED_AT_ONCE)
+            if codes is None:
+                self.log_once(f"{encoder.trouble}; recall continues by words")
+                break
+            build.encode(codes)
+        if build.coded > start:
+            self._has_encoded = build.name
+        return build.coded > start
+
+    def _is_replaced(self, build: str) -> bool:
+        """Whether another process has replaced the codes of this one: two encoders would replace each other forever."""
+        assert self._encoder is not None
+        folder = self._folder
+        replaced = self._has_encoded == build and folder.coded_by not in ("", folder.coder.fingerprint)
+        if replaced:
+            self._encoder.trouble = "another process that uses this memory has another encoder; give both the same"
+        return replaced
 
     def _changes(self) -> Changes:
         """The changes that follow in the build; in a new one, if the log cannot continue at the build's cursor."""

@@ -12,15 +12,19 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from engram.search.base import ROW, Array, Ints, Turns
+from engram.search.base import GONE, ROW, Array, Floats, Ints, Turns
 from engram.search.local.build import Snapshot
 from engram.search.local.delta import NONE, DeltaIndex
 from engram.search.local.forward import key_number
 from engram.search.local.inverted import EVERY
+from engram.search.local.scan import best_rows, nearest
 from engram.store.base import Key
 
 K1, B = 1.2, 0.75
 """BM25's parameters in Tantivy, so that scores of the tail compare with those of the index."""
+
+COMPARED, COMPARED_LEAST = 4, 256
+"""Passages whose codes are compared with a query: so many for each row that is wanted, and at least so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,8 @@ class IndexReader:
     """Engrams of all namespaces that neither index nor tail holds; 0 except while a large index is rebuilt."""
     version: int
     """Grows whenever the store changes."""
+    unencoded: int = 0
+    """Passages that have no vector yet; 0 without an encoder."""
 
     @property
     def _has_tail(self) -> bool:
@@ -86,6 +92,35 @@ class IndexReader:
         worth = rarity.repeat([len(rows) for rows, _ in holding]) * share
         late, turn_of = np.unique(postings, return_inverse=True)
         return np.asarray(late, np.int64), np.asarray(np.bincount(turn_of, worth, len(late)), np.float64)
+
+    def similar(self, namespace: int, vector: Floats, limit: int) -> Ints:
+        """Rows of at most `limit` engrams of a namespace whose best passages are nearest to a vector, best first."""
+        coder = self.index.forward.vectors.coder
+        if not coder.width or limit <= 0:
+            return NONE
+        query, most = coder.query(vector), max(COMPARED * limit, COMPARED_LEAST)
+        while True:
+            near = [nearest(self.index.forward, namespace, self.index.coded, query, most)]
+            if self._has_tail:
+                near.append(nearest(self.tail.forward, namespace, self.tail.forward.vectors.size, query, most))
+            rows = np.concatenate([part.rows for part in near])
+            shown = self._shown(rows)
+            found = best_rows(rows[shown], np.concatenate([part.similarities for part in near])[shown])
+            if len(found) >= limit or all(part.complete for part in near):
+                return found[:limit]
+            # Many of the nearest are gone, or belong to few engrams.
+            most *= 4
+
+    def _shown(self, rows: Ints) -> npt.NDArray[np.bool_]:
+        """Which rows name an engram of this reader that is not deleted."""
+        shown = (rows <= self.index.rows) | ((rows >= self.tail.first) & (rows <= self.tail_last))
+        shown[shown] = self.columns(rows[shown])["length"] != GONE
+        return shown & ~np.isin(rows, self.deleted) if len(self.deleted) else shown
+
+    def similarities(self, codes: npt.NDArray[np.uint8], vector: Floats) -> Floats:
+        """The cosine between a vector and each passage, by `Turns.codes`: shape (len(codes),)."""
+        coder = self.index.forward.vectors.coder
+        return coder.similarities(codes, coder.query(vector)) if coder.width else np.zeros(len(codes), np.float32)
 
     def all_rows(self, namespace: int, limit: int) -> Ints:
         """Rows of at most `limit` engrams of a namespace."""

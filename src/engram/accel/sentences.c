@@ -1,0 +1,474 @@
+/* The forward pass of the sentence encoder, compiled. meaning/plain.py is the reference: change that one first;
+ * tests/meaning compares the two. Knows nothing of Python, and no tokenizer.
+ *
+ * Nearly all of the time goes into products of small integers: inputs of 0 to 127 and weights of -127 to 127, so that
+ * two products fit into int16. `multiply_*` are three forms of one product with the same results; the processor's is
+ * chosen at each call. Sums of floats keep one order in all of them, which is also numpy's in plain.py.
+ */
+
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sentences.h"
+
+/* GCC's elimination of partial redundancies moves loads into the iteration before, and so writes the totals of a tile
+ * to memory in each step: half as fast. */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("no-tree-pre")
+#endif
+
+enum {
+    WIDTH = 512,
+    BRANCH = 256,
+    BRANCHES = 3,
+    PROJECTED = BRANCH * BRANCHES,
+    FEATURES = WIDTH + PROJECTED,
+    HIDDEN = 320,
+    WIDEST = 1280, /* inputs or outputs of a matrix, at most */
+    LANES = 16,
+    LEVELS = 63, /* inputs are rounded to -LEVELS to LEVELS, */
+    ZERO = 64,   /* and this is added, so that none is negative */
+    TOGETHER = 96, /* pieces of the texts that are computed together: their states stay in the processor's cache */
+};
+
+/* In the order of MATRICES in meaning/weights.py. */
+enum { PROJECT = 0, FIRST = 1, SECOND = 4, JOIN = 7, ENTER, INNER, LEAVE, LAST };
+
+static const int NGRAM[BRANCHES] = {2, 3, 5}, BEFORE[BRANCHES] = {0, 1, 2};
+
+/* out[row][o] += scales[row] * sum over i of (inputs[row][i] - zero) * weight[i][o].
+ * inputs (rows, count), 0 to 127; count is a multiple of 4. weights (count / 4, outputs, 4); outputs is a multiple of
+ * 64. sums (outputs,): of the weights of an output. */
+typedef void Multiply(const uint8_t *inputs, const float *scales, int64_t rows, int64_t count, int zero,
+                      const int8_t *weights, const float *sums, int64_t outputs, float *out, int64_t out_stride);
+
+static void multiply_plain(const uint8_t *inputs, const float *scales, int64_t rows, int64_t count, int zero,
+                           const int8_t *weights, const float *sums, int64_t outputs, float *out, int64_t out_stride) {
+    for (int64_t row = 0; row < rows; row++)
+        for (int64_t column = 0; column < outputs; column += 64) {
+            int32_t total[64];
+            for (int o = 0; o < 64; o++)
+                total[o] = -zero * (int32_t)sums[column + o];
+            for (int64_t i = 0; i < count; i += 4) {
+                const uint8_t *a = inputs + row * count + i;
+                const int8_t *w = weights + i * outputs + 4 * column;
+                for (int o = 0; o < 64; o++)
+                    total[o] += a[0] * w[4 * o] + a[1] * w[4 * o + 1] + a[2] * w[4 * o + 2] + a[3] * w[4 * o + 3];
+            }
+            for (int o = 0; o < 64; o++)
+                out[row * out_stride + column + o] += scales[row] * (float)total[o];
+        }
+}
+
+#define INLINE static inline __attribute__((always_inline))
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#define AVX2 __attribute__((target("avx2")))
+#define VNNI __attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni")))
+
+INLINE int32_t four(const uint8_t *inputs) {
+    int32_t value;
+    memcpy(&value, inputs, 4);
+    return value;
+}
+
+/* The totals of a tile are variables of their own, because compilers write those in an array to memory in each step.
+ * `rows` is a constant wherever a tile is inlined, so the rest of its rows vanishes. */
+
+AVX2 INLINE __m256i start_avx2(int zero, const float *sums) {
+    return _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_set1_ps((float)-zero), _mm256_loadu_ps(sums)));
+}
+
+AVX2 INLINE __m256i step_avx2(__m256i total, __m256i inputs, __m256i weights) {
+    __m256i products = _mm256_madd_epi16(_mm256_maddubs_epi16(inputs, weights), _mm256_set1_epi16(1));
+    return _mm256_add_epi32(total, products);
+}
+
+AVX2 INLINE void end_avx2(float *out, float scale, __m256i total) {
+    __m256 product = _mm256_mul_ps(_mm256_set1_ps(scale), _mm256_cvtepi32_ps(total));
+    _mm256_storeu_ps(out, _mm256_add_ps(_mm256_loadu_ps(out), product));
+}
+
+/* `rows` rows and 16 outputs. */
+AVX2 INLINE void tile_avx2(int rows, const uint8_t *inputs, const float *scales, int64_t count, int zero,
+                           const int8_t *weights, const float *sums, int64_t outputs, float *out, int64_t out_stride) {
+#define START(r) __m256i a##r = start_avx2(zero, sums), b##r = start_avx2(zero, sums + 8);
+#define STEP(r) \
+    if (rows > r) { \
+        __m256i input = _mm256_set1_epi32(four(inputs + r * count + i)); \
+        a##r = step_avx2(a##r, input, wa); \
+        b##r = step_avx2(b##r, input, wb); \
+    }
+#define END(r) \
+    if (rows > r) { \
+        end_avx2(out + r * out_stride, scales[r], a##r); \
+        end_avx2(out + r * out_stride + 8, scales[r], b##r); \
+    }
+    START(0) START(1) START(2) START(3)
+    for (int64_t i = 0; i < count; i += 4) {
+        const __m256i *w = (const __m256i *)(weights + i * outputs);
+        __m256i wa = _mm256_loadu_si256(w), wb = _mm256_loadu_si256(w + 1);
+        STEP(0) STEP(1) STEP(2) STEP(3)
+    }
+    END(0) END(1) END(2) END(3)
+#undef START
+#undef STEP
+#undef END
+}
+
+VNNI INLINE __m512i start_vnni(int zero, const float *sums) {
+    return _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_set1_ps((float)-zero), _mm512_loadu_ps(sums)));
+}
+
+VNNI INLINE void end_vnni(float *out, float scale, __m512i total) {
+    __m512 product = _mm512_mul_ps(_mm512_set1_ps(scale), _mm512_cvtepi32_ps(total));
+    _mm512_storeu_ps(out, _mm512_add_ps(_mm512_loadu_ps(out), product));
+}
+
+/* `rows` rows and 64 outputs. */
+VNNI INLINE void tile_vnni(int rows, const uint8_t *inputs, const float *scales, int64_t count, int zero,
+                           const int8_t *weights, const float *sums, int64_t outputs, float *out, int64_t out_stride) {
+#define START(r) \
+    __m512i a##r = start_vnni(zero, sums), b##r = start_vnni(zero, sums + 16), c##r = start_vnni(zero, sums + 32), \
+            d##r = start_vnni(zero, sums + 48);
+#define STEP(r) \
+    if (rows > r) { \
+        __m512i input = _mm512_set1_epi32(four(inputs + r * count + i)); \
+        a##r = _mm512_dpbusd_epi32(a##r, input, wa); \
+        b##r = _mm512_dpbusd_epi32(b##r, input, wb); \
+        c##r = _mm512_dpbusd_epi32(c##r, input, wc); \
+        d##r = _mm512_dpbusd_epi32(d##r, input, wd); \
+    }
+#define END(r) \
+    if (rows > r) { \
+        end_vnni(out + r * out_stride, scales[r], a##r); \
+        end_vnni(out + r * out_stride + 16, scales[r], b##r); \
+        end_vnni(out + r * out_stride + 32, scales[r], c##r); \
+        end_vnni(out + r * out_stride + 48, scales[r], d##r); \
+    }
+    START(0) START(1) START(2) START(3) START(4) START(5)
+    for (int64_t i = 0; i < count; i += 4) {
+        const int8_t *w = weights + i * outputs;
+        __m512i wa = _mm512_loadu_si512(w), wb = _mm512_loadu_si512(w + 64), wc = _mm512_loadu_si512(w + 128),
+                wd = _mm512_loadu_si512(w + 192);
+        STEP(0) STEP(1) STEP(2) STEP(3) STEP(4) STEP(5)
+    }
+    END(0) END(1) END(2) END(3) END(4) END(5)
+#undef START
+#undef STEP
+#undef END
+}
+
+/* One tile of a constant number of rows. */
+#define TILE(tile, rows) \
+    case rows: \
+        tile(rows, inputs + row * count, scales + row, count, zero, weights + 4 * column, sums + column, outputs, \
+             out + row * out_stride + column, out_stride); \
+        break;
+
+AVX2 static void multiply_avx2(const uint8_t *inputs, const float *scales, int64_t rows, int64_t count, int zero,
+                               const int8_t *weights, const float *sums, int64_t outputs, float *out,
+                               int64_t out_stride) {
+    for (int64_t column = 0; column < outputs; column += 16)
+        for (int64_t row = 0; row < rows; row += 4)
+            switch (rows - row) {
+            default:
+                TILE(tile_avx2, 4)
+                TILE(tile_avx2, 3)
+                TILE(tile_avx2, 2)
+                TILE(tile_avx2, 1)
+            }
+}
+
+VNNI static void multiply_vnni(const uint8_t *inputs, const float *scales, int64_t rows, int64_t count, int zero,
+                               const int8_t *weights, const float *sums, int64_t outputs, float *out,
+                               int64_t out_stride) {
+    for (int64_t column = 0; column < outputs; column += 64)
+        for (int64_t row = 0; row < rows; row += 6)
+            switch (rows - row) {
+            default:
+                TILE(tile_vnni, 6)
+                TILE(tile_vnni, 5)
+                TILE(tile_vnni, 4)
+                TILE(tile_vnni, 3)
+                TILE(tile_vnni, 2)
+                TILE(tile_vnni, 1)
+            }
+}
+#endif
+
+/* ---- floats ---- */
+
+/* `row_sums`: adds the lanes up in halves, in place. */
+INLINE float sum_of(float *lanes) {
+    for (int half = LANES / 2; half; half /= 2)
+        for (int lane = 0; lane < half; lane++)
+            lanes[lane] += lanes[lane + half];
+    return lanes[0];
+}
+
+/* `normed`: mean 0 and variance 1, times `gain` plus `shift`, in place. count is a multiple of LANES. */
+INLINE void norm(float *values, int count, const float *gain, const float *shift) {
+    float lanes[LANES] = {0};
+    for (int i = 0; i < count; i += LANES)
+        for (int lane = 0; lane < LANES; lane++)
+            lanes[lane] += values[i + lane];
+    float mean = sum_of(lanes) / (float)count;
+    memset(lanes, 0, sizeof lanes);
+    for (int i = 0; i < count; i += LANES)
+        for (int lane = 0; lane < LANES; lane++) {
+            float centred = values[i + lane] - mean;
+            lanes[lane] += centred * centred;
+        }
+    float inverse = 1 / sqrtf(sum_of(lanes) / (float)count + 1e-12f);
+    for (int i = 0; i < count; i++)
+        values[i] = (values[i] - mean) * inverse * gain[i] + shift[i];
+}
+
+/* `rounded`: writes integers, with ZERO added, and returns the size of a step. count is a multiple of LANES. If `rest`,
+ * writes what rounding has taken away there. */
+INLINE float round_row(const float *values, int count, uint8_t *integers, float *rest) {
+    float lanes[LANES] = {0}, largest = 1e-20f;
+    for (int i = 0; i < count; i += LANES)
+        for (int lane = 0; lane < LANES; lane++) {
+            float magnitude = fabsf(values[i + lane]);
+            lanes[lane] = magnitude > lanes[lane] ? magnitude : lanes[lane];
+        }
+    for (int lane = 0; lane < LANES; lane++)
+        largest = lanes[lane] > largest ? lanes[lane] : largest;
+    float scale = largest / LEVELS;
+    for (int i = 0; i < count; i++) {
+        /* Adding 1.5 * 2^23 rounds to the nearest integer, to even in the middle, as rint does. */
+        float integer = values[i] / scale + 12582912.0f - 12582912.0f;
+        integers[i] = (uint8_t)((int32_t)integer + ZERO);
+        if (rest)
+            rest[i] = values[i] - integer * scale;
+    }
+    return scale;
+}
+
+/* The integers of a piece, 0 to 31, and the order of their bits: see `Weights` in meaning/weights.py. */
+INLINE void unpack(const Sentences *model, int64_t place, uint8_t *codes) {
+    const uint8_t *bytes, *top = NULL;
+    int low = 4, width = WIDTH / 2;
+    if (place < model->narrow_rows) {
+        bytes = model->narrow + place * (WIDTH * 3 / 8);
+        low = 2, width = WIDTH / 4, top = bytes + width;
+    } else if (place < model->narrow_rows + model->middle_rows) {
+        bytes = model->middle + (place - model->narrow_rows) * (WIDTH / 2);
+    } else {
+        bytes = model->wide + (place - model->narrow_rows - model->middle_rows) * (WIDTH * 5 / 8);
+        top = bytes + width;
+    }
+    for (int part = 0; part * width < WIDTH; part++)
+        for (int i = 0; i < width; i++)
+            codes[part * width + i] = (uint8_t)(bytes[i] >> low * part & ((1 << low) - 1));
+    for (int bit = 0; top && bit < 8; bit++)
+        for (int i = 0; i < WIDTH / 8; i++)
+            codes[bit * (WIDTH / 8) + i] |= (uint8_t)((top[i] >> bit & 1) << low);
+}
+
+/* ---- the forward pass ---- */
+
+/* Some texts that are computed together. */
+typedef struct {
+    const Sentences *model;
+    Multiply *multiply;
+    int64_t texts, pieces;
+    const int64_t *starts; /* (texts + 1,): where the pieces of a text begin, from 0 */
+    const int32_t *place;  /* (pieces,) */
+    const float *step, *offset;
+    uint8_t *codes;     /* (pieces, WIDTH) */
+    uint8_t *integers;  /* (pieces, BRANCH) */
+    float *scales;      /* (pieces,) */
+    float *states;      /* (pieces, PROJECTED) */
+    float *between;     /* (pieces, BRANCH) */
+    float *total;       /* (pieces, BRANCH) */
+} Batch;
+
+/* Fills the states with what the pieces are by themselves. */
+INLINE void project(const Batch *b) {
+    const Sentences *model = b->model;
+    const SentenceLayer *layer = &model->layers[PROJECT];
+    for (int64_t piece = 0; piece < b->pieces; piece++)
+        unpack(model, b->place[piece], b->codes + piece * WIDTH);
+    memset(b->states, 0, (size_t)b->pieces * PROJECTED * sizeof(float));
+    b->multiply(b->codes, b->step, b->pieces, WIDTH, 0, layer->weights, layer->sums, PROJECTED, b->states, PROJECTED);
+    for (int64_t piece = 0; piece < b->pieces; piece++) {
+        float *states = b->states + piece * PROJECTED, offset = b->offset[piece];
+        for (int i = 0; i < PROJECTED; i++)
+            states[i] = (states[i] + offset * layer->sums[i]) * layer->scales[i] + model->project_bias[i];
+        for (int i = 0; i < PROJECTED; i += BRANCH)
+            norm(states + i, BRANCH, model->project_gain + i, model->project_shift + i);
+    }
+}
+
+/* `_ngrams`: to[piece] = from[piece] + what the layer gives for the n-gram around it. */
+INLINE void ngrams(const Batch *b, int branch, const SentenceLayer *layer, const float *bias, const float *from,
+                   int64_t from_stride, float *to, int64_t to_stride) {
+    for (int64_t piece = 0; piece < b->pieces; piece++)
+        b->scales[piece] = round_row(from + piece * from_stride, BRANCH, b->integers + piece * BRANCH, NULL);
+    memset(b->total, 0, (size_t)b->pieces * BRANCH * sizeof(float));
+    for (int k = 0; k < NGRAM[branch]; k++)
+        for (int64_t text = 0; text < b->texts; text++) {
+            /* The k-th piece of the n-gram of piece i is i + k - BEFORE, if the text has one. */
+            int64_t begin = b->starts[text], end = b->starts[text + 1], move = k - BEFORE[branch];
+            int64_t first = move < 0 ? begin - move : begin, last = move > 0 ? end - move : end;
+            if (first < last)
+                b->multiply(b->integers + (first + move) * BRANCH, b->scales + first + move, last - first, BRANCH, ZERO,
+                            layer->weights + k * BRANCH * BRANCH, layer->sums + k * BRANCH, BRANCH,
+                            b->total + first * BRANCH, BRANCH);
+        }
+    for (int64_t piece = 0; piece < b->pieces; piece++)
+        for (int i = 0; i < BRANCH; i++) {
+            float value = b->total[piece * BRANCH + i] * layer->scales[i] + bias[i];
+            to[piece * to_stride + i] = (value > 0 ? value : 0) + from[piece * from_stride + i];
+        }
+}
+
+/* The normed features of a text's pieces, added up: (FEATURES,). */
+INLINE void add_up(const Batch *b, int64_t text, float *sum) {
+    memset(sum, 0, FEATURES * sizeof(float));
+    for (int64_t piece = b->starts[text]; piece < b->starts[text + 1]; piece++) {
+        float features[FEATURES], step = b->step[piece], offset = b->offset[piece];
+        const uint8_t *codes = b->codes + piece * WIDTH;
+        for (int i = 0; i < WIDTH; i++)
+            features[i] = offset + step * (float)codes[i];
+        memcpy(features + WIDTH, b->states + piece * PROJECTED, PROJECTED * sizeof(float));
+        norm(features, FEATURES, b->model->gain, b->model->shift);
+        for (int i = 0; i < FEATURES; i++)
+            sum[i] += features[i];
+    }
+}
+
+/* `_dense`: the product of one row and a layer; the row is rounded twice, to 14 bits in all. */
+INLINE void dense(const Batch *b, int number, const float *values, int inputs, int outputs, float *result) {
+    const SentenceLayer *layer = &b->model->layers[number];
+    uint8_t integers[2 * WIDEST];
+    float rest[WIDEST], scales[2], both[2 * WIDEST];
+    scales[0] = round_row(values, inputs, integers, rest);
+    scales[1] = round_row(rest, inputs, integers + inputs, NULL);
+    memset(both, 0, 2 * (size_t)outputs * sizeof(float));
+    b->multiply(integers, scales, 2, inputs, ZERO, layer->weights, layer->sums, outputs, both, outputs);
+    for (int o = 0; o < outputs; o++)
+        result[o] = (both[o] + both[outputs + o]) * layer->scales[o];
+}
+
+INLINE void cut_negative(float *values, int count) {
+    for (int i = 0; i < count; i++)
+        values[i] = values[i] > 0 ? values[i] : 0;
+}
+
+/* `_head`: the vector of a text of `pieces` pieces from the sum of their features. */
+INLINE void head(const Batch *b, const float *features, float pieces, float *vector) {
+    float joined[WIDTH], entered[2 * HIDDEN], middle[HIDDEN], left[2 * WIDTH], last[WIDTH];
+    dense(b, JOIN, features, FEATURES, WIDTH, joined);
+    for (int i = 0; i < WIDTH; i++)
+        joined[i] = (joined[i] + pieces * b->model->join_bias[i]) / sqrtf(pieces);
+    dense(b, ENTER, joined, WIDTH, 2 * HIDDEN, entered);
+    cut_negative(entered, HIDDEN);
+    dense(b, INNER, entered, HIDDEN, HIDDEN, middle);
+    for (int i = 0; i < HIDDEN; i++)
+        middle[i] += entered[HIDDEN + i];
+    cut_negative(middle, HIDDEN);
+    dense(b, LEAVE, middle, HIDDEN, 2 * WIDTH, left);
+    cut_negative(left, WIDTH);
+    dense(b, LAST, left, WIDTH, WIDTH, last);
+    float lanes[LANES] = {0};
+    for (int i = 0; i < WIDTH; i++) {
+        vector[i] = tanhf(left[WIDTH + i] + last[i]);
+        lanes[i % LANES] += vector[i] * vector[i];
+    }
+    float length = sqrtf(sum_of(lanes));
+    for (int i = 0; i < WIDTH; i++)
+        vector[i] /= length > 1e-6f ? length : 1e-6f;
+}
+
+INLINE void encode_batch(const Batch *b, float *vectors) {
+    const SentenceLayer *layers = b->model->layers;
+    float sum[FEATURES];
+    project(b);
+    for (int branch = 0; branch < BRANCHES; branch++) {
+        float *states = b->states + branch * BRANCH;
+        const float *first = b->model->first_bias + branch * BRANCH, *second = b->model->second_bias + branch * BRANCH;
+        ngrams(b, branch, &layers[FIRST + branch], first, states, PROJECTED, b->between, BRANCH);
+        ngrams(b, branch, &layers[SECOND + branch], second, b->between, BRANCH, states, PROJECTED);
+    }
+    for (int64_t text = 0; text < b->texts; text++) {
+        add_up(b, text, sum);
+        head(b, sum, (float)(b->starts[text + 1] - b->starts[text]), vectors + text * WIDTH);
+    }
+}
+
+/* Computes a batch with one form of the product; the float loops are compiled for the same processors. */
+typedef void Encode(Batch *b, float *vectors);
+
+static void encode_plain(Batch *b, float *vectors) {
+    b->multiply = multiply_plain;
+    encode_batch(b, vectors);
+}
+
+#if defined(__x86_64__)
+AVX2 static void encode_avx2(Batch *b, float *vectors) {
+    b->multiply = multiply_avx2;
+    encode_batch(b, vectors);
+}
+
+VNNI static void encode_vnni(Batch *b, float *vectors) {
+    b->multiply = multiply_vnni;
+    encode_batch(b, vectors);
+}
+#endif
+
+/* The form for this processor; with `limit` below 2, not the fastest, so that tests run each form. */
+static Encode *form_of(int64_t limit) {
+#if defined(__x86_64__)
+    if (limit >= 2 && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512vl"))
+        return encode_vnni;
+    if (limit >= 1 && __builtin_cpu_supports("avx2"))
+        return encode_avx2;
+#endif
+    (void)limit;
+    return encode_plain;
+}
+
+/* `PlainEncoder.encode`: the vectors of texts. Returns -1 if there is no memory, else 0.
+ * starts (texts + 1,): where the pieces of a text begin; each has one at least. place, step, offset: of each piece.
+ * limit: 2, or less to exclude the fastest forms of the product. vectors: out, (texts, WIDTH). */
+int32_t engram_encode(const Sentences *model, int64_t texts, const int64_t *starts, const int32_t *place,
+                      const float *step, const float *offset, int64_t limit, float *vectors) {
+    Encode *encode = form_of(limit);
+    int64_t room = TOGETHER;
+    for (int64_t text = 0; text < texts; text++)
+        room = starts[text + 1] - starts[text] > room ? starts[text + 1] - starts[text] : room;
+    const int64_t floats = 1 + PROJECTED + 2 * BRANCH, bytes = WIDTH + BRANCH;
+    int64_t *own_starts = malloc((size_t)(TOGETHER + 1) * sizeof(int64_t));
+    float *scratch = malloc((size_t)room * (size_t)(floats * (int64_t)sizeof(float) + bytes));
+    int32_t result = own_starts && scratch ? 0 : -1;
+    for (int64_t text = 0; !result && text < texts;) {
+        Batch b = {.model = model, .starts = own_starts};
+        int64_t begin = starts[text];
+        own_starts[0] = 0;
+        do {
+            b.pieces = starts[text + b.texts + 1] - begin;
+            own_starts[++b.texts] = b.pieces;
+        } while (text + b.texts < texts && starts[text + b.texts + 1] - begin <= TOGETHER);
+        b.place = place + begin, b.step = step + begin, b.offset = offset + begin;
+        b.states = scratch;
+        b.between = b.states + room * PROJECTED;
+        b.total = b.between + room * BRANCH;
+        b.scales = b.total + room * BRANCH;
+        b.codes = (uint8_t *)(b.scales + room);
+        b.integers = b.codes + room * WIDTH;
+        encode(&b, vectors + text * WIDTH);
+        text += b.texts;
+    }
+    free(own_starts);
+    free(scratch);
+    return result;
+}

@@ -1,0 +1,110 @@
+"""The default encoder: Google's Universal Sentence Encoder, multilingual, version 3, of 16 languages.
+
+Owns the choice of its data files and implementation, and the way from a text to pieces. The tokenizer is the package
+`sentencepiece` with the model's own file. Nothing is loaded before the first text is encoded.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from functools import cache, cached_property
+from importlib.resources import files
+from pathlib import Path
+from threading import Lock
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from engram import accel
+from engram.meaning.base import Vectors
+from engram.meaning.compiled import CompiledEncoder
+from engram.meaning.plain import PlainEncoder
+from engram.meaning.weights import WIDTH, DamagedWeights, header_of, read_weights
+
+DATA = Path(str(files("engram.meaning") / "data"))
+WEIGHTS, TOKENIZER = "sentences.safetensors", "sentences.model"
+
+MOST_CHARACTERS = 2_000
+"""Characters of a text that are read: a passage has some 600."""
+BEGIN, END = 1, 2
+"""The pieces around each text."""
+
+
+class Loaded(NamedTuple):
+    """What is loaded for the first text."""
+
+    tokenizer: Any
+    encoder: PlainEncoder | CompiledEncoder
+
+
+class SentenceEncoder:
+    """Encodes texts as 512 values. Safe to call from several threads."""
+
+    dimensions = WIDTH
+
+    def __init__(self, folder: Path = DATA) -> None:
+        self._folder = folder
+        self._loading = Lock()
+        self._loaded: Loaded | None = None
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Identifies weights and tokenizer. Raises `DamagedWeights` if the file with the weights is not complete."""
+        return str(self._metadata()["fingerprint"])
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """Return a vector of length 1 for each text: shape (len(texts), 512); all 0 for a text without any piece.
+
+        Of a text the first `MOST_CHARACTERS` are read. Raises `DamagedWeights` if a data file is missing or damaged.
+        """
+        tokenizer, encoder = self._loaded or self._load()
+        result = np.zeros((len(texts), WIDTH), np.float32)
+        pieces = [pieces_of(tokenizer, text) for text in texts]
+        filled = [row for row, of_text in enumerate(pieces) if of_text]
+        if filled:
+            result[filled] = encoder.encode([[BEGIN, *pieces[row], END] for row in filled])
+        return result
+
+    def _load(self) -> Loaded:
+        with self._loading:
+            if self._loaded is None:
+                weights = read_weights(self._folder / WEIGHTS)
+                encoder = CompiledEncoder(weights) if accel.available else PlainEncoder(weights)
+                self._loaded = Loaded(self._open_tokenizer(), encoder)
+            return self._loaded
+
+    def _open_tokenizer(self) -> Any:
+        # Imported here: it takes 15 ms, and a process that encodes nothing does not need it.
+        from sentencepiece import SentencePieceProcessor
+
+        path = self._folder / TOKENIZER
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise DamagedWeights(path, f"cannot be read ({error.strerror})") from error
+        if f"{zlib.crc32(content):08x}" != self._metadata()["tokenizer"]:
+            raise DamagedWeights(path, f"does not belong to {WEIGHTS}, or has changed since it was written")
+        return SentencePieceProcessor(model_proto=content)
+
+    def _metadata(self) -> dict[str, Any]:
+        path = self._folder / WEIGHTS
+        metadata: dict[str, Any] = header_of(path)[0]["__metadata__"]
+        if {"fingerprint", "tokenizer"} - set(metadata):
+            raise DamagedWeights(path, "has a header that this version cannot read")
+        return metadata
+
+
+@cache
+def default_encoder() -> SentenceEncoder:
+    """Return the encoder of this process: all memories share what it has loaded."""
+    return SentenceEncoder()
+
+
+def pieces_of(tokenizer: Any, text: str) -> list[int]:
+    """Return the numbers of a text's pieces; [] for a text of white space. A lone surrogate counts as "?"."""
+    beginning = text[:MOST_CHARACTERS]
+    if not beginning.isascii():
+        beginning = beginning.encode("utf-8", "replace").decode()
+    pieces: list[int] = tokenizer.encode(beginning)
+    return pieces
