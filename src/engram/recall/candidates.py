@@ -100,13 +100,13 @@ def find_candidates(
     if size <= limits.brute_force_below:
         turns = reader.take(each_once(reader.all_rows(namespace, limits.brute_force_below)))
         return Candidates(of_namespace(turns, namespace), size, None)
-    frequencies = reader.frequencies(namespace, (*query.terms, *(term for _, term in query.others)))
+    frequencies = reader.frequencies(namespace, query.all_terms)
     if only is not None and only.complete:
         rows = only.rows
     else:
         rows = looked_up_rows(reader, namespace, query, analyzer, limits, size, frequencies, only)
     turns = of_namespace(reader.take(each_once(rows)), namespace)
-    return Candidates(turns, size, frequencies[: len(query.ids)])
+    return Candidates(turns, size, query.frequencies(frequencies))
 
 
 def looked_up_rows(

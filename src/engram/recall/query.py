@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engram.engram import ROLES
-from engram.search.base import Array
+from engram.search.base import Array, Ints
 from engram.text.base import Analysis, Analyzer
 from engram.text.dates.period import Period
 
@@ -69,6 +69,11 @@ class ParsedQuery:
         """Ids of the tokens, and of the others behind them."""
         return (*self.ids, *(id for id, _ in self.others))
 
+    @property
+    def all_terms(self) -> tuple[str, ...]:
+        """Terms of the tokens, and of the others behind them."""
+        return (*self.terms, *(term for _, term in self.others))
+
     def by_rules(self, held: Array) -> Array:
         """Return how far turns hold each token, of how far they hold each one of `all_ids`: shape (q, n)."""
         tokens = held[: len(self.ids)]
@@ -76,6 +81,17 @@ class ParsedQuery:
             tokens = tokens.copy()
             for rule in self.rules:
                 np.maximum(tokens[rule.token], held[list(rule.held)].min(axis=0), out=tokens[rule.token])
+        return tokens
+
+    def frequencies(self, counts: Ints) -> Ints:
+        """Return how many engrams hold each token, of the number that holds each one of `all_ids`: shape (q,).
+
+        A code may be held by its parts in fewer engrams than hold each part: then the number in one word counts.
+        """
+        tokens = counts[: len(self.ids)].copy()
+        for rule in self.rules:
+            if len(rule.held) == 1:
+                tokens[rule.token] = max(tokens[rule.token], counts[rule.held[0]])
         return tokens
 
 

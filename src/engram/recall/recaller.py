@@ -17,6 +17,7 @@ from engram.recall.candidates import DEFAULT_LIMITS, NONE
 from engram.recall.query import SpeakerTokens, parse_query, speaker_names
 from engram.recall.rank import Ranking, rank, restriction
 from engram.recall.result import Explanation, Hit, Recall
+from engram.recall.spelling import spelled
 from engram.search.base import IndexDamaged, Ints, Search, SearchReader
 from engram.store.base import Filter, LoggedStore
 from engram.text.base import Analyzer
@@ -79,6 +80,7 @@ class Recaller:
         parsed = parse_query(query, self._analyzer, speakers, now)
         if not parsed.ids:
             return None
+        parsed = spelled(reader, number, parsed, self._analyzer, speakers)
         seqs: list[int] = []
         if where.namespace is not None and where.session is not None:
             seqs = self._store.session_seqs(where.namespace, where.session, SESSION_MOST)

@@ -110,14 +110,23 @@ class TableAnalyzer:
 
     def _learn(self, word: str) -> tuple[str, int]:
         stem = stem_of(word)
-        number = self._numbers.get(stem)
-        if number is None:
-            size = len(self.table.stems)
-            number = size + zlib.crc32(stem.encode()) % (self.tokens - size)
+        number = self.token_id(stem)
         if len(self._known) >= CACHE_SIZE:
             self._known = {}
         self._known[word] = (stem, number)
         return stem, number
+
+    def token_id(self, term: str) -> int:
+        """Return the token id of a stem: its number in the table, or the number of a hash."""
+        number = self._numbers.get(term)
+        if number is None:
+            size = len(self.table.stems)
+            number = size + zlib.crc32(term.encode()) % (self.tokens - size)
+        return number
+
+    def knows(self, id: int) -> bool:
+        """Return whether a token is a word of the language: one of the table."""
+        return id < len(self.table.stems)
 
     def periods(self, query: str, now: datetime) -> list[Period]:
         """Return the times that `query` means: those named in English, and dates in digits in any language."""

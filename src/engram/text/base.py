@@ -77,6 +77,14 @@ class Analyzer(Protocol):
         """Return how common each token is in plain language, as a share of all words: shape (len(ids),)."""
         ...
 
+    def token_id(self, term: str) -> int:
+        """Return the token id of a term."""
+        ...
+
+    def knows(self, id: int) -> bool:
+        """Return whether a token is a word of the language."""
+        ...
+
     def has_near(self, id: int) -> bool:
         """Return whether near words of a token count."""
         ...
