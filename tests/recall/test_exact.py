@@ -35,6 +35,9 @@ PAIRS = [
     # Numbers of phones, accounts, books.
     ("The plumber answers at +44 (0)20 7946-0811.", "Whose number is 02079460811?"),
     ("The vet's line is 0721 / 883 4410.", "Who has +497218834410?"),
+    ("My uncle's mobile is 0176 44120953.", "Whose mobile is +49 176 44120953?"),
+    ("The meter has the number 000883-KW.", "Which meter is 883-KW?"),
+    ("The badge says 0044721.", "What is 44721?"),
     ("Call the nanny: 503-555-0188.", "Whose number is (503) 555 0188?"),
     ("The rent goes to NL02 ABNA 0123 4567 89.", "What goes to NL02ABNA0123456789?"),
     ("The club's account is FR7630006000011234567890189.", "Which account is FR76 3000 6000 0112 3456 7890 189?"),

@@ -30,7 +30,9 @@ JOINERS = r"\-_.@/:\\+\u2010"
 LETTERS = r"A-Za-z\u00c0-\u024f\u0370-\u03ff\u0400-\u052f\uff21-\uff3a\uff41-\uff5a"
 """Latin, Greek and Cyrillic: other scripts have no capitals, and write codes in Latin letters."""
 CHARACTERS = rf"0-9{LETTERS}"
-_BESIDE = r"(?<=[LETTERS].)|(?<=[A-Z] .)|(?=[LETTERS]|[ ().,'/\u00a0\u202f-]{1,3}[DIGIT]|[DIGIT]{7})"
+_BESIDE = (
+    r"(?<=[LETTERS].)|(?<=[A-Z] .)|(?=[LETTERS]|[ ().,'/\u00a0\u202f-]{1,3}[DIGIT]|[DIGIT]{7})|(?<=0)(?=[DIGIT]{4})"
+)
 _MARK = (
     rf"[DIGITA-Z{JOINERS}](?:(?<=[a-z][A-Z])|(?=[LETTERS0-9])(?<=[LETTERS0-9][{JOINERS}])|(?<=[DIGIT])(?:{_BESIDE}))"
 )
@@ -61,7 +63,7 @@ _PREFIX = re.compile(r"0x(?=[0-9a-f]{2,}$)|v(?=[0-9]+\.)", re.IGNORECASE)
 _IN_A_NUMBER = str.maketrans("", "", ".,'\u2019")
 _IN_NAMES = (re.compile(""), re.compile(r"[-_+\u2010]*"), re.compile(r"[-_+\u2010.:]*"), re.compile(r"[^/\\@]*"))
 """What may stand between the parts that a form joins: in one word, in a name, in one with an ending, in a code."""
-_IN_NUMBERS = (re.compile(r"[^\s()]*"), re.compile(r".*"))
+_IN_NUMBERS = (re.compile(r".*"), re.compile(r"[^\s()]*"))
 
 _HASH = re.compile(r"(?=[0-9]*[a-f])(?=[a-f]*[0-9])[0-9a-f]{7,}")
 _ORDINAL = re.compile(r"([0-9]+)(?:st|nd|rd|th)")
@@ -195,7 +197,10 @@ def _joined(parts: Sequence[_Part]) -> Iterator[tuple[str, int, int]]:
 
 
 def _numbers(text: str, parts: Sequence[_Part]) -> Iterator[tuple[str, int, int]]:
-    """Yield for each number, in groups of digits or not, its digits, its value, its date and its last digits."""
+    """Yield for each number, in groups of digits or not, its digits, its value, its date and its last digits.
+
+    The longest number first: what stands for it stands for its groups, too.
+    """
     for allowed in _IN_NUMBERS:
         digits = [part.plain.isdigit() for part in parts]
         breaks = [not (digits[i] and digits[i - 1] and allowed.fullmatch(part.gap)) for i, part in enumerate(parts)]
@@ -211,6 +216,8 @@ def _numbers(text: str, parts: Sequence[_Part]) -> Iterator[tuple[str, int, int]
                 values.append(number)
             if len(number) > TAIL and not dates:
                 values.append(number[-TAIL:])
+            if number[0] == "0" and len(number.lstrip("0")) >= LEAST_DIGITS:
+                values.append(number.lstrip("0"))
             yield from ((value, first, last) for value in values)
 
 
