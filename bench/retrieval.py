@@ -17,7 +17,7 @@ from bench.datasets import Conversation, Question
 from bench.figures import SHARE, Figure, Part, Table, compared
 from bench.lives import FIRST_HELD_OUT, NONE, Facts
 from bench.systems import Bench, EngramSystem, System
-from engram.memory import Memory
+from engram.opening import open_encoder
 
 LIMIT = 10
 """Number of turns that are requested."""
@@ -31,7 +31,7 @@ OTHER_LANGUAGES = 3
 """Number of other languages in which each fact is asked for: those that follow in the list of languages."""
 CONTEXTUAL = "minilm"
 """The encoder that reads words in their context, with which BEAM is measured once more."""
-CONTEXTUAL_MISSING = "BEAM with the encoder minilm: this Engram's `Memory` takes no encoder"
+CONTEXTUAL_MISSING = "BEAM with the encoder minilm: this Engram has no such encoder"
 
 
 class Ask(NamedTuple):
@@ -295,7 +295,7 @@ def beam(conversations: Sequence[Conversation], bench: Bench) -> Part:
     asks = own(conversations)
     answers = ask_everyone("BEAM", conversations, asks, bench)
     contextual, notes = float("nan"), [CONTEXTUAL_MISSING]
-    if "encoder" in inspect.signature(Memory).parameters:
+    if "name" in inspect.signature(open_encoder).parameters:
         bench.progress(f"BEAM: remembering with the encoder {CONTEXTUAL}")
         with ExitStack() as closing:
             system = EngramSystem(conversations, bench.inside(CONTEXTUAL).folder, encoder=CONTEXTUAL)

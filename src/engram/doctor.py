@@ -11,8 +11,10 @@ import stat
 from contextlib import closing
 from dataclasses import dataclass, field
 
+from engram import accel
 from engram.engram import Engram
 from engram.errors import EngramError, InvalidEngram, NotFound
+from engram.meaning.sentences import SentenceEncoder
 from engram.opening import file_of, files_of, index_folder, open_analyzer, open_index_folder, open_store
 from engram.store.base import Store
 from engram.store.positions import distance
@@ -42,6 +44,8 @@ class Report:
     """ "good", "behind", "missing", or "damaged: ...". Recall answers without the index in the meantime."""
     unindexed: int
     """Engrams that the index does not hold yet."""
+    unencoded: int
+    """Passages of the index that have no vector yet; recall finds them by words."""
     store_bytes: int
     index_bytes: int
     warnings: tuple[str, ...] = ()
@@ -75,12 +79,22 @@ def examine(path: str | os.PathLike[str]) -> Report:
     """
     where = _existing(path)
     store = examine_file(where)
-    index, unindexed, index_bytes = _examine_index(where, store)
+    index, unindexed, unencoded, index_bytes = _examine_index(where, store)
     files = [where, f"{where}-wal", f"{where}-shm"]
     size = sum(os.path.getsize(name) for name in files if os.path.exists(name))
     problems = tuple(store.problems)
-    state = (store.readable, store.lost, store.format, index, unindexed, size, index_bytes)
+    state = (store.readable, store.lost, store.format, index, unindexed, unencoded, size, index_bytes)
     return Report(where, problems, *state, _warnings(where))
+
+
+def examine_encoder(encoder: SentenceEncoder) -> str:
+    """Return the fingerprint, the dimensions and the form of an encoder; "damaged: ..." if its data are."""
+    try:
+        encoder.verify()
+    except EngramError as error:
+        return f"damaged: {error}"
+    form = "compiled" if accel.available else "in numpy, slower"
+    return f"{encoder.fingerprint}, {encoder.dimensions} dimensions, {form}"
 
 
 def _warnings(path: str) -> tuple[str, ...]:
@@ -161,11 +175,11 @@ def _save(store: Store, engrams: list[Engram]) -> int:
         return count
 
 
-def _examine_index(path: str, store: FileReport) -> tuple[str, int, int]:
-    """The state of the index of a file, the number of engrams that it does not hold, and its size in bytes."""
+def _examine_index(path: str, store: FileReport) -> tuple[str, int, int, int]:
+    """The state of a file's index, the engrams that it lacks, its passages without a vector, and its size in bytes."""
     index = open_index_folder(index_folder(path), open_analyzer(), store.identity)
     if not index.exists():
-        return "missing", distance("", store.head).appended, index.bytes()
+        return "missing", distance("", store.head).appended, 0, index.bytes()
     unindexed = max(0, distance(index.snapshot().cursor, store.head).appended)
     state = f"damaged: {index.damage}" if index.damage else "behind" if unindexed else "good"
-    return state, unindexed, index.bytes()
+    return state, unindexed, index.uncoded(), index.bytes()

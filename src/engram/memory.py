@@ -26,7 +26,17 @@ from engram.engram import (
     draft,
 )
 from engram.errors import InvalidEngram, NotFound
-from engram.opening import Detector, close_all, open_analyzer, open_detector, open_redaction, open_search, open_store
+from engram.meaning.base import Encoder
+from engram.opening import (
+    Detector,
+    close_all,
+    open_analyzer,
+    open_detector,
+    open_encoder,
+    open_redaction,
+    open_search,
+    open_store,
+)
 from engram.recall.recaller import Recaller
 from engram.recall.result import Explanation, Recall
 from engram.search.base import Search
@@ -52,6 +62,8 @@ class Stats:
     """Engrams that the index has read, in the order in which they were remembered; forgotten ones count too."""
     unindexed: int
     """Engrams that were remembered after those, forgotten ones included. Recall scans them, so it finds them too."""
+    unencoded: int
+    """Passages of indexed engrams that have no vector yet: recall finds them by their words."""
     store_bytes: int
     index_bytes: int
     index_trouble: str | None
@@ -75,6 +87,7 @@ class Memory:
         search: Search | None = None,
         detector: Detector | None = None,
         redact: Iterable[str] = (),
+        encoder: Encoder | None = None,
     ) -> None:
         """Open the memory at `path`, or create it. None: the user's default memory. ":memory:": a memory in RAM.
 
@@ -83,7 +96,8 @@ class Memory:
         `close` closes both. detector: what says why an engram that the user did not type goes into quarantine (1 to 512
         bytes), or None if it need not; instead of the one that finds instructions to a model. redact: what
         is taken out of every text before it is stored: "secrets" (keys, tokens, passwords), "pii" (e-mail addresses,
-        numbers of phones, accounts and cards).
+        numbers of phones, accounts and cards). encoder: makes vectors of what texts mean, instead of the one in the
+        package; with another one than before, vectors are made again in the background.
 
         Raises an `EngramError` that names the file: it is damaged, newer than this version, locked, not writable, or
         the disk is full. Raises `ValueError` if a path or read_only is given with a store, or `search` without one.
@@ -101,9 +115,10 @@ class Memory:
         """Engrams that were stored without a part since the memory was opened; repetitions do not count."""
         self._detector = open_detector() if detector is None else detector
         self._store = open_store(path, read_only=read_only, wait=wait) if store is None else store
-        self._search = open_search(self._store, analyzer) if search is None else search
+        encoder = open_encoder() if encoder is None else encoder
+        self._search = open_search(self._store, analyzer, encoder) if search is None else search
         self._finalizer = weakref.finalize(self, close_all, self._search, self._store, os.getpid())
-        self._recaller = Recaller(self._store, self._search, analyzer)
+        self._recaller = Recaller(self._store, self._search, analyzer, encoder)
 
     @property
     def path(self) -> str:
@@ -239,12 +254,14 @@ class Memory:
         as_utc("now", moment)
         return self._recaller.recall(query, namespace, where, limit, moment)
 
-    def explain(self, query: str, id: str, *, namespace: str | None = None) -> Explanation:
+    def explain(self, query: str, id: str, *, namespace: str | None = None, now: datetime | None = None) -> Explanation:
         """Explain the position of an engram for a query: its score, that of the first hit, and what the difference is.
 
-        Raises `NotFound` if no engram has this id, or none in `namespace` if it is given.
+        now: as in `recall`. Raises `NotFound` if no engram has this id, or none in `namespace` if it is given.
         """
-        return self._recaller.explain(query, self.get(id, namespace=namespace), datetime.now(UTC))
+        moment = now or datetime.now(UTC)
+        as_utc("now", moment)
+        return self._recaller.explain(query, self.get(id, namespace=namespace), moment)
 
     # Look up and list.
 
@@ -314,6 +331,7 @@ class Memory:
             quarantined=store.quarantined,
             indexed_through=index.indexed_through,
             unindexed=index.unindexed,
+            unencoded=index.unencoded,
             store_bytes=store.bytes,
             index_bytes=index.bytes,
             index_trouble=index.trouble,
@@ -396,14 +414,14 @@ class Memory:
 
     # Maintenance.
 
-    def flush(self, timeout: float | None = None) -> bool:
-        """Wait until everything that was remembered is in the index; False after `timeout` seconds.
+    def flush(self, timeout: float | None = None, *, vectors: bool = True) -> bool:
+        """Wait until everything that was remembered is in the index, with vectors; False after `timeout` seconds.
 
-        A read-only memory cannot update its index and returns False at once if another process has not done so. Recall
-        does not need this: it scans what the index does not hold. Raises `EngramError` if the index cannot be
-        written.
+        vectors: False to wait for the words only. A read-only memory cannot update its index and returns False at once
+        if another process has not done so. Recall does not need this: it scans what the index does not hold. Raises
+        `EngramError` if the index cannot be written or passages cannot be encoded.
         """
-        return self._search.flush(timeout)
+        return self._search.flush(timeout, vectors=vectors)
 
     def catch_up(self) -> None:
         """Read what was remembered lately, so that the next recall need not do it first."""

@@ -2,6 +2,7 @@ import json
 import os
 import random
 import shlex
+import shutil
 import sqlite3
 import subprocess
 from collections.abc import Iterable
@@ -14,6 +15,7 @@ from engram import accel
 from engram.doctor import examine, salvage
 from engram.engram import ORIGINS, Engram, draft
 from engram.errors import EngramError, MemoryTooNew, NotFound
+from engram.meaning.sentences import DATA, TOKENIZER, WEIGHTS, SentenceEncoder, default_encoder
 from engram.memory import Memory
 from engram.opening import index_folder
 from engram.store.base import Filter
@@ -98,6 +100,7 @@ def test_doctor_reports_a_healthy_memory(run, path: Path):
     run("remember", "one")
     run("reindex")
     ran = run("doctor", "--json")
+    fingerprint = default_encoder().fingerprint
     assert ran.code == 0
     assert ran.json | {"store_bytes": 0, "index_bytes": 0} == {
         "path": str(path),
@@ -107,14 +110,33 @@ def test_doctor_reports_a_healthy_memory(run, path: Path):
         "format": VERSION,
         "index": "good",
         "unindexed": 0,
+        "unencoded": 0,
         "store_bytes": 0,
         "index_bytes": 0,
         "healthy": True,
         "compiled": accel.available,
+        "encoder": f"{fingerprint}, 512 dimensions, {'compiled' if accel.available else 'in numpy, slower'}",
         "conflicts": [],
         "warnings": [],
     }
-    assert "database  good" in run("doctor").out
+    out = run("doctor").out
+    assert "database  good" in out
+    assert f"encoder   {fingerprint}, 512 dimensions, " in out
+
+
+def test_doctor_names_a_damaged_file_of_the_encoder(run, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    run("remember", "one")
+    for name in (WEIGHTS, TOKENIZER):
+        shutil.copy(DATA / name, tmp_path / name)
+    with (tmp_path / WEIGHTS).open("r+b") as file:
+        file.seek(20_000_000)
+        file.write(b"changed")
+    monkeypatch.setattr("engram.meaning.sentences.default_encoder", lambda: SentenceEncoder(tmp_path))
+    ran = run("doctor")
+    assert ran.code == 1
+    assert f"damaged: the sentence encoder cannot be used: {tmp_path / WEIGHTS} has changed since" in " ".join(
+        ran.out.split()
+    )
 
 
 def test_a_file_of_a_newer_format_is_not_called_damaged(run, path: Path, tmp_path: Path):

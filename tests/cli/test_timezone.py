@@ -34,6 +34,16 @@ def test_commands_show_times_in_the_zone(run: Run, zone: str, shown: str, monkey
 
 
 @pytest.mark.usefixtures("told")
+def test_a_question_for_a_day_alone_means_the_day_of_the_zone(run: Run) -> None:
+    question = "What did I say on 21 August 2026?"
+    assert "cello" in run("recall", question, "--timezone", "Europe/Helsinki").out
+    assert "cello" not in run("recall", question, "--timezone", "America/Chicago").out
+    id = run("memories", "--json").lines[0]["id"]
+    assert run("why", question, id, "--timezone", "Europe/Helsinki", "--json").lines[0]["place"] == 1
+    assert run("why", question, id, "--timezone", "America/Chicago", "--json").lines[0]["place"] is None
+
+
+@pytest.mark.usefixtures("told")
 @pytest.mark.parametrize("command", ["memories", "export"])
 def test_a_time_without_a_zone_is_read_in_the_zone(run: Run, command: str) -> None:
     def found(zone: str) -> bool:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import engram.opening  # noqa: F401  It loads the kernel.
-from engram.meaning.codes import NO_CODES, Coder, rotation_of
+from engram.meaning.codes import NO_CODES, Coder, rotated
 
 
 def unit_vectors(seed: int, n: int, dimensions: int) -> np.ndarray:
@@ -69,18 +69,20 @@ def test_codes_of_other_encoders_and_sizes_are_told_apart() -> None:
     assert Coder(512).fingerprint == coders[0].fingerprint
 
 
-@pytest.mark.parametrize(("dimensions", "columns"), [(512, 512), (512, 256), (384, 512), (96, 128), (1, 64)])
-def test_rotation_keeps_lengths_where_there_is_room(dimensions: int, columns: int) -> None:
-    rotation = rotation_of(dimensions, columns)
-    assert rotation.shape == (dimensions, columns)
-    if columns >= dimensions:
+@pytest.mark.parametrize(("dimensions", "directions"), [(512, 512), (512, 256), (384, 512), (96, 128), (1, 64)])
+def test_rotation_keeps_lengths_where_there_is_room(dimensions: int, directions: int) -> None:
+    rotation = rotated(np.eye(dimensions, dtype=np.float32), directions)
+    assert rotation.shape == (dimensions, directions)
+    if directions >= dimensions:
         assert np.allclose(rotation @ rotation.T, np.eye(dimensions), atol=1e-5)
     else:
-        assert np.allclose(rotation.T @ rotation, np.eye(columns), atol=1e-5)
+        assert np.allclose(rotation.T @ rotation, np.eye(directions), atol=1e-5)
+    vectors = unit_vectors(4, 3, dimensions)
+    assert np.allclose(rotated(vectors, directions), vectors @ rotation, atol=1e-5)
 
 
 def test_rotation_is_the_same_everywhere() -> None:
-    assert np.sign(rotation_of(8, 4)).astype(int).tolist() == ROTATION
+    assert np.sign(rotated(np.eye(8, dtype=np.float32), 4)).astype(int).tolist() == ROTATION
 
 
 ROTATION = [

@@ -10,7 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engram.meaning.sentences import DATA, TOKENIZER, WEIGHTS, SentenceEncoder, default_encoder
+from engram.meaning.sentences import (
+    DATA,
+    MOST_PIECES,
+    TOKENIZER,
+    WEIGHTS,
+    SentenceEncoder,
+    default_encoder,
+    pieces_of,
+)
 from engram.meaning.weights import DamagedWeights
 from engram.opening import open_encoder
 
@@ -116,6 +124,22 @@ def test_importing_engram_and_opening_a_memory_loads_no_tokenizer(tmp_path: Path
     )
     command = [sys.executable, "-c", program, str(tmp_path / "a.db")]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() == ["False", "True"]
+
+
+def test_one_character_that_stands_for_many_letters_does_not_make_a_text_longer() -> None:
+    tokenizer = default_encoder()._load().tokenizer
+    assert len(pieces_of(tokenizer, "ﷺ" * 2_000)) == MOST_PIECES
+    assert len(pieces_of(tokenizer, "word " * 400)) == 400
+
+
+def test_verifying_reads_the_rows_too(folder: Path) -> None:
+    SentenceEncoder(folder).verify()
+    with (folder / WEIGHTS).open("r+b") as file:
+        file.seek(20_000_000)
+        file.write(b"changed")
+    SentenceEncoder(folder).encode(["word"])
+    with pytest.raises(DamagedWeights, match=f"{WEIGHTS} has changed since it was written"):
+        SentenceEncoder(folder).verify()
 
 
 @pytest.mark.parametrize("name", [WEIGHTS, TOKENIZER])

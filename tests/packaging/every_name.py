@@ -72,6 +72,7 @@ def use_stats(stats: Stats) -> None:
     assert_type(stats.sessions, int)
     assert_type(stats.indexed_through, int)
     assert_type(stats.unindexed, int)
+    assert_type(stats.unencoded, int)
     assert_type(stats.store_bytes, int)
     assert_type(stats.index_bytes, int)
     assert_type(stats.index_trouble, str | None)

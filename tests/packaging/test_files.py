@@ -11,6 +11,7 @@ import yaml
 from packaging.requirements import Requirement
 
 import engram
+from engram.meaning.sentences import TOKENIZER, WEIGHTS
 from tests.packaging.conftest import ROOT, names_in
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -36,7 +37,10 @@ def test_the_sdist_contains_only_the_files_of_a_build(sdist: Path):
         *("PKG-INFO", "pyproject.toml", "hatch_build.py", ".gitignore"),
         *("README.md", "CHANGELOG.md", "LICENSE"),
     }
-    assert {Path(name).suffix for name in names if name not in outside} == {".py", ".c", ".npz", ".typed", ""}
+    assert {Path(name).suffix for name in names if name not in outside} == {
+        *(".py", ".c", ".h", ".typed", ""),
+        *(".npz", ".safetensors", ".model"),
+    }
     assert {Path(name).name for name in names if not Path(name).suffix} >= {"NOTICE"}
 
 
@@ -61,6 +65,8 @@ def test_the_wheel_contains_one_typed_package_with_its_licences(pure_wheel: Path
         "engram/text/data/english.npz",
         "engram/text/data/han.txt",
     } <= set(names)
+    assert {"engram/accel/sentences.c", "engram/accel/sentences.h"} <= set(names)
+    assert {f"engram/meaning/data/{name}" for name in (WEIGHTS, TOKENIZER, "NOTICE")} <= set(names)
     assert {Path(name).name for name in names} >= {"LICENSE", "NOTICE"}
     assert not [name for name in names if name.startswith("engram/bench")]
 
@@ -68,7 +74,7 @@ def test_the_wheel_contains_one_typed_package_with_its_licences(pure_wheel: Path
 def test_the_base_installation_has_the_command_line_and_the_extras_are_chat_redact_and_serve(pure_wheel: Path):
     headers = wheel_headers(pure_wheel, "METADATA")
     base = {Requirement(text).name for text in headers["Requires-Dist"] if "extra ==" not in text}
-    assert base == {"filelock", "numpy", "platformdirs", "pystemmer", "rich", "tantivy", "typer"}
+    assert base == {"filelock", "numpy", "platformdirs", "pystemmer", "rich", "sentencepiece", "tantivy", "typer"}
     assert headers["Provides-Extra"] == ["chat", "redact", "serve"]
     assert headers["Name"] == ["engram-layer"]
 

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engram.recall.proximity import closeness
-from engram.text.dates.parse import UNSURE, periods
+from engram.text.dates.moments import UNSURE
+from engram.text.dates.parse import periods
 from engram.text.dates.period import FIRST, LAST
 from tests.text.dates.test_parse import NOTHING, NOW, STATED, YEARLY, moment
 

@@ -44,6 +44,25 @@ def remember(path: str, seed: int) -> None:
             memory.recall("bulk number")
 
 
+def encode(path: str, seed: int) -> None:
+    """Remember singly, in bulk and in long texts, recall and encode in the background, until killed."""
+    from engram.opening import open_analyzer, open_search, open_store
+    from tests.search.concepts import ConceptEncoder
+
+    rng, store, encoder = random.Random(seed), open_store(path), ConceptEncoder()
+    search = open_search(store, open_analyzer(), encoder)
+    memory = Memory(store=store, search=search)
+    write_line("open")
+    for number in itertools.count():
+        size = rng.choice((1, 1, 1, 30, 300))
+        long = "and some more of the same kind. " * 60
+        items = [{"text": f"run {seed} marker{seed}x{number}x{i} {long if i == 7 else ''}"} for i in range(size)]
+        write_line(" ".join(e.id for e in memory.remember_many(items)))
+        # Some processes only write; others encode the tail, too.
+        if seed % 3:
+            search.reader()
+
+
 def share(path: str, seed: int) -> None:
     """Remember and recall from four threads, CALLS times in each; the last line is "done" unless a thread failed."""
     import threading

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from engram.engram import ORIGINS, ROLES, Engram, draft
-from engram.search.base import ROW, SearchReader, kind_code
+from engram.search.base import MOST_TELLING, ROW, SearchReader, Span, kind_code
 from engram.store.base import Filter, Store
 from engram.text.analyzer import TableAnalyzer
 from engram.text.passages import passages
@@ -129,7 +129,8 @@ class SearchReaderSuite:
         reader, none = searchable.reader(), np.empty(0, np.int64)
         assert (reader.size(1), reader.unsearched) == (0, 0)
         assert reader.frequencies(1, ["boat"]).tolist() == [0]
-        for rows in (reader.candidates(1, ["boat"], 5), reader.all_rows(1, 5), reader.neighbours(none)):
+        timed = reader.rows_between(1, [Span(0, 1)], 5).rows
+        for rows in (reader.candidates(1, ["boat"], 5), reader.all_rows(1, 5), timed, reader.neighbours(none)):
             assert (rows.dtype, rows.tolist()) == (np.int64, [])
         assert reader.take(none).tokens.tolist() == []
         assert reader.session_lengths(np.array([1])).tolist() == [0]
@@ -235,6 +236,49 @@ class SearchReaderSuite:
         assert len(known.reader.all_rows(known.namespace("a"), 5)) == 5
         assert known.reader.all_rows(10_000, 5).tolist() == []
 
+    def test_rows_between_are_those_of_the_times_in_the_namespace(self, known: Known) -> None:
+        reader, namespace = known.reader, known.namespace("a")
+        start, minute = microseconds(T0), 60_000_000
+        spans = [Span(start, start + minute), Span(start + 2 * minute, start + 3 * minute)]
+        rows = reader.rows_between(namespace, spans, 100).rows
+        assert rows.dtype == np.int64
+        times = (T0, T0 + timedelta(minutes=2))
+        expected = [row for row in known.rows("a") if known.engrams[row].at in times]
+        assert sorted(rows.tolist()) == sorted(expected)
+        assert len(expected) > 4
+        # An end is no part of its span, and engrams that spans share come once.
+        assert reader.rows_between(namespace, [Span(start - minute, start)], 100).rows.tolist() == []
+        both = [Span(start, start + 2 * minute), Span(start + minute, start + 3 * minute)]
+        shared = reader.rows_between(namespace, both, 100).rows.tolist()
+        assert len(shared) == len(set(shared)) > len(expected)
+        for nowhere, none in ((known.namespace("b"), spans), (10_000, spans), (namespace, [])):
+            assert reader.rows_between(nowhere, none, 100).rows.tolist() == []
+
+    def test_rows_between_come_the_most_telling_first(self, known: Known) -> None:
+        namespace, day = known.namespace("a"), Span(microseconds(T0), microseconds(T0 + timedelta(days=1)))
+        rows, worth = known.reader.rows_between(namespace, [day], 100)
+        assert sorted(rows.tolist()) == sorted(known.rows("a"))
+        assert worth.tolist() == sorted(worth.tolist(), reverse=True)
+        assert 0 < worth.max() <= MOST_TELLING
+        told = {known.engrams[row].text: value for row, value in zip(rows.tolist(), worth.tolist(), strict=True)}
+        statement, answer, question, other = HARBOUR[0][2], KITCHEN[2][2], HARBOUR[1][2], HARBOUR[3][2]
+        assert told[statement] > told[answer] > told[other] > told[question]
+        few = known.reader.rows_between(namespace, [day], 5)
+        assert few.telling.tolist() == worth.tolist()[:5]
+        assert known.reader.columns(few.rows)["role"].tolist() == [ROLES.index("user")] * 5
+
+    def test_rows_between_find_any_time(self, searchable: Searchable) -> None:
+        early, late = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, tzinfo=UTC)
+        searchable.store.append([draft("the first day", namespace="n", at=early)])
+        searchable.half_way()
+        searchable.store.append([draft("the last day", namespace="n", at=late)])
+        reader, namespace = searchable.reader(), searchable.store.namespace_number("n")
+        assert namespace is not None
+        for moment in (early, late):
+            at = microseconds(moment)
+            (row,) = reader.rows_between(namespace, [Span(at, at + 1)], 9).rows.tolist()
+            assert reader.columns(np.array([row]))["at"].tolist() == [at]
+
     def test_take_returns_columns_and_tokens(self, known: Known) -> None:
         rows = np.array(sorted(known.engrams), np.int64)
         turns = known.reader.take(rows)
@@ -329,7 +373,9 @@ class SearchReaderSuite:
         every = reader.all_rows(namespace, 1_000)
         similar = reader.similar(namespace, ENCODER.encode([HARBOUR[3][2]])[0], 1_000)
         assert len(similar)
-        for rows in (candidates, every, similar):
+        day = Span(microseconds(T0), microseconds(T0 + timedelta(days=1)))
+        timed = reader.rows_between(namespace, [day], 1_000).rows
+        for rows in (candidates, every, similar, timed):
             present = reader.seqs(reader.take(np.unique(rows)).rows).tolist()
             assert not set(present) & set(seqs[[1, 3]].tolist())
         assert reader.session_lengths(turns.columns["session"][:1].astype(np.int64))[0] >= turns.lengths.sum()

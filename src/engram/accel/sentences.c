@@ -424,13 +424,33 @@ VNNI static void encode_vnni(Batch *b, float *vectors) {
 }
 #endif
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+
+/* 2 if the processor and the system have AVX512 VNNI, 1 if they have AVX2, else 0. Not all compilers' libraries have a
+ * working __builtin_cpu_supports. */
+static int level_of_processor(void) {
+    enum { XSAVE = 1 << 27, AVX2_BIT = 1 << 5, VNNI_BIT = 1 << 11, YMM = 0x6, ZMM = 0xe6 };
+    const unsigned avx512 = 1u << 16 | 1u << 30 | 1u << 31; /* F, BW and VL */
+    unsigned a, b, c, d, states, rest;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & XSAVE))
+        return 0;
+    __asm__ volatile("xgetbv" : "=a"(states), "=d"(rest) : "c"(0));
+    if ((states & YMM) != YMM || !__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(b & AVX2_BIT))
+        return 0;
+    return (states & ZMM) == ZMM && (b & avx512) == avx512 && (c & VNNI_BIT) ? 2 : 1;
+}
+#endif
+
 /* The form for this processor; with `limit` below 2, not the fastest, so that tests run each form. */
 static Encode *form_of(int64_t limit) {
 #if defined(__x86_64__)
-    if (limit >= 2 && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512vl"))
+    static _Atomic int known = -1; /* Asking the processor takes long on virtual machines. */
+    if (known < 0)
+        known = level_of_processor();
+    if (limit >= 2 && known >= 2)
         return encode_vnni;
-    if (limit >= 1 && __builtin_cpu_supports("avx2"))
+    if (limit >= 1 && known >= 1)
         return encode_avx2;
 #endif
     (void)limit;

@@ -32,14 +32,15 @@ def doctor(
     Names any other installed distribution that also installs a module `engram`.
 
     Exit code 0: there is no damage, or everything was saved; 7: the database is damaged; 1: only
-    the index is damaged, another distribution conflicts, or not everything could be saved; 8: the
-    file needs a newer version of Engram.
+    the index or the encoder's data are damaged, another distribution conflicts, or not everything
+    could be saved; 8: the file needs a newer version of Engram.
 
     Example:
       engram doctor
       engram doctor --memory broken.db --save rescued.db
     """
-    from engram.doctor import examine, salvage
+    from engram.doctor import examine, examine_encoder, salvage
+    from engram.meaning.sentences import default_encoder
     from engram.opening import default_path
 
     others = conflicts()
@@ -48,13 +49,13 @@ def doctor(
             print_note(other.advice)
     where = default_path() if path is None else path
     if save is None:
-        report = examine(where)
+        report, encoder = examine(where), examine_encoder(default_encoder())
         if as_json:
-            extra = {"healthy": report.healthy, "compiled": accel.available}
+            extra = {"healthy": report.healthy, "compiled": accel.available, "encoder": encoder}
             print_json(dataclasses.asdict(report) | extra | {"conflicts": [other._asdict() for other in others]})
         else:
-            _print_report(report)
-        if others or not report.healthy:
+            _print_report(report, encoder)
+        if others or not report.healthy or encoder.startswith("damaged"):
             raise typer.Exit(MemoryDamaged.exit_code if report.problems else EngramError.exit_code)
         return
     result = salvage(where, save)
@@ -66,16 +67,17 @@ def doctor(
         raise typer.Exit(EngramError.exit_code)
 
 
-def _print_report(report: Report) -> None:
+def _print_report(report: Report, encoder: str) -> None:
     print_table(
         {
             "memory": report.path,
             "database": "damaged" if report.problems else "good",
             "readable": f"{report.readable:,} memories",
             "lost": "unknown" if report.lost is None else f"{report.lost:,}",
-            "index": report.index + (f" ({report.unindexed:,} memories not in it)" if report.unindexed else ""),
+            "index": report.index + _missing(report),
             "size": f"{format_bytes(report.store_bytes)}, index {format_bytes(report.index_bytes)}",
             "recall": accel.status,
+            "encoder": encoder,
         }
     )
     for problem in report.problems:
@@ -88,6 +90,16 @@ def _print_report(report: Report) -> None:
         )
     elif report.index.startswith("damaged"):
         typer.echo("rebuild the index: engram reindex")
+
+
+def _missing(report: Report) -> str:
+    """What an index does not hold yet, in brackets; "" if it is complete."""
+    parts = []
+    if report.unindexed:
+        parts.append(f"{report.unindexed:,} memories not in it")
+    if report.unencoded:
+        parts.append(f"{report.unencoded:,} passages without a vector")
+    return f" ({', '.join(parts)})" if parts else ""
 
 
 def _print_salvage(result: Salvage) -> None:
@@ -113,6 +125,13 @@ def reindex(path: MemoryPath = None, as_json: Json = False) -> None:
         memory.reindex()
         stats = memory.stats()
     if as_json:
-        print_json({"engrams": stats.engrams, "unindexed": stats.unindexed, "index_bytes": stats.index_bytes})
+        print_json(
+            {
+                "engrams": stats.engrams,
+                "unindexed": stats.unindexed,
+                "unencoded": stats.unencoded,
+                "index_bytes": stats.index_bytes,
+            }
+        )
     else:
         typer.echo(f"{stats.engrams:,} memories indexed, {format_bytes(stats.index_bytes)}")

@@ -124,6 +124,7 @@ def stats(path: MemoryPath = None, as_json: Json = False) -> None:
             "sessions": f"{figures.sessions:,}",
             "in quarantine": f"{figures.quarantined:,}",
             "not indexed yet": f"{figures.unindexed:,}",
+            "not encoded yet": f"{figures.unencoded:,}",
             "store": format_bytes(figures.store_bytes),
             "index": format_bytes(figures.index_bytes),
         }

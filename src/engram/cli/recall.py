@@ -113,7 +113,7 @@ def why(
       engram why "What is my dog called?" 019c2f7e-5c1a-7d70-8a3b-0f5d7e9a1c22
     """
     with open_memory(path) as memory:
-        explanation = memory.explain(query, id, namespace=namespace)
+        explanation = memory.explain(query, id, namespace=namespace, now=datetime.now(timezone))
     if as_json:
         print_json(explanation_record(explanation))
         return

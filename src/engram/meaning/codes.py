@@ -10,7 +10,7 @@ The first bytes of a code are the signs, those that are scanned first; the other
 from __future__ import annotations
 
 import hashlib
-from functools import cache, cached_property
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -67,31 +67,27 @@ class Coder:
         self.fingerprint = hashlib.sha256(made_by.encode()).hexdigest()[:16]
         """Identifies encoder and quantisation: codes of coders with different fingerprints must not be compared."""
 
-    @cached_property
-    def _rotation(self) -> Vectors:
-        return rotation_of(self.dimensions, self.directions)
-
     def encode(self, vectors: Vectors) -> Codes:
         """Return the codes of n vectors, shape (n, dimensions); a vector of zeros gets an empty code."""
         if not len(vectors) or not self.width:
             return np.zeros((len(vectors), self.width), np.uint8)
-        rotated = np.asarray(vectors, np.float32) @ self._rotation
-        typical = np.sqrt(np.square(rotated).mean(axis=1, keepdims=True))
-        bits = np.concatenate((rotated > 0, np.abs(rotated) > LARGE * typical), axis=1)
+        values = rotated(vectors, self.directions)
+        typical = np.sqrt(np.square(values).mean(axis=1, keepdims=True))
+        bits = np.concatenate((values > 0, np.abs(values) > LARGE * typical), axis=1)
         return np.packbits(bits, axis=1, bitorder="little")
 
     def query(self, vector: Vectors) -> Query:
         """Return a query's vector, shape (dimensions,), as it is compared with codes."""
-        rotated = np.asarray(vector, np.float32) @ self._rotation
-        length = max(float(np.sqrt(np.square(rotated).sum())), 1e-9)
-        signs = np.packbits(rotated[: self.scanned] > 0, bitorder="little").view("<u8")
-        return Query(rotated / np.float32(length), signs)
+        (values,) = rotated(vector[None], self.directions)
+        length = max(float(np.sqrt(np.square(values).sum())), 1e-9)
+        signs = np.packbits(values[: self.scanned] > 0, bitorder="little").view("<u8")
+        return Query(values / np.float32(length), signs)
 
     def similarities(self, codes: Codes, query: Query) -> Vectors:
         """Return the cosine between each of n codes and a query: shape (n,), -1 to 1; 0 for an empty code."""
         if not self.width or not len(codes):
             return np.zeros(len(codes), np.float32)
-        cosines = accel.in_use().compare_codes(codes, query.values, *LEVELS)
+        cosines = accel.in_use().compare_codes(np.ascontiguousarray(codes), query.values, *LEVELS)
         near = np.clip(cosines * np.float32(1 / KEPT), np.float32(-1), np.float32(1))
         return np.asarray(np.where(codes.any(axis=1), near, np.float32(0)), np.float32)
 
@@ -105,18 +101,36 @@ def size_of_rotation(dimensions: int) -> int:
     return 1 << max(6, (dimensions - 1).bit_length())
 
 
-@cache
-def rotation_of(dimensions: int, columns: int) -> Vectors:
-    """Return `columns` fixed random directions, at right angles if there is room: shape (dimensions, columns).
+def rotated(vectors: Vectors, directions: int) -> Vectors:
+    """Return n vectors, shape (n, dimensions), along fixed random directions: shape (n, directions).
 
-    A Hadamard matrix with random signs, its columns in random order: exact, so that it is the same on every machine.
+    The directions are at right angles if there is room. They are columns of a Hadamard matrix with random signs. That
+    is the Kronecker product of two small ones, so that no product is large enough for numpy to start threads for it.
     """
-    size, hadamard = size_of_rotation(max(dimensions, columns)), np.ones((1, 1), np.int8)
-    while len(hadamard) < size:
-        hadamard = np.block([[hadamard, hadamard], [hadamard, -hadamard]]).astype(np.int8)
+    n, dimensions = vectors.shape
+    size = size_of_rotation(max(dimensions, directions))
+    flips, order = random_choices(size)
+    values = np.zeros((n, size), np.float32)
+    values[:, :dimensions] = vectors * flips[:dimensions]
+    left = hadamard(1 << (size.bit_length() // 2))
+    right = hadamard(size // len(left))
+    products = left @ (values.reshape(n, len(left), len(right)) @ right)
+    return products.reshape(n, size).take(order[:directions], axis=1) * np.float32(1 / np.sqrt(size))
+
+
+@cache
+def hadamard(size: int) -> Vectors:
+    """Return the Hadamard matrix of Sylvester: shape (size, size); `size` is a power of two."""
+    matrix = np.ones((1, 1), np.float32)
+    while len(matrix) < size:
+        matrix = np.block([[matrix, matrix], [matrix, -matrix]])
+    return matrix
+
+
+@cache
+def random_choices(size: int) -> tuple[Vectors, npt.NDArray[np.int64]]:
+    """Return a random sign for each of `size` values, and a random order of them: the same ones always."""
     # Not numpy's generators, whose numbers may change between versions.
     keys = np.frombuffer(hashlib.shake_128(SEED.encode()).digest(8 * size), "<u4")
-    flips = 1 - 2 * (keys[:size] & 1).astype(np.int8)
-    order = keys[size:].argsort(kind="stable")[:columns]
-    directions = (hadamard * flips[:, None])[:dimensions, order]
-    return np.asarray(directions, np.float32) / np.float32(np.sqrt(size))
+    signs = 1 - 2 * (keys[:size] & 1).astype(np.float32)
+    return signs, keys[size:].argsort(kind="stable")

@@ -20,13 +20,15 @@ from engram import accel
 from engram.meaning.base import Vectors
 from engram.meaning.compiled import CompiledEncoder
 from engram.meaning.plain import PlainEncoder
-from engram.meaning.weights import WIDTH, DamagedWeights, header_of, read_weights
+from engram.meaning.weights import WIDTH, DamagedWeights, header_of, read_weights, verify_weights
 
 DATA = Path(str(files("engram.meaning") / "data"))
 WEIGHTS, TOKENIZER = "sentences.safetensors", "sentences.model"
 
 MOST_CHARACTERS = 2_000
 """Characters of a text that are read: a passage has some 600."""
+MOST_PIECES = 1_000
+"""Pieces of a text that are read: one character can stand for eighteen letters."""
 BEGIN, END = 1, 2
 """The pieces around each text."""
 
@@ -56,7 +58,8 @@ class SentenceEncoder:
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Return a vector of length 1 for each text: shape (len(texts), 512); all 0 for a text without any piece.
 
-        Of a text the first `MOST_CHARACTERS` are read. Raises `DamagedWeights` if a data file is missing or damaged.
+        Of a text the first `MOST_CHARACTERS` are read, up to `MOST_PIECES` pieces. Raises `DamagedWeights` if a data
+        file is missing or damaged.
         """
         tokenizer, encoder = self._loaded or self._load()
         result = np.zeros((len(texts), WIDTH), np.float32)
@@ -65,6 +68,11 @@ class SentenceEncoder:
         if filled:
             result[filled] = encoder.encode([[BEGIN, *pieces[row], END] for row in filled])
         return result
+
+    def verify(self) -> None:
+        """Read all data. Raises `DamagedWeights` if a file is missing, or is not as it was written."""
+        verify_weights(self._folder / WEIGHTS)
+        self._open_tokenizer()
 
     def _load(self) -> Loaded:
         with self._loading:
@@ -102,9 +110,9 @@ def default_encoder() -> SentenceEncoder:
 
 
 def pieces_of(tokenizer: Any, text: str) -> list[int]:
-    """Return the numbers of a text's pieces; [] for a text of white space. A lone surrogate counts as "?"."""
+    """Return the numbers of a text's first pieces; [] for a text of white space. A lone surrogate counts as "?"."""
     beginning = text[:MOST_CHARACTERS]
     if not beginning.isascii():
         beginning = beginning.encode("utf-8", "replace").decode()
     pieces: list[int] = tokenizer.encode(beginning)
-    return pieces
+    return pieces[:MOST_PIECES]

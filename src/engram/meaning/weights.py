@@ -142,7 +142,8 @@ def read_weights(path: Path) -> Weights:
             first, last = header[name]["data_offsets"]
             dtype = np.dtype(DTYPES[header[name]["dtype"]])
             arrays[name] = np.asarray(content[begin + first : begin + last]).view(dtype).reshape(header[name]["shape"])
-        if header["__metadata__"]["checksum"] != checksum(arrays):
+        small = {name: array for name, array in arrays.items() if name not in BITS}
+        if header["__metadata__"]["checksum"] != checksum(small):
             raise DamagedWeights(path, "has changed since it was written")
         layers = {name: Layer(arrays[name], arrays[f"{name}.sums"], arrays[f"{name}.scales"]) for name in MATRICES}
         table = {name: arrays[name] for name in TABLE}
@@ -154,10 +155,18 @@ def read_weights(path: Path) -> Weights:
     return weights
 
 
+def verify_weights(path: Path) -> None:
+    """Read the whole file. Raises `DamagedWeights` if it is not as it was written."""
+    weights = read_weights(path)
+    rows = checksum({name: getattr(weights, name) for name in BITS})
+    if header_of(path)[0]["__metadata__"].get("rows") != rows:
+        raise DamagedWeights(path, "has changed since it was written")
+
+
 def checksum(arrays: dict[str, Array]) -> str:
-    """Return the CRC-32 of all arrays but the rows of the table, in hexadecimal digits."""
+    """Return the CRC-32 of arrays, in the order of their names, in hexadecimal digits."""
     value = 0
-    for name in sorted(set(arrays) - set(BITS)):
+    for name in sorted(arrays):
         value = zlib.crc32(arrays[name].tobytes(), value)
     return f"{value:08x}"
 

@@ -77,7 +77,7 @@ def with_questions(
     known = set(held_ids)
     for hit in hits:
         added = [hit]
-        if hit.why["previous"] > hit.why["words"]:
+        if hit.why["previous"] > hit.why["words"] + hit.why["meaning"]:
             question = previous_turn(memory, hit.engram)
             if question is None or not is_trusted(question.origin, trust):
                 continue

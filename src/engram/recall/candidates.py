@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engram.recall.copies import few_copies, may_hold_copies
+from engram.recall.proximity import occurrences
 from engram.recall.query import ParsedQuery
 from engram.search.base import Array, Ints, SearchReader, Turns
 from engram.text.base import Analyzer
@@ -29,11 +30,15 @@ class RetrievalLimits:
     """Candidates by the query's words."""
     near: int = 100
     """Candidates by words near them."""
+    similar: int = 100
+    """Candidates by what they mean."""
+    timed: int = 64
+    """Candidates by a time that the query means, whatever their words."""
     near_words: int = 5
     """Near words that are looked up for each word of the query."""
     near_least: float = 0.45
     """Least similarity of a near word, 0 to 1."""
-    max_terms: int = 8
+    max_terms: int = 16
     """Words of the query that are looked up, the rarest first."""
     expand_neighbours: int = 64
     """Best candidates whose neighbours are candidates too."""
@@ -44,7 +49,8 @@ class RetrievalLimits:
 
     def times(self, factor: int) -> RetrievalLimits:
         """Return the same limits with `factor` times as many candidates."""
-        wider = {name: getattr(self, name) * factor for name in ("exact", "near", "expand_neighbours")}
+        names = ("exact", "near", "similar", "timed", "expand_neighbours")
+        wider = {name: getattr(self, name) * factor for name in names}
         return replace(self, **wider)
 
 
@@ -58,6 +64,8 @@ WIDEST_COPIES = 16
 """Factor by which a look-up is widened that finds copies of a few texts."""
 MOST_COMMON = 3
 """Words of the query that are looked up although they are common in the namespace."""
+RECENT_YEARS = 3
+"""Years in which turns of the days of a period without a year are candidates."""
 RARE_SHARE = 1e-3
 """Share among all words of the language under which a word is rare in it."""
 
@@ -126,8 +134,42 @@ def looked_up_rows(
     terms = other_words(query, frequencies[len(query.ids) :], limits) + [query.terms[i] for i in words]
     exact = look_up(reader, namespace, terms[: limits.max_terms], limits.exact, WIDEST, only)
     near = look_up(reader, namespace, others, limits.near, WIDEST_NEAR, only)
-    neighbours = reader.neighbours(np.concatenate((exact, near))[: limits.expand_neighbours])
-    return np.concatenate((exact, near, NONE if only is None else only.rows, neighbours, reader.neighbours(neighbours)))
+    similar = look_up_meaning(reader, namespace, query, limits.similar, only)
+    # Of each look-up the best, in turn.
+    best = np.concatenate([found[: limits.expand_neighbours // 2] for found in (exact, similar, near)])
+    neighbours = reader.neighbours(best[: 2 * limits.expand_neighbours])
+    timed = rows_by_time(reader, namespace, query, limits, only) if query.periods else NONE
+    admitted = NONE if only is None else only.rows
+    return np.concatenate((exact, near, similar, timed, admitted, neighbours, reader.neighbours(neighbours)))
+
+
+def look_up_meaning(
+    reader: SearchReader, namespace: int, query: ParsedQuery, limit: int, only: Restriction | None
+) -> Ints:
+    """Return the best admitted rows by what they mean, at most `limit`, of the best `WIDEST_NEAR` * `limit` of all."""
+    if query.vector is None:
+        return NONE
+    rows = reader.similar(namespace, query.vector, limit)
+    columns, all_found = reader.columns(rows), len(rows) < limit
+    if not all_found and may_hold_copies(columns):
+        rows = few_copies(reader, reader.similar(namespace, query.vector, limit * WIDEST_COPIES))[:limit]
+        columns = reader.columns(rows)
+    if only is None:
+        return rows
+    admitted = rows[only.admits(columns)]
+    if all_found or len(admitted) >= limit * ENOUGH:
+        return admitted
+    rows = reader.similar(namespace, query.vector, limit * WIDEST_NEAR)
+    return rows[only.admits(reader.columns(rows))][:limit]
+
+
+def rows_by_time(
+    reader: SearchReader, namespace: int, query: ParsedQuery, limits: RetrievalLimits, only: Restriction | None
+) -> Ints:
+    """Return the admitted rows of the most telling engrams, at most `limits.timed`, at the times that a query means."""
+    spans = [span for period in query.periods for span in occurrences(period, RECENT_YEARS)]
+    rows = reader.rows_between(namespace, spans, limits.timed).rows
+    return rows if only is None else rows[only.admits(reader.columns(rows))]
 
 
 def look_up(

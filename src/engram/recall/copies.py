@@ -31,7 +31,7 @@ def asked_last(order: Ints, query: ParsedQuery, features: Features, analyzer: An
     asking = [i for i, term in enumerate(query.terms) if term in QUESTION_WORDS]
     if not asking:
         return order
-    held, turns = features.counts > 0, features.turns
+    held, turns = features.in_turns(features.counts) > 0, features.turns
     same = np.asarray(held[asking].any(axis=0) & held[query.probabilities < EVERYDAY].all(axis=0))
     if not same.any():
         return order
@@ -57,16 +57,19 @@ def few_copies(reader: SearchReader, rows: Ints) -> Ints:
     return np.asarray(rows[np.isin(rows, turns.rows[~surplus(turns, latest_first)])])
 
 
-def copies_last(order: Ints, turns: Turns, parts: Mapping[str, Array], previous: Ints) -> Ints:
+def copies_last(order: Ints, features: Features, parts: Mapping[str, Array]) -> Ints:
     """Return `order`, indices of turns with the best first, with the surplus copies of a text at its end.
 
-    parts: of the scores, shape (n,) each. previous: index of the turn before each, -1 for none, shape (n,). A turn that
-    owes its place to the turn before it, such as "yes", is a copy only if that one is too.
+    parts: of the scores, shape (n,) each. A turn that owes its place to the turn before it, such as "yes", is a copy
+    only if that one is too.
     """
+    turns, previous = features.turns, features.around[0]
     words, before = parts["words"], parts["previous"]
-    by_context = before > words
+    by_context = before > words + parts["meaning"]
     # Copies match the query equally well; this is quicker to see than that their words are the same.
-    likeness = words + np.float32(0.37) * parts["likeness"] + np.float32(7.1) * np.where(by_context, before, 0)
+    likeness = (
+        words + np.float32(0.37) * features.centroid_similarity + np.float32(7.1) * np.where(by_context, before, 0)
+    )
     values = likeness.take(order)
     ordered = np.sort(values)
     repeated = ordered[1:][ordered[1:] == ordered[:-1]]
@@ -77,10 +80,10 @@ def copies_last(order: Ints, turns: Turns, parts: Mapping[str, Array], previous:
     return np.concatenate((order[~last], order[last]))
 
 
-def surplus(turns: Turns, order: Ints, previous: Ints | None = None) -> Array:
+def surplus(turns: Turns, order: Ints, previous: Ints | None = None, most: int = MOST) -> Array:
     """Return which turns have enough copies before them in `order`, which holds indices: shape (n,), bool.
 
-    previous: index of the turn before each that must be the same too, -1 for none, shape (n,).
+    previous: index of the turn before each that must be the same too, -1 for none, shape (n,). most: enough copies.
     """
     found, seen = np.zeros(len(turns.rows), np.bool_), dict[tuple[bytes, ...], int]()
     ends = turns.lengths.cumsum()
@@ -94,5 +97,5 @@ def surplus(turns: Turns, order: Ints, previous: Ints | None = None) -> Array:
         other = -1 if previous is None else int(previous[index])
         key = (said(index),) if other < 0 else (said(index), said(other))
         seen[key] = seen.get(key, 0) + 1
-        found[index] = seen[key] > (MOST_ASKED if turns.columns["marks"][index] & QUESTION else MOST)
+        found[index] = seen[key] > (MOST_ASKED if turns.columns["marks"][index] & QUESTION else most)
     return found

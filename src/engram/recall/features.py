@@ -13,10 +13,13 @@ import numpy.typing as npt
 
 from engram import accel
 from engram.recall.query import ParsedQuery
-from engram.search.base import Ints, SearchReader, Turns
+from engram.search.base import Array, Ints, SearchReader, Turns
 from engram.text.base import Analyzer
 
 Floats = npt.NDArray[np.float32]
+
+CENTROIDS = np.float32(0.3)
+"""What the cosine of centroids counts in place of that of vectors: it is greater, and says less."""
 
 LONGEST_PAUSE = 6 * 3600 * 1_000_000
 """Microseconds between two turns of a session above which they are not neighbours: a list of notes that is continued
@@ -25,14 +28,21 @@ days later is not one conversation."""
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """n turns sorted by row, of s sessions, as a query of q tokens sees them. An index of a turn is -1 for none."""
+    """n turns sorted by row, of p passages and s sessions, as a query of q tokens sees them.
+
+    An index of a turn is -1 for none.
+    """
 
     turns: Turns
     """Their columns (time, speaker, role, marks, kind, ...), tokens and lengths."""
+    starts_of_passages: Ints
+    """Index of the first passage of each turn: shape (n,)."""
     counts: Floats
-    """How often each token occurs in each turn: shape (q, n)."""
+    """How often each token occurs in each passage: shape (q, p)."""
     nearness: npt.NDArray[np.uint8]
-    """Cosine of each token to the nearest other token of each turn, in steps of 1/255: shape (q, n)."""
+    """Cosine of each token to the nearest other token of each passage, in steps of 1/255: shape (q, p)."""
+    meaning: Floats
+    """Cosine between query and passage, at least 0: shape (p,). Without vectors, that of their words' centroids."""
     centroid_similarity: Floats
     """Cosine between the centroids of query and turn, 0 to 1: shape (n,)."""
     around: Ints
@@ -50,18 +60,45 @@ class Features:
     held: Floats
     """How many of each turn's tokens are the query's, or name them otherwise: shape (n,)."""
 
+    def in_turns(self, of_passages: Array) -> Array:
+        """Return the greatest value of each turn's passages: shape (..., p) to (..., n)."""
+        if of_passages.shape[-1] == len(self.starts_of_passages):
+            return of_passages
+        return np.asarray(np.maximum.reduceat(of_passages, self.starts_of_passages, axis=-1))
+
 
 def make_features(turns: Turns, query: ParsedQuery, analyzer: Analyzer, reader: SearchReader) -> Features:
     """Return the features of at least one turn, sorted by row."""
     ids = query.all_ids
     has_near = [analyzer.has_near(id) for id in ids]
     compute = accel.in_use()
-    found = compute.match_tokens(turns.columns, turns.tokens, turns.lengths, ids, has_near, analyzer.language)
-    held = np.add.reduce(found.counts, axis=0)
-    counts, nearness = query.by_rules(found.counts), query.by_rules(found.nearness)
+    parted = len(turns.passage_lengths) > len(turns.rows)
+    columns = turns.columns.repeat(turns.passages) if parted else turns.columns
+    found = compute.match_tokens(columns, turns.tokens, turns.passage_lengths, ids, has_near, analyzer.language)
+    starts_of_passages = turns.passages.cumsum() - turns.passages
     links = compute.find_neighbours(turns.rows, turns.columns, LONGEST_PAUSE)
     around, same_speaker, by_session, starts, session, sessions = links
-    lengths = reader.session_lengths(sessions)
     return Features(
-        turns, counts, nearness, found.cosines, around, same_speaker, by_session, starts, session, lengths, held
+        turns=turns,
+        starts_of_passages=starts_of_passages,
+        counts=query.by_rules(found.counts),
+        nearness=query.by_rules(found.nearness),
+        meaning=similar_meaning(turns, query, reader, found.cosines),
+        centroid_similarity=found.cosines[starts_of_passages] if parted else found.cosines,
+        around=around,
+        same_speaker=same_speaker,
+        by_session=by_session,
+        starts=starts,
+        session=session,
+        session_lengths=reader.session_lengths(sessions),
+        held=np.add.reduceat(np.add.reduce(found.counts, axis=0), starts_of_passages),
     )
+
+
+def similar_meaning(turns: Turns, query: ParsedQuery, reader: SearchReader, centroids: Floats) -> Floats:
+    """Return the cosine between query and each passage, by their vectors, or else by their words: shape (p,)."""
+    by_words = CENTROIDS * centroids
+    if query.vector is None:
+        return by_words
+    cosines = np.maximum(reader.similarities(turns.codes, query.vector), 0)
+    return np.asarray(np.where(turns.codes.any(axis=1), cosines, by_words), np.float32)

@@ -1,6 +1,7 @@
 """Proximity: how near moments are to the periods that a query means.
 
-Owns how closeness decays. Knows no text, and no weight: how much closeness counts is `recall.score`'s business.
+Owns how closeness decays, and when periods recur. Knows no text, and no weight: how much closeness counts is
+`recall.score`'s business.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import numpy.typing as npt
 
+from engram.search.base import Span
 from engram.text.dates.period import DAY, FIRST, LAST, Period, midnight
 from engram.times import MICROSECOND, microseconds
 
@@ -61,6 +63,16 @@ def anniversary(years: Micros, moment: datetime) -> Micros:
     months = (years * 12 + (moment.month - 1)).astype("M8[M]")
     days = months.astype("M8[D]").astype(np.int64) + (moment.day - 1)
     return days * (DAY // MICROSECOND) + (moment - midnight(moment)) // MICROSECOND
+
+
+def occurrences(period: Period, years: int) -> list[Span]:
+    """Return a period as spans: the latest `years` ones, latest first, if it names no year; else the one that it is."""
+    if not period.yearly:
+        return [Span(microseconds(period.start), microseconds(period.end))]
+    start, end, ahead = period.start + period.ahead, period.end + period.ahead, period.ahead // MICROSECOND
+    back = start.year - 1970 - np.arange(years)
+    starts, ends = anniversary(back, start) - ahead, anniversary(back + (end.year - start.year), end) - ahead
+    return [Span(*span) for span in zip(starts.tolist(), ends.tolist(), strict=True) if span[0] < span[1]]
 
 
 def decayed(at: Micros, start: Micros | int, end: Micros | int, days: float) -> npt.NDArray[np.float64]:

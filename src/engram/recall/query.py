@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from engram.engram import ROLES
+from engram.meaning.asking import leaning
+from engram.meaning.base import Encoder
 from engram.search.base import Array, Ints
 from engram.text.base import Analysis, Analyzer
 from engram.text.dates.period import Period
@@ -63,6 +65,12 @@ class ParsedQuery:
     others: tuple[tuple[int, str], ...] = ()
     """Ids and terms of further tokens, which `rules` name and which count nothing by themselves."""
     rules: tuple[Rule, ...] = ()
+    vector: npt.NDArray[np.float32] | None = None
+    """What the query means, of length 1: shape (dimensions,). None without an encoder."""
+    asks: float = 0.0
+    """Log odds that the query calls for what a memory could hold; 0 if that is not known."""
+    time_alone: bool = False
+    """Whether it asks for these times and for nothing else: "What did we do last Tuesday?"."""
 
     @property
     def all_ids(self) -> tuple[int, ...]:
@@ -95,17 +103,21 @@ class ParsedQuery:
         return tokens
 
 
-def parse_query(query: str, analyzer: Analyzer, speakers: SpeakerTokens, now: datetime) -> ParsedQuery:
+def parse_query(
+    query: str, analyzer: Analyzer, speakers: SpeakerTokens, now: datetime, encoder: Encoder | None = None
+) -> ParsedQuery:
     """Parse `query`, asked at `now`; `speakers` as `speaker_names` returns it. Never raises for any text."""
+    vectors = None if encoder is None else encoder.encode([query])
     analysis = analyzer.analyse(query)
     place_of = places(analysis)
     term_of = {analysis.ids[place]: analysis.terms[place] for place in place_of}
     ids = list(term_of)
-    probabilities = analyzer.probabilities(ids)
+    probabilities = analyzer.probabilities(ids, [term_of[id] for id in ids])
     if len(ids) > MAX_QUERY_TOKENS:
         rarest = np.sort(np.argsort(probabilities, kind="stable")[:MAX_QUERY_TOKENS])
         ids, probabilities = [ids[i] for i in rarest], probabilities[rarest]
     named = speakers.keys() & ids
+    periods = tuple(analyzer.periods(query, now))
     others, rules = rules_of(analysis, ids, place_of)
     return ParsedQuery(
         ids=tuple(ids),
@@ -115,7 +127,10 @@ def parse_query(query: str, analyzer: Analyzer, speakers: SpeakerTokens, now: da
         speakers=frozenset().union(*(speakers[i] for i in named)),
         roles=frozenset(role for stems, role in PRONOUNS if not stems.isdisjoint(analysis.terms)),
         asks_when="when" in analysis.terms,
-        periods=tuple(analyzer.periods(query, now)),
+        periods=periods,
+        time_alone=not named and analyzer.asks_time_alone(query, periods, now),
+        vector=None if vectors is None else vectors[0],
+        asks=0.0 if encoder is None or vectors is None else float(leaning(vectors, encoder.fingerprint)[0]),
         others=others,
         rules=rules,
     )

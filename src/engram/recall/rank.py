@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engram.engram import ORIGINS, Engram
+from engram.recall.by_time import find_by_time, score_by_time
 from engram.recall.candidates import DEFAULT_LIMITS, Restriction, RetrievalLimits, find_candidates
 from engram.recall.copies import asked_last, copies_last
 from engram.recall.features import Features, Floats, make_features
@@ -51,8 +52,10 @@ class Ranking:
         Returns none if the best one's confidence is under the floor.
         """
         columns, parts = self.features.turns.columns, self.scores.parts
-        # A word of the query, or one near it, must occur in the turn or in a neighbour.
-        admitted = (parts["words"] + parts["previous"] + parts["next"]) > 0
+        # A word of the query, one near it, or its meaning must occur in the turn or in a neighbour, unless it asks for a
+        # time alone.
+        matching = ("time",) if self.query.time_alone else ("words", "meaning", "previous", "next")
+        admitted = sum(parts[name] for name in matching) > 0
         admitted &= admitted_by(where, columns)
         order = self.scores.order[admitted.take(self.scores.order)]
         if floor and len(order) and self.confidence[order[0]] < FLOOR:
@@ -70,8 +73,10 @@ class Ranking:
         if not len(positions):
             words = {term: (float(w), 0.0) for term, w in zip(self.query.terms, self.token_weight, strict=True)}
             reason = (
-                "it was no candidate: it and its neighbours hold too few of the query's words or words near them, or"
-                " later turns say the same"
+                "it is not from a time that the query asks for, or others tell more of that time"
+                if self.query.time_alone
+                else "it was no candidate: it and its neighbours hold too few of the query's words or words near them,"
+                " or later turns say the same"
             )
             return Explanation(query, engram, None, len(order), 0.0, {}, winner, words, reason)
         position = int(positions[0])
@@ -94,20 +99,29 @@ def rank(
     only: Restriction | None = None,
 ) -> Ranking | None:
     """Find and score the candidates of a namespace; None if there are none. `only`: as in `find_candidates`."""
-    candidates = find_candidates(reader, namespace, query, analyzer, limits, only)
+    told: Floats | None = None
+    if query.time_alone:
+        candidates, told = find_by_time(reader, namespace, query, only)
+    else:
+        candidates = find_candidates(reader, namespace, query, analyzer, limits, only)
     if not len(candidates.turns.rows):
         return None
     features = make_features(candidates.turns, query, analyzer, reader)
     # Without look-up all engrams are here, and are counted.
     frequencies = (
-        np.count_nonzero(features.counts, axis=1) if candidates.frequencies is None else candidates.frequencies
+        np.count_nonzero(features.in_turns(features.counts), axis=1)
+        if candidates.frequencies is None
+        else candidates.frequencies
     )
     weight = token_weights(query, candidates.size, frequencies)
-    scores = score(query, features, weight)
-    order = asked_last(scores.order, query, features, analyzer)
-    order = copies_last(order, features.turns, scores.parts, features.around[0])
-    scores = replace(scores, order=order)
-    sure = confidence(query, features, weight, scores)
+    if told is not None:
+        scores, sure = score_by_time(query, features, told)
+    else:
+        scores = score(query, features, weight)
+        order = asked_last(scores.order, query, features, analyzer)
+        order = copies_last(order, features, scores.parts)
+        scores = replace(scores, order=order)
+        sure = confidence(query, features, weight, scores)
     seqs = reader.seqs(candidates.turns.rows)
     return Ranking(query, features, namespace, seqs, candidates.size, frequencies, weight, scores, sure)
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from engram.engram import Engram
+from engram.meaning.base import Encoder
 from engram.recall.candidates import DEFAULT_LIMITS, NONE
 from engram.recall.query import SpeakerTokens, parse_query, speaker_names
 from engram.recall.rank import Ranking, rank, restriction
@@ -32,10 +33,12 @@ NAMESPACES_CACHED = 10_000
 class Recaller:
     """Recalls from one store. Safe to use from several threads."""
 
-    def __init__(self, store: LoggedStore, search: Search, analyzer: Analyzer) -> None:
+    def __init__(self, store: LoggedStore, search: Search, analyzer: Analyzer, encoder: Encoder | None = None) -> None:
+        """`encoder`: the one whose vectors the index holds; None for an index without vectors."""
         self._store = store
         self._search = search
         self._analyzer = analyzer
+        self._encoder = encoder
         self._speakers = SpeakerCache(analyzer)
 
     def recall(self, query: str, namespace: str, where: Filter, limit: int, now: datetime) -> Recall:
@@ -50,7 +53,7 @@ class Recaller:
         key = self._store.keys([engram.id]).get(engram.id)
         _, ranking = self._rank(query, engram.namespace, where, 100, now)
         if ranking is None or key is None:
-            reason = "nothing in the namespace holds a word of the query, or a word near one"
+            reason = "nothing in the namespace holds a word of the query, a word near one, or a time that it asks for"
             return Explanation(query, engram, None, 0, 0.0, {}, None, {}, reason)
         order = ranking.order(where, floor=False)
         winner = next(self._hits(ranking, order, where, 1), None)
@@ -77,7 +80,7 @@ class Recaller:
         self, reader: SearchReader, number: int, query: str, where: Filter, limit: int, now: datetime
     ) -> Ranking | None:
         speakers = self._speakers.tokens(number, reader.version, lambda: self._store.speakers(number))
-        parsed = parse_query(query, self._analyzer, speakers, now)
+        parsed = parse_query(query, self._analyzer, speakers, now, self._encoder)
         if not parsed.ids:
             return None
         parsed = spelled(reader, number, parsed, self._analyzer, speakers)

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engram import accel
+from engram.engram import ROLES
 from engram.recall.features import Features, Floats
 from engram.recall.proximity import closeness
 from engram.recall.query import ParsedQuery
@@ -24,14 +25,16 @@ from engram.recall.weights import DEFAULT, Weights
 from engram.search.base import Array, Ints
 from engram.text.base import ASKS, QUESTION, SIMILARITY_STEP, TIME
 
+ASSISTANT = ROLES.index("assistant")
+
 TokenWeights = npt.NDArray[np.float64]
 """How much each token of a query counts: shape (q,)."""
 
-PARTS = ("words", "likeness", "next", "previous", "session", "speaker", "question", "time")
+PARTS = ("words", "meaning", "next", "previous", "session", "speaker", "question", "time")
 """Names of the parts of a score, in the order of `hit.why`."""
 
-FLOOR = 0.03
-"""If the best hit has a lower confidence, recall returns nothing. Such a hit covers a sixth of the query."""
+FLOOR = 0.15
+"""If the best hit has a lower confidence, recall returns nothing."""
 
 HEAD = 64
 """Number of best turns whose coverage is computed. Below them, confidence falls with the score."""
@@ -51,6 +54,8 @@ class Scores:
     """How well each turn matches each token, 0 to about 1.2, and a last column of zeros: shape (q, n + 1)."""
     when: Floats
     """How near each turn is to a time that the query means, 0 to 1: shape (n,)."""
+    passages: Floats
+    """What words and meaning of each passage give its turn: shape (p,)."""
 
 
 class Tables(NamedTuple):
@@ -62,6 +67,8 @@ class Tables(NamedTuple):
     """BM25's k1 * (1 - b + b * length), by the turn's number of tokens; longer turns have the last entry."""
     previous: Floats
     """Factor of the previous turn, by that turn's marks: shape (8,)."""
+    replied: Floats
+    """Factor of the previous turn, for a turn of the assistant: shape ()."""
     others: Floats
     """Factor of the turn before the previous one, of the next, and of the next but one: shape (3, 1)."""
     voice: Floats
@@ -80,6 +87,7 @@ def tables(weights: Weights) -> Tables:
         w.near * near**w.near_power * (1 + w.saturation),
         w.saturation * (1 - w.length + w.length * length),
         w.previous + w.answered * (marks & ASKS != 0),
+        np.array(w.replied),
         np.array([[w.previous_but_one], [w.next], [w.next_but_one]]),
         np.array([1, w.monologue]),
         -w.question * (marks & QUESTION != 0),
@@ -101,30 +109,36 @@ def token_weights(query: ParsedQuery, engrams: int, frequencies: Ints, weights: 
 def score(query: ParsedQuery, features: Features, token_weight: TokenWeights, weights: Weights = DEFAULT) -> Scores:
     """Score at least one turn; `token_weight` as `token_weights` returns it."""
     f, w, table = features, weights, tables(weights)
-    (q, n), columns = f.counts.shape, f.turns.columns
+    q, n, columns = len(f.counts), len(f.turns.rows), f.turns.columns
     marks, share = columns["marks"], shares(query, token_weight, w)
+    of_passages = match(f, w)
     # A row for each token, and one for their sum. The last column is 0: what index -1, a missing neighbour, finds.
     matched = np.zeros((q + 1, n + 1), np.float32)
-    match(f, w, matched[:q, :n])
+    matched[:q, :n] = f.in_turns(of_passages)
     # einsum, not BLAS: BLAS starts threads, which costs more than such small products (docs/LOG.md).
-    words = np.einsum("q,qn->n", share, matched[:q], out=matched[q])
-    previous, following = score_neighbours(words, marks, f, table)
+    words_of_passages = np.einsum("q,qp->p", share, of_passages)
+    words, meaning = matched[q], np.zeros(n + 1, np.float32)
+    words[:n], meaning[:n] = f.in_turns(words_of_passages), f.in_turns(f.meaning)
+    replies = columns["role"] == ASSISTANT
+    previous, following = score_neighbours(words, marks, replies, f, table)
     when = closeness(columns["at"], list(query.periods)) if query.periods else np.zeros(n, np.float32)
+    in_session = np.maximum.reduceat(meaning.take(f.by_session), f.starts).take(f.session)
     parts = {
-        "words": words[:n],
-        "likeness": w.centroid_similarity * f.centroid_similarity,
-        "next": following,
-        "previous": previous,
-        "session": score_sessions(matched, share, f, w).take(f.session),
-        "speaker": score_speaker(query, f, w),
+        "words": w.words * words[:n],
+        "meaning": w.meaning * meaning[:n],
+        "next": following + w.meaning_next * meaning.take(f.around[2]),
+        "previous": previous + w.meaning_previous * meaning.take(f.around[0]),
+        "session": score_sessions(matched, share, f, w).take(f.session) + w.meaning_of_session * in_session,
+        "speaker": score_speaker(query, f, w) - np.float32(w.assistant) * replies,
         "question": np.subtract(table.question.take(marks), w.repeat * repeats(f), dtype=np.float32),
         "time": w.date * when if query.periods else when,
     }
     if query.asks_when:
         parts["time"] = parts["time"] + np.float32(w.asks_when) * ((marks & TIME) != 0)
-    total = np.add.reduce(np.concatenate(list(parts.values())).reshape(len(parts), n))
+    total = np.add.reduce(np.concatenate(list(parts.values()), dtype=np.float32).reshape(len(parts), n))
     order = n - 1 - (-total[::-1]).argsort(kind="stable")
-    return Scores(total, parts, order, matched[:q], when)
+    of_passages_all = words_of_passages * np.float32(w.words) + f.meaning * np.float32(w.meaning)
+    return Scores(total, parts, order, matched[:q], when, of_passages_all)
 
 
 def repeats(features: Features) -> npt.NDArray[np.bool_]:
@@ -134,19 +148,19 @@ def repeats(features: Features) -> npt.NDArray[np.bool_]:
     return np.asarray(same & (turns.columns["marks"] & ASKS != 0))
 
 
-def match(features: Features, weights: Weights, out: Floats) -> None:
-    """Write to `out` how well each turn matches each token, exactly or by a near word, 0 to about 1.2: shape (q, n).
+def match(features: Features, weights: Weights) -> Floats:
+    """Return how well each passage matches each token, exactly or by a near word, 0 to about 1.2: shape (q, p).
 
-    An exact match saturates with its count, and any match counts less in a longer turn, as in BM25.
+    An exact match saturates with its count, and any match counts less in a longer passage, as in BM25.
     """
     table, counts = tables(weights), features.counts
-    saturation = table.saturation.take(features.turns.lengths, mode="clip")
+    saturation = table.saturation.take(features.turns.passage_lengths, mode="clip")
     near = table.near.take(features.nearness)
     near /= 1 + saturation
     exact = counts + saturation
     np.divide(counts, exact, out=exact)
     exact *= np.float32(1 + weights.saturation)
-    np.maximum(near, exact, out=out)
+    return np.asarray(np.maximum(near, exact, out=near))
 
 
 def shares(query: ParsedQuery, token_weight: TokenWeights, weights: Weights) -> Floats:
@@ -158,13 +172,15 @@ def shares(query: ParsedQuery, token_weight: TokenWeights, weights: Weights) -> 
     return share
 
 
-def score_neighbours(words: Floats, marks: Array, features: Features, table: Tables) -> tuple[Floats, Floats]:
-    """Return what each turn gains from the turns before it, and from those after it: shape (n,) each.
+def score_neighbours(
+    words: Floats, marks: Array, replies: Array, features: Features, table: Tables
+) -> tuple[Floats, Floats]:
+    """Return what each turn gains from the words of the turns before it, and of those after it: shape (n,) each.
 
-    words: shape (n + 1,), the last one 0. marks: shape (n,).
+    words: shape (n + 1,), the last one 0. marks, and whether it is the assistant's (`replies`): shape (n,).
     """
     around = words.take(features.around)
-    around[0] *= table.previous.take(marks).take(features.around[0])
+    around[0] *= np.where(replies, table.replied, table.previous.take(marks).take(features.around[0]))
     around[1:] *= table.others
     before, after = around.reshape(2, 2, -1).sum(axis=1) * table.voice.take(features.same_speaker)
     return before, after
@@ -201,12 +217,16 @@ def confidence(
 ) -> Floats:
     """Return the confidence of each turn, 0 to 1: shape (n,). It never rises along `scores.order`.
 
-    It is the share of the query's information that the turn and its neighbours cover, through a logistic. A word that
-    the memory does not hold counts as not covered; this is why a token's weight depends on plain language too.
+    It is a logistic function of the share of the query's information that the turn and its neighbours cover, of the
+    cosine between query and turn, and of whether the query calls for memory at all. A word that the memory does not
+    hold counts as not covered; this is why a token's weight depends on plain language too.
     """
     w, order, head = weights, scores.order, scores.order[:HEAD]
     covered = coverage(query, features, token_weight, scores, head, w)
-    calibrated = 1 / (1 + np.exp(w.calibration_bias - w.calibration_slope * covered))
+    odds = w.sure_of_nothing + w.sure_of_words * covered + w.sure_of_meaning * features.in_turns(features.meaning)[head]
+    sure = 1 / (1 + np.exp(-odds - w.asks * min(query.asks, 0.0)))
+    # The first turns are at least as sure as those behind them.
+    calibrated = np.maximum.accumulate(sure[::-1])[::-1]
     # All turns of a session share the session's part, so it does not tell them apart; a repeated query is no less sure.
     falling = (scores.total - scores.parts["session"] - scores.parts["question"]).take(order)
     falling *= calibrated[0] / max(float(falling[0]), 1e-6)
@@ -225,7 +245,8 @@ def coverage(
     f, w = features, weights
     present = np.minimum(scores.matched, 1)
     # A word that occurs in a turn (its count is 1 or more) is covered, however long the turn is.
-    np.maximum(present[:, :-1], np.minimum(f.counts, np.float32(w.presence_floor)), out=present[:, :-1])
+    counts = f.in_turns(f.counts)
+    np.maximum(present[:, :-1], np.minimum(counts, np.float32(w.presence_floor)), out=present[:, :-1])
     around = present.take(f.around.take(turns, axis=1), axis=1)
     sides = np.maximum(around[:, ::2], around[:, 1::2])  # (q, 2, h): before and after
     sides *= (w.neighbour_coverage * tables(w).voice).take(f.same_speaker.take(turns, axis=1))

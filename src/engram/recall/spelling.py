@@ -45,7 +45,7 @@ def spelled(
                 row = len(query.ids) + len(others)
                 others.append((id, term))
             rules.append(Rule(index, (row,)))
-            probabilities[index] = max(probabilities[index], float(analyzer.probabilities([id])[0]))
+            probabilities[index] = max(probabilities[index], float(analyzer.probabilities([id], [term])[0]))
             names[index] |= id in speakers
             named |= speakers.get(id, frozenset())
     return replace(

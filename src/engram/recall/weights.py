@@ -36,18 +36,20 @@ class Weights:
     near_power: float = 0.76
     total_power: float = 0.90
     """The sum over the tokens is divided by the query's whole weight to this power."""
-    # The turns around it.
-    next: float = 0.265
-    next_but_one: float = 0.12
-    previous: float = 0.07
-    answered: float = 0.435
+    # The turns around it, by their words.
+    next: float = 0.055
+    next_but_one: float = 0.025
+    previous: float = -0.07
+    answered: float = 0.30
     """Added to `previous` if the previous turn holds a question."""
-    previous_but_one: float = 0.22
+    previous_but_one: float = 0.15
+    replied: float = 0.11
+    """In place of `previous` and `answered`, for a turn of the assistant: its worth is not that of the question."""
     monologue: float = 0.4
     """Factor of these if the neighbour has the same speaker: notes, not a dialogue."""
-    best_of_session: float = 0.42
+    best_of_session: float = 0.20
     """Of the best turn of its session."""
-    session: float = 0.45
+    session: float = 0.20
     """Of what all turns of its session match together."""
     session_saturation: float = 0.79
     """BM25's k1, for sessions."""
@@ -55,20 +57,28 @@ class Weights:
     """BM25's b, for sessions."""
     typical_session: float = 300.0
     """Tokens of a usual session."""
-    # The turn itself.
-    centroid_similarity: float = 0.28
-    """Of the cosine between the centroids of query and turn; the part "likeness"."""
-    speaker: float = 0.23
+    # The turn itself, and the turns around it, by their meaning.
+    words: float = 0.47
+    """Of the words of the best passage."""
+    meaning: float = 0.96
+    """Of the cosine between query and the best passage."""
+    meaning_next: float = 0.25
+    meaning_previous: float = 0.27
+    meaning_of_session: float = 0.13
+    """Of the best turn of its session."""
+    speaker: float = 0.21
     """The query names its speaker."""
-    role: float = 0.40
+    role: float = 0.27
     """The query asks about its role: "my" means the user, "you" the assistant."""
-    question: float = 0.18
+    assistant: float = 0.20
+    """Subtracted from a turn of the assistant: what a person said about themselves is what is asked for."""
+    question: float = 0.12
     """Subtracted if it ends in a question."""
     repeat: float = 2.0
     """Subtracted if it asks what the query asks: it holds no answer."""
-    asks_when: float = 0.32
+    asks_when: float = 0.17
     """The query asks when, and the turn names a time."""
-    date: float = 0.4
+    date: float = 0.6
     """Its time is near to one that the query means."""
     # Confidence.
     neighbour_coverage: float = 0.7
@@ -77,9 +87,14 @@ class Weights:
     """Least that a word counts as covered if it occurs, however long the turn is."""
     time_mass: float = 6.0
     """Weight of a time that the query means, among its tokens."""
-    calibration_slope: float = 14.0
-    calibration_bias: float = 5.9
-    """Confidence is 1 / (1 + exp(bias - slope * coverage))."""
+    sure_of_words: float = 3.15
+    """Log odds for the share of the query's information that a turn covers."""
+    sure_of_meaning: float = 3.0
+    """Log odds for the cosine between query and turn."""
+    sure_of_nothing: float = -1.86
+    """Log odds without either."""
+    asks: float = 4.0
+    """Factor of the log odds that the query calls for memory, if they are below 0: "thanks!" does not."""
 
 
 DEFAULT = Weights()

@@ -51,6 +51,8 @@ ROW = np.dtype(
 """The columns of one engram. Recall does not read those marked "index only"; a reader may leave these 0."""
 RAW = np.dtype((np.void, ROW.itemsize))
 """The columns as plain bytes: numpy concatenates these ten times as fast as records."""
+MOST_TELLING = 200
+"""Greatest number for how much an engram tells of its time."""
 GONE = -1
 """The `length` of a row that names no engram."""
 
@@ -104,12 +106,29 @@ class Turns:
         )
 
 
+class Span(NamedTuple):
+    """A span of time, in microseconds since 1970, UTC."""
+
+    start: int
+    end: int
+    """First microsecond after it."""
+
+
+class Timed(NamedTuple):
+    """Engrams of some times, the most telling first; each once."""
+
+    rows: Ints
+    """Row of each: shape (m,)."""
+    telling: Ints
+    """How much each is likely to tell of its time, 0 to `MOST_TELLING`: shape (m,)."""
+
+
 class SearchReader(Protocol):
     """The searchable engrams of a store, as they were when the reader was made. Safe to use from several threads.
 
     It covers every engram that was committed before it was made, except `unsearched` ones. How an index, a tail and
-    deletions are combined is the reader's business. Counts (`size`, `frequencies`), `candidates`, `all_rows` and
-    `neighbours` may still include engrams that were deleted lately; `take` never returns one.
+    deletions are combined is the reader's business. Counts (`size`, `frequencies`), `candidates`, `all_rows`,
+    `rows_between` and `neighbours` may still include engrams that were deleted lately; `take` never returns one.
 
     Every method raises `IndexDamaged` if the index turns out to be damaged.
     """
@@ -170,6 +189,13 @@ class SearchReader(Protocol):
 
     def all_rows(self, namespace: int, limit: int) -> Ints:
         """Return the rows of at most `limit` engrams of the namespace, in any order: shape (m,)."""
+        ...
+
+    def rows_between(self, namespace: int, spans: Sequence[Span], limit: int) -> Timed:
+        """Return at most `limit` engrams of the namespace whose time is in any of `spans`, the most telling first.
+
+        The longer a text, the more it tells; a user's more than others', and a statement more than a question.
+        """
         ...
 
     def columns(self, rows: Ints) -> Array:

@@ -18,6 +18,8 @@ import Stemmer
 
 from engram.accel import Language
 from engram.text.base import ASKS, CENTROID_DIMENSIONS, QUESTION, SIMILARITY_STEP, TIME, Analysis
+from engram.text.common import common_words
+from engram.text.dates.alone import asks_time_alone
 from engram.text.dates.parse import periods
 from engram.text.dates.period import Period
 from engram.text.exact import read, read_compound
@@ -129,14 +131,26 @@ class TableAnalyzer:
         return id < len(self.table.stems)
 
     def periods(self, query: str, now: datetime) -> list[Period]:
-        """Return the times that `query` means: those named in English, and dates in digits in any language."""
+        """Return the times that `query` means: dates in digits, and those that its words name in fifteen languages."""
         return periods(query, now)
 
-    def probabilities(self, ids: Sequence[int]) -> npt.NDArray[np.float64]:
-        """Return how common each token is in plain language, as a share of all words: shape (len(ids),)."""
+    def asks_time_alone(self, query: str, periods: Sequence[Period], now: datetime) -> bool:
+        """Return whether `query`, asked at `now`, asks for `periods`, the times that it means, and for nothing else."""
+        return asks_time_alone(query, periods, now)
+
+    def probabilities(self, ids: Sequence[int], terms: Sequence[str] = ()) -> npt.NDArray[np.float64]:
+        """Return how common each token is in plain language, as a share of all words: shape (len(ids),).
+
+        terms: the stem of each token, which tells how common it is in other languages than the table's.
+        """
         size = len(self.table.stems)
-        shares = [float(self.table.probability[i]) if i < size else UNKNOWN_PROBABILITY for i in ids]
-        return np.array(shares, dtype=np.float64)
+        shares = np.array(
+            [float(self.table.probability[i]) if i < size else UNKNOWN_PROBABILITY for i in ids], dtype=np.float64
+        )
+        if terms:
+            common = common_words()
+            np.maximum(shares, [common.get(term, 0.0) for term in terms], out=shares)
+        return shares
 
     def has_near(self, id: int) -> bool:
         """Return whether near words of a token count: not if it is too common, and not if it is not in the table."""

@@ -73,8 +73,15 @@ class Analyzer(Protocol):
         """Return the times that `query`, asked at `now`, means, in their order in it. Never raises for any text."""
         ...
 
-    def probabilities(self, ids: Sequence[int]) -> npt.NDArray[np.float64]:
-        """Return how common each token is in plain language, as a share of all words: shape (len(ids),)."""
+    def asks_time_alone(self, query: str, periods: Sequence[Period], now: datetime) -> bool:
+        """Return whether `query`, asked at `now`, asks for `periods`, the times that it means, and for nothing else."""
+        ...
+
+    def probabilities(self, ids: Sequence[int], terms: Sequence[str] = ()) -> npt.NDArray[np.float64]:
+        """Return how common each token is in plain language, as a share of all words: shape (len(ids),).
+
+        terms: the term of each token, by which languages that have no table are known.
+        """
         ...
 
     def token_id(self, term: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from engram.search.local.inverted import InvertedIndex
+from engram.search.local.inverted import Document, InvertedIndex
 
 
 def test_what_a_killed_process_left_does_not_prevent_the_next_commit(tmp_path: Path) -> None:
@@ -14,7 +14,7 @@ def test_what_a_killed_process_left_does_not_prevent_the_next_commit(tmp_path: P
     folder.mkdir()
     index = InvertedIndex(folder, create=True)
     index.start_writing()
-    index.add((row, row, 1, ["word"]) for row in range(1, 101))
+    index.add(Document(row, row, 1, ["word"]) for row in range(1, 101))
     index.commit()
     index.stop_writing()
     shutil.copytree(folder, killed)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from engram.search.local.entries import analysed, analysed_passages
 from engram.search.local.forward import ForwardIndex
-from engram.search.local.indexer import analysed, analysed_passages
 from engram.store.base import Record
 from engram.text.passages import passages
 from tests.search.conformance import ANALYZER

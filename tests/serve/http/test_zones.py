@@ -86,6 +86,30 @@ def test_mcp_shows_and_reads_times_in_the_zone_of_the_caller(ana: Caller) -> Non
     assert listed("America/Lima", after="2026-05-10") == []
 
 
+def test_a_question_for_a_day_alone_means_the_day_of_the_reader_on_every_face(ana: Caller) -> None:
+    question = "What did I tell you on 10 May 2026?"
+
+    def found(zone: str) -> list[bool]:
+        assert ana.chat(question, X_Engram_Timezone=zone).status_code == 200
+        hits = ana.post("/memory/recall", {"query": question}, X_Engram_Timezone=zone).json()["hits"]
+        call = {"name": "recall", "arguments": {"namespace": ana.namespace, "query": question}}
+        body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}
+        headers = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-06-18"}
+        tool = ana.server.http.post("/mcp", json=body, headers={**headers, "X-Engram-Timezone": zone})
+        return ["Driftwood" in answer for answer in (json.dumps(ana.last.json), json.dumps(hits), tool.text)]
+
+    assert found("Asia/Tokyo") == [True] * 3
+    assert found("America/Lima") == [False] * 3
+
+
+def test_an_explanation_reads_days_in_the_zone_of_the_caller(ana: Caller) -> None:
+    question = "What did I tell you on 10 May 2026?"
+    (hit,) = ana.post("/memory/recall", {"query": question}, X_Engram_Timezone="Asia/Tokyo").json()["hits"]
+    asked = {"query": question, "id": hit["engram"]["id"]}
+    assert ana.post("/memory/why", asked, X_Engram_Timezone="Asia/Tokyo").json()["place"] == 1
+    assert ana.post("/memory/why", asked, X_Engram_Timezone="America/Lima").json()["place"] is None
+
+
 def test_a_server_process_reads_its_zone_from_the_environment(tmp_path: Path) -> None:
     with Upstream() as upstream:
         server = Server(tmp_path / "memory.db", upstream.url, "--deadline", "20000", ENGRAM_TIMEZONE="Asia/Tokyo")

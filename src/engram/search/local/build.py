@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from engram.meaning.codes import NO_CODES, Coder, Codes
 from engram.search.local.forward import Entry, ForwardIndex, key_number
-from engram.search.local.inverted import InvertedIndex, InvertedReader
+from engram.search.local.inverted import Document, InvertedIndex, InvertedReader
+from engram.search.local.telling import telling
 from engram.store.base import Key
 
 
@@ -116,7 +117,8 @@ class IndexBuild:
         self._changed = True
         self._forward.extend(entries)
         self._inverted.add(
-            (row, key_number(e.key), e.namespace, e.analysis.terms) for row, e in enumerate(entries, first)
+            Document(row, key_number(e.key), e.namespace, e.analysis.terms, e.at, telling(e))
+            for row, e in enumerate(entries, first)
         )
         self._uncommitted = self._uncommitted or bool(entries)
         if deleted:

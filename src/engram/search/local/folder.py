@@ -421,6 +421,11 @@ class IndexFolder:
 
     # Maintenance.
 
+    def uncoded(self) -> int:
+        """Return the number of published passages that have no code of any encoder; 0 if none was ever in use."""
+        coded = max(self._snapshot.coded, self._coded_by_other)
+        return self._snapshot.passages - coded if coded else 0
+
     def builds(self) -> list[str]:
         """Return the names of all builds that exist, published or not."""
         if self.folder is None:

@@ -27,9 +27,10 @@ from engram.search.local import indexer
 from engram.search.local.build import Snapshot
 from engram.search.local.delta import NONE, DeltaIndex
 from engram.search.local.encoding import PassageEncoder
+from engram.search.local.entries import analysed, present
 from engram.search.local.folder import IndexFolder
 from engram.search.local.forward import Entry, key_number
-from engram.search.local.indexer import FEW, WORTH_A_COMMIT, Indexer, analysed, present
+from engram.search.local.indexer import FEW, WORTH_A_COMMIT, Indexer
 from engram.search.local.pending import texts_of
 from engram.search.local.reader import IndexReader
 from engram.store.base import CursorExpired, Key, LoggedStore, Record

@@ -9,24 +9,21 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from itertools import accumulate, pairwise
+from collections.abc import Mapping
 from types import MappingProxyType
-
-import numpy as np
-import numpy.typing as npt
 
 from engram.errors import MemoryClosed
 from engram.meaning.codes import Codes
 from engram.search.base import IndexDamaged
 from engram.search.local.build import IndexBuild, Snapshot
 from engram.search.local.damage import is_panic
-from engram.search.local.encoding import PassageEncoder, parted
+from engram.search.local.encoding import PassageEncoder
+from engram.search.local.entries import analysed, present
 from engram.search.local.folder import Build, IndexFolder
-from engram.search.local.forward import Entry
 from engram.search.local.pending import next_codes
-from engram.store.base import Changes, CursorExpired, LoggedStore, Record
-from engram.text.base import QUESTION, Analysis, Analyzer
+from engram.search.local.reuse import reused_codes
+from engram.store.base import Changes, CursorExpired, LoggedStore
+from engram.text.base import Analyzer
 
 log = logging.getLogger("engram")
 
@@ -54,12 +51,6 @@ STUCK = 60.0
 LONGEST_RETRY = 60.0
 """Greatest number of seconds between two attempts to write the index."""
 
-TOKENS_AT_ONCE = 20_000
-"""Tokens whose vectors are summed in one call."""
-
-ENDS = frozenset("\u3002\uff01\uff1f\u300d\u300f\uff09")
-"""Signs besides white space after which no word goes on."""
-
 TRIES = 3
 """Failures in succession after which the build itself is given up and a new one is begun."""
 
@@ -78,48 +69,6 @@ FEW = 32
 
 IDLE = 2.0
 """Seconds without new engrams after which more than `FEW` are indexed, so that no other process encodes them."""
-
-
-def analysed(records: Sequence[Record], analyzer: Analyzer) -> list[Entry]:
-    """Return the entries of records: their texts analysed, passage by passage."""
-    parts = [analysed_passages(record.text, analyzer) for record in records]
-    analyses = [analysis for analysis, _ in parts]
-    centroids: list[npt.NDArray[np.int8]] = []
-    start = pending = 0
-    for index, analysis in enumerate(analyses):
-        pending += len(analysis.ids)
-        # In parts: each token needs room for a vector.
-        if pending >= TOKENS_AT_ONCE or index + 1 == len(analyses):
-            centroids += list(analyzer.centroids([a.ids for a in analyses[start : index + 1]]))
-            start, pending = index + 1, 0
-    return [Entry(*r[:-1], a, p, c) for r, (a, p), c in zip(records, parts, centroids, strict=True)]
-
-
-def analysed_passages(text: str, analyzer: Analyzer) -> tuple[Analysis, tuple[int, ...]]:
-    """Return the analysis of a text, and how many tokens each of its passages has."""
-    parts = parted(text)
-    if len(parts) == 1:
-        analysis = analyzer.analyse(text)
-        return analysis, (len(analysis.ids),)
-    analyses = [analyzer.analyse(part) for part in parts]
-    counts = [len(analysis.ids) for analysis in analyses]
-    if all(part[-1].isspace() or part[-1] in ENDS for part in parts[:-1]):
-        terms = [term for analysis in analyses for term in analysis.terms]
-        marks = 0
-        for analysis in analyses:
-            # A text ends in a question if its last passage does.
-            marks = (marks | analysis.marks) & ~QUESTION | analysis.marks & QUESTION
-        return Analysis(terms, [id for analysis in analyses for id in analysis.ids], marks), tuple(counts)
-    # A word or a number goes on from one passage to the next: the tokens are those of the whole, counted off.
-    whole = analyzer.analyse(text)
-    ends = [min(end, len(whole.ids)) for end in accumulate(counts[:-1])] + [len(whole.ids)]
-    return whole, tuple(end - start for start, end in pairwise([0, *ends]))
-
-
-def present(changes: Changes) -> list[Record]:
-    """Return the appended engrams that are not among the deleted ones."""
-    deleted = set(changes.deleted)
-    return [r for r in changes.appended if (r.namespace, r.seq) not in deleted] if deleted else changes.appended
 
 
 class Indexer:
@@ -351,6 +300,9 @@ class Indexer:
             target.apply(analysed(present(changes), self._analyzer), changes.deleted, changes.cursor)
         # A build that replaces another one is published when it is complete.
         publishes = (not changes.more or not folder.aside or not folder.snapshot().rows) and (changed or folder.aside)
+        if folder.aside and not changes.more:
+            for codes in reused_codes(folder.snapshot(), target.forward):
+                target.encode(codes)
         # Few codes are published with the words, so that both cost one commit.
         few = target.passages - target.coded <= 2 * ENCODED_AT_ONCE
         encoded = not changes.more and (few or self.closing or not publishes) and self._encode(target)
@@ -367,7 +319,7 @@ class Indexer:
         if encoder is None or encoder.trouble or self._is_replaced(build.name):
             return False
         end = time.monotonic() + ENCODING
-        while build.coded < build.passages and time.monotonic() < end:
+        while build.coded < build.passages and (build.coded == start or time.monotonic() < end):
             if self.closing and (not encoder.used or build.coded - start >= most):
                 break
             codes = next_codes(build.forward, self._store, encoder, self._known, ENCODED_AT_ONCE)

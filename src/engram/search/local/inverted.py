@@ -14,12 +14,12 @@ import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tantivy
 
-from engram.search.base import IndexDamaged, Ints
+from engram.search.base import IndexDamaged, Ints, Span, Timed
 from engram.search.local.damage import damage_noticed, is_panic
 from engram.search.similar import similar_by_beginning
 
@@ -40,19 +40,34 @@ COUNTS_CACHED = 10_000
 TERMS = "terms"
 ROW = "row"
 KEY = "key"
+AT = "at"
+TELLING = "telling"
 EVERY = ""
 """The term that every engram of a namespace holds."""
 
-Document = tuple[int, int, int, Sequence[str]]
-"""Row, `key_number`, number of the namespace, and terms of an engram."""
+
+class Document(NamedTuple):
+    """An engram as this index holds it."""
+
+    row: int
+    key: int
+    """`key_number` of its key."""
+    namespace: int
+    terms: Sequence[str]
+    at: int = 0
+    """Its time, in microseconds since 1970."""
+    telling: int = 0
+    """How much it tells of its time, as `search.local.telling` says."""
 
 
 def make_schema() -> tantivy.Schema:
-    """Return the schema. A document is an engram: its terms with their frequencies, its row and its key."""
+    """Return the schema. A document is an engram: its terms with their frequencies, and its numbers."""
     builder = tantivy.SchemaBuilder()
     builder.add_text_field(TERMS, stored=False, tokenizer_name="whitespace", index_option="freq")
     builder.add_unsigned_field(ROW, stored=False, indexed=False, fast=True)
     builder.add_unsigned_field(KEY, stored=False, indexed=True, fast=False)
+    builder.add_integer_field(AT, stored=False, indexed=False, fast=True)
+    builder.add_unsigned_field(TELLING, stored=False, indexed=False, fast=True)
     return builder.build()
 
 
@@ -107,13 +122,15 @@ class InvertedIndex:
     def add(self, documents: Iterable[Document]) -> None:
         """Add engrams. They are searchable after `commit`."""
         writer = self._writing()
-        for row, key, namespace, terms in documents:
-            prefix = f" {namespace:x}:"
+        for engram in documents:
+            prefix = f" {engram.namespace:x}:"
             document = tantivy.Document()
             # The prefix alone is a term too: its frequency is the size of the namespace.
-            document.add_text(TERMS, prefix + prefix + prefix.join(terms) if terms else prefix)
-            document.add_unsigned(ROW, row)
-            document.add_unsigned(KEY, key)
+            document.add_text(TERMS, prefix + prefix + prefix.join(engram.terms) if engram.terms else prefix)
+            document.add_unsigned(ROW, engram.row)
+            document.add_unsigned(KEY, engram.key)
+            document.add_integer(AT, engram.at)
+            document.add_unsigned(TELLING, engram.telling)
             writer.add_document(document)
 
     def drop(self, keys: Sequence[int]) -> None:
@@ -265,3 +282,26 @@ class InvertedReader:
             hits = self._searcher.search(query, limit, count=False).hits
             rows = self._searcher.fast_field_values(ROW, [address for _, address in hits])
             return [score for score, _ in hits], np.array(rows, dtype=np.int64)
+
+    def between(self, namespace: int, spans: Sequence[Span], limit: int) -> Timed:
+        """Return the `limit` most telling engrams of a namespace in any of `spans`, the most telling first."""
+        limit = min(limit, self._searcher.num_docs)
+        if not spans or not limit:
+            return Timed(np.empty(0, np.int64), np.empty(0, np.int64))
+        whole = tantivy.Query.term_query(self._schema, TERMS, f"{namespace:x}:{EVERY}", index_option="freq")
+        times = [
+            (
+                tantivy.Occur.Should,
+                tantivy.Query.range_query(
+                    self._schema, AT, tantivy.FieldType.Integer, span.start, span.end, include_upper=False
+                ),
+            )
+            for span in spans
+        ]
+        query = tantivy.Query.boolean_query(
+            [(tantivy.Occur.Must, whole), (tantivy.Occur.Must, tantivy.Query.boolean_query(times))]
+        )
+        with damage_noticed():
+            hits = self._searcher.search(query, limit, count=False, order_by_field=TELLING).hits
+            rows = self._searcher.fast_field_values(ROW, [address for _, address in hits])
+        return Timed(np.array(rows, np.int64), np.array([value for value, _ in hits], np.int64))

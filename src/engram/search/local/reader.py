@@ -12,12 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from engram.search.base import GONE, ROW, Array, Floats, Ints, Turns
+from engram.search.base import GONE, ROW, Array, Floats, Ints, Span, Timed, Turns
 from engram.search.local.build import Snapshot
 from engram.search.local.delta import NONE, DeltaIndex
 from engram.search.local.forward import key_number
 from engram.search.local.inverted import EVERY
 from engram.search.local.scan import best_rows, nearest
+from engram.search.local.telling import telling
 from engram.store.base import Key
 
 K1, B = 1.2, 0.75
@@ -134,6 +135,23 @@ class IndexReader:
         if self._has_tail:
             rows = np.concatenate((rows, self._in_view(self.tail.rows(namespace))))[:limit]
         return rows
+
+    def rows_between(self, namespace: int, spans: Sequence[Span], limit: int) -> Timed:
+        """At most `limit` engrams of a namespace whose time is in any of `spans`, the most telling first."""
+        found = self.index.inverted.between(namespace, spans, limit)
+        published = found.rows <= self.index.rows
+        found = Timed(found.rows[published], found.telling[published])
+        if not self._has_tail:
+            return found
+        rows = self._in_view(self.tail.rows(namespace))
+        at, inside = self.tail.forward.columns(rows)["at"], np.zeros(len(rows), np.bool_)
+        for start, end in spans:
+            inside |= (at >= start) & (at < end)
+        late = rows[inside]
+        told = np.array([telling(self.tail.entries[row - self.tail.first]) for row in late.tolist()], np.int64)
+        joined = Timed(np.concatenate((found.rows, late)), np.concatenate((found.telling, told)))
+        order = (-joined.telling).argsort(kind="stable")[:limit]
+        return Timed(joined.rows[order], joined.telling[order])
 
     def columns(self, rows: Ints) -> Array:
         """The columns of the engrams with these rows, in the same order."""

@@ -100,7 +100,7 @@ class VectorIndex:
         Raises `IndexDamaged` if the files do not contain the written data.
         """
         codes = np.zeros((len(places), self.coder.width), np.uint8)
-        here = np.flatnonzero(places < self.size)
+        here = np.flatnonzero((places >= 0) & (places < self.size))
         if self.coder.width and len(here):
             codes[here], right = self._read(places[here])
             # The writer may be erasing one at this moment, or setting one in RAM: it is read again.

@@ -187,8 +187,9 @@ class Rest:
     async def why(self, body: schemas.Why, caller: CallerOf) -> Response:
         """Explain the rank of an engram for a question."""
         namespace = namespace_of(caller, "read", body.namespace)
+        now = datetime.now(caller.zone)
         return await self._respond(
-            lambda: explanation_record(self._memory.explain(body.query, body.id, namespace=namespace))
+            lambda: explanation_record(self._memory.explain(body.query, body.id, namespace=namespace, now=now))
         )
 
     async def forget(self, body: schemas.Forget, caller: CallerOf) -> Response:

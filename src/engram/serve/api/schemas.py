@@ -464,6 +464,7 @@ class MemoryStats(BaseModel):
     quarantined: Annotated[int, Field(description="Engrams in quarantine, which are not among the others.")]
     indexed_through: Annotated[int, Field(description="Sequence number up to which the index is complete.")]
     unindexed: Annotated[int, Field(description="Engrams that are not in the index yet; recall finds them too.")]
+    unencoded: Annotated[int, Field(description="Passages without a vector yet; recall finds them by words.")]
     store_bytes: int
     index_bytes: int
     index_trouble: Annotated[str | None, Field(description="Why the index cannot be used, if it cannot.")]

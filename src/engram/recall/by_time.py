@@ -1,0 +1,85 @@
+"""Recall by time alone: what a namespace holds of the times that a query means, the most telling first.
+
+Owns which turns these are, and their scores. Knows no index. How times are read, and whether a query asks for nothing
+else, is the analyzer's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from engram.recall.candidates import Candidates, Restriction, each_once, of_namespace
+from engram.recall.copies import surplus
+from engram.recall.features import Features, Floats
+from engram.recall.proximity import closeness, occurrences
+from engram.recall.query import ParsedQuery
+from engram.recall.score import PARTS, Scores
+from engram.search.base import MOST_TELLING, SearchReader, Span, Timed
+
+MOST = 256
+"""Turns of a time that are ranked."""
+WIDER = 16
+"""Factor by which the look-up is widened if a filter admits few of these."""
+YEARS = 30
+"""Years in which the days of a date without a year are looked for, from the latest back."""
+LEAST_SURE = 0.2
+"""Confidence of a turn of the time that tells nothing."""
+
+
+def find_by_time(
+    reader: SearchReader, namespace: int, query: ParsedQuery, only: Restriction | None
+) -> tuple[Candidates, Floats]:
+    """Return the turns at the times that a query means and that `only` admits, and how much each tells, 0 to 1.
+
+    Shape (n,). Days of no year ("on 3 March") are those of the latest year that holds any.
+    """
+    found = timed(reader, namespace, [span for period in query.periods for span in occurrences(period, 1)], only)
+    if not len(found.rows) and any(period.yearly for period in query.periods):
+        earlier = [span for period in query.periods for span in occurrences(period, YEARS)]
+        found = latest(reader, timed(reader, namespace, earlier, only), earlier)
+    turns = of_namespace(reader.take(each_once(found.rows)), namespace)
+    by_row = found.rows.argsort()
+    told = found.telling[by_row[np.searchsorted(found.rows, turns.rows, sorter=by_row)]]
+    candidates = Candidates(turns, reader.size(namespace), reader.frequencies(namespace, query.terms))
+    return candidates, np.asarray(told / MOST_TELLING, np.float32)
+
+
+def timed(reader: SearchReader, namespace: int, spans: Sequence[Span], only: Restriction | None) -> Timed:
+    """Return the most telling admitted engrams at some times, at most `MOST`."""
+    found = reader.rows_between(namespace, spans, MOST)
+    if only is None:
+        return found
+    if len(found.rows) == MOST:
+        found = reader.rows_between(namespace, spans, MOST * WIDER)
+    admitted = only.admits(reader.columns(found.rows))
+    return Timed(found.rows[admitted][:MOST], found.telling[admitted][:MOST])
+
+
+def latest(reader: SearchReader, found: Timed, spans: Sequence[Span]) -> Timed:
+    """Return those of some engrams, all at some of `spans`, that are at the same of these as the latest of them."""
+    at = reader.columns(found.rows)["at"]
+    last, same = int(at.max(initial=0)), np.zeros(len(at), np.bool_)
+    for start, end in spans:
+        if start <= last < end:
+            same |= (at >= start) & (at < end)
+    return Timed(found.rows[same], found.telling[same])
+
+
+def score_by_time(query: ParsedQuery, features: Features, told: Floats) -> tuple[Scores, Floats]:
+    """Return the scores of at least one turn by how much each tells, and their confidences: shape (n,).
+
+    What an earlier one in the order says already comes after all others.
+    """
+    turns, n = features.turns, len(features.turns.rows)
+    when = closeness(turns.columns["at"], list(query.periods))
+    total = np.asarray(when * (LEAST_SURE + (1 - LEAST_SURE) * told), np.float32)
+    order = np.asarray(n - 1 - (-total[::-1]).argsort(kind="stable"))
+    again = surplus(turns, order, most=1)[order]
+    order = np.concatenate((order[~again], order[again]))
+    parts = {name: np.zeros(n, np.float32) for name in PARTS} | {"time": total}
+    sure = np.empty(n, np.float32)
+    sure[order] = np.minimum.accumulate(total[order])
+    none = np.zeros(len(turns.passage_lengths), np.float32)
+    return Scores(total, parts, order, np.zeros((len(query.ids), n + 1), np.float32), when, none), sure
