@@ -79,6 +79,7 @@ def test_a_word_that_the_namespace_holds_is_no_error(tmp_path: Path) -> None:
     [
         # Two words of the language, a short word, a number.
         ("The house is warm.", "Where is the horse?", "hors"),
+        ("Wir kennen die Leute.", "Was sollen sie können?", "konnen"),
         ("Vlok was here.", "Who is Vlak?", "vlak"),
         ("The code is 88127734.", "What is 88127735?", "88127735"),
     ],

@@ -16,7 +16,7 @@ from engram.text.base import Analyzer
 SHORTEST, LONG = 5, 9
 """Letters of a word from which one error in it is borne, and from which two are."""
 SHORTEST_KNOWN = 7
-"""The same for one error in a word of the language, which the namespace may lack because nobody said it."""
+"""The same for one error in a word of a language, which the namespace may lack because nobody said it."""
 MOST_WORDS = 4
 """Words of a query that are looked up, the first ones."""
 MOST_TERMS = 3
@@ -63,7 +63,7 @@ def errors_borne(query: ParsedQuery, index: int, analyzer: Analyzer) -> int:
     term = query.terms[index]
     if not term.isalpha() or len(term) < SHORTEST:
         return 0
-    if analyzer.knows(query.ids[index]):
+    if analyzer.knows(term):
         return int(len(term) >= SHORTEST_KNOWN)
     return 1 + (len(term) >= LONG)
 
@@ -72,7 +72,7 @@ def meant(
     reader: SearchReader, namespace: int, query: ParsedQuery, index: int, edits: int, analyzer: Analyzer
 ) -> list[str]:
     """Return the namespace's words that a query's word may mean: those with the fewest errors."""
-    asked, is_known = query.terms[index], analyzer.knows(query.ids[index])
+    asked, is_known = query.terms[index], analyzer.knows(query.terms[index])
     found = reader.similar_terms(namespace, asked, edits)
     terms = [term for term in found if term.isalpha() and may_mean(asked, is_known, term, analyzer)]
     least = min((found[term] for term in terms), default=0)
@@ -85,9 +85,9 @@ def meant(
 def may_mean(asked: str, is_known: bool, term: str, analyzer: Analyzer) -> bool:
     """Return whether a word that is similar to `term` may be an error in it.
 
-    Two words of the language are two words. Another word is a word of the language only if the first letter is right,
+    Two words of a language are two words. Another word is a word of a language only if the first letter is right,
     or in a wrong place: the error in "began" is not "vegan".
     """
-    if not analyzer.knows(analyzer.token_id(term)):
+    if not analyzer.knows(term):
         return True
     return not is_known and (asked[0] == term[0] or sorted(asked) == sorted(term))

@@ -126,9 +126,9 @@ class TableAnalyzer:
             number = size + zlib.crc32(term.encode()) % (self.tokens - size)
         return number
 
-    def knows(self, id: int) -> bool:
-        """Return whether a token is a word of the language: one of the table."""
-        return id < len(self.table.stems)
+    def knows(self, term: str) -> bool:
+        """Return whether a stem is one of the table, or of a word that is not rare in its language."""
+        return term in self._numbers or term in common_words()
 
     def periods(self, query: str, now: datetime) -> list[Period]:
         """Return the times that `query` means: dates in digits, and those that its words name in fifteen languages."""

@@ -88,8 +88,8 @@ class Analyzer(Protocol):
         """Return the token id of a term."""
         ...
 
-    def knows(self, id: int) -> bool:
-        """Return whether a token is a word of the language."""
+    def knows(self, term: str) -> bool:
+        """Return whether a term is a word of a language that the analyzer knows."""
         ...
 
     def has_near(self, id: int) -> bool:
