@@ -47,6 +47,7 @@ def random_features(rng: np.random.Generator, n: int) -> Features:
         starts=starts,
         session=session,
         session_lengths=rng.integers(1, 3_000, len(sessions)),
+        held=counts.sum(axis=0),
     )
 
 
@@ -114,6 +115,7 @@ def test_equal_turns_are_ordered_the_later_first() -> None:
         *(array.repeat(20, axis=-1) for array in (one.counts, one.nearness, one.meaning, one.centroid_similarity)),
         *links[:-1],
         np.array([9]),
+        one.held.repeat(20),
     )
     scores, _ = scored(random_query(rng), features)
     assert scores.order.tolist() == list(range(19, -1, -1))

@@ -143,9 +143,8 @@ def score(query: ParsedQuery, features: Features, token_weight: TokenWeights, we
 
 def repeats(features: Features) -> npt.NDArray[np.bool_]:
     """Return whether each turn asks what the query asks: all its words are the query's, and at least half as many."""
-    counts, turns = features.counts, features.turns
-    of_turns = np.add.reduceat(np.add.reduce(counts, axis=0), features.starts_of_passages)
-    same = (of_turns == turns.lengths) & (2 * turns.lengths >= len(counts))
+    turns = features.turns
+    same = (features.held == turns.lengths) & (2 * turns.lengths >= len(features.counts))
     return np.asarray(same & (turns.columns["marks"] & ASKS != 0))
 
 
