@@ -220,6 +220,19 @@ STATED: list[tuple[str, str, str | None, str | None]] = [
 ]
 
 YEARLY: list[tuple[str, str, str | None, str | None]] = [
+    ("de", "die erste Woche im Mai", "2024-05-01", "2024-05-08"),
+    ("es", "la última semana de mayo", "2024-05-25", "2024-06-01"),
+    ("fr", "la deuxième semaine de mai", "2024-05-08", "2024-05-15"),
+    ("it", "la prima settimana di maggio", "2024-05-01", "2024-05-08"),
+    ("nl", "de eerste week van mei", "2024-05-01", "2024-05-08"),
+    ("pl", "pierwszy tydzień maja", "2024-05-01", "2024-05-08"),
+    ("pt", "a primeira semana de maio", "2024-05-01", "2024-05-08"),
+    ("ru", "первая неделя мая", "2024-05-01", "2024-05-08"),
+    ("ar", "الأسبوع الأول من مايو", "2024-05-01", "2024-05-08"),
+    ("th", "สัปดาห์แรกของเดือนพฤษภาคม", "2024-05-01", "2024-05-08"),
+    ("zh", "五月的第一周", "2024-05-01", "2024-05-08"),
+    ("ja", "5月の最初の週", "2024-05-01", "2024-05-08"),
+    ("ko", "5월 첫째 주", "2024-05-01", "2024-05-08"),
     ("de", "Was ist am 3. Mai passiert?", "2024-05-03", "2024-05-04"),
     ("de", "Was war zwischen dem 3. und 5. Mai?", "2024-05-03", "2024-05-06"),
     ("de", "Was war Anfang Mai?", "2024-05-01", "2024-05-13"),
