@@ -220,6 +220,13 @@ STATED: list[tuple[str, str, str | None, str | None]] = [
 ]
 
 YEARLY: list[tuple[str, str, str | None, str | None]] = [
+    ("de", "drei Tage vor dem 4. Mai", "2024-05-01", "2024-05-02"),
+    ("nl", "vijf dagen voor 4 mei", "2024-04-29", "2024-04-30"),
+    ("fr", "deux jours après le 4 mai", "2024-05-06", "2024-05-07"),
+    ("es", "dos días antes del 4 de mayo", "2024-05-02", "2024-05-03"),
+    ("ru", "за три дня до 4 мая", "2024-05-01", "2024-05-02"),
+    ("zh", "5月4日三天前", "2024-05-01", "2024-05-02"),
+    ("ja", "5月4日の三日前", "2024-05-01", "2024-05-02"),
     ("de", "die erste Woche im Mai", "2024-05-01", "2024-05-08"),
     ("es", "la última semana de mayo", "2024-05-25", "2024-06-01"),
     ("fr", "la deuxième semaine de mai", "2024-05-08", "2024-05-15"),

@@ -520,6 +520,20 @@ def _rolling(match: Match) -> list[Time]:
     return [Time(midnight(moved(match.clock, -match.number("n"), match.text("u") or "day")), match.clock)]
 
 
+@rule(f"n{O}[uj]{O}[BAUa]{O}r|r{O}n{O}[uJj]{O}[kA]")
+def _away(match: Match) -> list[Time]:
+    """Read "drei Tage vor dem 4. Mai", "5月4日の三日前"."""
+    later = "A" in match.letters
+    if not (later or set("BU") & set(match.letters)) and match.text("ak") != "before" and match.letters[-1] != "k":
+        return []
+    count, unit = match.number("n"), match.text("u") or "day"
+    times = [
+        (time, around(time.end - DAY, count, unit) if later else around(time.start, -count, unit))
+        for time in _times(match)
+    ]
+    return [replace(time, start=away.start, end=away.end) for time, away in times]
+
+
 @rule(f"a{O}n{O}[uj]|n{O}[uJj]{O}k|n{O}[uj]{O}a(?!{O}[nr])|a{O}D|a{O}u|uk|n{O}K")
 def _ago(match: Match) -> list[Time]:
     """Read "vor drei Tagen", "hace un mes", "三天前", "tydzień temu"."""
