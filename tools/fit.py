@@ -30,6 +30,7 @@ from engram.recall.features import Floats
 from engram.recall.query import parse_query, speaker_names
 from engram.recall.rank import Ranking, rank
 from engram.recall.score import score, token_weights
+from engram.recall.spelling import spelled
 from engram.recall.weights import DEFAULT, Weights
 from engram.search.local.folder import IndexFolder
 from engram.search.local.index import LocalIndex
@@ -93,6 +94,7 @@ def look_up(conversations: Sequence[Conversation], together: bool = False) -> li
         for question in conversation.questions:
             names = speaker_names(analyzer, store.speakers(number))
             parsed = parse_query(question.text, analyzer, names, datetime.now(UTC))
+            parsed = spelled(reader, number, parsed, analyzer, names)
             ranking = rank(reader, number, parsed, analyzer, DEFAULT_LIMITS.times(2))
             evidence = [seqs[conversation.name, key] for key in question.evidence]
             if ranking is not None:

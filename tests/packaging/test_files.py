@@ -59,7 +59,12 @@ def wheel_headers(wheel: Path, name: str) -> dict[str, list[str]]:
 def test_the_wheel_contains_one_typed_package_with_its_licences(pure_wheel: Path):
     names = wheel_names(pure_wheel)
     assert {name.split("/")[0] for name in names} == {"engram", f"engram_layer-{PROJECT['version']}.dist-info"}
-    assert {"engram/py.typed", "engram/accel/kernel.c", "engram/text/data/english.npz"} <= set(names)
+    assert {
+        "engram/py.typed",
+        "engram/accel/kernel.c",
+        "engram/text/data/english.npz",
+        "engram/text/data/han.txt",
+    } <= set(names)
     assert {"engram/accel/sentences.c", "engram/accel/sentences.h"} <= set(names)
     assert {f"engram/meaning/data/{name}" for name in (WEIGHTS, TOKENIZER, "NOTICE")} <= set(names)
     assert {Path(name).name for name in names} >= {"LICENSE", "NOTICE"}

@@ -148,6 +148,20 @@ class SearchReaderSuite:
         assert known.reader.frequencies(known.namespace("b"), terms).tolist() == [2, 2, 0, 0]
         assert known.reader.frequencies(known.namespace("a"), []).tolist() == []
 
+    def test_similar_terms_are_those_with_few_typing_errors(self, known: Known) -> None:
+        namespace = known.namespace("a")
+        for error in ("trawer", "trawller", "trawlir", "trwaler", "xtrawler", "drawler"):
+            assert known.reader.similar_terms(namespace, error, 1)[term("trawlers")] == 1, error
+            assert known.reader.similar_terms(namespace, error, 2)[term("trawlers")] == 1, error
+        assert term("trawlers") not in known.reader.similar_terms(namespace, "trolwer", 1)
+        assert term("trawlers") not in known.reader.similar_terms(namespace, term("trawlers"), 1)
+        assert known.reader.similar_terms(namespace, "tramlar", 2)[term("trawlers")] == 2
+
+    def test_similar_terms_keep_to_the_namespace(self, known: Known) -> None:
+        assert term("kettle") in known.reader.similar_terms(known.namespace("a"), "kattl", 1)
+        assert known.reader.similar_terms(known.namespace("b"), "kattl", 1) == {}
+        assert known.reader.similar_terms(10_000, "kattl", 1) == {}
+
     def test_candidates_come_best_first(self, known: Known) -> None:
         words = [term("boats"), term("trawlers"), term("harbour")]
         rows = known.reader.candidates(known.namespace("a"), words, 100)

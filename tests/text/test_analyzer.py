@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from engram.accel.plain import centroid_of
-from engram.text.analyzer import TableAnalyzer, stem_of
+from engram.text.analyzer import ANALYSIS, TableAnalyzer, stem_of
 from engram.text.base import QUESTION
 from engram.text.vectors import VectorTable, default_table
 
@@ -88,6 +88,20 @@ def test_another_table_has_another_fingerprint(tmp_path) -> None:
     analyzer = TableAnalyzer(VectorTable.load(path))
     assert analyzer.fingerprint != default_table().fingerprint
     assert analyzer.near_terms(0, 0.5, 5) == ["can"]
+
+
+def test_fingerprint_names_the_table_and_the_way_in_which_terms_are_made(analyzer: TableAnalyzer) -> None:
+    assert analyzer.fingerprint == f"{default_table().fingerprint}-{ANALYSIS}"
+
+
+def test_words_of_languages_are_known(analyzer: TableAnalyzer) -> None:
+    known = [term for term in ("harbour", "zwischen", "xylqorm") if analyzer.knows(stem_of(term))]
+    assert known == ["harbour", "zwischen"]
+
+
+def test_a_term_has_the_token_id_of_its_word(analyzer: TableAnalyzer) -> None:
+    analysis = analyzer.analyse("dogs of tintagel")
+    assert [analyzer.token_id(term) for term in analysis.terms] == analysis.ids
 
 
 def test_common_and_unknown_words_have_no_near_words(analyzer: TableAnalyzer) -> None:

@@ -4,6 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engram.text.analyzer import stem_of
+from engram.text.folding import letters
 from engram.text.tokenizer import LONGEST_WORD, words
 
 
@@ -17,7 +19,7 @@ from engram.text.tokenizer import LONGEST_WORD, words
         ("Café NAÏVE Straße", ["cafe", "naive", "strasse"]),
         ("ΑΒΓ Ёлка новый", ["αβγ", "елка", "новый"]),
         ("Ｆｕｌｌ ｗｉｄｔｈ", ["full", "width"]),
-        ("كلبي اسمه بِسكويت", ["كلبي", "اسمه", "بسكويت"]),
+        ("كلبي اسمه بِسكويت", ["كلبي", "اسمة", "بسكويت"]),
         ("הכלב שֶׁלִּי", ["הכלב", "שלי"]),
         ("मेरे कुत्ते का नाम", ["मेरे", "कुत्ते", "का", "नाम"]),
         ("我的狗", ["我", "的", "狗", "我的", "的狗"]),
@@ -56,3 +58,67 @@ def test_words_contain_no_white_space_and_are_stable(text: str) -> None:
 @given(st.text(alphabet=st.characters(max_codepoint=127)))
 def test_ascii_path_equals_general_path(text: str) -> None:
     assert words(text) == [w for w in words(text + " \u00e9") if w != "e"] or "e" in words(text)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        # Latin: strokes, ligatures, letters of their own, dotless i, the sharp s.
+        ("Đurđevac", "Durdevac"),
+        ("Bjørnøya", "bjornoya"),
+        ("Łódź i Wrocław", "lodz i wroclaw"),
+        ("Seyðisfjörður", "seydisfjordur"),
+        ("Þingvellir", "thingvellir"),
+        ("Ħamrun", "hamrun"),
+        ("Groß-Gerau", "GROSS-GERAU"),
+        ("sœur, cæsium", "soeur, caesium"),
+        ("Diyarbakır İzmir", "diyarbakir izmir"),
+        ("đường phố", "duong pho"),
+        ("soft\u00adhyphen", "softhyphen"),
+        # Greek and Cyrillic.
+        ("Άγιος Νικόλαος", "ΑΓΙΟΣ ΝΙΚΟΛΑΟΣ"),
+        ("самолёт", "самолет"),
+        ("за\u0301мок", "замок"),
+        ("ґанок", "ганок"),
+        ("п\u02bcять", "п'ять"),
+        # Chinese and Japanese: traditional, regional and new forms, both kana, half width, marks of long vowels.
+        ("體檢報告", "体检报告"),
+        ("臺灣烏龍茶", "台湾乌龙茶"),
+        ("濱田", "浜田"),
+        ("ピアノ", "ぴあの"),
+        ("ｶﾒﾗ", "カメラ"),
+        ("プリンター", "プリンタ"),
+        ("ヴィオラ", "ビオラ"),
+        ("おかーさん", "おかあさん"),
+        # Arabic, Hebrew, Hindi, and digits of other scripts.
+        ("مكتبة", "مكتبه"),
+        ("أحمد إلى آخر", "احمد الي اخر"),
+        ("\ufee3\ufedc\ufe98\ufe90", "مكتب"),
+        ("کتاب", "كتاب"),
+        ("שלום ארץ", "שלומ ארצ"),
+        ("लड़का सड़क", "लडका सडक"),
+        ("चाँद", "चांद"),
+        ("रास्ता ४२", "रास्ता 42"),
+        ("٢٠٢٤", "2024"),
+    ],
+)
+def test_letters_that_are_written_for_each_other_give_the_same_words(one: str, other: str) -> None:
+    assert words(one) == words(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("おばさん", "おばあさん"), ("ビール", "ビル"), ("のり", "のりー"), ("мой", "мои"), ("सड़क", "सड़के"), ("银", "铜")],
+)
+def test_letters_that_tell_words_apart_stay(one: str, other: str) -> None:
+    assert words(one) != words(other)
+
+
+def test_folding_folds_no_further_what_is_folded() -> None:
+    for letter, form in letters().items():
+        assert form.translate(letters()) == form, f"{letter:#06x}"
+
+
+def test_arabic_nouns_keep_their_stem_in_every_spelling() -> None:
+    for nouns in ("حديقة حديقه الحديقة الحديقه", "مستشفى مستشفي المستشفى المستشفي", "كلبي كلبى كلبه الكلب"):
+        assert len(set(map(stem_of, words(nouns)))) == 1

@@ -108,13 +108,13 @@ def find_candidates(
     if size <= limits.brute_force_below:
         turns = reader.take(each_once(reader.all_rows(namespace, limits.brute_force_below)))
         return Candidates(of_namespace(turns, namespace), size, None)
-    frequencies = reader.frequencies(namespace, query.terms)
+    frequencies = reader.frequencies(namespace, query.all_terms)
     if only is not None and only.complete:
         rows = only.rows
     else:
         rows = looked_up_rows(reader, namespace, query, analyzer, limits, size, frequencies, only)
     turns = of_namespace(reader.take(each_once(rows)), namespace)
-    return Candidates(turns, size, frequencies)
+    return Candidates(turns, size, query.frequencies(frequencies))
 
 
 def looked_up_rows(
@@ -128,10 +128,11 @@ def looked_up_rows(
     only: Restriction | None,
 ) -> Ints:
     """Return the rows that the query's words and words near them find, and rows near these, with repetitions."""
-    words = rarest_words(query, size, frequencies, limits)
+    words = rarest_words(query, size, frequencies[: len(query.ids)], limits)
     others = near_words(query, words, analyzer, limits)
     others = uncommon(others, reader.frequencies(namespace, others), size, limits)
-    exact = look_up(reader, namespace, [query.terms[i] for i in words], limits.exact, WIDEST, only)
+    terms = other_words(query, frequencies[len(query.ids) :], limits) + [query.terms[i] for i in words]
+    exact = look_up(reader, namespace, terms[: limits.max_terms], limits.exact, WIDEST, only)
     near = look_up(reader, namespace, others, limits.near, WIDEST_NEAR, only)
     similar = look_up_meaning(reader, namespace, query, limits.similar, only)
     # Of each look-up the best, in turn.
@@ -204,6 +205,15 @@ def rarest_words(query: ParsedQuery, size: int, frequencies: Ints, limits: Retri
     common = sorted((i for i in occurring if counts[i] > most), key=shares.__getitem__)
     common = [i for i in common if not rare or (shares[i] < RARE_SHARE and not names[i])][:MOST_COMMON]
     return rare[: limits.max_terms - len(common)] + common
+
+
+def other_words(query: ParsedQuery, frequencies: Ints, limits: RetrievalLimits) -> list[str]:
+    """Return what the query's words are called otherwise, and parts of its codes, the rarest first; only what is rare.
+
+    frequencies: number of engrams that hold each of `query.others`.
+    """
+    counted = sorted(zip(frequencies.tolist(), (term for _, term in query.others), strict=True))
+    return [term for count, term in counted if 0 < count <= limits.exact]
 
 
 def near_words(query: ParsedQuery, looked_up: list[int], analyzer: Analyzer, limits: RetrievalLimits) -> list[str]:

@@ -35,7 +35,7 @@ def asked_last(order: Ints, query: ParsedQuery, features: Features, analyzer: An
     same = np.asarray(held[asking].any(axis=0) & held[query.probabilities < EVERYDAY].all(axis=0))
     if not same.any():
         return order
-    ends, known = turns.lengths.cumsum(), frozenset(query.ids)
+    ends, known = turns.lengths.cumsum(), frozenset(query.all_ids)
     for index in np.flatnonzero(same).tolist():
         tokens = turns.tokens[ends[index] - turns.lengths[index] : ends[index]].tolist()
         more = [id for id in tokens if id not in known]

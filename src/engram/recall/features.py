@@ -57,6 +57,8 @@ class Features:
     """Each turn's session, as an index into `starts`: shape (n,)."""
     session_lengths: Ints
     """Number of tokens of each session, including turns that are not scored: shape (s,)."""
+    held: Floats
+    """How many of each turn's tokens are the query's, or name them otherwise: shape (n,)."""
 
     def in_turns(self, of_passages: Array) -> Array:
         """Return the greatest value of each turn's passages: shape (..., p) to (..., n)."""
@@ -67,29 +69,29 @@ class Features:
 
 def make_features(turns: Turns, query: ParsedQuery, analyzer: Analyzer, reader: SearchReader) -> Features:
     """Return the features of at least one turn, sorted by row."""
-    has_near = [analyzer.has_near(id) for id in query.ids]
+    ids = query.all_ids
+    has_near = [analyzer.has_near(id) for id in ids]
     compute = accel.in_use()
     parted = len(turns.passage_lengths) > len(turns.rows)
     columns = turns.columns.repeat(turns.passages) if parted else turns.columns
-    counts, nearness, centroids = compute.match_tokens(
-        columns, turns.tokens, turns.passage_lengths, query.ids, has_near, analyzer.language
-    )
+    found = compute.match_tokens(columns, turns.tokens, turns.passage_lengths, ids, has_near, analyzer.language)
     starts_of_passages = turns.passages.cumsum() - turns.passages
     links = compute.find_neighbours(turns.rows, turns.columns, LONGEST_PAUSE)
     around, same_speaker, by_session, starts, session, sessions = links
     return Features(
         turns=turns,
         starts_of_passages=starts_of_passages,
-        counts=counts,
-        nearness=nearness,
-        meaning=similar_meaning(turns, query, reader, centroids),
-        centroid_similarity=centroids[starts_of_passages] if parted else centroids,
+        counts=query.by_rules(found.counts),
+        nearness=query.by_rules(found.nearness),
+        meaning=similar_meaning(turns, query, reader, found.cosines),
+        centroid_similarity=found.cosines[starts_of_passages] if parted else found.cosines,
         around=around,
         same_speaker=same_speaker,
         by_session=by_session,
         starts=starts,
         session=session,
         session_lengths=reader.session_lengths(sessions),
+        held=np.add.reduceat(np.add.reduce(found.counts, axis=0), starts_of_passages),
     )
 
 

@@ -10,12 +10,10 @@ from typing import NamedTuple
 
 from engram.meaning.asking import leaning
 from engram.meaning.base import Encoder, Vectors
-from engram.text.passages import size, units
+from engram.text.passages import passages, size, units
 
 MOST_PARTS = 24
 """Parts of a message that are read: the first third and the last two thirds of these."""
-LONGEST_PART = 600
-"""Characters of a part that are read."""
 LOOKED_UP = 3
 """Parts that are looked up."""
 WHOLE = 60.0
@@ -59,8 +57,13 @@ def likelihood(part: Part) -> float:
 
 def parts_of(message: str) -> list[str]:
     """Return the sentences and lines of a message without code, quotes and tables, or the whole if nothing is left."""
-    found = [message[start:end].strip()[:LONGEST_PART] for start, end in units(message)]
-    said = [part for part in found if part and not part.startswith(FENCES)]
+    found = [message[start:end].strip() for start, end in units(message)]
+    said = [piece for part in found if part and not part.startswith(FENCES) for piece in pieces_of(part)]
     if len(said) > MOST_PARTS:
         said = said[: MOST_PARTS // 3] + said[-(MOST_PARTS - MOST_PARTS // 3) :]
     return said or [message]
+
+
+def pieces_of(part: str) -> list[str]:
+    """Return a sentence or line as pieces of at most a passage's length."""
+    return [part[start:end] for start, end in passages(part)]

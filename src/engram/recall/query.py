@@ -5,16 +5,18 @@ Owns which of the query's words count, and whom the query asks about. Knows no c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from engram.engram import ROLES
 from engram.meaning.base import Vectors
-from engram.text.base import Analyzer
+from engram.search.base import Array, Ints
+from engram.text.base import Analysis, Analyzer
 from engram.text.dates.period import Period
 
 MAX_QUERY_TOKENS = 32
@@ -28,6 +30,15 @@ PRONOUNS = (
     (frozenset(("you", "your", "yourself")), ROLES.index("assistant")),
 )
 """Terms that ask about a role, with the role's index. They are stems: "yours" has the stem "your"."""
+
+
+class Rule(NamedTuple):
+    """A turn that holds all of some tokens holds another one: a code in one word, or the parts of it."""
+
+    token: int
+    """Index of the token of the query."""
+    held: tuple[int, ...]
+    """Indices of the others, in the query's tokens and those of `ParsedQuery.others` behind them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +61,45 @@ class ParsedQuery:
     """Whether the query contains the word "when"."""
     periods: tuple[Period, ...]
     """The times that the query means."""
+    others: tuple[tuple[int, str], ...] = ()
+    """Ids and terms of further tokens, which `rules` name and which count nothing by themselves."""
+    rules: tuple[Rule, ...] = ()
     vector: Vectors | None = None
     """What the query means, of length 1: shape (dimensions,). None without an encoder."""
     asks: float = 0.0
     """Log odds that the query calls for what a memory could hold; 0 if that is not known."""
     time_alone: bool = False
     """Whether it asks for these times and for nothing else: "What did we do last Tuesday?"."""
+
+    @property
+    def all_ids(self) -> tuple[int, ...]:
+        """Ids of the tokens, and of the others behind them."""
+        return (*self.ids, *(id for id, _ in self.others))
+
+    @property
+    def all_terms(self) -> tuple[str, ...]:
+        """Terms of the tokens, and of the others behind them."""
+        return (*self.terms, *(term for _, term in self.others))
+
+    def by_rules(self, held: Array) -> Array:
+        """Return how far turns hold each token, of how far they hold each one of `all_ids`: shape (q, n)."""
+        tokens = held[: len(self.ids)]
+        if self.rules:
+            tokens = tokens.copy()
+            for rule in self.rules:
+                np.maximum(tokens[rule.token], held[list(rule.held)].min(axis=0), out=tokens[rule.token])
+        return tokens
+
+    def frequencies(self, counts: Ints) -> Ints:
+        """Return how many engrams hold each token, of the number that holds each one of `all_ids`: shape (q,).
+
+        A code may be held by its parts in fewer engrams than hold each part: then the number in one word counts.
+        """
+        tokens = counts[: len(self.ids)].copy()
+        for rule in self.rules:
+            if len(rule.held) == 1:
+                tokens[rule.token] = max(tokens[rule.token], counts[rule.held[0]])
+        return tokens
 
 
 def parse_query(
@@ -71,9 +115,8 @@ def parse_query(
     speakers: as `speaker_names` returns it. vector, asks: as in `ParsedQuery`.
     """
     analysis = analyzer.analyse(query)
-    term_of: dict[int, str] = {}
-    for id, term in zip(analysis.ids, analysis.terms, strict=True):
-        term_of.setdefault(id, term)
+    place_of = places(analysis)
+    term_of = {analysis.ids[place]: analysis.terms[place] for place in place_of}
     ids = list(term_of)
     probabilities = analyzer.probabilities(ids, [term_of[id] for id in ids])
     if len(ids) > MAX_QUERY_TOKENS:
@@ -81,6 +124,7 @@ def parse_query(
         ids, probabilities = [ids[i] for i in rarest], probabilities[rarest]
     named = speakers.keys() & ids
     periods = tuple(analyzer.periods(query, now))
+    others, rules = rules_of(analysis, ids, place_of)
     return ParsedQuery(
         ids=tuple(ids),
         terms=tuple(term_of[i] for i in ids),
@@ -93,13 +137,47 @@ def parse_query(
         time_alone=not named and analyzer.asks_time_alone(query, periods, now),
         vector=vector,
         asks=asks,
+        others=others,
+        rules=rules,
     )
+
+
+def places(analysis: Analysis) -> list[int]:
+    """Return for each word of an analysed text its place in the terms; for a part of a code, the place of the code."""
+    count = len(analysis.ids) - len(analysis.forms)
+    place_of = list(range(count))
+    for place, (first, last, is_code) in enumerate(analysis.forms, count):
+        if is_code:
+            place_of[first:last] = [place] * (last - first)
+    return place_of
+
+
+def rules_of(
+    analysis: Analysis, ids: Sequence[int], place_of: Sequence[int]
+) -> tuple[tuple[tuple[int, str], ...], tuple[Rule, ...]]:
+    """Return `ParsedQuery.others` and the rules of an analysed query whose tokens are `ids`; place_of: `places`."""
+    row_of = {id: row for row, id in enumerate(ids)}
+    others: dict[int, str] = {}
+    rules = dict[Rule, None]()
+
+    def row(place: int) -> int:
+        id = analysis.ids[place]
+        if id not in row_of:
+            others[id], row_of[id] = analysis.terms[place], len(row_of)
+        return row_of[id]
+
+    for place, (first, last, is_code) in enumerate(analysis.forms, len(place_of)):
+        tokens = {row_of.get(analysis.ids[whole], len(ids)) for whole in place_of[first:last]}
+        held = tuple(map(row, range(first, last))) if is_code else (row(place),)
+        rules |= dict.fromkeys(Rule(token, held) for token in sorted(tokens) if token < len(ids) and held != (token,))
+    return tuple(others.items()), tuple(rules)
 
 
 def speaker_names(analyzer: Analyzer, speakers: Mapping[str, int]) -> SpeakerTokens:
     """Return which speakers each token names. `speakers`: names with numbers; any word of a name names its speaker."""
     names: dict[int, list[int]] = {}
     for name, number in speakers.items():
-        for id in analyzer.analyse(name).ids:
+        analysis = analyzer.analyse(name)
+        for id in {analysis.ids[place] for place in places(analysis)}:
             names.setdefault(id, []).append(number)
     return {id: frozenset(numbers) for id, numbers in names.items()}

@@ -20,6 +20,7 @@ from engram.recall.message import Part, parts_to_look_up
 from engram.recall.query import SpeakerTokens, parse_query, speaker_names
 from engram.recall.rank import Ranking, rank, restriction
 from engram.recall.result import Explanation, Hit, Recall
+from engram.recall.spelling import spelled
 from engram.search.base import IndexDamaged, Ints, Search, SearchReader
 from engram.store.base import Filter, LoggedStore
 from engram.text.base import Analyzer
@@ -84,13 +85,14 @@ class Recaller:
     ) -> list[Ranking]:
         speakers = self._speakers.tokens(number, reader.version, lambda: self._store.speakers(number))
         parsed = [parse_query(part.text, self._analyzer, speakers, now, part.vector, part.asks) for part in parts]
+        parsed = [spelled(reader, number, query, self._analyzer, speakers) for query in parsed if query.ids]
         seqs: list[int] = []
         if where.namespace is not None and where.session is not None:
             seqs = self._store.session_seqs(where.namespace, where.session, SESSION_MOST)
         rows = reader.rows_of(number, np.array(seqs, dtype=np.int64)) if seqs else NONE
         only = restriction(reader, where, rows, whole=len(seqs) < SESSION_MOST)
         limits = DEFAULT_LIMITS.times(max(1, limit // DEFAULT_LIMITS.exact))
-        rankings = [rank(reader, number, query, self._analyzer, limits, only) for query in parsed if query.ids]
+        rankings = [rank(reader, number, query, self._analyzer, limits, only) for query in parsed]
         return [ranking for ranking in rankings if ranking is not None]
 
     def _hits(self, ranking: Ranking, order: Ints, where: Filter, limit: int) -> Iterator[Hit]:

@@ -156,6 +156,14 @@ class SearchReader(Protocol):
         """Return, for each term, the number of engrams of the namespace that hold it: shape (len(terms),)."""
         ...
 
+    def similar_terms(self, namespace: int, term: str, edits: int) -> dict[str, int]:
+        """Return the namespace's terms that are 1 to `edits` typing errors away from `term`, each with that number.
+
+        An error is a letter left out, put in or taken for another, or two neighbours swapped; `edits` is 1 or 2. Terms
+        with two errors at their beginning may be left out, and terms of deleted engrams be returned.
+        """
+        ...
+
     def candidates(self, namespace: int, terms: Sequence[str], limit: int) -> Ints:
         """Return the rows of at most `limit` engrams of the namespace that hold any of `terms`, best first.
 

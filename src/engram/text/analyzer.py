@@ -10,6 +10,7 @@ import re
 import zlib
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache, partial
 
 import numpy as np
 import numpy.typing as npt
@@ -21,12 +22,18 @@ from engram.text.common import common_words
 from engram.text.dates.alone import asks_time_alone
 from engram.text.dates.parse import periods
 from engram.text.dates.period import Period
-from engram.text.tokenizer import words
+from engram.text.exact import read, read_compound
 from engram.text.vectors import VectorTable
 from engram.times import MONTHS, SEASONS, WEEKDAYS
 
+ANALYSIS = 3
+"""Number of the way in which terms are made; it grows with every change of them, so that an index is built again."""
+
 CACHE_SIZE = 200_000
 """Entries of a cache (words with their stems, near terms); a full cache is emptied."""
+
+COMPOUNDS_CACHED = 20_000
+"""Codes, numbers and the like whose parts are cached."""
 
 TOO_COMMON = 0.007
 """Share among all words above which a word's near words do not count: "what", "do", "my"."""
@@ -65,7 +72,7 @@ class TableAnalyzer:
 
     def __init__(self, table: VectorTable) -> None:
         self.table = table
-        self.fingerprint = table.fingerprint
+        self.fingerprint = f"{table.fingerprint}-{ANALYSIS}"
         """An index that was built with another fingerprint is rebuilt."""
         size = len(table.stems)
         self.token_type: npt.DTypeLike = np.uint16 if size <= 1 << 15 else np.uint32
@@ -78,11 +85,16 @@ class TableAnalyzer:
         """The table's arrays as `engram.accel` takes them."""
         self._numbers = {stem: number for number, stem in enumerate(table.stems)}
         self._known: dict[str, tuple[str, int]] = {}
+        self._read_compound = lru_cache(COMPOUNDS_CACHED)(partial(read_compound, known=self._in_table))
         self._near_terms: dict[tuple[int, float, int], list[str]] = {}
 
     def analyse(self, text: str) -> Analysis:
         """Return the terms, token ids and marks of `text`."""
-        cache, text_words = self._known, words(text)
+        reading = read(text, self._read_compound)
+        cache, text_words, forms = self._known, reading.words, list[tuple[int, int, bool]]()
+        if reading.forms:
+            text_words = [*text_words, *(form.word for form in reading.forms)]
+            forms = [(form.first, form.last, form.is_code) for form in reading.forms]
         pairs = [cache.get(word) for word in text_words]
         if None in pairs:
             pairs = [pair or self._learn(word) for word, pair in zip(text_words, pairs, strict=True)]
@@ -93,18 +105,30 @@ class TableAnalyzer:
             marks = ASKS | (QUESTION if ASKS_LAST.search(text[-64:]) else 0)
         if not self._time_stems.isdisjoint(terms) or DIGITS.search(text):
             marks |= TIME
-        return Analysis(terms, ids, marks)
+        return Analysis(terms, ids, marks, forms)
+
+    def _in_table(self, word: str) -> bool:
+        return stem_of(word) in self._numbers
 
     def _learn(self, word: str) -> tuple[str, int]:
         stem = stem_of(word)
-        number = self._numbers.get(stem)
-        if number is None:
-            size = len(self.table.stems)
-            number = size + zlib.crc32(stem.encode()) % (self.tokens - size)
+        number = self.token_id(stem)
         if len(self._known) >= CACHE_SIZE:
             self._known = {}
         self._known[word] = (stem, number)
         return stem, number
+
+    def token_id(self, term: str) -> int:
+        """Return the token id of a stem: its number in the table, or the number of a hash."""
+        number = self._numbers.get(term)
+        if number is None:
+            size = len(self.table.stems)
+            number = size + zlib.crc32(term.encode()) % (self.tokens - size)
+        return number
+
+    def knows(self, term: str) -> bool:
+        """Return whether a stem is one of the table, or of a word that is not rare in its language."""
+        return term in self._numbers or term in common_words()
 
     def periods(self, query: str, now: datetime) -> list[Period]:
         """Return the times that `query` means: dates in digits, and those that its words name in fifteen languages."""

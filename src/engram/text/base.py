@@ -34,11 +34,14 @@ class Analysis(NamedTuple):
     """An analysed text."""
 
     terms: list[str]
-    """Its stems, in the order of its words."""
+    """Its stems, in the order of its words, and behind them its joined forms: "rx77q" for the words rx, 77, q."""
     ids: list[int]
     """Their token ids, in the same order."""
     marks: int
     """QUESTION, ASKS and TIME, as bits."""
+    forms: Sequence[tuple[int, int, bool]] = ()
+    """For each joined form, in the order of the last terms: the first of the terms that it stands for, the one after,
+    and whether the text writes them in one word that is a code, so that one of them means nothing alone."""
 
 
 class Analyzer(Protocol):
@@ -79,6 +82,14 @@ class Analyzer(Protocol):
 
         terms: the term of each token, by which languages that have no table are known.
         """
+        ...
+
+    def token_id(self, term: str) -> int:
+        """Return the token id of a term."""
+        ...
+
+    def knows(self, term: str) -> bool:
+        """Return whether a term is a word of a language that the analyzer knows."""
         ...
 
     def has_near(self, id: int) -> bool:

@@ -1,8 +1,9 @@
 """Tokenizer: text to words, in any script.
 
-Owns what a word is: case, width and accents are folded, clitics are dropped. Scripts without spaces between words
-(Chinese, Japanese, Korean, Thai, Lao, Khmer, Burmese) give overlapping pairs of characters, as search engines do. Where
-a single character can be a word (Chinese, Korean), it is added to the pairs. An emoji is a word. Knows no stems.
+Owns what a word is: case, width and accents are folded, letters that are written for each other become one (which ones
+is the business of `text.folding`), clitics are dropped. Scripts without spaces between words (Chinese, Japanese,
+Korean, Thai, Lao, Khmer, Burmese) give overlapping pairs of characters, as search engines do. Where a single character
+can be a word (Chinese, Korean), it is added to the pairs. An emoji is a word. Knows no stems.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 import re
 import unicodedata
 import zlib
+
+from engram.text.folding import fold_letters
 
 LONGEST_WORD = 64
 """Longest word in characters; a longer word is cut and ends in a checksum of the whole."""
@@ -53,11 +56,16 @@ def words(text: str) -> list[str]:
 
     Together they have at most as many characters as the text; in scripts without spaces, twice as many.
     """
+    return words_of_compatible(text if text.isascii() else compatible(stream_safe(text)))
+
+
+def words_of_compatible(text: str) -> list[str]:
+    """Return the folded words of `text`, which is ASCII or what `compatible` has returned."""
     if text.isascii():
         result: list[str] = ASCII_WORD.findall(text.lower())
         return result if len(max(result, key=len, default="")) <= LONGEST_WORD else list(map(shortened, result))
     result = []
-    for word in ANY_WORD.findall(folded(text)):
+    for word in ANY_WORD.findall(fold_letters(unaccented(text))):
         if UNSPACED_RUN.match(word):
             result += pairs(word)
         else:
@@ -67,8 +75,12 @@ def words(text: str) -> list[str]:
 
 def folded(text: str) -> str:
     """Return `text` with case, width, typographic apostrophes and `ACCENT` folded."""
-    text = compatible(stream_safe(text)).casefold()
-    text = text.replace("\u2019", "'").replace("\u0451", "\u0435")
+    return unaccented(compatible(stream_safe(text)))
+
+
+def unaccented(text: str) -> str:
+    """Return `text`, which `compatible` has returned, with case, typographic apostrophes and `ACCENT` folded."""
+    text = text.casefold().replace("\u2019", "'").replace("\u0451", "\u0435")
     return unicodedata.normalize("NFC", ACCENT.sub("", unicodedata.normalize("NFD", text)))
 
 

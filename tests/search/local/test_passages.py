@@ -30,7 +30,12 @@ TEXTS = {
 def test_passages_together_have_the_tokens_and_marks_of_the_text(name: str) -> None:
     text = TEXTS[name]
     analysis, counts = analysed_passages(text, ANALYZER)
-    assert analysis == ANALYZER.analyse(text)
+    whole = ANALYZER.analyse(text)
+    assert (sorted(analysis.terms), sorted(analysis.ids)) == (sorted(whole.terms), sorted(whole.ids))
+    assert analysis.marks == whole.marks
+    if not whole.forms:
+        # Forms of exact things follow the words of their passage.
+        assert (analysis.terms, analysis.ids) == (whole.terms, whole.ids)
     assert len(counts) == len(passages(text)) > 1
     assert min(counts) >= 0
     assert sum(counts) == len(analysis.ids)

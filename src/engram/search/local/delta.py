@@ -15,6 +15,7 @@ import numpy.typing as npt
 from engram.meaning.codes import NO_CODES, Coder, Codes
 from engram.search.base import Ints
 from engram.search.local.forward import Entry, ForwardIndex, LastRow, key_number
+from engram.search.similar import similar
 
 NONE: Ints = np.empty(0, np.int64)
 
@@ -116,6 +117,11 @@ class DeltaIndex:
         rows = self.rows(namespace)
         known = np.array(self._seqs.get(namespace, ())[: len(rows)], np.int64)
         return rows[: len(known)][np.isin(known, seqs)]
+
+    def similar(self, namespace: int, term: str, edits: int) -> dict[str, int]:
+        """Return the terms of a namespace that are 1 to `edits` typing errors away from `term`, with their errors."""
+        # A copy, because another thread may be adding terms.
+        return similar(list(self._postings.get(namespace, ())), term, edits)
 
     def holding(self, namespace: int, term: str) -> tuple[Ints, Ints]:
         """Return the rows of a namespace that hold a term, in ascending order, and how often each does: shape (m,)."""

@@ -21,6 +21,7 @@ import tantivy
 
 from engram.search.base import IndexDamaged, Ints, Span, Timed
 from engram.search.local.damage import damage_noticed, is_panic
+from engram.search.similar import similar_by_beginning
 
 log = logging.getLogger("engram")
 
@@ -243,6 +244,20 @@ class InvertedReader:
                 self._counts = {}
             self._counts[term] = count
         return count
+
+    def similar(self, namespace: int, term: str, edits: int) -> dict[str, int]:
+        """Return the terms of a namespace that are 1 to `edits` typing errors away from `term`, with their errors.
+
+        Every term that begins like this one is read, and every one that could be meant is looked up: 0.5 to 2 ms among
+        580 thousand terms.
+        """
+        prefix = f"{namespace:x}:"
+
+        def beginning(text: str) -> list[str]:
+            return [found[len(prefix) :] for found, _ in self._searcher.terms_with_prefix(TERMS, prefix + text)]
+
+        with damage_noticed():
+            return similar_by_beginning(term, edits, beginning)
 
     @property
     def documents(self) -> int:

@@ -61,6 +61,11 @@ class IndexReader:
             counts += np.array([len(self._holding(namespace, term)[0]) for term in terms], np.int64)
         return counts
 
+    def similar_terms(self, namespace: int, term: str, edits: int) -> dict[str, int]:
+        """The terms of a namespace that are 1 to `edits` typing errors away from `term`, with their errors."""
+        found = self.index.inverted.similar(namespace, term, edits)
+        return found | self.tail.similar(namespace, term, edits) if self._has_tail else found
+
     def candidates(self, namespace: int, terms: Sequence[str], limit: int) -> Ints:
         """Rows of at most `limit` engrams that hold any of `terms`, best first by BM25."""
         found, rows = self.index.inverted.ranked(namespace, terms, limit)

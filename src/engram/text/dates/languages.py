@@ -417,7 +417,8 @@ class Match:
 
 
 Rule = Callable[[Match], list[Time]]
-O = "[ojt]*"  # noqa: E741 - small words between the others
+O = "[ojt]{0,4}"  # noqa: E741 - small words between the others
+NO_TO = "[oj]{0,4}"
 OF_YEAR = f"(?:{O}(?:y(?:{O}u)?|s{O}u|u{O}s|c))"
 RULES: list[tuple[str, Rule]] = []
 
@@ -569,7 +570,7 @@ def _vague(match: Match) -> list[Time]:
     return [Time(midnight(match.clock) - 30 * DAY, match.clock, weight=UNSURE)]
 
 
-@rule("[jSU][oj]*n[o,]n(?=[,lo]|$)")
+@rule("[jSU][oj]{0,4}n[o,]n(?=[,lo]|$)")
 def _numeric_day(match: Match) -> list[Time]:
     """Read "am 24.12.", "le 3/5": day and month in digits."""
     signs = [token.value for token in match.tokens if token.value in (".", "/")]
@@ -590,7 +591,7 @@ def _edge(match: Match) -> list[Time]:
     return [edge(time, *EDGES[match.text("e")]) for time in _times(match)]
 
 
-@rule(f"b{O}r{O}&{O}r|(?:[Sb][oj]*)?r[oj]*[tU]{O}r|r[oj]*S[oj]*r[oj]*U")
+@rule(f"b{O}r{O}&{O}r|(?:[Sb]{NO_TO})?r{NO_TO}[tU]{O}r|r{NO_TO}S{NO_TO}r{NO_TO}U")
 def _span(match: Match) -> list[Time]:
     """Read "zwischen März und Mai", "du lundi au mercredi", "三月から五月まで"."""
     firsts, lasts = match.value("r"), match.value("r", 1)
@@ -601,6 +602,7 @@ def _span(match: Match) -> list[Time]:
 
 
 SIDES = {"S": "since", "U": "until", "B": "before", "A": "after"}
+"""What the classes of words do to a time that stands beside them."""
 
 
 @rule(f"[SUBAa]{O}r|r{O}[SUBAk]")
