@@ -65,6 +65,9 @@ class StoreSuite:
         key = store.keys([engram.id])[engram.id]
         assert store.by_seq(key.namespace, [key.seq, key.seq + 1]) == {key.seq: engram}
         assert store.by_seq(key.namespace + 1, [key.seq]) == {}
+        wrong = [key._replace(namespace=key.namespace + 1), key._replace(seq=key.seq + 1)]
+        assert store.texts([*wrong, key]) == {key: engram.text}
+        assert store.texts(wrong) == store.texts([]) == {}
 
     @pytest.mark.parametrize(
         ("fields", "message"),
@@ -330,6 +333,7 @@ class StoreSuite:
             namespace, seq = keys[engram.id]
             expected = {} if engram in deleted else {seq: engram}
             assert store.by_seq(namespace, [seq]) == expected
+            assert len(store.texts([keys[engram.id]])) == len(expected)
             assert store.by_id([engram.id]) == {e.id: e for e in expected.values()}
         assert store.keys([e.id for e in three]).keys() == {e.id for e in three if e.text in left}
 

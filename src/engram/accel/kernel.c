@@ -18,6 +18,10 @@
 
 #include "sentences.h"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 enum { CENTROID = 32, GONE = -1 };
 typedef int8_t Centroid[CENTROID];
 
@@ -524,6 +528,12 @@ static inline __attribute__((always_inline)) void scan(const uint64_t *signs, in
 SCAN(scan_anywhere, )
 #if defined(__x86_64__)
 SCAN(scan_with_popcnt, __attribute__((target("popcnt"))))
+
+/* Not all compilers' libraries have a working __builtin_cpu_supports. */
+static int has_popcnt(void) {
+    unsigned a, b, c, d;
+    return __get_cpuid(1, &a, &b, &c, &d) && (c & 1u << 23) != 0;
+}
 #endif
 
 /* plain.py, nearest_signs: signs (.., words), of which the passages `chosen` (n,) are compared, or n from `start` on if
@@ -535,7 +545,10 @@ int64_t engram_nearest_signs(const uint64_t *signs, int64_t words, int64_t start
     if (words > MOST_WORDS || limit < 1 || room < 2 * limit)
         return -1;
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("popcnt"))
+    static _Atomic int known = -1; /* Asking the processor takes long on virtual machines. */
+    if (known < 0)
+        known = has_popcnt();
+    if (known)
         scan_with_popcnt(signs, words, start, n, chosen, query, &near);
     else
 #endif

@@ -180,6 +180,10 @@ class Store(Protocol):
         """Return the engrams of a namespace, by its number, with these seqs; unknown seqs are left out."""
         ...
 
+    def texts(self, keys: Sequence[Key]) -> dict[Key, str]:
+        """Return the texts of the engrams with these keys; unknown keys are left out."""
+        ...
+
     def engrams(
         self, where: Filter, limit: int | None = None, after_id: str | None = None, *, newest: bool = False
     ) -> Iterator[Engram]:

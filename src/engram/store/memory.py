@@ -120,6 +120,11 @@ class MemoryStore:
             found = self._at(self._positions.get(Key(namespace, seq)) for seq in seqs)
             return {e.record.seq: e.engram for e in found}
 
+    def texts(self, keys: Sequence[Key]) -> dict[Key, str]:
+        """Return the texts of the engrams with these keys."""
+        with self._open():
+            return {e.key: e.engram.text for e in self._at(self._positions.get(key) for key in keys)}
+
     def engrams(
         self, where: Filter, limit: int | None = None, after_id: str | None = None, *, newest: bool = False
     ) -> Iterator[Engram]:

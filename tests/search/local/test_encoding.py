@@ -105,15 +105,19 @@ def test_reader_of_a_backlog_finds_by_words_and_starts_to_encode(tmp_path: Path)
         assert nearest(store, index, encoder)[0] == DOG
 
 
-def test_few_engrams_reach_the_index_when_the_process_has_been_idle(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("reading", [False, True])
+def test_few_engrams_reach_the_index_soon_whether_the_memory_is_read_or_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reading: bool
 ) -> None:
-    monkeypatch.setattr(indexer, "IDLE", 0.05)
+    monkeypatch.setattr(indexer, "SOON", 0.2)
     encoder = ConceptEncoder()
     with opened(tmp_path, encoder) as (store, index):
         store.append(some(pending.FEW + 1))
         index.added(pending.FEW + 1)
-        until(lambda: index.stats().unindexed == index.stats().unencoded == 0)
+        # The readers come more often than every 0.2 s.
+        until(lambda: (not reading or bool(index.reader())) and index.stats().unindexed == 0)
+        assert index.flush(30)
+        assert (index.stats().unencoded, index.reader().unencoded) == (0, 0)
 
 
 def test_closing_indexes_few_engrams_so_that_no_process_encodes_them_again(tmp_path: Path) -> None:

@@ -49,8 +49,8 @@ TRIES = 3
 """Failures in succession after which the build itself is given up and a new one is begun."""
 
 
-IDLE = 2.0
-"""Seconds without new engrams after which more than `FEW` are indexed, so that no other process encodes them."""
+SOON = 2.0
+"""Seconds after which more than `FEW` engrams are indexed: a reader encodes no more than `FEW` itself."""
 
 
 class Indexer:
@@ -114,17 +114,17 @@ class Indexer:
     def wake(self, urgent: bool = False, *, later: bool = False) -> None:
         """Bring the index up to date in the background; if `urgent`, without a pause for more engrams.
 
-        later: only after `IDLE` seconds without another call.
+        later: only after `SOON` seconds.
         """
         if self._store.read_only:
             return
         with self._condition:
             if self.closing:
                 return
-            if later:
-                self._later = time.monotonic() + IDLE
-            else:
+            if not later:
                 self._due = True
+            elif self._later is None:
+                self._later = time.monotonic() + SOON
             self._urgent = self._urgent or urgent
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="engram-indexer", daemon=True)

@@ -20,7 +20,7 @@ from engram.search.local.encoding import PassageEncoder
 from engram.search.local.folder import IndexFolder
 from engram.search.local.forward import ForwardIndex, key_number
 from engram.search.local.reuse import reused_codes
-from engram.store.base import LoggedStore
+from engram.store.base import Key, LoggedStore
 
 ENCODED_AT_ONCE = 128
 """Passages that one call of the encoder encodes, about."""
@@ -181,11 +181,5 @@ def is_sorted(rows: Ints, first: int, last: int) -> bool:
 
 def texts_of(store: LoggedStore, keys: list[int]) -> dict[int, str]:
     """Return the texts of engrams that are in the store, by `key_number`."""
-    seqs: dict[int, list[int]] = {}
-    for key in keys:
-        seqs.setdefault(key >> 32, []).append(key & 0xFFFFFFFF)
-    return {
-        namespace << 32 | seq: engram.text
-        for namespace, wanted in seqs.items()
-        for seq, engram in store.by_seq(namespace, wanted).items()
-    }
+    texts = store.texts([Key(key >> 32, key & 0xFFFFFFFF) for key in keys])
+    return {key_number(key): text for key, text in texts.items()}

@@ -308,6 +308,16 @@ class SqliteStore:
                 found.update((int(row[0]), self._engram(row)) for row in rows)
         return found
 
+    def texts(self, keys: Sequence[Key]) -> dict[Key, str]:
+        """Return the texts of the engrams with these keys."""
+        wanted, found = frozenset(keys), dict[Key, str]()
+        with self._file.reading() as db:
+            for part in pages([key.seq for key in keys]):
+                query = "SELECT namespace, seq, text FROM engrams WHERE seq IN (SELECT value FROM json_each(?))"
+                rows = db.execute(query, (str(list(map(int, part))),))
+                found.update((key, text) for n, seq, text in rows if (key := Key(n, seq)) in wanted)
+        return found
+
     def engrams(
         self, where: Filter, limit: int | None = None, after_id: str | None = None, *, newest: bool = False
     ) -> Iterator[Engram]:
