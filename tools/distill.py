@@ -6,8 +6,8 @@ The vector of a whole-word piece of the tokenizer is the mean of the encoder's l
 the piece, averaged over TEMPLATES. (A piece alone between [CLS] and [SEP] gives neighbours that fit conversation less
 well: see docs/LOG.md.) The vectors are centred, projected onto their first 256 principal components and quantised to
 int8. The vectors of pieces that share a stem are averaged, weighted by frequency: one vector per stem. The tokenizer
-lists its pieces by frequency, which gives each stem its probability (Zipf-Mandelbrot). The encoder is `minilm`, in
-numpy, so no deep-learning library is needed. Takes about ten minutes on one core.
+lists its pieces by frequency, which gives each stem its probability (Zipf-Mandelbrot). The encoder is
+`engram.meaning.bert`, in numpy, so no deep-learning library is needed. Takes about ten minutes on one core.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from engram.meaning.bert import MiniLM
 from engram.text.analyzer import stem_of
 from engram.text.tokenizer import words
 from engram.text.vectors import VectorTable
-from tools.minilm import MiniLM
 
 Matrix = npt.NDArray[np.float32]
 
@@ -72,7 +72,7 @@ def embed(folder: Path, pieces: Sequence[int]) -> Matrix:
         before, after = ([number_of[word] for word in part.split()] for part in template.split("{}"))
         for start in range(0, len(pieces), ENCODER_BATCH):
             sentences = [(CLS, *before, piece, *after, SEP) for piece in pieces[start : start + ENCODER_BATCH]]
-            total[start : start + ENCODER_BATCH] += model.last_layer(np.array(sentences)).mean(axis=1)
+            total[start : start + ENCODER_BATCH] += np.stack(model.last_layer(sentences)).mean(axis=1)
     return np.asarray(total / np.float32(len(TEMPLATES)), np.float32)
 
 

@@ -20,7 +20,7 @@ from engram.engram import Engram
 from engram.errors import EngramError
 from engram.meaning.base import Encoder
 from engram.meaning.codes import NO_CODES, Coder
-from engram.meaning.sentences import default_encoder
+from engram.meaning.encoders import open_encoder as open_encoder
 from engram.search.base import ROW, Search
 from engram.search.local.folder import IndexFolder
 from engram.search.local.index import LocalIndex
@@ -79,11 +79,6 @@ def file_of(path: str | os.PathLike[str]) -> str:
 def open_analyzer(table: VectorTable | None = None) -> Analyzer:
     """Return the analyzer with a table of word vectors: the English one by default."""
     return TableAnalyzer(default_table() if table is None else table)
-
-
-def open_encoder() -> Encoder:
-    """Return the encoder of texts. It loads its data for the first text."""
-    return default_encoder()
 
 
 def open_detector() -> Detector:

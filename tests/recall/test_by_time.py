@@ -230,6 +230,19 @@ def test_days_are_those_of_the_zone_of_now(memory: Memory) -> None:
     assert not memory.recall("What did I do on 4 August?", now=NOW.astimezone(zone))
 
 
+def test_a_night_is_told_at_breakfast(tmp_path: Path) -> None:
+    with Memory(tmp_path / "memory.db") as memory:
+        breakfast = NOW.replace(hour=8)
+        memory.remember("We saw the northern lights from the roof.", at=breakfast)
+        memory.remember("The bakery was closed.", at=NOW.replace(hour=14))
+        hits = memory.recall("What happened last night?", now=NOW)
+        assert [hit.engram.text for hit in hits] == ["We saw the northern lights from the roof."]
+        memory.remember("A storm is coming.", at=breakfast - timedelta(hours=10))
+        hits = memory.recall("What happened last night?", now=NOW)
+        assert [hit.engram.text for hit in hits] == ["A storm is coming."]
+        assert not memory.recall("What happened yesterday?", now=NOW.replace(hour=15) - timedelta(days=3))
+
+
 def test_days_without_a_year_are_those_of_the_latest_year_that_holds_any(tmp_path: Path) -> None:
     with Memory(tmp_path / "memory.db") as memory:
         for year in (2019, 2021):

@@ -36,7 +36,9 @@ def random_features(rng: np.random.Generator, n: int) -> Features:
     around, same_speaker, by_session, starts, session, sessions = plain.find_neighbours(rows, columns, LONGEST_PAUSE)
     return Features(
         turns=Turns.whole(rows, columns, np.zeros(lengths.sum(), np.uint16), lengths),
+        starts_of_passages=np.arange(n),
         counts=counts,
+        meaning=rng.random(n).astype(np.float32),
         nearness=rng.integers(0, 256, (Q, n)).astype(np.uint8),
         centroid_similarity=rng.random(n).astype(np.float32),
         around=around,
@@ -59,6 +61,7 @@ def random_query(rng: np.random.Generator, named: bool = False) -> ParsedQuery:
         roles=frozenset({0}),
         asks_when=True,
         periods=tuple(periods("last week", NOW)),
+        asks=-0.1,
     )
 
 
@@ -72,8 +75,12 @@ def scored(query: ParsedQuery, features: Features, weights: Weights = DEFAULT) -
 def test_every_weight_changes_scores_or_confidence(name: str) -> None:
     rng = np.random.default_rng(1)
     features, query = random_features(rng, 300), random_query(rng, named=name in ("name", "speaker"))
-    changed = replace(DEFAULT, **{name: getattr(DEFAULT, name) * 1.1})
-    (scores, sure), (other, other_sure) = scored(query, features), scored(query, features, changed)
+    # More information than any turn covers; and turns that cover most of the query.
+    usual = replace(DEFAULT, telling=60.0)
+    if name == "telling":
+        features = replace(features, counts=features.counts + 1)
+    changed = replace(usual, **{name: getattr(usual, name) * 1.1})
+    (scores, sure), (other, other_sure) = scored(query, features, usual), scored(query, features, changed)
     assert not (np.array_equal(scores.total, other.total) and np.array_equal(sure, other_sure))
 
 
@@ -104,7 +111,8 @@ def test_equal_turns_are_ordered_the_later_first() -> None:
     links = plain.find_neighbours(np.arange(1, 21), columns, LONGEST_PAUSE)
     features = Features(
         Turns.whole(np.arange(1, 21), columns, one.turns.tokens, one.turns.lengths.repeat(20)),
-        *(array.repeat(20, axis=-1) for array in (one.counts, one.nearness, one.centroid_similarity)),
+        np.arange(20),
+        *(array.repeat(20, axis=-1) for array in (one.counts, one.nearness, one.meaning, one.centroid_similarity)),
         *links[:-1],
         np.array([9]),
         one.held.repeat(20),

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engram.meaning.bert import MiniLM, erf
 from engram.text.vectors import default_table
 from tools import distill
-from tools.minilm import MiniLM, erf
 
 REFERENCE_VALUES = [-0.0587495, -0.0441970, 0.4513023, 0.5920250]
 REFERENCE_SUMS = [76.35735, 143.02646, 173.18611, 138.24551, 185.29764, 92.96273, 86.06369]
@@ -48,10 +48,11 @@ def test_a_sample_of_the_table_equals_the_encoders_result(folder: Path) -> None:
 def test_the_encoder_reproduces_the_reference_implementation(folder: Path) -> None:
     pieces = distill.word_pieces(folder)
     sentence = [pieces.index(piece) for piece in "[CLS] we talked about dog . [SEP]".split()]
-    states = MiniLM(folder / "model.safetensors").last_layer(np.array([sentence]))
-    assert states.shape == (1, 7, 384)
-    assert np.allclose(states[0, 4, :4], REFERENCE_VALUES, atol=5e-6)
-    assert np.allclose(np.abs(states).sum(axis=(0, 2)), REFERENCE_SUMS, atol=5e-4)
+    longer, states = MiniLM(folder / "model.safetensors").last_layer([sentence * 2, sentence])
+    assert longer.shape == (14, 384)
+    assert states.shape == (7, 384)
+    assert np.allclose(states[4, :4], REFERENCE_VALUES, atol=5e-6)
+    assert np.allclose(np.abs(states).sum(axis=1), REFERENCE_SUMS, atol=5e-4)
 
 
 def test_erf_equals_tabulated_values() -> None:

@@ -33,3 +33,9 @@ class Encoder(Protocol):
         Of a long text only the beginning is read. Never raises for any text.
         """
         ...
+
+
+def beginning(text: str, most: int) -> str:
+    """Return the first `most` characters of a text, with "?" for a lone surrogate: tokenizers refuse one."""
+    first = text[:most]
+    return first if first.isascii() else first.encode("utf-8", "replace").decode()

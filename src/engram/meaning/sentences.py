@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from engram import accel
-from engram.meaning.base import Vectors
+from engram.meaning.base import Vectors, beginning
 from engram.meaning.compiled import CompiledEncoder
 from engram.meaning.plain import PlainEncoder
 from engram.meaning.weights import WIDTH, DamagedWeights, header_of, read_weights, verify_weights
@@ -110,9 +110,6 @@ def default_encoder() -> SentenceEncoder:
 
 
 def pieces_of(tokenizer: Any, text: str) -> list[int]:
-    """Return the numbers of a text's first pieces; [] for a text of white space. A lone surrogate counts as "?"."""
-    beginning = text[:MOST_CHARACTERS]
-    if not beginning.isascii():
-        beginning = beginning.encode("utf-8", "replace").decode()
-    pieces: list[int] = tokenizer.encode(beginning)
+    """Return the numbers of a text's first pieces; [] for a text of white space."""
+    pieces: list[int] = tokenizer.encode(beginning(text, MOST_CHARACTERS))
     return pieces[:MOST_PIECES]

@@ -24,6 +24,8 @@ WIDER = 16
 """Factor by which the look-up is widened if a filter admits few of these."""
 YEARS = 30
 """Years in which the days of a date without a year are looked for, from the latest back."""
+DAY_LONG, REPORTED = 24 * 3_600_000_000, 6 * 3_600_000_000
+"""Microseconds of a day, and those after a part of a day in which it is told of."""
 LEAST_SURE = 0.2
 """Confidence of a turn of the time that tells nothing."""
 
@@ -33,9 +35,14 @@ def find_by_time(
 ) -> tuple[Candidates, Floats]:
     """Return the turns at the times that a query means and that `only` admits, and how much each tells, 0 to 1.
 
-    Shape (n,). Days of no year ("on 3 March") are those of the latest year that holds any.
+    Shape (n,). Days of no year ("on 3 March") are those of the latest year that holds any. If a part of a day holds
+    none, the turns that follow within `REPORTED` are taken, because a night is told at breakfast.
     """
-    found = timed(reader, namespace, [span for period in query.periods for span in occurrences(period, 1)], only)
+    spans = [span for period in query.periods for span in occurrences(period, 1)]
+    found = timed(reader, namespace, spans, only)
+    parts = [Span(start, end + REPORTED) for start, end in spans if end - start < DAY_LONG]
+    if not len(found.rows) and parts:
+        found = timed(reader, namespace, parts, only)
     if not len(found.rows) and any(period.yearly for period in query.periods):
         earlier = [span for period in query.periods for span in occurrences(period, YEARS)]
         found = latest(reader, timed(reader, namespace, earlier, only), earlier)

@@ -14,8 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engram.engram import ROLES
-from engram.meaning.asking import leaning
-from engram.meaning.base import Encoder
+from engram.meaning.base import Vectors
 from engram.search.base import Array, Ints
 from engram.text.base import Analysis, Analyzer
 from engram.text.dates.period import Period
@@ -65,7 +64,7 @@ class ParsedQuery:
     others: tuple[tuple[int, str], ...] = ()
     """Ids and terms of further tokens, which `rules` name and which count nothing by themselves."""
     rules: tuple[Rule, ...] = ()
-    vector: npt.NDArray[np.float32] | None = None
+    vector: Vectors | None = None
     """What the query means, of length 1: shape (dimensions,). None without an encoder."""
     asks: float = 0.0
     """Log odds that the query calls for what a memory could hold; 0 if that is not known."""
@@ -104,10 +103,17 @@ class ParsedQuery:
 
 
 def parse_query(
-    query: str, analyzer: Analyzer, speakers: SpeakerTokens, now: datetime, encoder: Encoder | None = None
+    query: str,
+    analyzer: Analyzer,
+    speakers: SpeakerTokens,
+    now: datetime,
+    vector: Vectors | None = None,
+    asks: float = 0.0,
 ) -> ParsedQuery:
-    """Parse `query`, asked at `now`; `speakers` as `speaker_names` returns it. Never raises for any text."""
-    vectors = None if encoder is None else encoder.encode([query])
+    """Parse `query`, asked at `now`. Never raises for any text.
+
+    speakers: as `speaker_names` returns it. vector, asks: as in `ParsedQuery`.
+    """
     analysis = analyzer.analyse(query)
     place_of = places(analysis)
     term_of = {analysis.ids[place]: analysis.terms[place] for place in place_of}
@@ -129,8 +135,8 @@ def parse_query(
         asks_when="when" in analysis.terms,
         periods=periods,
         time_alone=not named and analyzer.asks_time_alone(query, periods, now),
-        vector=None if vectors is None else vectors[0],
-        asks=0.0 if encoder is None or vectors is None else float(leaning(vectors, encoder.fingerprint)[0]),
+        vector=vector,
+        asks=asks,
         others=others,
         rules=rules,
     )

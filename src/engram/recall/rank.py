@@ -52,8 +52,7 @@ class Ranking:
         Returns none if the best one's confidence is under the floor.
         """
         columns, parts = self.features.turns.columns, self.scores.parts
-        # A word of the query, one near it, or its meaning must occur in the turn or in a neighbour, unless it asks for a
-        # time alone.
+        # The turn or a neighbour must match a word of the query or what it means, unless it asks for a time alone.
         matching = ("time",) if self.query.time_alone else ("words", "meaning", "previous", "next")
         admitted = sum(parts[name] for name in matching) > 0
         admitted &= admitted_by(where, columns)

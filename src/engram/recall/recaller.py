@@ -6,8 +6,9 @@ Knows the contracts of store, search and analyzer only; the ranking is `recall.r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy as np
 from engram.engram import Engram
 from engram.meaning.base import Encoder
 from engram.recall.candidates import DEFAULT_LIMITS, NONE
+from engram.recall.message import Part, parts_to_look_up
 from engram.recall.query import SpeakerTokens, parse_query, speaker_names
 from engram.recall.rank import Ranking, rank, restriction
 from engram.recall.result import Explanation, Hit, Recall
@@ -43,33 +45,35 @@ class Recaller:
 
     def recall(self, query: str, namespace: str, where: Filter, limit: int, now: datetime) -> Recall:
         """Return the engrams of `namespace`, which is that of `where`, that answer a query: at most `limit`."""
-        reader, ranking = self._rank(query, namespace, where, limit, now)
-        hits = () if ranking is None else tuple(self._hits(ranking, ranking.order(where), where, limit))
-        return Recall(query, namespace, hits, reader.unsearched)
+        reader, rankings = self._rank(query, namespace, where, limit, now)
+        found = [list(self._hits(ranking, ranking.order(where), where, limit)) for ranking in rankings]
+        return Recall(query, namespace, merged(found, limit), reader.unsearched)
 
     def explain(self, query: str, engram: Engram, now: datetime) -> Explanation:
-        """Explain the position of an engram for a query."""
+        """Explain the position of an engram for a query; of a message with several parts, for the surest part."""
         where = Filter(engram.namespace)
         key = self._store.keys([engram.id]).get(engram.id)
-        _, ranking = self._rank(query, engram.namespace, where, 100, now)
-        if ranking is None or key is None:
+        _, rankings = self._rank(query, engram.namespace, where, 100, now)
+        if not rankings or key is None:
             reason = "nothing in the namespace holds a word of the query, a word near one, or a time that it asks for"
             return Explanation(query, engram, None, 0, 0.0, {}, None, {}, reason)
+        ranking = max(rankings, key=lambda ranking: float(ranking.confidence.max()))
         order = ranking.order(where, floor=False)
         winner = next(self._hits(ranking, order, where, 1), None)
         return ranking.explanation(query, engram, key.seq, order, winner)
 
     def _rank(
         self, query: str, namespace: str, where: Filter, limit: int, now: datetime
-    ) -> tuple[SearchReader, Ranking | None]:
-        """Return a new reader and its ranking of a query; None if there is nothing to score."""
+    ) -> tuple[SearchReader, list[Ranking]]:
+        """Return a new reader and its rankings of a query's parts; none if there is nothing to score."""
+        parts = parts_to_look_up(query, self._encoder)
         for attempt in (1, 2):
             reader = self._search.reader()
             number = self._store.namespace_number(namespace)
             if number is None:
-                return reader, None
+                return reader, []
             try:
-                return reader, self._rank_with(reader, number, query, where, limit, now)
+                return reader, self._rank_with(reader, number, parts, where, limit, now)
             except IndexDamaged as error:
                 if attempt == 2:
                     raise
@@ -77,20 +81,19 @@ class Recaller:
         raise AssertionError("unreachable")
 
     def _rank_with(
-        self, reader: SearchReader, number: int, query: str, where: Filter, limit: int, now: datetime
-    ) -> Ranking | None:
+        self, reader: SearchReader, number: int, parts: Sequence[Part], where: Filter, limit: int, now: datetime
+    ) -> list[Ranking]:
         speakers = self._speakers.tokens(number, reader.version, lambda: self._store.speakers(number))
-        parsed = parse_query(query, self._analyzer, speakers, now, self._encoder)
-        if not parsed.ids:
-            return None
-        parsed = spelled(reader, number, parsed, self._analyzer, speakers)
+        parsed = [parse_query(part.text, self._analyzer, speakers, now, part.vector, part.asks) for part in parts]
+        parsed = [spelled(reader, number, query, self._analyzer, speakers) for query in parsed if query.ids]
         seqs: list[int] = []
         if where.namespace is not None and where.session is not None:
             seqs = self._store.session_seqs(where.namespace, where.session, SESSION_MOST)
         rows = reader.rows_of(number, np.array(seqs, dtype=np.int64)) if seqs else NONE
         only = restriction(reader, where, rows, whole=len(seqs) < SESSION_MOST)
         limits = DEFAULT_LIMITS.times(max(1, limit // DEFAULT_LIMITS.exact))
-        return rank(reader, number, parsed, self._analyzer, limits, only)
+        rankings = [rank(reader, number, query, self._analyzer, limits, only) for query in parsed]
+        return [ranking for ranking in rankings if ranking is not None]
 
     def _hits(self, ranking: Ranking, order: Ints, where: Filter, limit: int) -> Iterator[Hit]:
         """Yield the first `limit` of a ranking that are still in the store and that the filter admits."""
@@ -105,6 +108,16 @@ class Recaller:
                     left -= 1
                     if not left:
                         return
+
+
+def merged(found: Sequence[Sequence[Hit]], limit: int) -> tuple[Hit, ...]:
+    """Return the hits of several rankings as one, the surest first; of an engram the surest hit. At most `limit`."""
+    if len(found) == 1:
+        return tuple(found[0])
+    hits: dict[str, Hit] = {}
+    for hit in sorted((hit for part in found for hit in part), key=lambda hit: hit.score, reverse=True):
+        hits.setdefault(hit.engram.id, hit)
+    return tuple(islice(hits.values(), limit))
 
 
 class _Speakers(NamedTuple):

@@ -87,14 +87,17 @@ class Weights:
     """Least that a word counts as covered if it occurs, however long the turn is."""
     time_mass: float = 6.0
     """Weight of a time that the query means, among its tokens."""
-    sure_of_words: float = 3.15
+    sure_of_words: float = 5.35
     """Log odds for the share of the query's information that a turn covers."""
-    sure_of_meaning: float = 3.0
+    sure_of_meaning: float = 5.1
     """Log odds for the cosine between query and turn."""
-    sure_of_nothing: float = -1.86
+    sure_of_nothing: float = -2.7
     """Log odds without either."""
-    asks: float = 4.0
+    asks: float = 6.0
     """Factor of the log odds that the query calls for memory, if they are below 0: "thanks!" does not."""
+    telling: float = 8.0
+    """Information that a turn must cover so that it is an answer although the query seems not to call for memory: a
+    rare word, such as a code that is all that is asked."""
 
 
 DEFAULT = Weights()

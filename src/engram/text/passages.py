@@ -34,7 +34,7 @@ def passages(text: str) -> list[Span]:
         return [(0, len(text))]
     result: list[Span] = []
     filled = 0.0
-    for start, end in _units(text):
+    for start, end in units(text):
         words = size(text[start:end])
         for begin, stop in _cut(text, start, end) if words > 1.5 * MOST else [(start, end)]:
             words = size(text[begin:stop])
@@ -53,8 +53,8 @@ def size(text: str) -> float:
     return (len(text) - signs) / LETTERS + signs / SIGNS
 
 
-def _units(text: str) -> Iterator[Span]:
-    """Yield the units of a text; each begins where the one before it ends."""
+def units(text: str) -> Iterator[Span]:
+    """Yield the units of a text: sentences, lines and blocks of code; each begins where the one before it ends."""
     start = position = 0
     code = ""
     for line in text.splitlines(keepends=True):

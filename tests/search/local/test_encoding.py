@@ -15,7 +15,7 @@ import pytest
 from engram.engram import Engram, draft
 from engram.errors import EngramError
 from engram.meaning.codes import NO_CODES
-from engram.search.local import indexer
+from engram.search.local import indexer, pending
 from engram.search.local.build import IndexBuild
 from engram.search.local.folder import IndexFolder
 from engram.search.local.index import LocalIndex
@@ -111,8 +111,8 @@ def test_few_engrams_reach_the_index_when_the_process_has_been_idle(
     monkeypatch.setattr(indexer, "IDLE", 0.05)
     encoder = ConceptEncoder()
     with opened(tmp_path, encoder) as (store, index):
-        store.append(some(indexer.FEW + 1))
-        index.added(indexer.FEW + 1)
+        store.append(some(pending.FEW + 1))
+        index.added(pending.FEW + 1)
         until(lambda: index.stats().unindexed == index.stats().unencoded == 0)
 
 
@@ -130,7 +130,7 @@ def test_closing_indexes_few_engrams_so_that_no_process_encodes_them_again(tmp_p
 
 
 def test_encoding_goes_on_where_another_process_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(indexer, "ENCODING", 0.0)
+    monkeypatch.setattr(pending, "ENCODING", 0.0)
     encoder, other = ConceptEncoder(), ConceptEncoder()
     with opened(tmp_path, encoder, quick=True) as (store, index):
         store.append([*some(1_000), draft(DOG)])
@@ -307,7 +307,7 @@ def test_read_only_memory_encodes_the_newest_first(tmp_path: Path) -> None:
     with opened(tmp_path, None) as (store, _):
         store.append([draft(DOG), *some(100), draft("a dog on the beach")])
     with opened(tmp_path, encoder, read_only=True) as (store, index):
-        assert index.reader().unencoded == 102 - indexer.FEW
+        assert index.reader().unencoded == 102 - pending.FEW
         assert nearest(store, index, encoder)[0] == "a dog on the beach"
         until(lambda: index.reader().unencoded == 0)
         assert {DOG, "a dog on the beach"} < set(nearest(store, index, encoder))

@@ -63,6 +63,8 @@ class IndexBuild:
         self._forward = ForwardIndex(1, token_type, folder, coder=coder)
         self._uncommitted = False
         self._changed = create
+        self._read: tuple[tuple[int, str], InvertedReader] | None = None
+        """The inverted index as it was last read, and with which rows and cursor."""
         self._new_codes = False
 
     @property
@@ -98,8 +100,11 @@ class IndexBuild:
 
     def snapshot(self) -> Snapshot:
         """Return the state at the last commit."""
-        inverted = self._inverted.read()
-        return Snapshot(self.rows, self.cursor, inverted, self._forward, self.passages, self.coded, self.name)
+        state = self.rows, self.cursor
+        # Where only codes are new, what is cached of the inverted index stays.
+        if self._read is None or self._read[0] != state:
+            self._read = state, self._inverted.read()
+        return Snapshot(*state, self._read[1], self._forward, self.passages, self.coded, self.name)
 
     # Writing.
 
@@ -110,6 +115,7 @@ class IndexBuild:
         if self._inverted.read().last_row() > self.rows:
             self._inverted.drop_after(self.rows)
             self._inverted.commit()
+            self._read = None
 
     def apply(self, entries: Sequence[Entry], deleted: Sequence[Key], cursor: str) -> None:
         """Append engrams, then drop the deleted ones. The build has then read the log up to `cursor`."""
@@ -149,6 +155,7 @@ class IndexBuild:
             return
         self._inverted.commit()
         self._uncommitted = self._changed = False
+        self._read = None
         self._forward.publish_session_ends()
         self._forward.sync()
 

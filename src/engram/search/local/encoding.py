@@ -5,6 +5,7 @@ Owns the encoder of an index: it is loaded when the first text is encoded, and g
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,6 +13,8 @@ import numpy as np
 from engram.meaning.base import Encoder
 from engram.meaning.codes import Coder, Codes
 from engram.text.passages import passages
+
+log = logging.getLogger("engram")
 
 
 class PassageEncoder:
@@ -40,11 +43,15 @@ class PassageEncoder:
                 raise ValueError(f"vectors of the shape {vectors.shape} for {len(parts)} passages")
         # An encoder is a library with files of its own: whatever it raises, recall goes on by words.
         except Exception as error:  # noqa: BLE001
-            self.trouble = f"passages cannot be encoded: {type(error).__name__}: {error}"
+            self.give_up(f"passages cannot be encoded: {type(error).__name__}: {error}")
             return None
         self.used = True
-        ends = np.cumsum(counts)[:-1]
-        return np.split(self.coder.encode(vectors), ends) if len(counts) else []
+        return np.split(self.coder.encode(vectors), np.cumsum(counts)[:-1]) if len(counts) else []
+
+    def give_up(self, why: str) -> None:
+        """Encode nothing any more in this process."""
+        self.trouble = why
+        log.warning("%s; recall continues by words", why)
 
 
 def parted(text: str) -> list[str]:

@@ -422,9 +422,8 @@ class IndexFolder:
     # Maintenance.
 
     def uncoded(self) -> int:
-        """Return the number of published passages that have no code of any encoder; 0 if none was ever in use."""
-        coded = max(self._snapshot.coded, self._coded_by_other)
-        return self._snapshot.passages - coded if coded else 0
+        """Return the number of published passages that have no code of any encoder."""
+        return self._snapshot.passages - max(self._snapshot.coded, self._coded_by_other)
 
     def builds(self) -> list[str]:
         """Return the names of all builds that exist, published or not."""

@@ -21,17 +21,15 @@ import numpy as np
 
 from engram.errors import EngramError, MemoryLocked
 from engram.meaning.base import Encoder
-from engram.meaning.codes import Codes
 from engram.search.base import IndexDamaged, Ints, SearchReader, SearchStats
 from engram.search.local import indexer
 from engram.search.local.build import Snapshot
 from engram.search.local.delta import NONE, DeltaIndex
-from engram.search.local.encoding import PassageEncoder
 from engram.search.local.entries import analysed, present
 from engram.search.local.folder import IndexFolder
 from engram.search.local.forward import Entry, key_number
-from engram.search.local.indexer import FEW, WORTH_A_COMMIT, Indexer
-from engram.search.local.pending import texts_of
+from engram.search.local.indexer import WORTH_A_COMMIT, Indexer
+from engram.search.local.pending import FEW, Backlog
 from engram.search.local.reader import IndexReader
 from engram.store.base import CursorExpired, Key, LoggedStore, Record
 from engram.text.base import Analyzer
@@ -43,9 +41,6 @@ TAIL_MOST = 20_000
 
 RECORDS_AT_ONCE = 2_000
 """Engrams that one call reads from the log."""
-
-KNOWN_MOST = 1_000
-"""Engrams whose codes are kept besides those of the tail, until the index holds them."""
 
 STUCK = 1.5 * indexer.STUCK
 """Seconds without progress after which `flush` stops to wait for another process that indexes."""
@@ -62,10 +57,8 @@ class LocalIndex:
         self, store: LoggedStore, folder: IndexFolder, analyzer: Analyzer, encoder: Encoder | None = None
     ) -> None:
         """`encoder`: of the passages, with the coder of `folder`; None for an index without vectors."""
-        self._encoder = None if encoder is None else PassageEncoder(encoder, folder.coder)
-        self._known: dict[int, Codes] = {}
-        """The codes of engrams of the tail, by `key_number`; some have left the tail since."""
         self._store = store
+        self._backlog = Backlog(store, folder, encoder)
         self._folder = folder
         self._analyzer = analyzer
         self._lock = threading.Lock()
@@ -77,7 +70,7 @@ class LocalIndex:
         self._head = ""
         self._version = 0
         distrusted = self._distrust_foreign_cursor()
-        self._indexer = Indexer(store, folder, analyzer, self._encoder, self._known)
+        self._indexer = Indexer(store, folder, analyzer, self._backlog)
         if distrusted:
             self._indexer.wake()
 
@@ -109,42 +102,15 @@ class LocalIndex:
             if snapshot is not self._snapshot or head != self._tail.cursor:
                 snapshot = self._catch_up(snapshot)
             tail = self._tail
-            self._encode_few(tail)
+            self._backlog.encode_tail(tail)
             unsearched = max(0, self._store.distance(snapshot.cursor, tail.start).appended)
-            missing = self._unencoded(snapshot)
-            if unsearched or len(tail) >= WORTH_A_COMMIT or self._folder.damage or len(self._deleted) or missing:
+            left = self._backlog.left(snapshot)
+            if unsearched or len(tail) >= WORTH_A_COMMIT or self._folder.damage or len(self._deleted) or left:
                 self._indexer.wake()
-            elif self._encoder is not None and len(tail) > FEW:
+            elif self._backlog.has_encoder and len(tail) > FEW:
                 self._indexer.wake(later=True)
-            missing += len(tail.unencoded)
+            missing = self._backlog.missing(snapshot) + len(tail.unencoded)
             return IndexReader(snapshot, tail, tail.last, self._deleted, unsearched, self._version, missing)
-
-    def _unencoded(self, snapshot: Snapshot) -> int:
-        """The number of passages of the index that are still to be encoded."""
-        return 0 if self._encoder is None or self._encoder.trouble else snapshot.passages - snapshot.coded
-
-    def _encode_few(self, tail: DeltaIndex) -> None:
-        """Encode the newest engrams of the tail that have no codes yet, if they are few or nobody indexes them."""
-        encoder = self._encoder
-        if encoder is None or encoder.trouble or not tail.unencoded:
-            return
-        if len(tail.unencoded) > FEW and not self._store.read_only:
-            return
-        rows = tail.unencoded[-FEW:]
-        entries = [tail.entries[row - tail.first] for row in rows]
-        keys = [key_number(entry.key) for entry in entries]
-        texts = texts_of(self._store, keys)
-        codes = encoder.encode([texts.get(key, "") for key in keys], [len(entry.passages) for entry in entries])
-        if codes is None:
-            self._indexer.log_once(f"{encoder.trouble}; recall continues by words")
-            return
-        del tail.unencoded[-FEW:]
-        for row, made in zip(rows, codes, strict=True):
-            tail.encode(row, made)
-        if len(self._known) > 2 * (len(tail) + KNOWN_MOST):
-            kept = {key_number(entry.key) for entry in tail.entries}
-            for key in [key for key in self._known if key not in kept]:
-                del self._known[key]
 
     def damaged(self, reader: SearchReader, error: IndexDamaged) -> None:
         """Stop to use the index of `reader`, and rebuild it."""
@@ -196,7 +162,7 @@ class LocalIndex:
 
     def _new_tail(self, gap: int, start: str, snapshot: Snapshot) -> DeltaIndex:
         first, coder = snapshot.rows + gap + 1, self._folder.coder
-        return DeltaIndex(first, start, self._analyzer.token_type, self._older(snapshot), coder, self._known)
+        return DeltaIndex(first, start, self._analyzer.token_type, self._older(snapshot), coder, self._backlog.known)
 
     def _older(self, snapshot: Snapshot, deleted: Ints = NONE) -> Callable[[int], int]:
         """A function that finds the last turn of a session in a snapshot."""
@@ -292,8 +258,8 @@ class LocalIndex:
         # An attempt under way may fail for a reason that no longer holds, such as a full disk: only later ones count.
         attempts, moved, last_seen = indexer.attempts, begun, folder.snapshot()
         while not self._has_reached(target, vectors):
-            if vectors and self._encoder is not None and self._encoder.trouble:
-                raise EngramError(f"{folder.folder or IN_RAM}: {self._encoder.trouble}")
+            if vectors and self._backlog.trouble:
+                raise EngramError(f"{folder.folder or IN_RAM}: {self._backlog.trouble}")
             if self._store.read_only or indexer.closing:
                 return False
             if indexer.failed_attempt > attempts:
@@ -316,7 +282,7 @@ class LocalIndex:
         self._folder.refresh()
         published, snapshot = self._folder.published, self._folder.snapshot()
         reached = max(self._store.distance(snapshot.cursor, target)) <= 0
-        if vectors and self._encoder is not None and snapshot.coded < snapshot.passages:
+        if vectors and self._backlog.missing(snapshot):
             return False
         return reached and not self._folder.damage and self._indexer.accepts(published)
 
@@ -325,13 +291,12 @@ class LocalIndex:
         self._folder.refresh()
         snapshot, head = self._folder.snapshot(), self._store.head()
         cursor = snapshot.cursor
-        encoding = None if self._encoder is None else self._encoder.trouble
         return SearchStats(
             indexed_through=self._store.distance("", cursor).appended,
             unindexed=max(0, self._store.distance(cursor, head).appended),
             bytes=self._folder.bytes(),
-            trouble=self._indexer.trouble or self._folder.damage or encoding,
-            unencoded=0 if self._encoder is None else snapshot.passages - snapshot.coded,
+            trouble=self._indexer.trouble or self._folder.damage or self._backlog.trouble,
+            unencoded=self._backlog.missing(snapshot),
         )
 
     def close(self, quick: bool = False) -> None:

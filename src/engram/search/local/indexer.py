@@ -9,19 +9,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping
-from types import MappingProxyType
 
 from engram.errors import MemoryClosed
-from engram.meaning.codes import Codes
 from engram.search.base import IndexDamaged
-from engram.search.local.build import IndexBuild, Snapshot
 from engram.search.local.damage import is_panic
-from engram.search.local.encoding import PassageEncoder
 from engram.search.local.entries import analysed, present
 from engram.search.local.folder import Build, IndexFolder
-from engram.search.local.pending import next_codes
-from engram.search.local.reuse import reused_codes
+from engram.search.local.pending import ENCODED_AT_ONCE, FEW, Backlog
 from engram.store.base import Changes, CursorExpired, LoggedStore
 from engram.text.base import Analyzer
 
@@ -55,18 +49,6 @@ TRIES = 3
 """Failures in succession after which the build itself is given up and a new one is begun."""
 
 
-ENCODED_AT_ONCE = 128
-"""Passages that one call of the encoder encodes, about."""
-
-ENCODING = 1.0
-"""Seconds of encoding after which the codes are published, and changes of the log are indexed first."""
-
-ENCODED_ON_CLOSE = 512
-"""Passages that are encoded at most when a memory is closed."""
-
-FEW = 32
-"""Passages without a code that a reader encodes itself."""
-
 IDLE = 2.0
 """Seconds without new engrams after which more than `FEW` are indexed, so that no other process encodes them."""
 
@@ -79,14 +61,9 @@ class Indexer:
         store: LoggedStore,
         folder: IndexFolder,
         analyzer: Analyzer,
-        encoder: PassageEncoder | None = None,
-        known: Mapping[int, Codes] = MappingProxyType({}),
+        backlog: Backlog,
     ) -> None:
-        """`encoder`: None for an index without vectors. `known`: codes of engrams by `key_number`, made elsewhere."""
-        self._encoder = encoder
-        self._known = known
-        self._has_encoded = ""
-        """Name of the build for which this process has published codes."""
+        self._backlog = backlog
         self._store = store
         self._folder = folder
         self._analyzer = analyzer
@@ -119,7 +96,7 @@ class Indexer:
         self._added += count
         if self._added >= WORTH_A_COMMIT and (not self._due or self._added >= BULK):
             self.wake()
-        elif self._encoder is not None and self._added > FEW:
+        elif self._backlog.has_encoder and self._added > FEW:
             self.wake(later=True)
 
     def demand(self, *, rejected: str = "", purged: str = "") -> None:
@@ -179,9 +156,10 @@ class Indexer:
 
     def _is_worth_a_commit(self) -> bool:
         """Whether a memory that is closed should index first. Only a process that has loaded the encoder encodes."""
-        encodes = self._encoder is not None and self._encoder.used
-        snapshot = self._folder.snapshot()
-        return self._added >= (FEW if encodes else WORTH_A_COMMIT) or (encodes and snapshot.coded < snapshot.passages)
+        encodes = self._backlog.used
+        return self._added >= (FEW if encodes else WORTH_A_COMMIT) or (
+            encodes and self._backlog.left(self._folder.snapshot()) > 0
+        )
 
     # The thread.
 
@@ -253,7 +231,7 @@ class Indexer:
             self._added = 0
             self.trouble = self._progress = None
             # The process that has the lock may be encoding.
-            return LONG_RETRY if self._has_to_encode(snapshot) else 0.0
+            return LONG_RETRY if self._backlog.left(snapshot) else 0.0
         self._folder.ask_for_lock()
         self._look_for_progress()
         return RETRY
@@ -301,44 +279,13 @@ class Indexer:
         # A build that replaces another one is published when it is complete.
         publishes = (not changes.more or not folder.aside or not folder.snapshot().rows) and (changed or folder.aside)
         if folder.aside and not changes.more:
-            for codes in reused_codes(folder.snapshot(), target.forward):
-                target.encode(codes)
+            self._backlog.take_over(target)
         # Few codes are published with the words, so that both cost one commit.
         few = target.passages - target.coded <= 2 * ENCODED_AT_ONCE
-        encoded = not changes.more and (few or self.closing or not publishes) and self._encode(target)
-        if publishes or encoded:
+        due = not changes.more and (few or self.closing or not publishes)
+        if (due and self._backlog.encode_build(target, closing=self.closing)) or publishes:
             folder.publish()
-        return changes.more or self._has_to_encode(folder.snapshot())
-
-    def _has_to_encode(self, snapshot: Snapshot) -> bool:
-        return self._encoder is not None and self._encoder.trouble is None and snapshot.coded < snapshot.passages
-
-    def _encode(self, build: IndexBuild) -> bool:
-        """Encode passages of a build for about `ENCODING` seconds. Returns whether any were encoded."""
-        encoder, start, most = self._encoder, build.coded, ENCODED_ON_CLOSE
-        if encoder is None or encoder.trouble or self._is_replaced(build.name):
-            return False
-        end = time.monotonic() + ENCODING
-        while build.coded < build.passages and (build.coded == start or time.monotonic() < end):
-            if self.closing and (not encoder.used or build.coded - start >= most):
-                break
-            codes = next_codes(build.forward, self._store, encoder, self._known, ENCODED_AT_ONCE)
-            if codes is None:
-                self.log_once(f"{encoder.trouble}; recall continues by words")
-                break
-            build.encode(codes)
-        if build.coded > start:
-            self._has_encoded = build.name
-        return build.coded > start
-
-    def _is_replaced(self, build: str) -> bool:
-        """Whether another process has replaced the codes of this one: two encoders would replace each other forever."""
-        assert self._encoder is not None
-        folder = self._folder
-        replaced = self._has_encoded == build and folder.coded_by not in ("", folder.coder.fingerprint)
-        if replaced:
-            self._encoder.trouble = "another process that uses this memory has another encoder; give both the same"
-        return replaced
+        return changes.more or self._backlog.left(folder.snapshot()) > 0
 
     def _changes(self) -> Changes:
         """The changes that follow in the build; in a new one, if the log cannot continue at the build's cursor."""

@@ -1,19 +1,132 @@
-"""The codes of the passages of a build that have none yet, made from the texts in the store.
+"""Passages that have no codes yet, of the build that is written and of the tail, and the making of their codes.
 
-Owns which passages are encoded next: whole engrams, in the order of their rows.
+Owns which are encoded next, and for how long. Of a build, whole engrams in the order of their rows; of the tail, the
+newest first. The texts are read again from the store.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 
 import numpy as np
 
+from engram.meaning.base import Encoder
 from engram.meaning.codes import Codes
 from engram.search.base import GONE, IndexDamaged, Ints
+from engram.search.local.build import IndexBuild, Snapshot
+from engram.search.local.delta import DeltaIndex
 from engram.search.local.encoding import PassageEncoder
-from engram.search.local.forward import ForwardIndex
+from engram.search.local.folder import IndexFolder
+from engram.search.local.forward import ForwardIndex, key_number
+from engram.search.local.reuse import reused_codes
 from engram.store.base import LoggedStore
+
+ENCODED_AT_ONCE = 128
+"""Passages that one call of the encoder encodes, about."""
+
+ENCODING = 1.0
+"""Seconds of encoding after which the codes are published, and changes of the log are indexed first."""
+
+ENCODED_ON_CLOSE = 512
+"""Passages that are encoded at most when a memory is closed."""
+
+FEW = 32
+"""Engrams of the tail that a reader encodes itself."""
+
+KNOWN_MOST = 1_000
+"""Engrams whose codes are kept besides those of the tail, until the index holds them."""
+
+TWO_ENCODERS = "another process that uses this memory has another encoder; give both the same"
+
+
+class Backlog:
+    """What is still to be encoded. The indexer's thread encodes builds, a reader the tail; never both the same."""
+
+    def __init__(self, store: LoggedStore, folder: IndexFolder, encoder: Encoder | None) -> None:
+        """`encoder`: None for an index without vectors, which has no backlog."""
+        self.known: dict[int, Codes] = {}
+        """The codes of engrams of the tail, by `key_number`; some have left the tail since."""
+        self._store = store
+        self._folder = folder
+        self._encoder = None if encoder is None else PassageEncoder(encoder, folder.coder)
+        self._encoded_build = ""
+        """Name of the build that this process has encoded, or a part of it."""
+
+    @property
+    def has_encoder(self) -> bool:
+        """Whether passages get vectors."""
+        return self._encoder is not None
+
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing is encoded any more in this process; None if all is well."""
+        return None if self._encoder is None else self._encoder.trouble
+
+    @property
+    def used(self) -> bool:
+        """Whether this process has encoded anything, so that the encoder is loaded."""
+        return self._encoder is not None and self._encoder.used
+
+    def missing(self, snapshot: Snapshot) -> int:
+        """Return the number of passages of the index that have no code."""
+        return 0 if self._encoder is None else snapshot.passages - snapshot.coded
+
+    def left(self, snapshot: Snapshot) -> int:
+        """Return the number of passages of the index that this process can encode."""
+        return 0 if self.trouble else self.missing(snapshot)
+
+    def take_over(self, build: IndexBuild) -> None:
+        """Give a new build the codes of the published one."""
+        for codes in reused_codes(self._folder.snapshot(), build.forward):
+            build.encode(codes)
+
+    def encode_build(self, build: IndexBuild, *, closing: bool) -> bool:
+        """Encode passages of a build for about `ENCODING` seconds. Returns whether any were encoded.
+
+        closing: whether the memory is being closed. Then the encoder is not loaded for it.
+        """
+        encoder, start, end = self._encoder, build.coded, time.monotonic() + ENCODING
+        if encoder is None or encoder.trouble or (closing and not encoder.used) or self._is_replaced(build.name):
+            return False
+        while build.coded < build.passages and (build.coded == start or time.monotonic() < end):
+            if closing and build.coded - start >= ENCODED_ON_CLOSE:
+                break
+            codes = next_codes(build.forward, self._store, encoder, self.known, ENCODED_AT_ONCE)
+            if codes is None:
+                break
+            build.encode(codes)
+            self._encoded_build = build.name
+        return build.coded > start
+
+    def _is_replaced(self, build: str) -> bool:
+        """Whether another process has replaced the codes of this one: two encoders would replace each other forever."""
+        assert self._encoder is not None
+        replaced = self._encoded_build == build and self._folder.coded_by not in ("", self._folder.coder.fingerprint)
+        if replaced:
+            self._encoder.give_up(TWO_ENCODERS)
+        return replaced
+
+    def encode_tail(self, tail: DeltaIndex) -> None:
+        """Encode the newest engrams of the tail that have no codes yet, if they are few or nobody indexes them."""
+        encoder, rows = self._encoder, tail.unencoded[-FEW:]
+        if encoder is None or encoder.trouble or not rows:
+            return
+        if len(tail.unencoded) > FEW and not self._store.read_only:
+            return
+        entries = [tail.entries[row - tail.first] for row in rows]
+        keys = [key_number(entry.key) for entry in entries]
+        texts = texts_of(self._store, keys)
+        codes = encoder.encode([texts.get(key, "") for key in keys], [len(entry.passages) for entry in entries])
+        if codes is None:
+            return
+        del tail.unencoded[-FEW:]
+        for row, made in zip(rows, codes, strict=True):
+            tail.encode(row, made)
+        if len(self.known) > 2 * (len(tail) + KNOWN_MOST):
+            kept = {key_number(entry.key) for entry in tail.entries}
+            for key in [key for key in self.known if key not in kept]:
+                del self.known[key]
 
 
 def next_codes(

@@ -90,6 +90,10 @@ SCRIPTS = {
 """Scripts of the languages that are not in Latin script."""
 UNSPACED = frozenset(("ja", "zh", "ko", "th"))
 """Languages whose words are found without the spaces between them."""
+LONGEST = 1_024
+"""Characters of a query that are read; what is longer is a pasted text."""
+MOST_READ = 8
+"""Number of times that are read in a query; further ones are ignored."""
 WORD = r"\d+|[^\W\d_]+|[^\w\s]"
 HAN_DIGITS = "一二三四五六七八九"
 
@@ -114,6 +118,8 @@ class Language:
     code: str
     phrases: dict[str, list[tuple[tuple[str, ...], str, Value]]]
     """By first word: the words of each phrase, longest first, its class and its value."""
+    vocabulary: frozenset[str]
+    """Every word of a phrase."""
     longest: int
     """Characters of the longest phrase."""
     bare_ago: bool
@@ -162,7 +168,8 @@ def _language(code: str, table: dict[str, str]) -> Language:
     for entries in phrases.values():
         entries.sort(key=lambda entry: -len(entry[0]))
     longest = max(len(first) for first in phrases)
-    return Language(code, phrases, longest, "bare_ago" in table, "ago_is_last" in table)
+    vocabulary = frozenset(word for words in known for word in words)
+    return Language(code, phrases, vocabulary, longest, "bare_ago" in table, "ago_is_last" in table)
 
 
 def _forms(code: str, phrase: str) -> list[tuple[str, ...]]:
@@ -336,8 +343,12 @@ def readings_in(text: str, english: int, read: Sequence[Reading], clock: datetim
     best, most = list[Reading](), english
     if not may_name_a_time(text):
         return best, False
-    folded = text.translate(FOLDED)
+    folded = text[:LONGEST].translate(FOLDED)
+    words = compiled(r"[^\W\d_]+").findall(folded)
+    read = [reading for reading in read if reading.stop <= len(folded)]
     for language in candidates(folded):
+        if not language.unspaced and sum(word in language.vocabulary for word in words) < max(most, 1):
+            continue
         tokens = scanned(language, folded, read)
         held = understood(tokens)
         # The words of several languages can be the same. Of these the first in which they name a time counts.
@@ -406,7 +417,8 @@ class Match:
 
 
 Rule = Callable[[Match], list[Time]]
-O = "[ojt]*"  # noqa: E741 - small words between the others
+O = "[ojt]{0,4}"  # noqa: E741 - small words between the others
+NO_TO = "[oj]{0,4}"
 OF_YEAR = f"(?:{O}(?:y(?:{O}u)?|s{O}u|u{O}s|c))"
 RULES: list[tuple[str, Rule]] = []
 
@@ -421,7 +433,7 @@ def rule(pattern: str) -> Callable[[Rule], Rule]:
     return enter
 
 
-@rule(f"[Sb]?{O}n{O}[tU&]{O}n{O}[mM]{OF_YEAR}?|n{O}[mM]{OF_YEAR}?|(?:[yc]{O})?m{O}n{O}J")
+@rule(f"(?:[Sb]{O})?n{O}[tU&]{O}n{O}[mM]{OF_YEAR}?|n{O}[mM]{OF_YEAR}?|(?:[yc]{O})?m{O}n{O}J")
 def _named_day(match: Match) -> list[Time]:
     """Read "3. Mai 2023", "del 3 al 5 de mayo", "五月三日"."""
     first = match.number("n")
@@ -558,7 +570,7 @@ def _vague(match: Match) -> list[Time]:
     return [Time(midnight(match.clock) - 30 * DAY, match.clock, weight=UNSURE)]
 
 
-@rule("[jSU][oj]*n[o,]n(?=[,lo]|$)")
+@rule("[jSU][oj]{0,4}n[o,]n(?=[,lo]|$)")
 def _numeric_day(match: Match) -> list[Time]:
     """Read "am 24.12.", "le 3/5": day and month in digits."""
     signs = [token.value for token in match.tokens if token.value in (".", "/")]
@@ -579,7 +591,7 @@ def _edge(match: Match) -> list[Time]:
     return [edge(time, *EDGES[match.text("e")]) for time in _times(match)]
 
 
-@rule(f"b{O}r{O}&{O}r|[Sb]?[oj]*r[oj]*[tU]{O}r|r[oj]*S[oj]*r[oj]*U")
+@rule(f"b{O}r{O}&{O}r|(?:[Sb]{NO_TO})?r{NO_TO}[tU]{O}r|r{NO_TO}S{NO_TO}r{NO_TO}U")
 def _span(match: Match) -> list[Time]:
     """Read "zwischen März und Mai", "du lundi au mercredi", "三月から五月まで"."""
     firsts, lasts = match.value("r"), match.value("r", 1)
@@ -590,6 +602,7 @@ def _span(match: Match) -> list[Time]:
 
 
 SIDES = {"S": "since", "U": "until", "B": "before", "A": "after"}
+"""What the classes of words do to a time that stands beside them."""
 
 
 @rule(f"[SUBAa]{O}r|r{O}[SUBAk]")
@@ -611,21 +624,21 @@ def _times(match: Match) -> tuple[Time, ...]:
 
 def times_of(language: Language, tokens: list[Token], clock: datetime) -> list[Reading]:
     """Return the times that tokens of a language name, in their order."""
+    count, letters = 0, "".join(token.letter for token in tokens)
     for pattern, reader in RULES:
         position = 0
-        while True:
-            letters = "".join(token.letter for token in tokens)
-            found = compiled(pattern).search(letters, position)
-            if found is None or not found[0]:
-                break
+        # What is read can be read again with the words around it.
+        while count < 2 * MOST_READ and (found := compiled(pattern).search(letters, position)):
             begin, stop = found.span()
-            lead = letters[begin - 1] if begin else ""
             times: list[Time] = []
             # A date that does not exist is not a time.
             with suppress(ValueError, OverflowError, KeyError):
-                times = reader(Match(tokens[begin:stop], found[0], lead, language, clock))
+                times = reader(Match(tokens[begin:stop], found[0], letters[begin - 1 : begin], language, clock))
             if times:
                 merged = Token("r", tuple(times), tokens[begin].begin, tokens[stop - 1].stop)
                 tokens = [*tokens[:begin], merged, *tokens[stop:]]
+                letters = letters[:begin] + "r" + letters[stop:]
+                count += 1
             position = begin + 1
-    return [Reading(t.begin, t.stop, t.value) for t in tokens if t.letter == "r" and isinstance(t.value, tuple)]
+    read = [Reading(t.begin, t.stop, t.value) for t in tokens if t.letter == "r" and isinstance(t.value, tuple)]
+    return read[:MOST_READ]

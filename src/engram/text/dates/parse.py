@@ -10,7 +10,6 @@ period, and take "may" and "sun" for times.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cache
@@ -31,7 +30,6 @@ from engram.text.dates.words import (
     STEPS,
     TAKEN,
     WEEKDAY,
-    Reader,
     Reading,
     Words,
     compiled,
@@ -52,6 +50,13 @@ SUSPECT = (
 """Occurs in every query that means a time. Without a match no other pattern is tried."""
 
 
+READERS = [
+    *((True, pattern, reader) for pattern, reader in digits.READERS),
+    *((False, pattern, reader) for pattern, reader in (*english.READERS, *digits.YEARS)),
+]
+"""Whether it reads dates in digits, pattern and reader, in the order in which they are tried."""
+
+
 def periods(query: str, now: datetime) -> list[Period]:
     """Return every time that `query` means, in the order of the query; empty if none. Never raises for any text.
 
@@ -69,12 +74,12 @@ def periods(query: str, now: datetime) -> list[Period]:
 
 def readings(query: str, text: str, clock: datetime) -> list[Reading]:
     """Return the times in `text`, the lower-case `query`, in their order, read in its language."""
-    dates, left = matched(digits.READERS, query, text, text, clock)
+    dates, left = matched(True, query, text, text, clock)
     words = [word for word in compiled(r"[^\W\d_]+").findall(text) if word in english_words()]
     others, surely = readings_in(text, len(words), dates, clock)
     if others and surely:
         return others
-    found, _ = matched((*english.READERS, *digits.YEARS), query, text, left, clock)
+    found, _ = matched(False, query, text, left, clock)
     here = list(composed(sorted(dates + found, key=lambda reading: reading.begin)[:MOST_READ], text))
     return others if others and evidence(others) > evidence(here) else here
 
@@ -84,12 +89,15 @@ def evidence(found: list[Reading]) -> float:
     return sum((reading.stop - reading.begin) * max(time.weight for time in reading.times) for reading in found)
 
 
-def matched(
-    readers: Iterable[tuple[str, Reader]], query: str, text: str, left: str, clock: datetime
-) -> tuple[list[Reading], str]:
-    """Return what the readers read in `left`, the rest of `text`, and what is left then; no two readings overlap."""
+def matched(dates: bool, query: str, text: str, left: str, clock: datetime) -> tuple[list[Reading], str]:
+    """Return what is read in `left`, the rest of `text`, and what is left then; no two readings overlap.
+
+    dates: whether to read dates in digits, or all other times.
+    """
     result = list[Reading]()
-    for pattern, reader in readers:
+    for in_digits, pattern, reader in READERS:
+        if in_digits is not dates:
+            continue
         for match in compiled(pattern).finditer(left):
             times: list[Time] = []
             # A date that does not exist is not a time.

@@ -20,9 +20,8 @@ ENGLISH_LIGHT = """what which who whom where how when why whatever whats be am i
     get got make made talk talks talked talking say says said saying tell tells told telling discuss discussed
     discussing chat chats chatted chatting mention mentioned mentioning speak spoke spoken write wrote written
     ask asked note notes noted record recorded remember remembered recall recalled remind show give list sum
-    earlier later like summarise summarize summary recap recount describe thing things stuff event events
-    activity activities memory memories conversation conversations message messages entry entries diary journal
-    log news new begin began start started end ended please
+    earlier later like summarise summarize summary recap recount describe thing things stuff event events memory
+    memories conversation conversations message messages entry entries diary journal log news new please
 """
 """English words that say nothing beside a time, as the tokenizer folds them."""
 
@@ -345,7 +344,7 @@ TABLES: dict[str, dict[str, str]] = {
             было был была были есть быть произошло происходило случилось случалось говорил говорила говорили
             говорить сказал сказала сказали скажи рассказал рассказала рассказывал рассказывала расскажи
             обсуждали обсуждал обсуждала писал писала писали написал упоминал упоминала вспомни помнишь напомни
-            подведи итоги итог резюмируй можешь мог мог_бы список покажи события событие дела разговор разговоры
+            подведи итоги итог резюмируй можешь мог мог_бы список покажи события событие разговор разговоры
             беседа больше здесь там пожалуйста чём нём происходит""",
     },
     "ar": {
