@@ -87,7 +87,7 @@ class Memory:
         search: Search | None = None,
         detector: Detector | None = None,
         redact: Iterable[str] = (),
-        encoder: Encoder | None = None,
+        encoder: Encoder | str | None = None,
     ) -> None:
         """Open the memory at `path`, or create it. None: the user's default memory. ":memory:": a memory in RAM.
 
@@ -96,8 +96,9 @@ class Memory:
         `close` closes both. detector: what says why an engram that the user did not type goes into quarantine (1 to 512
         bytes), or None if it need not; instead of the one that finds instructions to a model. redact: what
         is taken out of every text before it is stored: "secrets" (keys, tokens, passwords), "pii" (e-mail addresses,
-        numbers of phones, accounts and cards). encoder: makes vectors of what texts mean, instead of the one in the
-        package; with another one than before, vectors are made again in the background.
+        numbers of phones, accounts and cards). encoder: makes vectors of what texts mean, or its name: "use" (in the
+        package) or "minilm" (English; needs the extra minilm); by default what the environment variable ENGRAM_ENCODER
+        names, else "use". With another one than before, vectors are made again in the background.
 
         Raises an `EngramError` that names the file: it is damaged, newer than this version, locked, not writable, or
         the disk is full. Raises `ValueError` if a path or read_only is given with a store, or `search` without one.
@@ -115,7 +116,8 @@ class Memory:
         """Engrams that were stored without a part since the memory was opened; repetitions do not count."""
         self._detector = open_detector() if detector is None else detector
         self._store = open_store(path, read_only=read_only, wait=wait) if store is None else store
-        encoder = open_encoder() if encoder is None else encoder
+        if encoder is None or isinstance(encoder, str):
+            encoder = open_encoder(encoder)
         self._search = open_search(self._store, analyzer, encoder) if search is None else search
         self._finalizer = weakref.finalize(self, close_all, self._search, self._store, os.getpid())
         self._recaller = Recaller(self._store, self._search, analyzer, encoder)

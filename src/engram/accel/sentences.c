@@ -2,8 +2,8 @@
  * tests/meaning compares the two. Knows nothing of Python, and no tokenizer.
  *
  * Nearly all of the time goes into products of small integers: inputs of 0 to 127 and weights of -127 to 127, so that
- * two products fit into int16. `multiply_*` are three forms of one product with the same results; the processor's is
- * chosen at each call. Sums of floats keep one order in all of them, which is also numpy's in plain.py.
+ * two products fit into int16. `multiply_*` are forms of one product with the same results; the processor's is chosen
+ * at each call. Sums of floats keep one order in all of them, which is also numpy's in plain.py.
  */
 
 #include <math.h>
@@ -39,7 +39,7 @@ enum { PROJECT = 0, FIRST = 1, SECOND = 4, JOIN = 7, ENTER, INNER, LEAVE, LAST }
 static const int NGRAM[BRANCHES] = {2, 3, 5}, BEFORE[BRANCHES] = {0, 1, 2};
 
 /* out[row][o] += scales[row] * sum over i of (inputs[row][i] - zero) * weight[i][o].
- * inputs (rows, count), 0 to 127; count is a multiple of 4. weights (count / 4, outputs, 4); outputs is a multiple of
+ * inputs (rows, count), 0 to 127; count is a multiple of 16. weights (count / 4, outputs, 4); outputs is a multiple of
  * 64. sums (outputs,): of the weights of an output. */
 typedef void Multiply(const uint8_t *inputs, const float *scales, int64_t rows, int64_t count, int zero,
                       const int8_t *weights, const float *sums, int64_t outputs, float *out, int64_t out_stride);
@@ -64,6 +64,16 @@ static void multiply_plain(const uint8_t *inputs, const float *scales, int64_t r
 
 #define INLINE static inline __attribute__((always_inline))
 
+/* One tile of a constant number of rows. */
+#define TILE(tile, rows) \
+    case rows: \
+        tile(rows, inputs + row * count, scales + row, count, zero, weights + 4 * column, sums + column, outputs, \
+             out + row * out_stride + column, out_stride); \
+        break;
+
+/* The totals of a tile are variables of their own, because compilers write those in an array to memory in each step.
+ * `rows` is a constant wherever a tile is inlined, so the rest of its rows vanishes. */
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 
@@ -75,9 +85,6 @@ INLINE int32_t four(const uint8_t *inputs) {
     memcpy(&value, inputs, 4);
     return value;
 }
-
-/* The totals of a tile are variables of their own, because compilers write those in an array to memory in each step.
- * `rows` is a constant wherever a tile is inlined, so the rest of its rows vanishes. */
 
 AVX2 INLINE __m256i start_avx2(int zero, const float *sums) {
     return _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_set1_ps((float)-zero), _mm256_loadu_ps(sums)));
@@ -163,13 +170,6 @@ VNNI INLINE void tile_vnni(int rows, const uint8_t *inputs, const float *scales,
 #undef END
 }
 
-/* One tile of a constant number of rows. */
-#define TILE(tile, rows) \
-    case rows: \
-        tile(rows, inputs + row * count, scales + row, count, zero, weights + 4 * column, sums + column, outputs, \
-             out + row * out_stride + column, out_stride); \
-        break;
-
 AVX2 static void multiply_avx2(const uint8_t *inputs, const float *scales, int64_t rows, int64_t count, int zero,
                                const int8_t *weights, const float *sums, int64_t outputs, float *out,
                                int64_t out_stride) {
@@ -197,6 +197,80 @@ VNNI static void multiply_vnni(const uint8_t *inputs, const float *scales, int64
                 TILE(tile_vnni, 3)
                 TILE(tile_vnni, 2)
                 TILE(tile_vnni, 1)
+            }
+}
+#endif
+
+#if defined(__aarch64__) && (defined(__ARM_FEATURE_DOTPROD) || __GNUC__ >= 10 || __clang_major__ >= 16)
+#define HAS_DOT
+#include <arm_neon.h>
+#if defined(__ARM_FEATURE_DOTPROD)
+#define DOT
+#elif defined(__clang__)
+#define DOT __attribute__((target("dotprod")))
+#else
+#define DOT __attribute__((target("arch=armv8.2-a+dotprod")))
+#endif
+
+DOT INLINE int32x4_t start_dot(int zero, const float *sums) {
+    return vcvtq_s32_f32(vmulq_n_f32(vld1q_f32(sums), (float)-zero));
+}
+
+DOT INLINE void end_dot(float *out, float scale, int32x4_t total) {
+    vst1q_f32(out, vaddq_f32(vld1q_f32(out), vmulq_n_f32(vcvtq_f32_s32(total), scale)));
+}
+
+/* `rows` rows and 16 outputs. Inputs of up to 127 are the same as int8. */
+DOT INLINE void tile_dot(int rows, const uint8_t *inputs, const float *scales, int64_t count, int zero,
+                         const int8_t *weights, const float *sums, int64_t outputs, float *out, int64_t out_stride) {
+#define START(r) \
+    int32x4_t a##r = start_dot(zero, sums), b##r = start_dot(zero, sums + 4), c##r = start_dot(zero, sums + 8), \
+              d##r = start_dot(zero, sums + 12);
+#define STEP(r, lane) \
+    if (rows > r) { \
+        a##r = vdotq_laneq_s32(a##r, wa, input##r, lane); \
+        b##r = vdotq_laneq_s32(b##r, wb, input##r, lane); \
+        c##r = vdotq_laneq_s32(c##r, wc, input##r, lane); \
+        d##r = vdotq_laneq_s32(d##r, wd, input##r, lane); \
+    }
+#define STEPS(lane) \
+    { \
+        const int8_t *w = weights + (i + 4 * lane) * outputs; \
+        int8x16_t wa = vld1q_s8(w), wb = vld1q_s8(w + 16), wc = vld1q_s8(w + 32), wd = vld1q_s8(w + 48); \
+        STEP(0, lane) STEP(1, lane) STEP(2, lane) STEP(3, lane) \
+    }
+#define INPUT(r) int8x16_t input##r = vreinterpretq_s8_u8(vld1q_u8(inputs + (rows > r ? r : 0) * count + i));
+#define END(r) \
+    if (rows > r) { \
+        end_dot(out + r * out_stride, scales[r], a##r); \
+        end_dot(out + r * out_stride + 4, scales[r], b##r); \
+        end_dot(out + r * out_stride + 8, scales[r], c##r); \
+        end_dot(out + r * out_stride + 12, scales[r], d##r); \
+    }
+    START(0) START(1) START(2) START(3)
+    for (int64_t i = 0; i < count; i += 16) {
+        INPUT(0) INPUT(1) INPUT(2) INPUT(3)
+        STEPS(0) STEPS(1) STEPS(2) STEPS(3)
+    }
+    END(0) END(1) END(2) END(3)
+#undef START
+#undef STEP
+#undef STEPS
+#undef INPUT
+#undef END
+}
+
+DOT static void multiply_dot(const uint8_t *inputs, const float *scales, int64_t rows, int64_t count, int zero,
+                             const int8_t *weights, const float *sums, int64_t outputs, float *out,
+                             int64_t out_stride) {
+    for (int64_t column = 0; column < outputs; column += 16)
+        for (int64_t row = 0; row < rows; row += 4)
+            switch (rows - row) {
+            default:
+                TILE(tile_dot, 4)
+                TILE(tile_dot, 3)
+                TILE(tile_dot, 2)
+                TILE(tile_dot, 1)
             }
 }
 #endif
@@ -442,6 +516,28 @@ static int level_of_processor(void) {
 }
 #endif
 
+#if defined(HAS_DOT)
+#if defined(__linux__)
+#include <sys/auxv.h>
+#endif
+
+DOT static void encode_dot(Batch *b, float *vectors) {
+    b->multiply = multiply_dot;
+    encode_batch(b, vectors);
+}
+
+/* Whether the processor has products of four int8 (an option of arm64 since 8.2). */
+static int has_dot(void) {
+#if defined(__ARM_FEATURE_DOTPROD)
+    return 1;
+#elif defined(__linux__)
+    return getauxval(AT_HWCAP) >> 20 & 1;
+#else
+    return 0;
+#endif
+}
+#endif
+
 /* The form for this processor; with `limit` below 2, not the fastest, so that tests run each form. */
 static Encode *form_of(int64_t limit) {
 #if defined(__x86_64__)
@@ -452,6 +548,10 @@ static Encode *form_of(int64_t limit) {
         return encode_vnni;
     if (limit >= 1 && known >= 1)
         return encode_avx2;
+#endif
+#if defined(HAS_DOT)
+    if (limit >= 1 && has_dot())
+        return encode_dot;
 #endif
     (void)limit;
     return encode_plain;

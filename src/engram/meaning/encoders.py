@@ -5,6 +5,7 @@ Owns the names that `engram.opening` knows. An encoder of your own needs none: s
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 from engram.errors import EngramError
@@ -16,11 +17,17 @@ ENCODERS: dict[str, Callable[[], Encoder]] = {"use": default_encoder, "minilm": 
 """Google's sentence encoder of 16 languages, in the package, and all-MiniLM-L6-v2, for English, of the extra."""
 
 
-def open_encoder(name: str = "use") -> Encoder:
+VARIABLE = "ENGRAM_ENCODER"
+"""The environment variable that may name the encoder, so that all processes over a memory have the same."""
+
+
+def open_encoder(name: str | None = None) -> Encoder:
     """Return the encoder `name`, one of `ENCODERS`, which loads its data for the first text.
 
-    Raises `EngramError` for another name. If a package is missing, `MissingExtra` is raised when a text is encoded.
+    name: None for the one that `VARIABLE` names, else "use". Raises `EngramError` for another name. If a package is
+    missing, `MissingExtra` is raised when a text is encoded.
     """
+    name = name or os.environ.get(VARIABLE) or "use"
     if name not in ENCODERS:
         raise EngramError(f"there is no encoder {name!r}; the encoders are: {', '.join(ENCODERS)}")
     return ENCODERS[name]()

@@ -1,4 +1,4 @@
-"""The encoder of the extra `minilm`: all-MiniLM-L6-v2, for English, contextual and some thirty times as dear.
+"""The encoder of the extra `minilm`: all-MiniLM-L6-v2, for English, contextual and some forty times as dear.
 
 Owns where its weights and its tokenizer are found, and the way from a text to a vector. The forward pass is in
 `engram.meaning.bert`, the tokenizer is the package `tokenizers`. Nothing is loaded before the first text is encoded.
