@@ -74,6 +74,8 @@ PAIRS = [
     ("The deed is dated 23.11.1987.", "Which paper is of 1987-11-23?"),
     ("The warranty began on 2029-06-04.", "Whose warranty is from 4.6.2029?"),
     ("The archive folder is 20180930.", "Which folder is 2018-09-30?"),
+    ("The amplifier is a TQ-4100RD7.", "Which amplifier is the TQ 4100 RD7?"),
+    ("The choir rehearses at 18:55.", "Who rehearses at 18.55?"),
     ("The dentist is on the 8th floor.", "Who is on the eighth floor?"),
     ("The archive room is on the second storey.", "What is on the 2nd storey?"),
     # Words with and without hyphens, points, marks and letters.
@@ -86,7 +88,7 @@ PAIRS = [
     ("我的飞机是MU5137。", "MU 5137是什么？"),
     ("私の会員番号は4471-2098です。", "会員番号44712098は誰？"),
     ("Мой рейс АФ2045 отменили.", "Что с рейсом АФ 2045?"),
-    ("رقم الطلب ٨٨٤ ٢١٧ جاهز.", "ما هو 884217؟"),
+    ("رقم الطلب ٨٨٤ ٢١٧ جاهز.", "هل الطلب 884217 جاهز؟"),
 ]
 
 CODE = "TR-90B-5526K"

@@ -29,7 +29,8 @@ def reading(text: str) -> tuple[list[str], dict[str, list[str]]]:
         ("version V3.8.1", ["version", "3.8.1"]),
         ("0xAB12F0", ["ab12f0"]),
         ("YouTube", ["youtube"]),
-        ("b12 mp3 4x4", ["b12", "mp3", "4x4"]),
+        ("b12 4x4 12a", ["b12", "4x4", "12a"]),
+        ("zx7", ["zx", "7"]),
         ("60kg", ["60", "kg"]),
         ("c0ffee99d", ["c0ffee99d"]),
         ("zR4kQ8xW2m", ["zr4kq8xw2m"]),
@@ -62,6 +63,8 @@ def test_exact_things_are_read_in_their_parts(text: str, expected: list[str]) ->
         ("9/3/2031", "20310903", ["9", "3", "2031"]),
         ("0d3c9b77aa10", "0d3c9b7", ["0d3c9b77aa10"]),
         ("5th", "fifth", ["5th"]),
+        ("at 9:45pm", "9:45", ["9", "45"]),
+        ("at 09.45", "9:45", ["09.45"]),
         ("M NO 4417", "mno4417", ["m", "no", "4417"]),
     ],
 )

@@ -38,6 +38,8 @@ class Loaded(NamedTuple):
 
     tokenizer: Any
     encoder: PlainEncoder | CompiledEncoder
+    compiled: bool
+    """Which of the two it is."""
 
 
 class SentenceEncoder:
@@ -61,7 +63,11 @@ class SentenceEncoder:
         Of a text the first `MOST_CHARACTERS` are read, up to `MOST_PIECES` pieces. Raises `DamagedWeights` if a data
         file is missing or damaged.
         """
-        tokenizer, encoder = self._loaded or self._load()
+        loaded = self._loaded
+        # `accel.use` may have changed what is in use.
+        if loaded is None or loaded.compiled != accel.available:
+            loaded = self._load()
+        tokenizer, encoder = loaded.tokenizer, loaded.encoder
         result = np.zeros((len(texts), WIDTH), np.float32)
         pieces = [pieces_of(tokenizer, text) for text in texts]
         filled = [row for row, of_text in enumerate(pieces) if of_text]
@@ -76,10 +82,11 @@ class SentenceEncoder:
 
     def _load(self) -> Loaded:
         with self._loading:
-            if self._loaded is None:
+            compiled = accel.available
+            if self._loaded is None or self._loaded.compiled != compiled:
                 weights = read_weights(self._folder / WEIGHTS)
-                encoder = CompiledEncoder(weights) if accel.available else PlainEncoder(weights)
-                self._loaded = Loaded(self._open_tokenizer(), encoder)
+                encoder = CompiledEncoder(weights) if compiled else PlainEncoder(weights)
+                self._loaded = Loaded(self._open_tokenizer(), encoder, compiled)
             return self._loaded
 
     def _open_tokenizer(self) -> Any:

@@ -19,6 +19,9 @@ from engram.search.base import Array, Ints
 from engram.text.base import Analysis, Analyzer
 from engram.text.dates.period import Period
 
+UNKNOWN = 1e-6
+"""Share among all words up to which a word may be one of an unknown language, or a code."""
+
 MAX_QUERY_TOKENS = 32
 """Distinct tokens of a query that are used; of a longer query, those that are rarest in plain language."""
 
@@ -136,7 +139,8 @@ def parse_query(
         periods=periods,
         time_alone=not named and analyzer.asks_time_alone(query, periods, now),
         vector=vector,
-        asks=asks,
+        # Of a language without a word that is known here, the vector says nothing.
+        asks=asks if len(ids) and probabilities.max() > UNKNOWN else 0.0,
         others=others,
         rules=rules,
     )

@@ -71,6 +71,7 @@ _IN_WORDS = "first second third fourth fifth sixth seventh eighth ninth tenth el
 _ORDINALS = {str(number): word for number, word in enumerate(_IN_WORDS, 1)}
 _AMOUNT = re.compile(r"([0-9]{1,3}(?:[ \u00a0\u202f.,'\u2019][0-9]{3})+|[0-9]+)(?:[.,]([0-9]{1,2}))?")
 _DATE = re.compile(r"(?:([0-9]{4})([-./])([0-9]{1,2})\2([0-9]{1,2})|([0-9]{1,2})([-./])([0-9]{1,2})\6([0-9]{4}))")
+_HOUR = re.compile(r"([01]?[0-9]|2[0-3])[:.]([0-5][0-9])")
 LONGEST = 200
 """Characters of an exact thing; what is longer is no name that anybody writes in another way."""
 LEAST_DIGITS = 4
@@ -80,7 +81,10 @@ TAIL = 7
 HEAD = 7
 """First characters by which a hash is found."""
 SHORT = 4
-"""Most characters of a mixed word that begins with a letter, or changes twice, and stays one word: mp3, 4x4."""
+"""Most characters of a mixed word that stays one word, if it changes twice, or has a letter that says nothing alone: it
+begins with one, or ends in one of `ONE_LETTER`. So do b12, 4x4 and 12a."""
+ONE_LETTER = "aeiouy"
+"""Letters that are words by themselves."""
 
 Known = Callable[[str], bool]
 """Returns whether a folded word is one of the language."""
@@ -171,7 +175,8 @@ def _pieces(segment: str, known: Known) -> list[tuple[int, int]]:
     if len(pieces) > 1 and pieces[0][1] == 1 and _INNER_CAPITAL.match(segment):
         # iPhone, eBay.
         pieces[:2] = [(0, pieces[1][1])]
-    short = len(whole) <= SHORT and (whole[:1].isalpha() or len(pieces) > 2)
+    lone = min((end - start for start, end in pieces if segment[start].isalpha()), default=0) == 1
+    short = len(whole) <= SHORT and (len(pieces) > 2 or (lone and (whole[0].isalpha() or whole[-1] in ONE_LETTER)))
     random = len(pieces) >= 5 and len(whole) < 3 * len(pieces)
     if len(pieces) < 2 or short or random or _HASH.fullmatch(whole) or _ORDINAL.fullmatch(whole) or known(whole):
         return [(0, len(segment))]
@@ -211,7 +216,7 @@ def _numbers(text: str, parts: Sequence[_Part]) -> Iterator[tuple[str, int, int]
             source = text[parts[first].start : parts[last - 1].end]
             dates = list(_dates(source))
             amounts = list(_amount(source))
-            values = [*dates, *amounts]
+            values = [*dates, *amounts, *_hour(source)]
             if len(number) >= LEAST_DIGITS and not amounts:
                 values.append(number)
             if len(number) > TAIL and not dates:
@@ -228,6 +233,13 @@ def _amount(source: str) -> Iterator[str]:
         whole = re.sub("[^0-9]", "", amount[1])
         cents = (amount[2] or "").rstrip("0")
         yield f"{whole}.{cents}" if cents else whole
+
+
+def _hour(source: str) -> Iterator[str]:
+    """Yield an hour and a minute with a colon."""
+    hour = _HOUR.fullmatch(source)
+    if hour:
+        yield f"{int(hour[1])}:{hour[2]}"
 
 
 def _dates(source: str) -> Iterator[str]:

@@ -37,6 +37,9 @@ KEYS_AT_ONCE = 10_000
 COUNTS_CACHED = 10_000
 """Terms whose counts a reader caches."""
 
+SIMILAR_READ = 5_000
+"""Terms with one beginning among which similar ones are sought, the most frequent first."""
+
 TERMS = "terms"
 ROW = "row"
 KEY = "key"
@@ -254,7 +257,8 @@ class InvertedReader:
         prefix = f"{namespace:x}:"
 
         def beginning(text: str) -> list[str]:
-            return [found[len(prefix) :] for found, _ in self._searcher.terms_with_prefix(TERMS, prefix + text)]
+            found = self._searcher.terms_with_prefix(TERMS, prefix + text, limit=SIMILAR_READ)
+            return [other[len(prefix) :] for other, _ in found]
 
         with damage_noticed():
             return similar_by_beginning(term, edits, beginning)

@@ -32,7 +32,7 @@ from engram.text.dates.moments import (
     span,
     weekday_near,
 )
-from engram.text.dates.narrowing import EDGES, edge
+from engram.text.dates.narrowing import EDGES, edge, nth_of
 from engram.text.dates.period import DAY, midnight
 from engram.text.dates.tables import TABLES
 from engram.text.dates.words import Reading, compiled
@@ -59,6 +59,7 @@ CLASSES = {
     "days_ago": "K",  # after a number: so many days ago, in one word
     "date": "j",  # before the day of a month
     "date_after": "J",  # after the day of a month
+    "ordinals": "f",  # the first to the fourth
     "numbers": "n",
     "edges": "e",  # early, mid, late
     "since": "S",
@@ -210,6 +211,7 @@ def _values(name: str, count: int) -> Sequence[Value]:
         "months": range(1, 13),
         "short": range(1, 13),
         "numbers": range(1, 13),
+        "ordinals": range(1, 5),
         "seasons": (3, 6, 9, 12),
         "steps": (-2, -1, 0, 1),
         "units": UNITS,
@@ -456,6 +458,8 @@ def _in_that_year(match: Match) -> list[Time]:
 @rule(f"(?:u{O})?[mM]{OF_YEAR}|(?:u{O})?(?:s{O}m|m{O}s|m)|c{O}m")
 def _month(match: Match) -> list[Time]:
     """Read "im Mai", "mayo del año pasado", "去年五月"."""
+    if match.letters[0] == "u" and match.value("u") != "month":
+        return []
     step = match.step() if match.letters.count("u") == 0 else None
     make = partial(months, month=match.number("mM"))
     year = match.year() if step is None else None
@@ -516,6 +520,20 @@ def _rolling(match: Match) -> list[Time]:
     return [Time(midnight(moved(match.clock, -match.number("n"), match.text("u") or "day")), match.clock)]
 
 
+@rule(f"n{O}[uj]{O}[BAUa]{O}r|r{O}n{O}[uJj]{O}[kA]")
+def _away(match: Match) -> list[Time]:
+    """Read "drei Tage vor dem 4. Mai", "5月4日の三日前"."""
+    later = "A" in match.letters
+    if not (later or set("BU") & set(match.letters)) and match.text("ak") != "before" and match.letters[-1] != "k":
+        return []
+    count, unit = match.number("n"), match.text("u") or "day"
+    times = [
+        (time, around(time.end - DAY, count, unit) if later else around(time.start, -count, unit))
+        for time in _times(match)
+    ]
+    return [replace(time, start=away.start, end=away.end) for time, away in times]
+
+
 @rule(f"a{O}n{O}[uj]|n{O}[uJj]{O}k|n{O}[uj]{O}a(?!{O}[nr])|a{O}D|a{O}u|uk|n{O}K")
 def _ago(match: Match) -> list[Time]:
     """Read "vor drei Tagen", "hace un mes", "三天前", "tydzień temu"."""
@@ -545,6 +563,16 @@ def _near_day(match: Match) -> list[Time]:
         return []
     start = midnight(match.clock) + value * DAY
     return [part_of(Time(start, start + DAY), part)]
+
+
+@rule(f"f{O}u{O}r|s{O}u[ojt]{{1,4}}r|r{O}f{O}u|u{O}f{O}r")
+def _part_of_time(match: Match) -> list[Time]:
+    """Read "die erste Woche im Mai", "la última semana de mayo", "五月的第一周"."""
+    position = match.number("f") if "f" in match.letters else match.step()
+    times = [time for time in _times(match) if time.end - time.start > 27 * DAY]
+    if position in (None, 0) or (position == 1 and "s" in match.letters):
+        return []
+    return [nth_of(time, int(position or 0), 1, match.text("u")) for time in times]
 
 
 @rule(f"c|s{O}u|u{O}s")

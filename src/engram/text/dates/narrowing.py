@@ -54,8 +54,9 @@ def narrowed(time: Time, words: re.Match[str]) -> Time:
     if words["whole"]:
         return whole(time, words["whole"])
     if words["nth"]:
-        start, end = nth(time, words)
-        return replace(time, start=max(start, time.start), end=min(end, time.end))
+        unit = words["unit"]
+        count = number(words["count"]) if words["count"] else SEVERAL.get(unit, 1) if words["many"] else 1
+        return nth_of(time, NTH[words["nth"]], count, unit)
     return edge(time, *EDGES[words["edge"] or words["side"]])
 
 
@@ -83,10 +84,17 @@ def whole(time: Time, unit: str) -> Time:
     )
 
 
-def nth(time: Time, words: re.Match[str]) -> tuple[datetime, datetime]:
-    """Return the start and end of "the second week", "the last three days" and the like of `time`."""
-    position, unit = NTH[words["nth"]], words["unit"]
-    count = number(words["count"]) if words["count"] else SEVERAL.get(unit, 1) if words["many"] else 1
+def nth_of(time: Time, position: int, count: int, unit: str) -> Time:
+    """Return `time` narrowed to what `nth` returns."""
+    start, end = nth(time, position, count, unit)
+    return replace(time, start=max(start, time.start), end=min(end, time.end))
+
+
+def nth(time: Time, position: int, count: int, unit: str) -> tuple[datetime, datetime]:
+    """Return the start and end of "the second week", "the last three days" and the like of `time`.
+
+    position: from 1, or -1 for the last. Raises ValueError if there is none.
+    """
     if unit in ("half", "quarter", "month"):
         return share_of_months(time, position, count, unit)
     if unit not in ("day", "week"):

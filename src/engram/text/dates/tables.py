@@ -41,6 +41,8 @@ TABLES: dict[str, dict[str, str]] = {
             dieses diesem | nächste nächsten nächstes nächster nächstem kommende kommenden kommendes""",
         "ago": "vor=before",
         "seasons": "frühling frühjahr | sommer | herbst | winter",
+        "ordinals": """erste ersten erster erstes | zweite zweiten zweiter zweites | dritte dritten dritter
+            drittes | vierte vierten vierter""",
         "numbers": """ein eine einem einer einen | zwei | drei paar ein_paar einige einigen | vier | fünf |
             sechs | sieben | acht | neun | zehn | elf | zwölf""",
         "edges": "anfang | mitte | ende",
@@ -52,15 +54,16 @@ TABLES: dict[str, dict[str, str]] = {
         "date": "am den dem",
         "vague": "kürzlich neulich letztens unlängst in_letzter_zeit",
         "small": "vom von im in an der die das des zum zur um beim",
-        "light": """was wer wen wem wo wohin wie wann warum welche welcher welches ist war waren bin sind bist
-            habe haben hast hat habt hatte hatten wurde wurden worden gemacht mache machen machte machten tun
-            tat taten getan unternommen passiert passierte geschehen geschah los ich mich mir mein meine meinen
-            wir uns unser unsere du dir dich dein deine ihr euch er sie es man da so denn eigentlich noch alles
-            etwas irgendwas irgendetwas und oder aber zu mit für über auf bei nicht auch nur mal bitte
-            gesprochen besprochen geredet reden erzählt erzählen erzähl erzähle sag sagen gesagt sagte erwähnt
-            geschrieben unterhalten gab gibt erinnere erinnerst erinnern zusammenfassung zusammen fasse fass
-            zeig zeige nenne liste dinge sachen ereignisse ereignis gespräch gespräche vorgefallen kannst
-            könntest weißt alle mehr hier davon worüber dass ja""",
+        "light": """hab erlebt erlebte erlebten sprach sprachen redeten unterhielten lief vorging abging
+            getrieben weiter alles was wer wen wem wo wohin wie wann warum welche welcher welches ist war waren
+            bin sind bist habe haben hast hat habt hatte hatten wurde wurden worden gemacht mache machen machte
+            machten tun tat taten getan unternommen passiert passierte geschehen geschah los ich mich mir mein
+            meine meinen wir uns unser unsere du dir dich dein deine ihr euch er sie es man da so denn
+            eigentlich noch alles etwas irgendwas irgendetwas und oder aber zu mit für über auf bei nicht auch
+            nur mal bitte gesprochen besprochen geredet reden erzählt erzählen erzähl erzähle sag sagen gesagt
+            sagte erwähnt geschrieben unterhalten gab gibt erinnere erinnerst erinnern zusammenfassung zusammen
+            fasse fass zeig zeige nenne liste dinge sachen ereignisse ereignis gespräch gespräche vorgefallen
+            kannst könntest weißt alle mehr hier davon worüber dass ja""",
     },
     "es": {
         "months": """enero | febrero | marzo | abril | mayo | junio | julio | agosto | septiembre setiembre |
@@ -77,6 +80,7 @@ TABLES: dict[str, dict[str, str]] = {
         "ago": "hace",
         "ago_after": "atrás",
         "seasons": "primavera | verano | otoño | invierno",
+        "ordinals": "primer primera primero primeros | segundo segunda | tercer tercera tercero | cuarto cuarta",
         "numbers": """un una | dos par un_par | tres | cuatro unos unas | cinco | seis | siete | ocho | nueve |
             diez | once | doce""",
         "edges": "principios comienzos inicio comienzo | mediados | finales fines final",
@@ -90,15 +94,15 @@ TABLES: dict[str, dict[str, str]] = {
         "date": "el",
         "vague": "recientemente últimamente hace_poco el_otro_día",
         "small": "la los las de del en por durante",
-        "light": """qué que quién quiénes dónde cómo cuándo cuál cuáles por_qué hice hicimos hiciste hizo
-            hicieron hacer hacía hacíamos hacemos hago haciendo hecho pasó pasaba pasaron ocurrió ocurrieron
-            sucedió sucedieron fue fui fuimos era eran estaba estuve estuvimos he hemos has ha había hubo hay yo
-            me mi mis nosotros nosotras nos nuestro nuestra tú te tu tus usted él ella ellos ellas se lo le les
-            ser es son somos soy y o pero con sobre para no también sólo todo todos algo alguna algún cosa cosas
-            hablamos hablé hablado hablar dije dijimos dijo conté conté contado cuéntame contar dime decir
-            mencioné mencionamos escribí escribimos comentamos discutimos charlamos recuerdas recuerda
-            recuérdame resumen resume resúmeme puedes podrías lista muéstrame favor eventos evento conversación
-            conversaciones más aquí""",
+        "light": """tal haciendo conté contaste comenté ocurría pasado recuerdame qué que quién quiénes dónde
+            cómo cuándo cuál cuáles por_qué hice hicimos hiciste hizo hicieron hacer hacía hacíamos hacemos hago
+            haciendo hecho pasó pasaba pasaron ocurrió ocurrieron sucedió sucedieron fue fui fuimos era eran
+            estaba estuve estuvimos he hemos has ha había hubo hay yo me mi mis nosotros nosotras nos nuestro
+            nuestra tú te tu tus usted él ella ellos ellas se lo le les ser es son somos soy y o pero con sobre
+            para no también sólo todo todos algo alguna algún cosa cosas hablamos hablé hablado hablar dije
+            dijimos dijo conté conté contado cuéntame contar dime decir mencioné mencionamos escribí escribimos
+            comentamos discutimos charlamos recuerdas recuerda recuérdame resumen resume resúmeme puedes podrías
+            lista muéstrame favor eventos evento conversación conversaciones más aquí""",
     },
     "fr": {
         "months": """janvier | février | mars | avril | mai | juin | juillet | août | septembre | octobre |
@@ -112,6 +116,7 @@ TABLES: dict[str, dict[str, str]] = {
             cette ces | prochain prochaine prochains prochaines""",
         "ago": "il_y_a",
         "seasons": "printemps | été~ | automne | hiver",
+        "ordinals": "premier première premiers | deuxième second seconde | troisième | quatrième",
         "numbers": "un une | deux | trois quelques | quatre | cinq | six | sept | huit | neuf | dix | onze | douze",
         "edges": "début | mi milieu courant | fin",
         "since": "depuis",
@@ -124,14 +129,15 @@ TABLES: dict[str, dict[str, str]] = {
         "date": "le",
         "vague": "récemment dernièrement l_autre_jour ces_derniers_jours ces_derniers_temps",
         "small": "la les l de du des d en aux dans pendant durant lors",
-        "light": """t que quoi qu quel quelle quels quelles qui où comment quand pourquoi est ce c s ça cela
-            est_ce fait faisait faisais faisions faire fais faisons fis passé passait passe arrivé arrivée
-            déroulé était étais étions étaient suis sommes été ai as a avons avez ont avais avait avions eu il
-            elle on nous vous je j tu te me m moi toi mon ma mes ton ta tes notre nos votre vos leur y ils elles
-            se et ou mais avec sur pour par ne n pas aussi tout toute tous rien chose choses quelque parlé
-            parlait parlions parler discuté discutions dit disait dire dis raconté raconte raconter mentionné
-            évoqué écrit noté rappelle rappelles souviens souvenir résume résumé résumer peux pourrais liste
-            montre donne événements événement conversation conversations plus ici s_il te plaît plait""",
+        "light": """racontais raconté faites fîmes arrivait s_est j_ai déroulait t que quoi qu quel quelle quels
+            quelles qui où comment quand pourquoi est ce c s ça cela est_ce fait faisait faisais faisions faire
+            fais faisons fis passé passait passe arrivé arrivée déroulé était étais étions étaient suis sommes
+            été ai as a avons avez ont avais avait avions eu il elle on nous vous je j tu te me m moi toi mon ma
+            mes ton ta tes notre nos votre vos leur y ils elles se et ou mais avec sur pour par ne n pas aussi
+            tout toute tous rien chose choses quelque parlé parlait parlions parler discuté discutions dit
+            disait dire dis raconté raconte raconter mentionné évoqué écrit noté rappelle rappelles souviens
+            souvenir résume résumé résumer peux pourrais liste montre donne événements événement conversation
+            conversations plus ici s_il te plaît plait""",
     },
     "it": {
         "months": """gennaio | febbraio | marzo | aprile | maggio | giugno | luglio | agosto | settembre |
@@ -146,6 +152,7 @@ TABLES: dict[str, dict[str, str]] = {
             ultimi ultime | questo questa questi queste quest | prossimo prossima prossimi prossime""",
         "ago_after": "fa",
         "seasons": "primavera | estate | autunno | inverno",
+        "ordinals": "primo prima | secondo seconda | terzo terza | quarto quarta",
         "numbers": """un una uno | due paio un_paio | tre alcuni alcune qualche | quattro | cinque | sei | sette
             | otto | nove | dieci | undici | dodici""",
         "edges": "inizio inizi primi | metà | fine",
@@ -159,13 +166,14 @@ TABLES: dict[str, dict[str, str]] = {
         "date": "il",
         "vague": "recentemente ultimamente di_recente l_altro_giorno",
         "small": "la lo i gli le l del della di nel nella nell negli nei in durante d",
-        "light": """che cosa cos chi dove come quando quale quali perché ho abbiamo hai ha hanno avevo avevamo
-            aveva avete fatto facevo facevamo fare faccio facciamo feci facemmo successo succede accaduto
-            accadde avvenuto è era erano ero eravamo sono siamo stato stata stati io mi me mio mia miei noi ci
-            nostro nostra tu ti te tuo tua lui lei loro si e o ma con su sul per non anche solo tutto tutti
-            qualcosa cose parlato parlavamo parlare detto dicevo dire dimmi raccontato raccontami menzionato
-            scritto discusso discusse ricordi ricorda ricordami riassunto riassumi riepilogo puoi potresti
-            elenca mostra eventi evento conversazione conversazioni più qui andato""",
+        "light": """raccontavo combinato discutevamo succedeva faceva che cosa cos chi dove come quando quale
+            quali perché ho abbiamo hai ha hanno avevo avevamo aveva avete fatto facevo facevamo fare faccio
+            facciamo feci facemmo successo succede accaduto accadde avvenuto è era erano ero eravamo sono siamo
+            stato stata stati io mi me mio mia miei noi ci nostro nostra tu ti te tuo tua lui lei loro si e o ma
+            con su sul per non anche solo tutto tutti qualcosa cose parlato parlavamo parlare detto dicevo dire
+            dimmi raccontato raccontami menzionato scritto discusso discusse ricordi ricorda ricordami riassunto
+            riassumi riepilogo puoi potresti elenca mostra eventi evento conversazione conversazioni più qui
+            andato""",
     },
     "nl": {
         "months": """januari | februari | maart | april | mei | juni | juli | augustus | september | oktober |
@@ -183,6 +191,7 @@ TABLES: dict[str, dict[str, str]] = {
             volgend komende komend""",
         "ago_after": "geleden",
         "seasons": "lente voorjaar | zomer | herfst najaar | winter",
+        "ordinals": "eerste | tweede | derde | vierde",
         "numbers": """een | twee | drie paar een_paar enkele | vier | vijf | zes | zeven | acht | negen | tien |
             elf | twaalf""",
         "edges": "begin | half midden medio | eind einde",
@@ -195,13 +204,13 @@ TABLES: dict[str, dict[str, str]] = {
         "date": "op",
         "vague": "onlangs recent laatst pasgeleden de_laatste_tijd",
         "small": "in van e ste de het van tijdens rond om",
-        "light": """waarover waarvan wat wie waar hoe wanneer waarom welke welk is was waren ben bent zijn heb
-            hebben hebt heeft had hadden gedaan doen deed deden doe gebeurd gebeurde gebeurden gebeurt er ik me
-            mij mijn wij we ons onze jij je jou jouw u uw hij zij ze hun hen het dat die dit en of maar met over
-            aan voor naar niet ook nog alles iets al gezegd zei zeggen zeg verteld vertel vertellen vertelde
-            gesproken spraken praten gepraat gehad besproken bespraken genoemd geschreven herinner herinneren
-            samenvatting vat samen kun kan kunt zou toon lijst dingen zaken gebeurtenissen gesprek gesprekken
-            meer hier eens alstublieft alsjeblieft toen""",
+        "light": """vertelden gesproken hadden hield bezig meegemaakt waarover waarvan wat wie waar hoe wanneer
+            waarom welke welk is was waren ben bent zijn heb hebben hebt heeft had hadden gedaan doen deed deden
+            doe gebeurd gebeurde gebeurden gebeurt er ik me mij mijn wij we ons onze jij je jou jouw u uw hij
+            zij ze hun hen het dat die dit en of maar met over aan voor naar niet ook nog alles iets al gezegd
+            zei zeggen zeg verteld vertel vertellen vertelde gesproken spraken praten gepraat gehad besproken
+            bespraken genoemd geschreven herinner herinneren samenvatting vat samen kun kan kunt zou toon lijst
+            dingen zaken gebeurtenissen gesprek gesprekken meer hier eens alstublieft alsjeblieft toen""",
     },
     "pl": {
         "months": """styczeń stycznia styczniu | luty lutego lutym | marzec marca marcu | kwiecień kwietnia
@@ -221,6 +230,8 @@ TABLES: dict[str, dict[str, str]] = {
         "ago_after": "temu",
         "bare_ago": "yes",
         "seasons": "wiosna wiosną wiosnę | lato~ latem | jesień jesienią | zima zimą zimę",
+        "ordinals": """pierwszy pierwsza pierwszym pierwszego | drugi druga drugim drugiego | trzeci trzecia
+            trzecim | czwarty czwarta czwartym""",
         "numbers": """jeden jedną | dwa dwie dwóch parę | trzy trzech kilka kilku | cztery | pięć | sześć |
             siedem | osiem | dziewięć | dziesięć | jedenaście | dwanaście""",
         "edges": "początek początku | połowa połowie połowy | koniec końcu końca",
@@ -233,14 +244,15 @@ TABLES: dict[str, dict[str, str]] = {
         "date": "dnia",
         "vague": "niedawno ostatnio",
         "small": "w we na z ze podczas",
-        "light": """co kto kogo gdzie jak kiedy dlaczego który która które jest był była było byli byłem byłam
-            byliśmy byłyśmy są robiłem robiłam robiliśmy robiłyśmy robił robiła robić zrobiłem zrobiłam
-            zrobiliśmy stało działo wydarzyło zdarzyło się ja mnie mi mój moja moje my nas nam nasz nasza ty
-            ciebie ci cię twój on ona ono oni one to i lub albo ale z o do dla nie też tylko wszystko coś rzeczy
-            mówiłem mówiłam mówiliśmy mówić powiedziałem powiedziałam powiedz powiedzieć rozmawialiśmy
-            rozmawiałem rozmawiałam opowiedz opowiadałem pisałem pisałam wspomniałem wspomniałam omawialiśmy
-            pamiętasz przypomnij podsumuj podsumowanie możesz mógłbyś lista pokaż wydarzenia rozmowa rozmowy
-            więcej tu tam proszę miało miejsce czym czy""",
+        "light": """mówiłeś mówiłaś robisz robimy opowiadałam zajmowałem zajmowałam działy rozmawiać co kto kogo
+            gdzie jak kiedy dlaczego który która które jest był była było byli byłem byłam byliśmy byłyśmy są
+            robiłem robiłam robiliśmy robiłyśmy robił robiła robić zrobiłem zrobiłam zrobiliśmy stało działo
+            wydarzyło zdarzyło się ja mnie mi mój moja moje my nas nam nasz nasza ty ciebie ci cię twój on ona
+            ono oni one to i lub albo ale z o do dla nie też tylko wszystko coś rzeczy mówiłem mówiłam mówiliśmy
+            mówić powiedziałem powiedziałam powiedz powiedzieć rozmawialiśmy rozmawiałem rozmawiałam opowiedz
+            opowiadałem pisałem pisałam wspomniałem wspomniałam omawialiśmy pamiętasz przypomnij podsumuj
+            podsumowanie możesz mógłbyś lista pokaż wydarzenia rozmowa rozmowy więcej tu tam proszę miało
+            miejsce czym czy""",
     },
     "pt": {
         "months": """janeiro | fevereiro | março | abril | maio | junho | julho | agosto | setembro | outubro |
@@ -257,6 +269,7 @@ TABLES: dict[str, dict[str, str]] = {
         "ago": "há faz",
         "ago_after": "atrás",
         "seasons": "primavera | verão | outono | inverno",
+        "ordinals": "primeiro primeira | segundo | terceiro terceira | quarto",
         "numbers": """um uma | dois duas par um_par | três | quatro alguns algumas uns umas | cinco | seis |
             sete | oito | nove | dez | onze | doze""",
         "edges": "início começo princípio | meados meio | fim final finais",
@@ -270,14 +283,15 @@ TABLES: dict[str, dict[str, str]] = {
         "date": "dia no_dia",
         "vague": "recentemente ultimamente há_pouco outro_dia",
         "small": "o os as de do da dos das em no na nos nas durante à pela",
-        "light": """que quê quem onde como quando qual quais por_que fiz fizemos fez fizeram fazer fazia
-            fazíamos faço fazendo feito aconteceu aconteceram houve passou passava foi fui fomos era eram estava
-            estive estivemos tenho temos tinha tem há eu me mim meu minha meus minhas nós nos nosso nossa tu
-            você vocês te ti teu tua seu sua ele ela eles elas se lhe ser é são somos sou e ou mas com sobre
-            para não também só tudo todos algo alguma coisa coisas falamos falei falou falar disse dissemos
-            dizer diga diz contei conta contar contou mencionei mencionamos escrevi escrevemos conversamos
-            discutimos lembra lembras lembre resumo resume resuma pode podes poderia lista mostra mostre favor
-            eventos evento conversa conversas mais aqui andei a_gente gente isso""",
+        "light": """rolou rolava conversei andamos andava contamos que quê quem onde como quando qual quais
+            por_que fiz fizemos fez fizeram fazer fazia fazíamos faço fazendo feito aconteceu aconteceram houve
+            passou passava foi fui fomos era eram estava estive estivemos tenho temos tinha tem há eu me mim meu
+            minha meus minhas nós nos nosso nossa tu você vocês te ti teu tua seu sua ele ela eles elas se lhe
+            ser é são somos sou e ou mas com sobre para não também só tudo todos algo alguma coisa coisas
+            falamos falei falou falar disse dissemos dizer diga diz contei conta contar contou mencionei
+            mencionamos escrevi escrevemos conversamos discutimos lembra lembras lembre resumo resume resuma
+            pode podes poderia lista mostra mostre favor eventos evento conversa conversas mais aqui andei
+            a_gente gente isso""",
     },
     "tr": {
         "months": """ocak ocakta ocağı | şubat şubatta | mart martta | nisan nisanda | mayıs mayısta | haziran
@@ -286,11 +300,12 @@ TABLES: dict[str, dict[str, str]] = {
         "weekdays": "pazartesi | salı | çarşamba | perşembe | cuma | cumartesi | pazar | hafta_sonu haftasonu",
         "days": "evvelsi_gün önceki_gün | dün | bugün | yarın | öbür_gün ertesi_gün",
         "parts": "sabah sabahı | öğleden_sonra öğlen | akşam akşamı | gece gecesi",
-        "units": "gün günü günde | hafta haftada | ay ayda | yıl yılda yılında sene",
+        "units": "gün | hafta haftada | ay ayda | yıl yılda yılında sene",
         "steps": "| geçen geçtiğimiz son önceki | bu | gelecek önümüzdeki",
         "ago_after": "önce=before",
         "bare_ago": "yes",
         "seasons": "ilkbahar bahar ilkbaharda | yaz~ yazın | sonbahar güz sonbaharda | kış kışın",
+        "ordinals": "ilk birinci | ikinci | üçüncü | dördüncü",
         "numbers": "bir | iki | üç birkaç | dört | beş | altı | yedi | sekiz | dokuz | on | on_bir | on_iki",
         "edges": "başı başında | ortası ortasında | sonu sonunda",
         "since": "beri itibaren",
@@ -298,15 +313,15 @@ TABLES: dict[str, dict[str, str]] = {
         "after": "sonra",
         "date": "ayın",
         "vague": "geçenlerde yakınlarda son_zamanlarda",
-        "small": """ten tan den dan ü ı i u ünde inde ında unda sı si nde gününde ayında yılında içinde boyunca
-            da de ta te ki""",
-        "light": """ne neler kim kimler nerede nereye nasıl neden hangi yaptım yaptık yaptı yaptın yaptınız
-            yapmıştım yapmıştık yapıyordum yapıyorduk yapmak oldu olmuş olan olanlar oldular vardı var yok idi
-            ben beni bana benim biz bizi bize bizim sen seni sana senin siz o onu ona onun onlar şey şeyler ve
-            veya ama ile hakkında için değil her hepsi konuştuk konuştum konuşmuştuk konuşuldu söyledim söyledin
-            söyledik söyledi dedim dedik anlattım anlat anlattın bahsettim bahsettik yazdım yazdık hatırlıyor
-            hatırla musun mı mi mu mü özetle özet özetler misin olay olaylar konuşma konuşmalar listele göster
-            lütfen daha tarihinde üzerine""",
+        "small": """ten tan den dan ü ı i u ünde inde ında unda sı si nde günü gününde ayında yılında içinde
+            boyunca da de ta te ki""",
+        "light": """yapıyorduk olmuştu konuştun anlattım söylemiştim yapmışım ne neler kim kimler nerede nereye
+            nasıl neden hangi yaptım yaptık yaptı yaptın yaptınız yapmıştım yapmıştık yapıyordum yapıyorduk
+            yapmak oldu olmuş olan olanlar oldular vardı var yok idi ben beni bana benim biz bizi bize bizim sen
+            seni sana senin siz o onu ona onun onlar şey şeyler ve veya ama ile hakkında için değil her hepsi
+            konuştuk konuştum konuşmuştuk konuşuldu söyledim söyledin söyledik söyledi dedim dedik anlattım
+            anlat anlattın bahsettim bahsettik yazdım yazdık hatırlıyor hatırla musun mı mi mu mü özetle özet
+            özetler misin olay olaylar konuşma konuşmalar listele göster lütfen daha tarihinde üzerine""",
     },
     "ru": {
         "months": """январь января январе | февраль февраля феврале | март марта марте | апрель апреля апреле |
@@ -325,6 +340,8 @@ TABLES: dict[str, dict[str, str]] = {
         "ago_after": "назад",
         "bare_ago": "yes",
         "seasons": "весна весной весну весны | лето летом лета | осень осенью осени | зима зимой зиму зимы",
+        "ordinals": """первый первая первую первой первом | второй вторая вторую втором | третий третья третью
+            третьей третьем | четвёртый четвёртая четвёртую""",
         "numbers": """один одну одна | два две пару пара | три несколько | четыре | пять | шесть | семь | восемь
             | девять | десять | одиннадцать | двенадцать""",
         "edges": "начало начале | середина середине | конец конце",
@@ -338,14 +355,15 @@ TABLES: dict[str, dict[str, str]] = {
         "date_after": "числа",
         "vague": "недавно на_днях в_последнее_время",
         "small": "го м в во на за из о об течение",
-        "light": """а что чего чем кто кого где куда как когда почему какой какая какие какое я мне меня мой моя
-            мои мы нам нас наш наша наши ты тебе тебя твой вы вам вас ваш он она оно они это то и или но с у к
-            для не ли ещё еще тоже только всё все всего делал делала делали делать делаю сделал сделала сделали
-            было был была были есть быть произошло происходило случилось случалось говорил говорила говорили
-            говорить сказал сказала сказали скажи рассказал рассказала рассказывал рассказывала расскажи
-            обсуждали обсуждал обсуждала писал писала писали написал упоминал упоминала вспомни помнишь напомни
-            подведи итоги итог резюмируй можешь мог мог_бы список покажи события событие разговор разговоры
-            беседа больше здесь там пожалуйста чём нём происходит""",
+        "light": """занимался занималась занимались делала рассказывали обсудили беседовали чём то а что чего
+            чем кто кого где куда как когда почему какой какая какие какое я мне меня мой моя мои мы нам нас наш
+            наша наши ты тебе тебя твой вы вам вас ваш он она оно они это то и или но с у к для не ли ещё еще
+            тоже только всё все всего делал делала делали делать делаю сделал сделала сделали было был была были
+            есть быть произошло происходило случилось случалось говорил говорила говорили говорить сказал
+            сказала сказали скажи рассказал рассказала рассказывал рассказывала расскажи обсуждали обсуждал
+            обсуждала писал писала писали написал упоминал упоминала вспомни помнишь напомни подведи итоги итог
+            резюмируй можешь мог мог_бы список покажи события событие разговор разговоры беседа больше здесь там
+            пожалуйста чём нём происходит""",
     },
     "ar": {
         "months": """يناير كانون_الثاني | فبراير شباط | مارس آذار | أبريل إبريل نيسان | مايو أيار | يونيو حزيران
@@ -363,6 +381,7 @@ TABLES: dict[str, dict[str, str]] = {
         "ago": "قبل=before منذ=since",
         "bare_ago": "yes",
         "seasons": "الربيع ربيع | الصيف صيف | الخريف خريف | الشتاء شتاء",
+        "ordinals": "الأول الأولى | الثاني الثانية | الثالث الثالثة | الرابع الرابعة",
         "numbers": """واحد واحدة | | ثلاثة ثلاث بضعة عدة | أربعة أربع | خمسة خمس | ستة ست | سبعة سبع | ثمانية
             ثماني | تسعة تسع | عشرة عشر""",
         "edges": "أوائل بداية مطلع | منتصف أواسط | أواخر نهاية آخر",
@@ -374,11 +393,11 @@ TABLES: dict[str, dict[str, str]] = {
         "date": "يوم",
         "vague": "مؤخرا مؤخرًا حديثا",
         "small": "في خلال من ال",
-        "light": """ماذا ما هل متى أين من كيف لماذا أي الذي التي ذا فعلت فعلنا فعل أفعل نفعل عملت عملنا عمل حدث
-            حدثت حصل حصلت جرى جرت كان كانت كنا كنت قلت قلنا قال أقول تحدثنا تحدثت تكلمنا تكلمت ناقشنا ناقشت
-            أخبرتك أخبرني أخبرتني ذكرت ذكرنا كتبت كتبنا أنا نحن أنت أنتم هو هي هم لي لنا لك معي معك معنا به بها
-            عن على إلى مع لم لا شيء أشياء أمور كل بعض لخص لخصي ملخص تذكر تتذكر اذكر قل أحداث حدثا محادثة محادثات
-            حول عنه عنها يوم بيننا""",
+        "light": """فعلته حدثتك تكلمت حكيت أخبرت ماذا ما هل متى أين من كيف لماذا أي الذي التي ذا فعلت فعلنا فعل
+            أفعل نفعل عملت عملنا عمل حدث حدثت حصل حصلت جرى جرت كان كانت كنا كنت قلت قلنا قال أقول تحدثنا تحدثت
+            تكلمنا تكلمت ناقشنا ناقشت أخبرتك أخبرني أخبرتني ذكرت ذكرنا كتبت كتبنا أنا نحن أنت أنتم هو هي هم لي
+            لنا لك معي معك معنا به بها عن على إلى مع لم لا شيء أشياء أمور كل بعض لخص لخصي ملخص تذكر تتذكر اذكر
+            قل أحداث حدثا محادثة محادثات حول عنه عنها يوم بيننا""",
     },
     "th": {
         "months": """มกราคม เดือนมกราคม | กุมภาพันธ์ เดือนกุมภาพันธ์ | มีนาคม เดือนมีนาคม | เมษายน เดือนเมษายน |
@@ -397,6 +416,7 @@ TABLES: dict[str, dict[str, str]] = {
         "days_ago": "วันที่แล้ว วันที่ผ่านมา",
         "ago_is_last": "yes",
         "seasons": "ฤดูใบไม้ผลิ | ฤดูร้อน หน้าร้อน | ฤดูใบไม้ร่วง | ฤดูหนาว หน้าหนาว",
+        "ordinals": "แรก ที่หนึ่ง | ที่สอง | ที่สาม | ที่สี่",
         "numbers": "หนึ่ง | สอง | สาม ไม่กี่ สองสาม | สี่ | ห้า | หก | เจ็ด | แปด | เก้า | สิบ | สิบเอ็ด | สิบสอง",
         "edges": "ต้น ต้นเดือน ต้นปี | กลาง กลางเดือน กลางปี | ปลาย ปลายเดือน ปลายปี สิ้น",
         "since": "ตั้งแต่",
@@ -423,6 +443,7 @@ TABLES: dict[str, dict[str, str]] = {
         "calendar": "year:-2:前年 | year:-1:去年 | year:0:今年 | year:1:明年",
         "seasons": "春天 春季 | 夏天 夏季 | 秋天 秋季 | 冬天 冬季",
         "ago_after": "前=before 之前=before 以前=before",
+        "ordinals": "第一 第一个 第一個 | 第二 第二个 第二個 | 第三 第三个 第三個 | 第四 第四个 第四個",
         "numbers": "一 | 二 两 兩 | 三 几 幾 | 四 | 五 | 六 | 七 | 八 | 九 | 十 | 十一 | 十二",
         "edges": "初 上旬 | 中旬 中 | 底 末 下旬",
         "since": "自从 自從 以来 以來 起 自",
@@ -453,6 +474,7 @@ TABLES: dict[str, dict[str, str]] = {
             week:1:来週""",
         "ago_after": "前 まえ",
         "seasons": "春 | 夏 | 秋 | 冬",
+        "ordinals": "最初の 第一 第1 | 第二 第2 | 第三 第3 | 第四 第4",
         "numbers": "一 | 二 | 三 数 | 四 | 五 | 六 | 七 | 八 | 九 | 十 | 十一 | 十二",
         "edges": "初め はじめ 初旬 上旬 の初め | 半ば 中旬 の半ば | 末 下旬 の終わり 終わり",
         "since": "以来 から 以降",
@@ -460,7 +482,8 @@ TABLES: dict[str, dict[str, str]] = {
         "date_after": "日",
         "vague": "最近 先日 このあいだ この間 近頃",
         "small": "の に は も で を が と へ には では",
-        "light": """何 なに なん なにか どこ 誰 だれ いつ どう どんな どの どうした した しました して していた
+        "light": """る てる てた っけ 言ったっけ だったっけ したっけ してた どうだった 覚えてる 覚えている 何
+            なに なん なにか どこ 誰 だれ いつ どう どんな どの どうした した しました して していた
             していました している しています する しましたか たか 行 い いた いました ました ます です でした
             だった だ た か ね よ な こと もの 事 話 話し 話した 話しました 話題 話を 私 私たち 私達 わたし
             わたしたち 僕 僕たち 僕ら 俺 あなた 君 たち 達 起き 起きた 起きました 起こっ 起こった あった
@@ -479,6 +502,7 @@ TABLES: dict[str, dict[str, str]] = {
         "calendar": "year:-2:재작년 | year:-1:작년 지난해 | year:0:올해 금년 | year:1:내년",
         "ago_after": "전=before",
         "seasons": "봄 | 여름 | 가을 | 겨울",
+        "ordinals": "첫 첫째 첫번째 | 둘째 두번째 | 셋째 세번째 | 넷째 네번째",
         "numbers": "한 | 두 | 세 몇 | 네 | 다섯 | 여섯 | 일곱 | 여덟 | 아홉 | 열 | 열한 | 열두",
         "edges": "초 초순 초에 | 중순 | 말 하순",
         "since": "부터 이후",
@@ -486,11 +510,12 @@ TABLES: dict[str, dict[str, str]] = {
         "date_after": "일",
         "vague": "최근 요즘 며칠전 며칠_전 얼마전 얼마_전",
         "small": "에 에는 은 는 의 이 가 을 를 도 로 에서 동안 때",
-        "light": """뭐 뭘 무엇 무슨 어디 누구 언제 어떻게 어떤 왜 했 했어 했어요 했나요 했나 했지 했더라
-            했습니까 했는지 하고 한 하는 했던 있었 있었어 있었어요 있었나요 있었나 있었지 있었습니까 있었던
-            있었는지 있 있어 우리 우리가 나 나는 내 내가 저 저는 제 제가 너 네가 당신 당신에게 너에게 너한테
-            이야기 얘기 이야기했 얘기했 말 말했 말한 나눴 나눈 대화 대해 알려줘 알려 줘 주세요 줄래 요약 요약해
-            정리 정리해 기억 기억나 나요 요 어 니 까 지 지요 것 거 게 들 과 와 랑 하 해 일들 무슨일 생겼 일어났
-            일어난 났 던 다 모두 적었 썼 보냈 지냈 였 였지 였어 습니까 인가요""",
+        "light": """뭐라고 라고 였더라 했더라 있었더라 더라 나눴어 나눴지 뭐 뭘 무엇 무슨 어디 누구 언제 어떻게
+            어떤 왜 했 했어 했어요 했나요 했나 했지 했더라 했습니까 했는지 하고 한 하는 했던 있었 있었어
+            있었어요 있었나요 있었나 있었지 있었습니까 있었던 있었는지 있 있어 우리 우리가 나 나는 내 내가 저
+            저는 제 제가 너 네가 당신 당신에게 너에게 너한테 이야기 얘기 이야기했 얘기했 말 말했 말한 나눴 나눈
+            대화 대해 알려줘 알려 줘 주세요 줄래 요약 요약해 정리 정리해 기억 기억나 나요 요 어 니 까 지 지요 것
+            거 게 들 과 와 랑 하 해 일들 무슨일 생겼 일어났 일어난 났 던 다 모두 적었 썼 보냈 지냈 였 였지 였어
+            습니까 인가요""",
     },
 }
