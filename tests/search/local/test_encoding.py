@@ -15,6 +15,7 @@ import pytest
 from engram.engram import Engram, draft
 from engram.errors import EngramError
 from engram.meaning.codes import NO_CODES
+from engram.search.base import IndexDamaged
 from engram.search.local import indexer, pending
 from engram.search.local.build import IndexBuild
 from engram.search.local.folder import IndexFolder
@@ -335,6 +336,33 @@ def test_damaged_vectors_are_noticed_and_made_again(tmp_path: Path, part: str) -
         index.damaged(reader, caught.value)  # type: ignore[arg-type]
         assert index.flush(30)
         assert nearest(store, index, encoder)[0] == DOG
+
+
+@pytest.mark.parametrize("part", ["codes", "signs", "passages", "rows"])
+@pytest.mark.parametrize("seed", range(12))
+def test_damage_is_noticed_or_leads_to_no_other_namespace(tmp_path: Path, part: str, seed: int) -> None:
+    encoder, rng = ConceptEncoder(), np.random.default_rng(seed)
+    with opened(tmp_path, encoder) as (store, index):
+        store.append([draft(f"dog number {i}", namespace=f"n{i % 3}") for i in range(300)])
+        assert index.flush(30)
+    (path,) = (tmp_path / "index").glob(f"generation-*/{part}*")
+    content = np.frombuffer(path.read_bytes(), np.uint8).copy()
+    for place in rng.integers(0, len(content), int(rng.choice([1, 30, 3_000]))):
+        content[place : place + int(rng.choice([1, 4, 64]))] = rng.choice([0, 0x7F, 0xFF, rng.integers(256)])
+    path.write_bytes(content.tobytes())
+    with opened(tmp_path, encoder) as (store, index):
+        reader, number = index.reader(), store.namespace_number("n1")
+        assert number is not None
+        try:
+            rows = reader.similar(number, encoder.encode(["a dog"])[0], 50)
+            assert len(rows) <= 50
+            assert set(reader.columns(rows)["namespace"].tolist()) <= {number}
+            turns = reader.take(np.sort(rows))
+            assert len(reader.similarities(turns.codes, encoder.encode(["a dog"])[0])) == len(turns.passage_lengths)
+        except IndexDamaged as error:
+            index.damaged(reader, error)
+            assert index.flush(30)
+            assert len(index.reader().similar(number, encoder.encode(["a dog"])[0], 50)) == 50
 
 
 def test_full_disk_while_encoding_is_reported_and_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -110,17 +110,19 @@ class IndexReader:
             if self._has_tail:
                 near.append(nearest(self.tail.forward, namespace, self.tail.forward.vectors.size, query, most))
             rows = np.concatenate([part.rows for part in near])
-            shown = self._shown(rows)
+            shown = self._shown(rows, namespace)
             found = best_rows(rows[shown], np.concatenate([part.similarities for part in near])[shown])
             if len(found) >= limit or all(part.complete for part in near):
                 return found[:limit]
             # Many of the nearest are gone, or belong to few engrams.
             most *= 4
 
-    def _shown(self, rows: Ints) -> npt.NDArray[np.bool_]:
-        """Which rows name an engram of this reader that is not deleted."""
+    def _shown(self, rows: Ints, namespace: int) -> npt.NDArray[np.bool_]:
+        """Which rows name an engram of this reader and the namespace that is not deleted."""
         shown = (rows <= self.index.rows) | ((rows >= self.tail.first) & (rows <= self.tail_last))
-        shown[shown] = self.columns(rows[shown])["length"] != GONE
+        columns = self.columns(rows[shown])
+        # A damaged passage can name the row of another namespace.
+        shown[shown] = (columns["length"] != GONE) & (columns["namespace"] == namespace)
         return shown & ~np.isin(rows, self.deleted) if len(self.deleted) else shown
 
     def similarities(self, codes: npt.NDArray[np.uint8], vector: Floats) -> Floats:
