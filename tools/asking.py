@@ -1,37 +1,45 @@
-"""Fit the classifier of messages that call for memory: `python -m tools.asking`.
+"""Fit the classifier of messages that call for memory: `python -m tools.asking`, with the options of `tools.fit`.
 
 Reads `tools/data/asking.tsv` (label, language and text of a line; written for this), the questions and the user's turns
-of the lives that are not held out, and the half of the messages that is not held out. Writes the plane to the package.
+of the lives that are not held out, and the half of the messages that is not held out; with the paths of LoCoMo, BEAM
+and MemDaily, their questions, too, of which each set counts like `OF_A_SET` messages. Writes the plane to the package.
 Prints how well it separates messages that were left out of the fit, each fifth once.
 """
 
 from __future__ import annotations
 
+import argparse
 import csv
 import json
 import zlib
+from collections import Counter
 from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from bench.datasets import read_locomo, read_transcripts
 from bench.metrics import area_under_curve
 from engram.opening import open_encoder
 
 Floats = npt.NDArray[np.float64]
 
 TEXTS = Path(__file__).parent / "data" / "asking.tsv"
-RIDGE = 0.02
+RIDGE = 0.002
 """Weight of the squared length of the normal."""
 FOLDS = 5
 STEPS = 20
 
 
-def fitted(vectors: Floats, labels: Floats) -> Floats:
+OF_A_SET = 200
+"""Messages that the questions of LoCoMo, BEAM and MemDaily count like, each."""
+
+
+def fitted(vectors: Floats, labels: Floats, counts: Floats) -> Floats:
     """Return normal and offset of the plane of a logistic regression; both labels weigh the same."""
     x = np.c_[vectors, np.ones(len(vectors))]
-    weight = np.where(labels > 0, 1 / labels.sum(), 1 / (1 - labels).sum())
+    weight = counts * np.where(labels > 0, 1 / (counts @ labels), 1 / (counts @ (1 - labels)))
     plane = np.zeros(x.shape[1])
     for _ in range(STEPS):
         p = 1 / (1 + np.exp(-x @ plane))
@@ -59,20 +67,41 @@ def read() -> list[tuple[bool, str, str]]:
     return [(label, source, text) for text, (label, source) in found.items()]
 
 
+def questions(options: argparse.Namespace) -> list[tuple[bool, str, str]]:
+    """Return the questions of the given sets that have an answer, as `read` returns messages."""
+    readers = {"locomo": read_locomo, "beam": read_transcripts, "memdaily": read_transcripts}
+    return [
+        (True, name, question.text)
+        for name, reader in readers.items()
+        if getattr(options, name) is not None
+        for conversation in reader(getattr(options, name))
+        for question in conversation.questions
+        if question.evidence
+    ]
+
+
 def main() -> None:
     """Fit the plane, print how well it holds, and write it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("locomo", "beam", "memdaily"):
+        parser.add_argument(f"--{name}", type=Path)
     messages, encoder = read(), open_encoder()
+    messages += questions(parser.parse_args())
+    sizes = Counter(source for _, source, _ in messages)
+    of_a_set = {"locomo", "beam", "memdaily"}
+    counts = np.array([OF_A_SET / sizes[source] if source in of_a_set else 1.0 for _, source, _ in messages])
     vectors = encoder.encode([text for _, _, text in messages]).astype(np.float64)
     labels = np.array([float(label) for label, _, _ in messages])
     fold = np.array([zlib.crc32(text.encode()) % FOLDS for _, _, text in messages])
     held = np.zeros(len(messages))
     for left_out in range(FOLDS):
-        plane = fitted(vectors[fold != left_out], labels[fold != left_out])
+        used = fold != left_out
+        plane = fitted(vectors[used], labels[used], counts[used])
         held[fold == left_out] = vectors[fold == left_out] @ plane[:-1] + plane[-1]
     area = area_under_curve(held[labels > 0].tolist(), held[labels == 0].tolist())
     wrong = (held[labels > 0] < 0).mean(), (held[labels == 0] > 0).mean()
     print(f"{len(messages):,} messages; left out of the fit: area {area:.3f}, wrong {wrong[0]:.3f} and {wrong[1]:.3f}")
-    plane = fitted(vectors, labels)
+    plane = fitted(vectors, labels, counts)
     path = Path(str(files("engram.meaning") / "data" / "asking.npz"))
     np.savez(
         path, encoder=np.array(encoder.fingerprint), normal=plane[:-1].astype(np.float32), offset=np.array(plane[-1])

@@ -23,11 +23,11 @@ def _plane() -> tuple[str, npt.NDArray[np.float32], float]:
 
 
 def leaning(vectors: Vectors, encoder: str) -> npt.NDArray[np.float64]:
-    """Return the log odds that each message calls for memory: shape (n,); 0 for an encoder that is not known here.
+    """Return the log odds that each message calls for memory: shape (n,); infinite for an encoder that is not known.
 
     vectors: shape (n, dimensions). encoder: fingerprint of the encoder that made them.
     """
     known, normal, offset = _plane()
     if encoder != known:
-        return np.zeros(len(vectors))
+        return np.full(len(vectors), np.inf)
     return np.asarray(np.einsum("nd,d->n", vectors, normal) + offset, np.float64)

@@ -6,6 +6,7 @@ must not count against its answer. Knows no candidates and no scores.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from engram.meaning.asking import leaning
@@ -32,7 +33,7 @@ class Part(NamedTuple):
     vector: Vectors | None
     """What it means, shape (dimensions,); None without an encoder."""
     asks: float
-    """Log odds that it calls for what a memory could hold; 0 if that is not known."""
+    """Log odds that it calls for what a memory could hold; infinite if that is not known."""
 
 
 def parts_to_look_up(message: str, encoder: Encoder | None) -> list[Part]:
@@ -41,7 +42,7 @@ def parts_to_look_up(message: str, encoder: Encoder | None) -> list[Part]:
     if len(texts) > 1 and size(message) <= WHOLE:
         texts.append(message)
     if encoder is None:
-        parts = [Part(text, None, 0.0) for text in texts]
+        parts = [Part(text, None, math.inf) for text in texts]
     else:
         vectors = encoder.encode(texts)
         asks = leaning(vectors, encoder.fingerprint).tolist()

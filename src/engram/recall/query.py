@@ -5,6 +5,7 @@ Owns which of the query's words count, and whom the query asks about. Knows no c
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -69,8 +70,8 @@ class ParsedQuery:
     rules: tuple[Rule, ...] = ()
     vector: Vectors | None = None
     """What the query means, of length 1: shape (dimensions,). None without an encoder."""
-    asks: float = 0.0
-    """Log odds that the query calls for what a memory could hold; 0 if that is not known."""
+    asks: float = math.inf
+    """Log odds that the query calls for what a memory could hold; infinite if that is not known."""
     time_alone: bool = False
     """Whether it asks for these times and for nothing else: "What did we do last Tuesday?"."""
 
@@ -111,7 +112,7 @@ def parse_query(
     speakers: SpeakerTokens,
     now: datetime,
     vector: Vectors | None = None,
-    asks: float = 0.0,
+    asks: float = math.inf,
 ) -> ParsedQuery:
     """Parse `query`, asked at `now`. Never raises for any text.
 
@@ -140,7 +141,7 @@ def parse_query(
         time_alone=not named and analyzer.asks_time_alone(query, periods, now),
         vector=vector,
         # Of a language without a word that is known here, the vector says nothing.
-        asks=asks if len(ids) and probabilities.max() > UNKNOWN else 0.0,
+        asks=asks if len(ids) and probabilities.max() > UNKNOWN else math.inf,
         others=others,
         rules=rules,
     )

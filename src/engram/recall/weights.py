@@ -14,71 +14,71 @@ class Weights:
     """How the parts of a score and of a confidence weigh against each other. The formula is in `recall.score`."""
 
     # How much a token counts.
-    idf_prior: float = 800.0
+    idf_prior: float = 535
     """Engrams of plain language that a namespace's own frequencies are smoothed with."""
     typical_length: float = 20.0
     """Tokens of a usual turn."""
-    rarity_shift: float = 0.315
-    rarity_power: float = 1.32
-    name: float = 0.54
+    rarity_shift: float = 0.356
+    rarity_power: float = 1.97
+    name: float = 0.415
     """Factor of a token that names a speaker of the namespace."""
     # How well a turn matches a token.
-    saturation: float = 0.20
+    saturation: float = 0.154
     """BM25's k1."""
-    length: float = 0.65
+    length: float = 0.5
     """BM25's b."""
-    longest: float = 8.0
+    longest: float = 8
     """Typical lengths above which a turn loses no more."""
-    near: float = 0.72
+    near: float = 0.554
     """Most that a near word counts, as a share of an exact one."""
     least_similarity: float = 0.245
     """Cosine at which a near word counts nothing."""
     near_power: float = 0.76
-    total_power: float = 0.90
+    total_power: float = 0.9
     """The sum over the tokens is divided by the query's whole weight to this power."""
     # The turns around it, by their words.
     next: float = 0.055
     next_but_one: float = 0.025
     previous: float = -0.07
-    answered: float = 0.30
+    answered: float = 0.3
     """Added to `previous` if the previous turn holds a question."""
-    previous_but_one: float = 0.15
+    previous_but_one: float = 0.195
     replied: float = 0.11
     """In place of `previous` and `answered`, for a turn of the assistant: its worth is not that of the question."""
     monologue: float = 0.4
     """Factor of these if the neighbour has the same speaker: notes, not a dialogue."""
-    best_of_session: float = 0.20
+    best_of_session: float = 0.154
     """Of the best turn of its session."""
-    session: float = 0.20
+    session: float = 0.154
     """Of what all turns of its session match together."""
-    session_saturation: float = 0.79
+    session_saturation: float = 0.608
     """BM25's k1, for sessions."""
     session_length: float = 0.51
     """BM25's b, for sessions."""
     typical_session: float = 300.0
     """Tokens of a usual session."""
     # The turn itself, and the turns around it, by their meaning.
-    words: float = 0.47
+    words: float = 0.409
     """Of the words of the best passage."""
-    meaning: float = 0.96
+    meaning: float = 1.1
     """Of the cosine between query and the best passage."""
     meaning_next: float = 0.25
     meaning_previous: float = 0.27
-    meaning_of_session: float = 0.13
+    meaning_of_session: float = 0.194
     """Of the best turn of its session."""
     speaker: float = 0.21
     """The query names its speaker."""
-    role: float = 0.27
+    role: float = 0.235
     """The query asks about its role: "my" means the user, "you" the assistant."""
-    assistant: float = 0.20
+    assistant: float = 0.2
     """Subtracted from a turn of the assistant: what a person said about themselves is what is asked for."""
-    question: float = 0.12
+    question: float = 0.138
     """Subtracted if it ends in a question."""
     repeat: float = 2.0
     """Subtracted if it asks what the query asks: it holds no answer."""
-    asks_when: float = 0.17
+    asks_when: float = 0.196
     """The query asks when, and the turn names a time."""
-    date: float = 0.6
+    date: float = 0.462
     """Its time is near to one that the query means."""
     # Confidence.
     neighbour_coverage: float = 0.7
@@ -93,8 +93,10 @@ class Weights:
     """Log odds for the cosine between query and turn."""
     sure_of_nothing: float = -2.7
     """Log odds without either."""
-    asks: float = 6.0
-    """Factor of the log odds that the query calls for memory, if they are below 0: "thanks!" does not."""
+    asks: float = 8.0
+    """Factor of the log odds that the query calls for memory, as far as they are below `asks_enough`."""
+    asks_enough: float = 0.1
+    """Log odds from which a query surely calls for memory; those of "thanks!" are below."""
     telling: float = 8.0
     """Information that a turn must cover so that it is an answer although the query seems not to call for memory: a
     rare word, such as a code that is all that is asked."""
