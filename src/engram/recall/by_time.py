@@ -10,13 +10,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from engram.recall.candidates import Candidates, Restriction, each_once, of_namespace
+from engram.recall.candidates import NONE, Candidates, Restriction, each_once, of_namespace
 from engram.recall.copies import surplus
 from engram.recall.features import Features, Floats
 from engram.recall.proximity import closeness, occurrences
 from engram.recall.query import ParsedQuery
 from engram.recall.score import PARTS, Scores
-from engram.search.base import MOST_TELLING, SearchReader, Span, Timed
+from engram.search.base import MOST_TELLING, Ints, SearchReader, Span, Timed
+from engram.text.base import TIME, Analyzer
+from engram.text.dates.period import DAY
+from engram.times import MICROSECOND
 
 MOST = 256
 """Turns of a time that are ranked."""
@@ -26,17 +29,26 @@ YEARS = 30
 """Years in which the days of a date without a year are looked for, from the latest back."""
 DAY_LONG, REPORTED = 24 * 3_600_000_000, 6 * 3_600_000_000
 """Microseconds of a day, and those after a part of a day in which it is told of."""
+LEAST_NAMED = 2
+"""Words and numbers of a day that a turn must hold to name it."""
+NAMED_TELLING = MOST_TELLING // 2
+"""How much a turn tells that names the day and was said on another one."""
+TOLD_LATER = 9 * DAY // MICROSECOND
+"""Microseconds after a time within which it is told of: "last Saturday we sailed"."""
+LONGEST_TOLD = 8 * DAY // MICROSECOND
+"""Microseconds of the longest time that is looked for in what was said after it."""
 LEAST_SURE = 0.2
 """Confidence of a turn of the time that tells nothing."""
 
 
 def find_by_time(
-    reader: SearchReader, namespace: int, query: ParsedQuery, only: Restriction | None
+    reader: SearchReader, namespace: int, query: ParsedQuery, analyzer: Analyzer, only: Restriction | None
 ) -> tuple[Candidates, Floats]:
     """Return the turns at the times that a query means and that `only` admits, and how much each tells, 0 to 1.
 
     Shape (n,). Days of no year ("on 3 March") are those of the latest year that holds any. If a part of a day holds
-    none, the turns that follow within `REPORTED` are taken, because a night is told at breakfast.
+    none, the turns that follow within `REPORTED` are taken, because a night is told at breakfast. If there are none,
+    those that are said within `TOLD_LATER` and name a time, and turns of any day that name this one.
     """
     spans = [span for period in query.periods for span in occurrences(period, 1)]
     found = timed(reader, namespace, spans, only)
@@ -46,11 +58,45 @@ def find_by_time(
     if not len(found.rows) and any(period.yearly for period in query.periods):
         earlier = [span for period in query.periods for span in occurrences(period, YEARS)]
         found = latest(reader, timed(reader, namespace, earlier, only), earlier)
-    turns = of_namespace(reader.take(each_once(found.rows)), namespace)
-    by_row = found.rows.argsort()
-    told = found.telling[by_row[np.searchsorted(found.rows, turns.rows, sorter=by_row)]]
+    named = np.empty(0, np.int64)
+    if not len(found.rows):
+        later = [Span(end, end + TOLD_LATER) for start, end in spans if end - start <= LONGEST_TOLD]
+        found = naming_a_time(reader, timed(reader, namespace, later, only))
+        named = rows_naming(reader, namespace, query, analyzer, only)
+    turns = of_namespace(reader.take(each_once(np.concatenate((found.rows, named)))), namespace)
+    telling = dict(zip(named.tolist(), [NAMED_TELLING] * len(named), strict=True))
+    telling.update(zip(found.rows.tolist(), found.telling.tolist(), strict=True))
+    told = np.array([telling[row] for row in turns.rows.tolist()], np.float32) / MOST_TELLING
     candidates = Candidates(turns, reader.size(namespace), reader.frequencies(namespace, query.terms))
-    return candidates, np.asarray(told / MOST_TELLING, np.float32)
+    return candidates, np.where(np.isin(turns.rows, named), -told, told)
+
+
+def naming_a_time(reader: SearchReader, found: Timed) -> Timed:
+    """Return those of some engrams that name a time, such as "yesterday"."""
+    naming = reader.columns(found.rows)["marks"] & TIME != 0
+    return Timed(found.rows[naming], found.telling[naming])
+
+
+def rows_naming(
+    reader: SearchReader, namespace: int, query: ParsedQuery, analyzer: Analyzer, only: Restriction | None
+) -> Ints:
+    """Return the rows of admitted turns that hold all words and numbers of a day that a query means.
+
+    Longer times do not count, because "last week" and "in May" are said of many.
+    """
+    rows = [NONE]
+    for period in query.periods:
+        terms = list(dict.fromkeys(term for term in analyzer.analyse(period.text).terms if term in query.terms))
+        if period.end - period.start > DAY or not any(map(str.isdigit, terms)) or len(terms) < LEAST_NAMED:
+            continue
+        found = reader.candidates(namespace, terms, MOST) if reader.frequencies(namespace, terms).all() else NONE
+        turns = of_namespace(reader.take(each_once(found)), namespace)
+        ids, ends = np.array(analyzer.analyse(" ".join(terms)).ids), turns.lengths.cumsum()
+        spans = zip((ends - turns.lengths).tolist(), ends.tolist(), strict=True)
+        holding = [bool(np.isin(ids, turns.tokens[start:end]).all()) for start, end in spans]
+        rows.append(turns.rows[np.array(holding, np.bool_)])
+    joined = each_once(np.concatenate(rows))
+    return joined if only is None else joined[only.admits(reader.columns(joined))]
 
 
 def timed(reader: SearchReader, namespace: int, spans: Sequence[Span], only: Restriction | None) -> Timed:
@@ -77,10 +123,13 @@ def latest(reader: SearchReader, found: Timed, spans: Sequence[Span]) -> Timed:
 def score_by_time(query: ParsedQuery, features: Features, told: Floats) -> tuple[Scores, Floats]:
     """Return the scores of at least one turn by how much each tells, and their confidences: shape (n,).
 
+    told: as `find_by_time` returns it; less than 0 if the turn names the time and may be from any other.
+
     What an earlier one in the order says already comes after all others.
     """
     turns, n = features.turns, len(features.turns.rows)
-    when = closeness(turns.columns["at"], list(query.periods))
+    when = np.maximum(closeness(turns.columns["at"], list(query.periods)), told < 0)
+    told = np.abs(told)
     total = np.asarray(when * (LEAST_SURE + (1 - LEAST_SURE) * told), np.float32)
     order = np.asarray(n - 1 - (-total[::-1]).argsort(kind="stable"))
     again = surplus(turns, order, most=1)[order]

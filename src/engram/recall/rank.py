@@ -100,7 +100,7 @@ def rank(
     """Find and score the candidates of a namespace; None if there are none. `only`: as in `find_candidates`."""
     told: Floats | None = None
     if query.time_alone:
-        candidates, told = find_by_time(reader, namespace, query, only)
+        candidates, told = find_by_time(reader, namespace, query, analyzer, only)
     else:
         candidates = find_candidates(reader, namespace, query, analyzer, limits, only)
     if not len(candidates.turns.rows):
