@@ -23,6 +23,9 @@ from engram.text.dates.period import Period
 UNKNOWN = 1e-6
 """Share among all words up to which a word may be one of an unknown language, or a code."""
 
+IN_PARTS = 0.5
+"""What all parts of a code count, as a share of the code in one word: the parts may belong to other codes."""
+
 MAX_QUERY_TOKENS = 32
 """Distinct tokens of a query that are used; of a longer query, those that are rarest in plain language."""
 
@@ -91,7 +94,10 @@ class ParsedQuery:
         if self.rules:
             tokens = tokens.copy()
             for rule in self.rules:
-                np.maximum(tokens[rule.token], held[list(rule.held)].min(axis=0), out=tokens[rule.token])
+                found = held[list(rule.held)].min(axis=0)
+                if len(rule.held) > 1:
+                    found = np.asarray(IN_PARTS * found, held.dtype)
+                np.maximum(tokens[rule.token], found, out=tokens[rule.token])
         return tokens
 
     def frequencies(self, counts: Ints) -> Ints:
