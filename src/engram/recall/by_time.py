@@ -7,6 +7,8 @@ else, is the analyzer's business.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta, timezone
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,7 +20,7 @@ from engram.recall.query import ParsedQuery
 from engram.recall.score import PARTS, Scores
 from engram.search.base import MOST_TELLING, Ints, SearchReader, Span, Timed
 from engram.text.base import TIME, Analyzer
-from engram.text.dates.period import DAY
+from engram.text.dates.period import DAY, Period
 from engram.times import MICROSECOND
 
 MOST = 256
@@ -33,6 +35,10 @@ LEAST_NAMED = 2
 """Words and numbers of a day that a turn must hold to name it."""
 NAMED_TELLING = MOST_TELLING // 2
 """How much a turn tells that names the day and was said on another one."""
+LONGEST_READ = 2_000
+"""Characters of a text in which a time is looked for."""
+MOST_NAMED = timedelta(days=9)
+"""Longest time by which a text names a day."""
 TOLD_LATER = 9 * DAY // MICROSECOND
 """Microseconds after a time within which it is told of: "last Saturday we sailed"."""
 LONGEST_TOLD = 8 * DAY // MICROSECOND
@@ -41,14 +47,37 @@ LEAST_SURE = 0.2
 """Confidence of a turn of the time that tells nothing."""
 
 
+class Told(NamedTuple):
+    """The turns that may tell of a time."""
+
+    candidates: Candidates
+    told: Floats
+    """How much each tells, 0 to 1: shape (n,). Less than 0 if the turn holds the time's words and is from any day."""
+    elsewhere: bool
+    """Whether they are from other times: then a turn is a hit only if its text names the time (`names_time`)."""
+
+
+def names_time(text: str, at: datetime, periods: Sequence[Period], analyzer: Analyzer) -> bool:
+    """Return whether a text that was said at a time names one of `periods`: "yesterday", "on Saturday", "the 12th"."""
+    zone = timezone(periods[0].ahead) if periods else UTC
+    told = analyzer.periods(text[:LONGEST_READ], at.astimezone(zone))
+    short = [period for period in told if period.end - period.start <= MOST_NAMED]
+    return any(
+        period.start < end and start < period.end
+        for period in short
+        for asked in periods
+        for start, end in ((asked.start, asked.end),)
+    )
+
+
 def find_by_time(
     reader: SearchReader, namespace: int, query: ParsedQuery, analyzer: Analyzer, only: Restriction | None
-) -> tuple[Candidates, Floats]:
-    """Return the turns at the times that a query means and that `only` admits, and how much each tells, 0 to 1.
+) -> Told:
+    """Return the turns at the times that a query means and that `only` admits, and how much each tells.
 
-    Shape (n,). Days of no year ("on 3 March") are those of the latest year that holds any. If a part of a day holds
+    Days of no year ("on 3 March") are those of the latest year that holds any. If a part of a day holds
     none, the turns that follow within `REPORTED` are taken, because a night is told at breakfast. If there are none,
-    those that are said within `TOLD_LATER` and name a time, and turns of any day that name this one.
+    those that are said within `TOLD_LATER`, and those of any day that hold its words, as far as they name it.
     """
     spans = [span for period in query.periods for span in occurrences(period, 1)]
     found = timed(reader, namespace, spans, only)
@@ -58,8 +87,8 @@ def find_by_time(
     if not len(found.rows) and any(period.yearly for period in query.periods):
         earlier = [span for period in query.periods for span in occurrences(period, YEARS)]
         found = latest(reader, timed(reader, namespace, earlier, only), earlier)
-    named = np.empty(0, np.int64)
-    if not len(found.rows):
+    named, elsewhere = NONE, not len(found.rows)
+    if elsewhere:
         later = [Span(end, end + TOLD_LATER) for start, end in spans if end - start <= LONGEST_TOLD]
         found = naming_a_time(reader, timed(reader, namespace, later, only))
         named = rows_naming(reader, namespace, query, analyzer, only)
@@ -68,7 +97,7 @@ def find_by_time(
     telling.update(zip(found.rows.tolist(), found.telling.tolist(), strict=True))
     told = np.array([telling[row] for row in turns.rows.tolist()], np.float32) / MOST_TELLING
     candidates = Candidates(turns, reader.size(namespace), reader.frequencies(namespace, query.terms))
-    return candidates, np.where(np.isin(turns.rows, named), -told, told)
+    return Told(candidates, np.where(np.isin(turns.rows, named), -told, told), elsewhere)
 
 
 def naming_a_time(reader: SearchReader, found: Timed) -> Timed:
@@ -123,7 +152,7 @@ def latest(reader: SearchReader, found: Timed, spans: Sequence[Span]) -> Timed:
 def score_by_time(query: ParsedQuery, features: Features, told: Floats) -> tuple[Scores, Floats]:
     """Return the scores of at least one turn by how much each tells, and their confidences: shape (n,).
 
-    told: as `find_by_time` returns it; less than 0 if the turn names the time and may be from any other.
+    told: as in `Told`.
 
     What an earlier one in the order says already comes after all others.
     """

@@ -45,6 +45,8 @@ class Ranking:
     scores: Scores
     confidence: Floats
     """Confidence of each turn, 0 to 1: shape (n,)."""
+    elsewhere: bool = False
+    """Whether the query asks for a time alone and no turn is from it: a hit must then name it (`names_time`)."""
 
     def order(self, where: Filter, *, floor: bool = True) -> Ints:
         """Return the indices of the turns that a filter admits, best first; of equal ones the later first.
@@ -98,11 +100,11 @@ def rank(
     only: Restriction | None = None,
 ) -> Ranking | None:
     """Find and score the candidates of a namespace; None if there are none. `only`: as in `find_candidates`."""
-    told: Floats | None = None
-    if query.time_alone:
-        candidates, told = find_by_time(reader, namespace, query, analyzer, only)
-    else:
+    by_time = find_by_time(reader, namespace, query, analyzer, only) if query.time_alone else None
+    if by_time is None:
         candidates = find_candidates(reader, namespace, query, analyzer, limits, only)
+    else:
+        candidates = by_time.candidates
     if not len(candidates.turns.rows):
         return None
     features = make_features(candidates.turns, query, analyzer, reader)
@@ -113,8 +115,8 @@ def rank(
         else candidates.frequencies
     )
     weight = token_weights(query, candidates.size, frequencies)
-    if told is not None:
-        scores, sure = score_by_time(query, features, told)
+    if by_time is not None:
+        scores, sure = score_by_time(query, features, by_time.told)
     else:
         scores = score(query, features, weight)
         order = asked_last(scores.order, query, features, analyzer)
@@ -122,7 +124,8 @@ def rank(
         scores = replace(scores, order=order)
         sure = confidence(query, features, weight, scores)
     seqs = reader.seqs(candidates.turns.rows)
-    return Ranking(query, features, namespace, seqs, candidates.size, frequencies, weight, scores, sure)
+    elsewhere = by_time is not None and by_time.elsewhere
+    return Ranking(query, features, namespace, seqs, candidates.size, frequencies, weight, scores, sure, elsewhere)
 
 
 def restriction(reader: SearchReader, where: Filter, session_rows: Ints, whole: bool) -> Restriction | None:

@@ -15,6 +15,7 @@ import numpy as np
 
 from engram.engram import Engram
 from engram.meaning.base import Encoder
+from engram.recall.by_time import names_time
 from engram.recall.candidates import DEFAULT_LIMITS, NONE
 from engram.recall.message import Part, parts_to_look_up
 from engram.recall.query import SpeakerTokens, parse_query, speaker_names
@@ -103,11 +104,16 @@ class Recaller:
             engrams = self._store.by_seq(ranking.namespace, ranking.seqs[part].tolist())
             for index in part.tolist():
                 engram = engrams.get(int(ranking.seqs[index]))
-                if engram is not None and where.admits(engram):
+                if engram is not None and where.admits(engram) and self._tells(ranking, engram):
                     yield ranking.hit(index, engram)
                     left -= 1
                     if not left:
                         return
+
+    def _tells(self, ranking: Ranking, engram: Engram) -> bool:
+        """Whether an engram may be a hit: one that is not from the time that alone is asked for must name it."""
+        periods = ranking.query.periods
+        return not ranking.elsewhere or names_time(engram.text, engram.at, periods, self._analyzer)
 
 
 def merged(found: Sequence[Sequence[Hit]], limit: int) -> tuple[Hit, ...]:
