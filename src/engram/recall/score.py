@@ -225,7 +225,7 @@ def confidence(
     covered = coverage(query, features, token_weight, scores, head, w)
     odds = w.sure_of_nothing + w.sure_of_words * covered + w.sure_of_meaning * features.in_turns(features.meaning)[head]
     telling = np.minimum(covered * (float(token_weight.sum()) / w.telling), 1) ** 4
-    odds += w.asks * min(query.asks - w.asks_enough, 0.0) * (1 - telling * np.clip((covered - 0.4) / 0.3, 0, 1))
+    odds += w.asks * min(query.asks - w.asks_enough, 0.0) * (1 - telling * np.clip((covered - 0.3) / 0.25, 0, 1))
     sure = 1 / (1 + np.exp(-odds))
     # The first turns are at least as sure as those behind them.
     calibrated = np.maximum.accumulate(sure[::-1])[::-1]

@@ -18,7 +18,7 @@ import Stemmer
 
 from engram.accel import Language
 from engram.text.base import ASKS, CENTROID_DIMENSIONS, QUESTION, SIMILARITY_STEP, TIME, Analysis
-from engram.text.common import common_words
+from engram.text.common import common_words, share_of
 from engram.text.dates.alone import asks_time_alone
 from engram.text.dates.parse import periods
 from engram.text.dates.period import Period
@@ -148,8 +148,7 @@ class TableAnalyzer:
             [float(self.table.probability[i]) if i < size else UNKNOWN_PROBABILITY for i in ids], dtype=np.float64
         )
         if terms:
-            common = common_words()
-            np.maximum(shares, [common.get(term, 0.0) for term in terms], out=shares)
+            np.maximum(shares, list(map(share_of, terms)), out=shares)
         return shares
 
     def has_near(self, id: int) -> bool:
