@@ -18,7 +18,7 @@ from engram.engram import ROLES
 from engram.meaning.base import Vectors
 from engram.search.base import Array, Ints
 from engram.text.base import Analysis, Analyzer
-from engram.text.dates.period import Period
+from engram.text.dates.period import DAY, Period
 
 UNKNOWN = 1e-6
 """Share among all words up to which a word may be one of an unknown language, or a code."""
@@ -75,6 +75,8 @@ class ParsedQuery:
     """What the query means, of length 1: shape (dimensions,). None without an encoder."""
     asks: float = math.inf
     """Log odds that the query calls for what a memory could hold; infinite if that is not known."""
+    days: tuple[tuple[int, ...], ...] = ()
+    """For each day that it names in numbers, the indices of the tokens that name it."""
     time_alone: bool = False
     """Whether it asks for these times and for nothing else: "What did we do last Tuesday?"."""
 
@@ -144,6 +146,7 @@ def parse_query(
         roles=frozenset(role for stems, role in PRONOUNS if not stems.isdisjoint(analysis.terms)),
         asks_when="when" in analysis.terms,
         periods=periods,
+        days=tuple(filter(None, (tokens_of_day(period, ids, analyzer) for period in periods))),
         time_alone=not named and analyzer.asks_time_alone(query, periods, now),
         vector=vector,
         # Of a language without a word that is known here, the vector says nothing.
@@ -182,6 +185,14 @@ def rules_of(
         held = tuple(map(row, range(first, last))) if is_code else (row(place),)
         rules |= dict.fromkeys(Rule(token, held) for token in sorted(tokens) if token < len(ids) and held != (token,))
     return tuple(others.items()), tuple(rules)
+
+
+def tokens_of_day(period: Period, ids: Sequence[int], analyzer: Analyzer) -> tuple[int, ...]:
+    """Return the indices of the tokens that name a day, such as those of "12 April"; none for other times."""
+    if period.end - period.start > DAY or not any(map(str.isdigit, period.text)):
+        return ()
+    found = tuple(ids.index(id) for id in dict.fromkeys(analyzer.analyse(period.text).ids) if id in ids)
+    return found if len(found) > 1 else ()
 
 
 def speaker_names(analyzer: Analyzer, speakers: Mapping[str, int]) -> SpeakerTokens:

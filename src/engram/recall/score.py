@@ -36,6 +36,9 @@ PARTS = ("words", "meaning", "next", "previous", "session", "speaker", "question
 FLOOR = 0.15
 """If the best hit has a lower confidence, recall returns nothing."""
 
+EVERYDAY = 1e-3
+"""Share among all words of a language above which a word is an everyday one."""
+
 HEAD = 64
 """Number of best turns whose coverage is computed. Below them, confidence falls with the score."""
 
@@ -122,6 +125,8 @@ def score(query: ParsedQuery, features: Features, token_weight: TokenWeights, we
     replies = columns["role"] == ASSISTANT
     previous, following = score_neighbours(words, marks, replies, f, table)
     when = closeness(columns["at"], list(query.periods)) if query.periods else np.zeros(n, np.float32)
+    for tokens in query.days:
+        np.maximum(when, f.in_turns(f.counts)[list(tokens)].min(axis=0) > 0, out=when)
     in_session = np.maximum.reduceat(meaning.take(f.by_session), f.starts).take(f.session)
     parts = {
         "words": w.words * words[:n],
@@ -224,8 +229,10 @@ def confidence(
     w, order, head = weights, scores.order, scores.order[:HEAD]
     covered = coverage(query, features, token_weight, scores, head, w)
     odds = w.sure_of_nothing + w.sure_of_words * covered + w.sure_of_meaning * features.in_turns(features.meaning)[head]
-    telling = np.minimum(covered * (float(token_weight.sum()) / w.telling), 1) ** 4
-    odds += w.asks * min(query.asks - w.asks_enough, 0.0) * (1 - telling * np.clip((covered - 0.3) / 0.25, 0, 1))
+    # How much rarer the query's words are than everyday ones, in plain language.
+    rare = float(np.log(EVERYDAY / np.minimum(query.probabilities, EVERYDAY)).sum())
+    telling = np.minimum(covered * (rare / w.telling), 1) ** 4
+    odds += w.asks * min(query.asks, 0.0) * (1 - telling * np.clip((covered - 0.3) / 0.25, 0, 1))
     sure = 1 / (1 + np.exp(-odds))
     # The first turns are at least as sure as those behind them.
     calibrated = np.maximum.accumulate(sure[::-1])[::-1]

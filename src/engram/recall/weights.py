@@ -94,12 +94,10 @@ class Weights:
     sure_of_nothing: float = -2.7
     """Log odds without either."""
     asks: float = 8.0
-    """Factor of the log odds that the query calls for memory, as far as they are below `asks_enough`."""
-    asks_enough: float = 0.1
-    """Log odds from which a query surely calls for memory; those of "thanks!" are below."""
-    telling: float = 8.0
-    """Information that a turn must cover so that it is an answer although the query seems not to call for memory: a
-    rare word, such as a code that is all that is asked."""
+    """Factor of the log odds that the query calls for memory, as far as they are below 0, as of "thanks!"."""
+    telling: float = 1.2
+    """How rare the words of a turn must be, as a sum of logarithms, to be an answer although the query seems not to
+    call for memory: "heron" may be all that is asked."""
 
 
 DEFAULT = Weights()
