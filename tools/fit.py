@@ -60,7 +60,7 @@ NOT_RANKED = {
     "sure_of_meaning",
     "sure_of_nothing",
     "asks",
-    "asks_enough",
+    "informative",
     "telling",
     "typical_length",
     "typical_session",

@@ -62,23 +62,33 @@ def random_query(rng: np.random.Generator, named: bool = False) -> ParsedQuery:
         asks_when=True,
         periods=tuple(periods("last week", NOW)),
         asks=-0.1,
+        vector=np.ones(1, np.float32),
     )
 
 
 def scored(query: ParsedQuery, features: Features, weights: Weights = DEFAULT) -> tuple[Scores, np.ndarray]:
-    token_weight = token_weights(query, 10_000, np.arange(Q) * 30, weights)
+    token_weight = token_weights(query, 10_000, np.arange(len(query.ids)) * 30, weights)
     scores = score(query, features, token_weight, weights)
     return scores, confidence(query, features, token_weight, scores, weights)
+
+
+def first_tokens(query: ParsedQuery, features: Features, q: int) -> tuple[ParsedQuery, Features]:
+    query = replace(
+        query, ids=query.ids[:q], terms=query.terms[:q], probabilities=query.probabilities[:q], names=query.names[:q]
+    )
+    return query, replace(features, counts=features.counts[:q], nearness=features.nearness[:q])
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(Weights)])
 def test_every_weight_changes_scores_or_confidence(name: str) -> None:
     rng = np.random.default_rng(1)
     features, query = random_features(rng, 300), random_query(rng, named=name in ("name", "speaker"))
-    # More information than any turn covers; and turns that cover most of the query.
-    usual = replace(DEFAULT, telling=60.0)
-    if name == "telling":
-        features = replace(features, counts=features.counts + 1)
+    # More than any turn covers; turns that cover most of the query; a keyword.
+    usual = replace(DEFAULT, telling=60.0, informative=60.0)
+    if name in ("telling", "informative"):
+        features = replace(features, counts=features.counts + (np.arange(Q) > 0)[:, None])
+    if name == "informative":
+        query, features = first_tokens(query, features, 2)
     changed = replace(usual, **{name: getattr(usual, name) * 1.1})
     (scores, sure), (other, other_sure) = scored(query, features, usual), scored(query, features, changed)
     assert not (np.array_equal(scores.total, other.total) and np.array_equal(sure, other_sure))

@@ -21,6 +21,11 @@ Floats = npt.NDArray[np.float32]
 CENTROIDS = np.float32(0.3)
 """What the cosine of centroids counts in place of that of vectors: it is greater, and says less."""
 
+FEW_MISSING = 0.2
+"""Share of the passages that may have no vector while the others' vectors count."""
+NEAREST = 8
+"""Nearest passages whose mean cosine is taken for one without a vector."""
+
 LONGEST_PAUSE = 6 * 3600 * 1_000_000
 """Microseconds between two turns of a session above which they are not neighbours: a list of notes that is continued
 days later is not one conversation."""
@@ -96,9 +101,20 @@ def make_features(turns: Turns, query: ParsedQuery, analyzer: Analyzer, reader: 
 
 
 def similar_meaning(turns: Turns, query: ParsedQuery, reader: SearchReader, centroids: Floats) -> Floats:
-    """Return the cosine between query and each passage, by their vectors, or else by their words: shape (p,)."""
+    """Return the cosine between query and each passage, by their vectors, or else by their words: shape (p,).
+
+    The two are not compared with each other. While many passages have no vector, none counts; a few that have none yet
+    are taken for as near as the nearest ones, so that their words decide.
+    """
     by_words = CENTROIDS * centroids
     if query.vector is None:
+        return np.asarray(by_words, np.float32)
+    encoded = np.asarray(turns.codes.any(axis=1), np.bool_)
+    missing = len(turns.codes) - int(np.count_nonzero(encoded))
+    if missing > FEW_MISSING * len(turns.codes):
         return by_words
     cosines = np.maximum(reader.similarities(turns.codes, query.vector), 0)
-    return np.asarray(np.where(turns.codes.any(axis=1), cosines, by_words), np.float32)
+    if missing:
+        nearest = np.float32(np.sort(cosines)[-NEAREST:].mean())
+        cosines = np.where(encoded | (centroids <= 0), cosines, nearest)
+    return np.asarray(cosines, np.float32)

@@ -23,7 +23,7 @@ from engram.text.dates.period import DAY, Period
 UNKNOWN = 1e-6
 """Share among all words up to which a word may be one of an unknown language, or a code."""
 
-IN_PARTS = 0.5
+IN_PARTS = 0.15
 """What all parts of a code count, as a share of the code in one word: the parts may belong to other codes."""
 
 MAX_QUERY_TOKENS = 32
@@ -98,7 +98,8 @@ class ParsedQuery:
             for rule in self.rules:
                 found = held[list(rule.held)].min(axis=0)
                 if len(rule.held) > 1:
-                    found = np.asarray(IN_PARTS * found, held.dtype)
+                    # Of parts, words that are only near say nothing.
+                    found = np.asarray(IN_PARTS * found, held.dtype) if held.dtype != np.uint8 else 0 * found
                 np.maximum(tokens[rule.token], found, out=tokens[rule.token])
         return tokens
 
@@ -136,6 +137,7 @@ def parse_query(
         ids, probabilities = [ids[i] for i in rarest], probabilities[rarest]
     named = speakers.keys() & ids
     periods = tuple(analyzer.periods(query, now))
+    knows_a_word = bool(len(ids)) and bool(probabilities.max() > UNKNOWN)
     others, rules = rules_of(analysis, ids, place_of)
     return ParsedQuery(
         ids=tuple(ids),
@@ -148,9 +150,9 @@ def parse_query(
         periods=periods,
         days=tuple(filter(None, (tokens_of_day(period, ids, analyzer) for period in periods))),
         time_alone=not named and analyzer.asks_time_alone(query, periods, now),
-        vector=vector,
-        # Of a language without a word that is known here, the vector says nothing.
-        asks=asks if len(ids) and probabilities.max() > UNKNOWN else math.inf,
+        # Of a code, or of a language without a word that is known here, the vector says nothing.
+        vector=vector if knows_a_word else None,
+        asks=asks if knows_a_word else math.inf,
         others=others,
         rules=rules,
     )

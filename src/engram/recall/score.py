@@ -36,6 +36,9 @@ PARTS = ("words", "meaning", "next", "previous", "session", "speaker", "question
 FLOOR = 0.15
 """If the best hit has a lower confidence, recall returns nothing."""
 
+QUOTED = 0.95
+"""Share of the query's information from which a turn is quoted by it."""
+
 EVERYDAY = 1e-3
 """Share among all words of a language above which a word is an everyday one."""
 
@@ -228,10 +231,15 @@ def confidence(
     """
     w, order, head = weights, scores.order, scores.order[:HEAD]
     covered = coverage(query, features, token_weight, scores, head, w)
-    odds = w.sure_of_nothing + w.sure_of_words * covered + w.sure_of_meaning * features.in_turns(features.meaning)[head]
-    # How much rarer the query's words are than everyday ones, in plain language.
+    odds = w.sure_of_nothing + w.sure_of_words * covered
+    if query.vector is not None:
+        odds += w.sure_of_meaning * features.in_turns(features.meaning)[head]
+    # Of the query's words, how rare they are in plain language, and how much they say in the namespace.
     rare = float(np.log(EVERYDAY / np.minimum(query.probabilities, EVERYDAY)).sum())
-    telling = np.minimum(covered * (rare / w.telling), 1) ** 4
+    says = (1.0, 1.0, float(token_weight.sum()) / w.informative, 0.0)[min(len(query.ids), 3)]
+    telling = np.minimum(covered * max(rare / w.telling, says), 1) ** 4
+    # Who quotes a turn looks for it.
+    telling[covered > QUOTED] = 1
     odds += w.asks * min(query.asks, 0.0) * (1 - telling * np.clip((covered - 0.3) / 0.25, 0, 1))
     sure = 1 / (1 + np.exp(-odds))
     # The first turns are at least as sure as those behind them.

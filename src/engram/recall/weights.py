@@ -98,6 +98,9 @@ class Weights:
     telling: float = 1.2
     """How rare the words of a turn must be, as a sum of logarithms, to be an answer although the query seems not to
     call for memory: "heron" may be all that is asked."""
+    informative: float = 10.0
+    """The same for a query of two words, by what they weigh in the namespace. Of one word, nobody knows what it calls
+    for."""
 
 
 DEFAULT = Weights()
