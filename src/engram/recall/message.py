@@ -66,5 +66,7 @@ def parts_of(message: str) -> list[str]:
 
 
 def pieces_of(part: str) -> list[str]:
-    """Return a sentence or line as pieces of at most a passage's length."""
+    """Return a sentence or line as pieces of at most a passage's length; what has no white space stays whole."""
+    if " " not in part:
+        return [part]
     return [part[start:end] for start, end in passages(part)]
