@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
 import zlib
 from collections import Counter
 from importlib.resources import files
@@ -20,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.datasets import read_locomo, read_transcripts
+from bench.lives import read_lives, read_messages
 from bench.metrics import area_under_curve
 from engram.opening import open_encoder
 
@@ -51,19 +51,15 @@ def fitted(vectors: Floats, labels: Floats, counts: Floats) -> Floats:
 
 def read() -> list[tuple[bool, str, str]]:
     """Return label, source and text of each message, each text once."""
-    data = Path(str(files("bench") / "data"))
     found: dict[str, tuple[bool, str]] = {}
     if TEXTS.exists():
         with open(TEXTS, encoding="utf-8", newline="") as lines:
             for label, language, text in csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE):
                 found[text] = label == "1", language
-    for message in json.loads((data / "nothing.json").read_text())["messages"]:
-        if not message["held_out"]:
-            found[message["text"]] = False, "nothing"
-    for path in sorted((data / "lives").glob("*.json")):
-        life = json.loads(path.read_text())
-        if not life["held_out"]:
-            found |= {question["question"]: (True, "lives") for question in life["questions"]}
+    found |= {message.text: (False, "nothing") for message in read_messages() if not message.held_out}
+    for life in read_lives():
+        if not life.held_out:
+            found |= {question.text: (True, "lives") for question in life.questions}
     return [(label, source, text) for text, (label, source) in found.items()]
 
 

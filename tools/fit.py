@@ -30,7 +30,6 @@ from engram.engram import draft
 from engram.opening import open_analyzer, open_encoder, open_index_folder
 from engram.recall.candidates import DEFAULT_LIMITS
 from engram.recall.features import Floats
-from engram.recall.message import parts_to_look_up
 from engram.recall.query import parse_query, speaker_names
 from engram.recall.rank import Ranking, rank
 from engram.recall.score import score, token_weights
@@ -115,8 +114,7 @@ def look_up(conversations: Sequence[Conversation]) -> list[Case]:
             if not question.evidence:
                 continue
             now = question.now or datetime.now(UTC)
-            part = parts_to_look_up(question.text, encoder)[0]._replace(text=question.text)
-            parsed = parse_query(question.text, analyzer, names, now, encoder.encode([question.text])[0], part.asks)
+            parsed = parse_query(question.text, analyzer, names, now, encoder.encode([question.text])[0])
             ranking = None if parsed.time_alone else rank(reader, number, parsed, analyzer, DEFAULT_LIMITS.times(2))
             if ranking is not None:
                 evidence = [seqs[conversation.name, key] for key in question.evidence]

@@ -29,7 +29,7 @@ WIDER = 16
 """Factor by which the look-up is widened if a filter admits few of these."""
 YEARS = 30
 """Years in which the days of a date without a year are looked for, from the latest back."""
-DAY_LONG, REPORTED = 24 * 3_600_000_000, 6 * 3_600_000_000
+DAY_LONG, REPORTED = DAY // MICROSECOND, timedelta(hours=6) // MICROSECOND
 """Microseconds of a day, and those after a part of a day in which it is told of."""
 LEAST_NAMED = 2
 """Words and numbers of a day that a turn must hold to name it."""
@@ -62,12 +62,7 @@ def names_time(text: str, at: datetime, periods: Sequence[Period], analyzer: Ana
     zone = timezone(periods[0].ahead) if periods else UTC
     told = analyzer.periods(text[:LONGEST_READ], at.astimezone(zone))
     short = [period for period in told if period.end - period.start <= MOST_NAMED]
-    return any(
-        period.start < end and start < period.end
-        for period in short
-        for asked in periods
-        for start, end in ((asked.start, asked.end),)
-    )
+    return any(named.start < asked.end and asked.start < named.end for named in short for asked in periods)
 
 
 def find_by_time(
@@ -166,5 +161,4 @@ def score_by_time(query: ParsedQuery, features: Features, told: Floats) -> tuple
     parts = {name: np.zeros(n, np.float32) for name in PARTS} | {"time": total}
     sure = np.empty(n, np.float32)
     sure[order] = np.minimum.accumulate(total[order])
-    none = np.zeros(len(turns.passage_lengths), np.float32)
-    return Scores(total, parts, order, np.zeros((len(query.ids), n + 1), np.float32), when, none), sure
+    return Scores(total, parts, order, np.zeros((len(query.ids), n + 1), np.float32), when), sure

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -59,7 +60,8 @@ NONE: Ints = np.empty(0, np.int64)
 ENOUGH = 0.4
 """Share of a look-up's limit that a filter must leave; otherwise a wider look-up follows."""
 WIDEST, WIDEST_NEAR = 64, 16
-"""Upper bounds of the factors by which the look-ups of exact and near words are widened for a filter."""
+"""Upper bounds of the factors by which the look-ups of exact words, and of near ones or by meaning, are widened for a
+filter."""
 WIDEST_COPIES = 16
 """Factor by which a look-up is widened that finds copies of a few texts."""
 MOST_COMMON = 3
@@ -132,35 +134,19 @@ def looked_up_rows(
     others = near_words(query, words, analyzer, limits)
     others = uncommon(others, reader.frequencies(namespace, others), size, limits)
     terms = other_words(query, frequencies[len(query.ids) :], limits) + [query.terms[i] for i in words]
-    exact = look_up(reader, namespace, terms[: limits.max_terms], limits.exact, WIDEST, only)
-    near = look_up(reader, namespace, others, limits.near, WIDEST_NEAR, only)
-    similar = look_up_meaning(reader, namespace, query, limits.similar, only)
+    by_words = partial(reader.candidates, namespace, terms[: limits.max_terms])
+    exact = look_up(by_words, reader, limits.exact, WIDEST, only)
+    near = look_up(partial(reader.candidates, namespace, others), reader, limits.near, WIDEST_NEAR, only)
+    similar = NONE
+    if query.vector is not None:
+        by_meaning = partial(reader.similar, namespace, query.vector)
+        similar = look_up(by_meaning, reader, limits.similar, WIDEST_NEAR, only)
     # Of each look-up the best, in turn.
     best = np.concatenate([found[: limits.expand_neighbours // 2] for found in (exact, similar, near)])
     neighbours = reader.neighbours(best[: 2 * limits.expand_neighbours])
     timed = rows_by_time(reader, namespace, query, limits, only) if query.periods else NONE
     admitted = NONE if only is None else only.rows
     return np.concatenate((exact, near, similar, timed, admitted, neighbours, reader.neighbours(neighbours)))
-
-
-def look_up_meaning(
-    reader: SearchReader, namespace: int, query: ParsedQuery, limit: int, only: Restriction | None
-) -> Ints:
-    """Return the best admitted rows by what they mean, at most `limit`, of the best `WIDEST_NEAR` * `limit` of all."""
-    if query.vector is None:
-        return NONE
-    rows = reader.similar(namespace, query.vector, limit)
-    columns, all_found = reader.columns(rows), len(rows) < limit
-    if not all_found and may_hold_copies(columns):
-        rows = few_copies(reader, reader.similar(namespace, query.vector, limit * WIDEST_COPIES))[:limit]
-        columns = reader.columns(rows)
-    if only is None:
-        return rows
-    admitted = rows[only.admits(columns)]
-    if all_found or len(admitted) >= limit * ENOUGH:
-        return admitted
-    rows = reader.similar(namespace, query.vector, limit * WIDEST_NEAR)
-    return rows[only.admits(reader.columns(rows))][:limit]
 
 
 def rows_by_time(
@@ -173,16 +159,17 @@ def rows_by_time(
 
 
 def look_up(
-    reader: SearchReader, namespace: int, terms: list[str], limit: int, widest: int, only: Restriction | None
+    find: Callable[[int], Ints], reader: SearchReader, limit: int, widest: int, only: Restriction | None
 ) -> Ints:
-    """Return the best admitted rows that hold any of `terms`, at most `limit`, of the best `widest` * `limit` of all.
+    """Return the best admitted rows that `find` finds, at most `limit`, of the best `widest` * `limit` of all.
 
-    A filter that admits few rows of the first look-up costs one more, which is wide enough by the share admitted.
+    find: returns at most so many rows, the best first. A filter that admits few rows of the first look-up costs one
+    more, which is wide enough by the share admitted.
     """
-    rows = reader.candidates(namespace, terms, limit)
+    rows = find(limit)
     columns, all_found = reader.columns(rows), len(rows) < limit
     if not all_found and may_hold_copies(columns):
-        rows = few_copies(reader, reader.candidates(namespace, terms, limit * WIDEST_COPIES))[:limit]
+        rows = few_copies(reader, find(limit * WIDEST_COPIES))[:limit]
         columns = reader.columns(rows)
     if only is None:
         return rows
@@ -191,7 +178,7 @@ def look_up(
     if all_found or len(admitted) >= enough:
         return admitted
     factor = min(widest, math.ceil(2 * enough / max(len(admitted), 1)))
-    rows = reader.candidates(namespace, terms, limit * factor)
+    rows = find(limit * factor)
     return rows[only.admits(reader.columns(rows))][:limit]
 
 

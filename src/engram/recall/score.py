@@ -60,8 +60,6 @@ class Scores:
     """How well each turn matches each token, 0 to about 1.2, and a last column of zeros: shape (q, n + 1)."""
     when: Floats
     """How near each turn is to a time that the query means, 0 to 1: shape (n,)."""
-    passages: Floats
-    """What words and meaning of each passage give its turn: shape (p,)."""
 
 
 class Tables(NamedTuple):
@@ -145,8 +143,7 @@ def score(query: ParsedQuery, features: Features, token_weight: TokenWeights, we
         parts["time"] = parts["time"] + np.float32(w.asks_when) * ((marks & TIME) != 0)
     total = np.add.reduce(np.concatenate(list(parts.values()), dtype=np.float32).reshape(len(parts), n))
     order = n - 1 - (-total[::-1]).argsort(kind="stable")
-    of_passages_all = words_of_passages * np.float32(w.words) + f.meaning * np.float32(w.meaning)
-    return Scores(total, parts, order, matched[:q], when, of_passages_all)
+    return Scores(total, parts, order, matched[:q], when)
 
 
 def repeats(features: Features) -> npt.NDArray[np.bool_]:
