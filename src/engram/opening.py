@@ -30,8 +30,6 @@ from engram.store.sqlite.files import LOG_SUFFIXES, SERVER_SUFFIX, logs_aside
 from engram.store.sqlite.store import SqliteStore
 from engram.text.analyzer import TableAnalyzer
 from engram.text.base import Analyzer
-from engram.text.orders import reads_as_order
-from engram.text.redaction import open_redactor, redacted
 from engram.text.vectors import VectorTable, default_table
 
 load_kernel(ROW)
@@ -83,12 +81,25 @@ def open_analyzer(table: VectorTable | None = None) -> Analyzer:
 
 def open_detector() -> Detector:
     """Return the detector of texts that go into quarantine unless the user typed them: orders to a model."""
-    return lambda engram: reads_as_order(engram.text)
+
+    def why(engram: Engram) -> str | None:
+        # Imported here: it takes 15 ms, and a process that only recalls does not need it.
+        from engram.text.orders import reads_as_order
+
+        return reads_as_order(engram.text)
+
+    return why
 
 
 def open_redaction(kinds: Iterable[str]) -> Callable[[Engram], Engram]:
     """Return what takes `kinds` out of an engram; see `engram.text.redaction`."""
-    return partial(redacted, redactor=open_redactor(kinds))
+    wanted = tuple(kinds)
+    if not wanted:
+        return lambda engram: engram
+    # Imported here: it takes 7 ms, and most memories redact nothing.
+    from engram.text.redaction import open_redactor, redacted
+
+    return partial(redacted, redactor=open_redactor(wanted))
 
 
 def open_search(store: LoggedStore, analyzer: Analyzer, encoder: Encoder | None = None) -> Search:
