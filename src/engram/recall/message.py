@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from engram.meaning.asking import leaning
 from engram.meaning.base import Encoder, Vectors
+from engram.text.base import QUESTION_MARKS
 from engram.text.passages import passages, size, units
 
 MOST_PARTS = 24
@@ -21,7 +22,6 @@ WHOLE = 60.0
 """Words of a message up to which the whole of it is looked up, too."""
 FENCES = ("```", "~~~", ">", "|")
 """How blocks of code, quoted lines and rows of tables begin: none of them is asked by who sends them."""
-QUESTION_MARKS = ("?", "\uff1f", "\u061f")
 MARKED = 1.0
 """What a question mark adds to the log odds that a part calls for memory."""
 
@@ -53,7 +53,7 @@ def parts_to_look_up(message: str, encoder: Encoder | None) -> list[Part]:
 
 def likelihood(part: Part) -> float:
     """Return a number that is greater for a part that more likely asks something of a memory."""
-    return part.asks + MARKED * part.text.rstrip().endswith(QUESTION_MARKS)
+    return part.asks + MARKED * part.text.rstrip().endswith(tuple(QUESTION_MARKS))
 
 
 def parts_of(message: str) -> list[str]:

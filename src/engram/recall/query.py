@@ -17,11 +17,8 @@ import numpy.typing as npt
 from engram.engram import ROLES
 from engram.meaning.base import Vectors
 from engram.search.base import Array, Ints
-from engram.text.base import Analysis, Analyzer
+from engram.text.base import UNKNOWN_PROBABILITY, Analysis, Analyzer
 from engram.text.dates.period import DAY, Period
-
-UNKNOWN = 1e-6
-"""Share among all words up to which a word may be one of an unknown language, or a code."""
 
 IN_PARTS = 0.15
 """What all parts of a code count, as a share of the code in one word: the parts may belong to other codes."""
@@ -137,7 +134,7 @@ def parse_query(
         ids, probabilities = [ids[i] for i in rarest], probabilities[rarest]
     named = speakers.keys() & ids
     periods = tuple(analyzer.periods(query, now))
-    knows_a_word = bool(len(ids)) and bool(probabilities.max() > UNKNOWN)
+    knows_a_word = bool(len(ids)) and bool(probabilities.max() > UNKNOWN_PROBABILITY)
     others, rules = rules_of(analysis, ids, place_of)
     return ParsedQuery(
         ids=tuple(ids),

@@ -36,6 +36,10 @@ PARTS = ("words", "meaning", "next", "previous", "session", "speaker", "question
 FLOOR = 0.15
 """If the best hit has a lower confidence, recall returns nothing."""
 
+LITTLE, MOST = 0.3, 0.55
+"""Shares of the query's information: a turn that covers less than the first does not answer it by its words, and one
+that covers more than the second does."""
+
 QUOTED = 0.95
 """Share of the query's information from which a turn is quoted by it."""
 
@@ -231,13 +235,7 @@ def confidence(
     odds = w.sure_of_nothing + w.sure_of_words * covered
     if query.vector is not None:
         odds += w.sure_of_meaning * features.in_turns(features.meaning)[head]
-    # Of the query's words, how rare they are in plain language, and how much they say in the namespace.
-    rare = float(np.log(EVERYDAY / np.minimum(query.probabilities, EVERYDAY)).sum())
-    says = (1.0, 1.0, float(token_weight.sum()) / w.informative, 0.0)[min(len(query.ids), 3)]
-    telling = np.minimum(covered * max(rare / w.telling, says), 1) ** 4
-    # Who quotes a turn looks for it.
-    telling[covered > QUOTED] = 1
-    odds += w.asks * min(query.asks, 0.0) * (1 - telling * np.clip((covered - 0.3) / 0.25, 0, 1))
+    odds += w.asks * min(query.asks, 0.0) * (1 - answering(query, token_weight, covered, w))
     sure = 1 / (1 + np.exp(-odds))
     # The first turns are at least as sure as those behind them.
     calibrated = np.maximum.accumulate(sure[::-1])[::-1]
@@ -250,6 +248,25 @@ def confidence(
     result = np.empty(len(order), np.float32)
     result[order] = np.maximum(falling, 0, out=falling)
     return result
+
+
+def answering(
+    query: ParsedQuery, token_weight: TokenWeights, covered: npt.NDArray[np.float64], weights: Weights
+) -> npt.NDArray[np.float64]:
+    """Return how surely turns are looked for by their words, whatever the query seems to call for, 0 to 1: shape (h,).
+
+    They are if they cover most of a query whose words are rare in plain language or, of two words, in the namespace; if
+    the query is one word; and if it quotes them. covered: as `coverage` returns it.
+    """
+    q = len(query.ids)
+    says = float(np.log(EVERYDAY / np.minimum(query.probabilities, EVERYDAY)).sum()) / weights.telling
+    if q < 2:
+        says = max(says, 1.0)
+    elif q == 2:
+        says = max(says, float(token_weight.sum()) / weights.informative)
+    telling = np.minimum(covered * says, 1) ** 4
+    telling[covered > QUOTED] = 1
+    return np.asarray(telling * np.clip((covered - LITTLE) / (MOST - LITTLE), 0, 1))
 
 
 def coverage(

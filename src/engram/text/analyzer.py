@@ -17,7 +17,16 @@ import numpy.typing as npt
 import Stemmer
 
 from engram.accel import Language
-from engram.text.base import ASKS, CENTROID_DIMENSIONS, QUESTION, SIMILARITY_STEP, TIME, Analysis
+from engram.text.base import (
+    ASKS,
+    CENTROID_DIMENSIONS,
+    QUESTION,
+    QUESTION_MARKS,
+    SIMILARITY_STEP,
+    TIME,
+    UNKNOWN_PROBABILITY,
+    Analysis,
+)
 from engram.text.common import common_words, share_of
 from engram.text.dates.alone import asks_time_alone
 from engram.text.dates.parse import periods
@@ -38,13 +47,9 @@ COMPOUNDS_CACHED = 20_000
 TOO_COMMON = 0.007
 """Share among all words above which a word's near words do not count: "what", "do", "my"."""
 
-UNKNOWN_PROBABILITY = 1e-6
-"""Share assumed for a word that is not in the table; lower than that of any word in it."""
-
 COMMON_SHARE = 1e-3
 """Share at which a word counts half in a centroid: the a in a / (a + p) of SIF (Arora et al. 2017)."""
 
-QUESTION_MARKS = "?\uff1f\u061f\u037e"
 ASKS_LAST = re.compile(rf"[{QUESTION_MARKS}](?:[\s\"'\u201d\u2019)*]|[\U0001f000-\U0001faff]){{0,8}}$")
 ASKS_ANYWHERE = re.compile(f"[{QUESTION_MARKS}]")
 DIGITS = re.compile(r"[0-9]{4}|[0-9]:[0-9]{2}|[0-9][/.-][0-9]{1,2}[/.-][0-9]|\u6708|\u5e74|\u6628|\u4eca")

@@ -18,6 +18,12 @@ from engram.text.dates.period import Period
 SIMILARITY_STEP = 1 / 255
 """Cosines are stored as bytes: similarity = byte * SIMILARITY_STEP."""
 
+UNKNOWN_PROBABILITY = 1e-6
+"""Share of all words assumed for one that is in no table; lower than that of any word in one."""
+
+QUESTION_MARKS = "?\uff1f\u061f\u037e"
+"""Signs that end a question, in any script."""
+
 CENTROID_DIMENSIONS = 32
 """Principal components of the table's vectors that centroids use; 64 and 256 rank no better."""
 
