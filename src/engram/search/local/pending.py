@@ -31,8 +31,8 @@ ENCODING = 1.0
 ENCODED_ON_CLOSE = 512
 """Passages that are encoded at most when a memory is closed."""
 
-FEW = 32
-"""Engrams of the tail that a reader encodes itself."""
+FEW = 64
+"""Engrams of the tail that a reader encodes itself: some 15 ms, if each is one passage."""
 
 KNOWN_MOST = 1_000
 """Engrams whose codes are kept besides those of the tail, until the index holds them."""
