@@ -49,6 +49,9 @@ TRIES = 3
 """Failures in succession after which the build itself is given up and a new one is begun."""
 
 
+WORTH_CLOSING = 32
+"""Engrams that a process which encodes indexes when the memory is closed: the next process would encode them again."""
+
 SOON = 2.0
 """Seconds after which more than `FEW` engrams are indexed: a reader encodes no more than `FEW` itself."""
 
@@ -157,7 +160,7 @@ class Indexer:
     def _is_worth_a_commit(self) -> bool:
         """Whether a memory that is closed should index first. Only a process that has loaded the encoder encodes."""
         encodes = self._backlog.used
-        return self._added >= (FEW if encodes else WORTH_A_COMMIT) or (
+        return self._added >= (WORTH_CLOSING if encodes else WORTH_A_COMMIT) or (
             encodes and self._backlog.left(self._folder.snapshot()) > 0
         )
 
