@@ -296,6 +296,38 @@ def test_unexpected_error_refuses_the_group_and_the_next_is_written(
 # Concurrent requests.
 
 
+@pytest.mark.parametrize("written", [True, False])
+@pytest.mark.parametrize("refusals", [1, 3])
+def test_message_sent_again_before_it_is_withdrawn_is_stored_once(
+    workspace: Workspace, written: bool, refusals: int
+) -> None:
+    with workspace.client() as client:
+        said = user("the piano tuner comes on the 22nd")
+        ticket = client.ask(said)
+        if written:
+            client.settle()
+        with client.store.database.writing():  # blocks the writer
+            for _ in range(refusals):
+                client.recorder.withdraw(ticket)
+                ticket = client.ask(said)
+        client.answer(ticket, "noted")
+        client.settle()
+        assert client.texts() == [said.text, "noted"]
+        assert not client.store.pending.withdrawn
+
+
+def test_history_sent_again_before_its_last_turn_is_withdrawn_is_stored_once(workspace: Workspace) -> None:
+    with workspace.client() as client:
+        _, history = client.turn(user("where does the ferry land?"), to="at the north quay")
+        sent = [*history, user("and the mail boat?")]
+        with client.store.database.writing():  # blocks the writer
+            client.recorder.withdraw(client.ask(*sent))
+            again = client.ask(*sent)
+        client.answer(again, "beside it")
+        client.settle()
+        assert client.texts() == [one.text for one in sent] + ["beside it"]
+
+
 def test_identical_concurrent_requests_are_stored_once(workspace: Workspace) -> None:
     with workspace.client() as client:
         first, history = client.turn(user("one"), to="two")

@@ -31,6 +31,15 @@ def test_what_upstream_refuses_unseen_is_not_stored_and_is_stored_when_sent_agai
     assert [text for _, text in ana.said()].count(TOLD) == 1
 
 
+def test_what_is_sent_again_at_once_is_stored(ana: Caller) -> None:
+    told = [f"Drawer {number} holds the violin strings." for number in range(12)]
+    for text in told:
+        assert ana.chat(text, "401").status_code == 401
+        assert ana.chat(text).status_code == 200
+    ana.settle()
+    assert [text for role, text in ana.said() if role == "user"] == told
+
+
 def test_what_was_stored_before_stays_when_a_later_turn_is_refused(ana: Caller) -> None:
     ana.chat(TOLD, X_Engram_Session="s")
     ana.settle()

@@ -83,6 +83,11 @@ class ConversationStore:
         with self.pending.lock:
             return dict(self.pending.notes)
 
+    def pending_withdrawals(self) -> set[bytes]:
+        """Return the ids of the nodes that queued jobs take back. Call this before reading nodes from the file."""
+        with self.pending.lock:
+            return set(self.pending.withdrawn)
+
     def was_interrupted(self, node: Node) -> bool:
         """Return whether a server accepted `node` and stopped before it wrote the engrams."""
         return node.in_file and node.state == ACCEPTED and node.id not in self.pending.nodes

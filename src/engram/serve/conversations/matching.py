@@ -16,7 +16,7 @@ from engram.engram import Engram
 from engram.ids import uuid7
 from engram.serve.conversations.hashes import Fingerprint, Hashes, check_session, new_session
 from engram.serve.conversations.log import ConversationStore, new_node_id
-from engram.serve.conversations.pending import Kind, Node
+from engram.serve.conversations.pending import ACCEPTED, Kind, Node
 from engram.serve.frontends.framing import asks_same, shares_words, typed
 from engram.serve.wire.base import ChatMessage
 
@@ -150,6 +150,7 @@ class Search:
         self._fingerprints = [hashes.fingerprint(messages[index]) for index in self._turns]
         # Copied before the file is read: notes that move into the file in between are seen in one of the two.
         self._pending_notes = store.pending_notes()
+        self._withdrawn = store.pending_withdrawals()
 
     def match(self, previous_response_id: str | None) -> ConversationMatch:
         """Return the match."""
@@ -324,7 +325,11 @@ class Search:
             session = new_session(self._hashes, datetime.now(UTC))
         stored = found.turns or {}
         nodes = dict(stored)
-        new = [turn for turn in sorted(stored) if self._store.was_interrupted(stored[turn])]
+        for turn, node in stored.items():
+            if node.id in self._withdrawn:
+                # The jobs that write the node and take it back are ahead in the queue.
+                nodes[turn] = replace(node, in_file=True, state=ACCEPTED)
+        new = [turn for turn in sorted(stored) if self._is_unwritten(nodes[turn])]
         last = found.last
         for turn, node in self._new_nodes(last, max(stored, default=-1) + 1, session):
             last = nodes[turn] = node
@@ -346,6 +351,10 @@ class Search:
             rewordings=tuple(self._rewordings),
             needs_engrams=self._needs_engrams,
         )
+
+    def _is_unwritten(self, node: Node) -> bool:
+        """Return whether the engrams of a stored node are to be written again."""
+        return node.id in self._withdrawn or self._store.was_interrupted(node)
 
     def _new_nodes(self, parent: Node | None, first: int, session: str) -> Iterator[tuple[int, Node]]:
         """Yield the turns from `first` on with a new node for each."""

@@ -16,6 +16,7 @@ also on the event loop.
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -89,6 +90,8 @@ class PendingWrites:
         self.responses: dict[bytes, Node] = {}
         """The node of a reply by its keys: the hash of its response id, the hashes of its text."""
         self.receipts: dict[str, Receipt] = {}
+        self.withdrawn: Counter[bytes] = Counter()
+        """The nodes that queued jobs take back, by id, with the number of these jobs."""
         self.in_flight: WeakValueDictionary[bytes, object] = WeakValueDictionary()
         """Nodes whose reply is still streaming. Weak values: an entry disappears with its `WriteTicket`."""
         self._by_digest: dict[bytes, dict[bytes, Node]] = {}

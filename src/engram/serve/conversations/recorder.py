@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -238,6 +238,8 @@ class Recorder:
             else:
                 pending.notes.setdefault(node_id, notes)
         pending.responses.update(job.responses)
+        if job.withdraws:
+            pending.withdrawn.update(node.id for node in ticket.match.new_nodes)
         ticket.results.append(job.result)
         ticket.open += 1
         pending.receipts[ticket.receipt_id] = ticket.as_receipt()
@@ -277,6 +279,9 @@ class Recorder:
             while self._queue and (not weight or weight + self._queue[0].weight <= MAX_GROUP):
                 weight += self._queue[0].weight
                 self._group.append(self._queue.popleft())
+                if self._group[-1].withdraws:
+                    # The same messages sent again are compared with the file after they are taken back.
+                    break
             self._urgent = bool(self._queue)
             return bool(self._group)
 
@@ -445,6 +450,9 @@ class Recorder:
                     pending.notes.pop(job.notes[0], None)
                 for key in job.responses:
                     pending.responses.pop(key, None)
+                if job.withdraws:
+                    # Subtraction drops what falls to zero.
+                    pending.withdrawn -= Counter(node.id for node in job.ticket.match.new_nodes)
                 if job.ticket.open:
                     pending.receipts[job.ticket.receipt_id] = job.ticket.as_receipt()
                 else:
