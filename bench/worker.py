@@ -98,7 +98,7 @@ def build_bare(path: Path, generated: Sequence[Turn]) -> None:
 
 
 def build_memory(folder: Path, generated: Sequence[Turn]) -> dict[str, float]:
-    """Remember every turn; returns the seconds from the start until acknowledged, indexed, and closed."""
+    """Remember every turn; returns the seconds until acknowledged, found by words, found by meaning, and closed."""
     folder.mkdir()
     seconds = {}
     started = time.perf_counter()
@@ -110,8 +110,11 @@ def build_memory(folder: Path, generated: Sequence[Turn]) -> dict[str, float]:
         done += len(batch)
     seconds["acknowledged"] = time.perf_counter() - started
     report_progress(f"Engram: remembered {done:,}, waiting for the index")
-    memory.flush()
+    memory.flush(vectors=False)
     seconds["memory"] = time.perf_counter() - started
+    report_progress(f"Engram: remembered {done:,}, waiting for the vectors")
+    memory.flush()
+    seconds["meant"] = time.perf_counter() - started
     memory.close()
     seconds["closed"] = time.perf_counter() - started
     return seconds

@@ -34,7 +34,7 @@ def test_verdict_compares_the_value_with_a_threshold():
 
 def test_a_row_shows_value_verdicts_and_references():
     first, second, third = map(report.figure_row, PARTS[0].figures)
-    assert first == ["recall, p95", "3.46 ms", "5: met", "2: not reached", "FTS5: 9.00 ms"]
+    assert first == ["recall, p95", "3.46 ms", "5: met", "3: not reached", "FTS5: 9.00 ms"]
     assert second == ["remember_many", "25,000 /s", "8,000: met", "20,000: met", ""]
     assert third == ["no bar", "0.500", "", "", ""]
 
@@ -67,6 +67,6 @@ def test_json_contains_values_bars_and_verdicts():
     assert value["machine"] == {"cores": "2"}
     first = value["figures"][0]
     assert first["value"] == pytest.approx(3.456)
-    assert (first["bar"], first["goal"], first["verdicts"]) == (5, 2, ["met", "not reached"])
+    assert (first["bar"], first["goal"], first["verdicts"]) == (5, 3, ["met", "not reached"])
     assert value["figures"][2]["bar"] is None
     assert value["tables"][0]["rows"] == [["x", "1"]]

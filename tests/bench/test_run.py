@@ -52,6 +52,7 @@ def test_a_whole_run_measures_every_figure(tmp_path, monkeypatch):
         "remember-ratio",
         "recall-p95-600",
         "many-per-second",
+        "meant-per-second",
         "bytes-per-engram",
         "peak-600",
         "open-and-first-600",
