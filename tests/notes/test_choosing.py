@@ -14,7 +14,7 @@ from engram.recall.result import Hit
 
 
 def hit(text: str, score: float = 0.9, words: float = 1.0, role: str = "user") -> Hit:
-    return Hit(draft(text, role=role), score, {"words": words}, 1)
+    return Hit(draft(text, role=role), score, {"words": words}, 1, (0, len(text)))
 
 
 def texts(hits: list[Hit]) -> list[str]:

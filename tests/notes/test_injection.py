@@ -32,7 +32,7 @@ def engram(text: str, speaker: str | None = "Ana") -> Engram:
 
 
 def hit(text: str, score: float, words: float = 1.0) -> Hit:
-    return Hit(engram(text), score, {"words": words}, 1)
+    return Hit(engram(text), score, {"words": words}, 1, (0, len(text)))
 
 
 def wording(*, embedded: bool = False, budget: int = 512, notes: int = 10) -> Wording:

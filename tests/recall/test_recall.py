@@ -219,3 +219,23 @@ def test_a_filter_finds_what_it_admits_behind_copies_of_one_text(memory: Memory)
     wanted = [e.id for e in memory.remember_many({"text": late.format(n), "kind": "fact"} for n in range(5))]
     memory.remember_many({"text": "heron heron", "session": f"late {n}"} for n in range(2_000))
     assert {hit.engram.id for hit in memory.recall("heron", kinds=["fact"])} == set(wanted)
+
+
+FILLER = "The council met about the footpath by the mill and put the decision off until the spring. " * 5
+HIDDEN = "The neighbours feed our cat while we are away."
+
+
+@pytest.mark.parametrize("before", [0, 1, 3])
+@pytest.mark.parametrize("indexed", [True, False])
+def test_a_hit_names_the_passage_that_answers(memory: Memory, before: int, indexed: bool) -> None:
+    memory.remember("Short and whole: the bins are emptied on Mondays.", session="a")
+    memory.remember(FILLER * before + HIDDEN + " " + FILLER * 2, session="b")
+    if indexed:
+        memory.flush()
+    hit = memory.recall("Who gives the cat its food on our holidays?")[0]
+    start, end = hit.passage
+    shown = hit.engram.text[start:end]
+    assert HIDDEN in shown
+    assert len(shown.split()) < 120
+    whole = memory.recall("When are the bins emptied?")[0]
+    assert whole.passage == (0, len(whole.engram.text))

@@ -13,7 +13,12 @@ from engram.records import to_record
 
 def hit_record(hit: Hit) -> dict[str, object]:
     """Return a hit as JSON values."""
-    return {"score": float(hit.score), "why": numbers(hit.why), "engram": to_record(hit.engram)}
+    return {
+        "score": float(hit.score),
+        "why": numbers(hit.why),
+        "passage": list(hit.passage),
+        "engram": to_record(hit.engram),
+    }
 
 
 def explanation_record(explanation: Explanation) -> dict[str, object]:

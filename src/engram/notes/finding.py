@@ -15,7 +15,7 @@ from engram.errors import NotFound
 from engram.memory import Memory
 from engram.notes.choosing import LEAST_TRUST, SHORT, choose, may_be_quoted
 from engram.notes.wording import PromptProfile
-from engram.notes.zones import in_zone, recall_in_zone
+from engram.notes.zones import in_zone
 from engram.recall.result import Hit
 from engram.text.markup import comparable
 
@@ -57,14 +57,13 @@ def find_notes(
     """
     while True:
         found = memory.recall(query, namespace=namespace, limit=limit, now=datetime.now(zone), trust=trust)
-        hits = recall_in_zone(found, zone)
-        chosen = choose(hits, profile, query=query, held_ids=held_ids, held_texts=held_texts, least_score=least_score)
-        more = len(hits) == limit and hits[-1].score >= least_score / 2
+        chosen = choose(found, profile, query=query, held_ids=held_ids, held_texts=held_texts, least_score=least_score)
+        more = len(found) == limit and found[-1].score >= least_score / 2
         if len(chosen) >= min(ENOUGH, profile.max_notes) or limit >= MOST_HITS or not more:
-            notes = with_questions(
-                memory, chosen, held_ids, {*held_texts, comparable(query)}, profile.max_notes, zone, trust
-            )
-            return FoundNotes(notes, found.unsearched)
+            notes = with_questions(memory, chosen, held_ids, {*held_texts, comparable(query)}, profile.max_notes, trust)
+            # Only these: most hits become no note.
+            shown = [replace(hit, engram=in_zone(hit.engram, zone)) for hit in notes]
+            return FoundNotes(shown, found.unsearched)
         limit *= WIDER
 
 
@@ -74,7 +73,6 @@ def with_questions(
     held_ids: Collection[str],
     held_texts: Collection[str],
     most: int,
-    zone: tzinfo,
     trust: str,
 ) -> list[Hit]:
     """Return the first `most` of `hits`, where each answer that needs its question is followed by it.
@@ -95,7 +93,7 @@ def with_questions(
             if not may_be_quoted(question, question.text[:SHORT]):
                 continue
             if comparable(question.text) not in held_texts:
-                added.append(replace(hit, engram=in_zone(question, zone)))
+                added.append(replace(hit, engram=question, passage=(0, len(question.text))))
         added = [one for one in added if one.engram.id not in known]
         if len(result) + len(added) <= most:
             result += added

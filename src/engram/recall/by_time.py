@@ -161,4 +161,5 @@ def score_by_time(query: ParsedQuery, features: Features, told: Floats) -> tuple
     parts = {name: np.zeros(n, np.float32) for name in PARTS} | {"time": total}
     sure = np.empty(n, np.float32)
     sure[order] = np.minimum.accumulate(total[order])
-    return Scores(total, parts, order, np.zeros((len(query.ids), n + 1), np.float32), when), sure
+    matched = np.zeros((len(query.ids), n + 1), np.float32)
+    return Scores(total, parts, order, matched, when, features.meaning), sure

@@ -22,6 +22,7 @@ from engram.recall.score import FLOOR, Scores, TokenWeights, confidence, score, 
 from engram.search.base import Array, Ints, SearchReader, kind_code
 from engram.store.base import Filter
 from engram.text.base import Analyzer
+from engram.text.passages import Span, passages
 from engram.times import microseconds
 
 Flags = npt.NDArray[np.bool_]
@@ -66,7 +67,17 @@ class Ranking:
     def hit(self, index: int, engram: Engram) -> Hit:
         """Return the hit for the turn at an index."""
         why = {name: float(part[index]) for name, part in self.scores.parts.items()}
-        return Hit(engram, float(self.confidence[index]), why, int(self.seqs[index]))
+        return Hit(engram, float(self.confidence[index]), why, int(self.seqs[index]), self._passage(index, engram.text))
+
+    def _passage(self, index: int, text: str) -> Span:
+        """Return where the best passage of the turn at an index begins and ends in its `text`."""
+        count = int(self.features.turns.passages[index])
+        if count == 1:
+            return 0, len(text)
+        first, spans = int(self.features.starts_of_passages[index]), passages(text)
+        best = int(self.scores.of_passages[first : first + count].argmax())
+        # A long text has more passages than the index holds.
+        return spans[min(best, len(spans) - 1)]
 
     def explanation(self, query: str, engram: Engram, seq: int, order: Ints, winner: Hit | None) -> Explanation:
         """Explain the position in `order` of the engram with this seq."""

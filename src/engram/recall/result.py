@@ -11,6 +11,7 @@ from typing import overload
 
 from engram.engram import Engram
 from engram.recall.context import CountTokens, context, estimated_tokens
+from engram.text.passages import Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,8 @@ class Hit:
     """The parts of the value that hits are ranked by, by name; the value is their sum, and a higher one comes first."""
     seq: int
     """The engram's number in the store, in the order in which engrams were remembered."""
+    passage: Span
+    """Where the passage of the text that answers best begins and ends, in characters; of a short text, all of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,8 @@ class Scores:
     """How well each turn matches each token, 0 to about 1.2, and a last column of zeros: shape (q, n + 1)."""
     when: Floats
     """How near each turn is to a time that the query means, 0 to 1: shape (n,)."""
+    of_passages: Floats
+    """What each passage's own words and meaning count, higher is better: shape (p,)."""
 
 
 class Tables(NamedTuple):
@@ -147,7 +149,7 @@ def score(query: ParsedQuery, features: Features, token_weight: TokenWeights, we
         parts["time"] = parts["time"] + np.float32(w.asks_when) * ((marks & TIME) != 0)
     total = np.add.reduce(np.concatenate(list(parts.values()), dtype=np.float32).reshape(len(parts), n))
     order = n - 1 - (-total[::-1]).argsort(kind="stable")
-    return Scores(total, parts, order, matched[:q], when)
+    return Scores(total, parts, order, matched[:q], when, w.words * words_of_passages + w.meaning * f.meaning)
 
 
 def repeats(features: Features) -> npt.NDArray[np.bool_]:

@@ -52,11 +52,18 @@ def test_parts_give_the_same_notes_and_earlier_notes_come_first() -> None:
         ("", "ok", None),
     ],
 )
-def test_a_short_message_is_looked_up_with_the_one_before_and_a_courtesy_not_at_all(
+def test_a_short_message_is_looked_up_with_a_reply_before_and_a_courtesy_not_at_all(
     before: str, text: str, query: str | None
 ) -> None:
     told = [message("assistant", before)] if before else []
     assert recall_query([*told, message("user", text)], len(told)) == query
+
+
+@pytest.mark.parametrize("between", [[], ["Thanks!", "You are welcome."]])
+def test_a_follow_up_is_looked_up_with_the_question_before_it(between: list[str]) -> None:
+    told = ["Where does my aunt keep her bees?", "Behind the chapel in Ullapool.", *between, "And since when?"]
+    messages = [message(("user", "assistant")[number % 2], text) for number, text in enumerate(told)]
+    assert recall_query(messages, len(messages) - 1) == f"{told[0]}\n{told[-1]}"
 
 
 def message(role: str, text: str) -> ChatMessage:

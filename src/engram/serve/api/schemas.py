@@ -372,6 +372,10 @@ class HitForm(BaseModel):
 
     score: Annotated[float, Field(description="Confidence that the engram answers the query, 0 to 1.", examples=[0.93])]
     why: Annotated[dict[str, float], Field(description="The parts of the rank value.", examples=[{"words": 4.2}])]
+    passage: Annotated[
+        tuple[int, int],
+        Field(description="Where the best passage of the text begins and ends, in characters.", examples=[[0, 24]]),
+    ]
     engram: EngramForm
 
 

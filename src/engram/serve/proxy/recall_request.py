@@ -22,10 +22,10 @@ from engram.text.markup import comparable
 from engram.text.tokenizer import words
 
 SHORT_MESSAGE = 6
-"""Words up to which a message may refer to the message before it: "and when was that?"."""
+"""Words up to which a message may refer to one before it: "and when was that?"."""
 
 PREVIOUS_CHARACTERS = 240
-"""Characters from the end of the previous message that are added to the query for a short message."""
+"""Characters from the end of an earlier message that are added to the query for a short message."""
 
 
 class RecallRequest(NamedTuple):
@@ -155,23 +155,21 @@ class NoteFinder:
 
 
 def recall_query(messages: Sequence[ChatMessage], last: int) -> str | None:
-    """Return the query for a user message: its text, after the end of the previous message if the text is short.
+    """Return the query for a user message: its text, after an earlier message (its end) if the text is short.
 
-    For a long message it is the question in the message; for a greeting or thanks, None.
+    That is the user's message before, which names what a follow-up is about; or the reply before, if there is no such
+    message, and alone if the text only agrees to it. For a long message the query is the question in the message; for
+    a greeting or thanks, None.
     """
     text = messages[last].text
     if is_courtesy(text):
         return None
     if len(text) > PREVIOUS_CHARACTERS or len(words(text)) > SHORT_MESSAGE:
         return question_of(text)
-    previous = next(
-        (
-            message.text
-            for message in reversed(messages[:last])
-            if message.role in ("user", "assistant") and message.text
-        ),
-        "",
-    )
+    before = [one for one in messages[:last] if one.role in ("user", "assistant") and one.text]
+    previous = before[-1].text if before else ""
     if is_assent(text):
         return previous[-PREVIOUS_CHARACTERS:] or None
+    asked = (one.text for one in reversed(before) if one.role == "user" and not is_courtesy(one.text))
+    previous = next(asked, previous)
     return f"{previous[-PREVIOUS_CHARACTERS:]}\n{text}" if previous else text
