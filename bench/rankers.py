@@ -70,9 +70,11 @@ class Bm25:
 class Dense:
     """Cosines of the vectors of a sentence encoder. Each distinct text is encoded once."""
 
-    def __init__(self, encode: Callable[[list[str]], Vectors]) -> None:
-        """`encode`: returns a vector of length 1 for each text, shape (texts, dimensions)."""
-        self._encode = encode
+    def __init__(
+        self, encode: Callable[[list[str]], Vectors], turn: Callable[[Vectors], Vectors] | None = None
+    ) -> None:
+        """encode: returns a vector of length 1 for each text, shape (n, dimensions). turn: maps those of questions."""
+        self._encode, self._turn = encode, turn
         self._known: dict[str, npt.NDArray[np.float32]] = {}
 
     def prepare(self, texts: Sequence[str]) -> None:
@@ -98,7 +100,8 @@ class Dense:
 
     def _question(self, question: str) -> npt.NDArray[np.float32]:
         self.prepare([question])
-        return self._known[question]
+        vector = self._known[question]
+        return vector if self._turn is None else self._turn(vector[None])[0]
 
 
 def minilm() -> Dense:
@@ -126,9 +129,12 @@ def minilm() -> Dense:
 
 
 def vectors() -> Dense | None:
-    """Engram's encoder of sentences; None if this Engram has none."""
+    """Engram's encoder of sentences, with its map of questions; None if this Engram has none."""
     open_encoder = getattr(opening, "open_encoder", None)
-    return None if open_encoder is None else Dense(open_encoder().encode)
+    if open_encoder is None:
+        return None
+    encoder = open_encoder()
+    return Dense(encoder.encode, getattr(encoder, "towards_answers", None))
 
 
 def fused(first: Ranker, second: Ranker) -> Ranker:

@@ -1,8 +1,9 @@
 """Fit the classifier of messages that call for memory: `python -m tools.asking`, with the options of `tools.fit`.
 
 Reads `tools/data/asking.tsv` (label, language and text of a line; written for this), the questions and the user's turns
-of the lives that are not held out, and the half of the messages that is not held out; with the paths of LoCoMo, BEAM
-and MemDaily, their questions, too, of which each set counts like `OF_A_SET` messages. Writes the plane to the package.
+of the lives that are not held out, the half of the messages that is not held out, and the questions for which the
+encoder is tuned (`tools.answering`); with the paths of LoCoMo, BEAM and MemDaily, their questions, too. Of these four,
+each counts like `OF_A_SET` messages. Writes the plane to the package.
 Prints how well it separates messages that were left out of the fit, each fifth once.
 """
 
@@ -22,6 +23,7 @@ from bench.datasets import read_locomo, read_transcripts
 from bench.lives import read_lives, read_messages
 from bench.metrics import area_under_curve
 from engram.opening import open_encoder
+from tools.answering import read_items
 
 Floats = npt.NDArray[np.float64]
 
@@ -33,7 +35,7 @@ STEPS = 20
 
 
 OF_A_SET = 200
-"""Messages that the questions of LoCoMo, BEAM and MemDaily count like, each."""
+"""Messages that the questions of a set count like, whatever their number."""
 
 
 def fitted(vectors: Floats, labels: Floats, counts: Floats) -> Floats:
@@ -64,9 +66,10 @@ def read() -> list[tuple[bool, str, str]]:
 
 
 def questions(options: argparse.Namespace) -> list[tuple[bool, str, str]]:
-    """Return the questions of the given sets that have an answer, as `read` returns messages."""
+    """Return the questions for memory of `tools.answering` and of the given sets, as `read` returns messages."""
     readers = {"locomo": read_locomo, "beam": read_transcripts, "memdaily": read_transcripts}
-    return [
+    told = [(True, "told", question) for item in read_items() for question in (*item["asked"], item["near"])]
+    return told + [
         (True, name, question.text)
         for name, reader in readers.items()
         if getattr(options, name) is not None
@@ -84,7 +87,7 @@ def main() -> None:
     messages, encoder = read(), open_encoder()
     messages += questions(parser.parse_args())
     sizes = Counter(source for _, source, _ in messages)
-    of_a_set = {"locomo", "beam", "memdaily"}
+    of_a_set = {"locomo", "beam", "memdaily", "told"}
     counts = np.array([OF_A_SET / sizes[source] if source in of_a_set else 1.0 for _, source, _ in messages])
     vectors = encoder.encode([text for _, _, text in messages]).astype(np.float64)
     labels = np.array([float(label) for label, _, _ in messages])

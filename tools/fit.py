@@ -27,6 +27,7 @@ import numpy.typing as npt
 from bench.datasets import Conversation, Question, chats_path, read_chats, read_locomo, read_transcripts
 from bench.lives import Facts, read_facts, read_lives
 from engram.engram import draft
+from engram.meaning.base import AnsweringEncoder
 from engram.opening import open_analyzer, open_encoder, open_index_folder
 from engram.recall.candidates import DEFAULT_LIMITS
 from engram.recall.features import Floats
@@ -114,7 +115,10 @@ def look_up(conversations: Sequence[Conversation]) -> list[Case]:
             if not question.evidence:
                 continue
             now = question.now or datetime.now(UTC)
-            parsed = parse_query(question.text, analyzer, names, now, encoder.encode([question.text])[0])
+            vectors = encoder.encode([question.text])
+            if isinstance(encoder, AnsweringEncoder):
+                vectors = encoder.towards_answers(vectors)
+            parsed = parse_query(question.text, analyzer, names, now, vectors[0])
             ranking = None if parsed.time_alone else rank(reader, number, parsed, analyzer, DEFAULT_LIMITS.times(2))
             if ranking is not None:
                 evidence = [seqs[conversation.name, key] for key in question.evidence]

@@ -232,10 +232,26 @@ def vectors_of(source: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def write(path: Path, arrays: dict[str, Array], tokenizer: bytes) -> None:
-    """Write a file in the form of safetensors. The largest alignment comes first, so that every array is aligned."""
+    """Write the weights of the model."""
+    rows = checksum({name: arrays[name] for name in BITS})
+    more = {"rows": rows, "tokenizer": f"{zlib.crc32(tokenizer):08x}"}
+    write_arrays(path, arrays, "use-multilingual-3", tokenizer, more)
+
+
+def write_arrays(
+    path: Path,
+    arrays: Mapping[str, Array],
+    name_of_model: str,
+    before: bytes = b"",
+    more: Mapping[str, str] | None = None,
+) -> None:
+    """Write a file in the form of safetensors. The largest alignment comes first, so that every array is aligned.
+
+    Its fingerprint consists of `name_of_model` and a digest of `before` and the arrays. more: further metadata.
+    """
     ordered = dict(sorted(arrays.items(), key=lambda item: (item[0] in BITS, -item[1].itemsize)))
     names = {"int8": "I8", "uint8": "U8", "int32": "I32", "float16": "F16", "float32": "F32"}
-    digest = hashlib.sha256(tokenizer)
+    digest = hashlib.sha256(before)
     header: dict[str, Any] = {}
     end = 0
     for name, array in ordered.items():
@@ -244,10 +260,9 @@ def write(path: Path, arrays: dict[str, Array], tokenizer: bytes) -> None:
         digest.update(array.tobytes())
         end += array.nbytes
     header["__metadata__"] = {
-        "fingerprint": f"use-multilingual-3-{digest.hexdigest()[:16]}",
+        "fingerprint": f"{name_of_model}-{digest.hexdigest()[:16]}",
         "checksum": checksum({name: array for name, array in arrays.items() if name not in BITS}),
-        "rows": checksum({name: arrays[name] for name in BITS}),
-        "tokenizer": f"{zlib.crc32(tokenizer):08x}",
+        **(more or {}),
     }
     text = json.dumps(header).encode()
     text += b" " * (-(8 + len(text)) % 64)

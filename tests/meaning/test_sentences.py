@@ -14,6 +14,7 @@ from engram.meaning.sentences import (
     DATA,
     MOST_PIECES,
     TOKENIZER,
+    TUNED,
     WEIGHTS,
     SentenceEncoder,
     default_encoder,
@@ -44,7 +45,7 @@ ODD = [
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A copy of the data files."""
-    for name in (WEIGHTS, TOKENIZER):
+    for name in (WEIGHTS, TOKENIZER, TUNED):
         shutil.copy(DATA / name, tmp_path / name)
     return tmp_path
 
@@ -52,7 +53,7 @@ def folder(tmp_path: Path) -> Path:
 def test_the_vectors_are_those_of_the_package_that_the_weights_come_from() -> None:
     # python -m tools.sentence_weights --expected tests/meaning
     expected = np.load(HERE / "expected.npy").astype(np.float32)
-    vectors = default_encoder().encode([text for texts in SENTENCES.values() for text in texts])
+    vectors = SentenceEncoder(tuned=False).encode([text for texts in SENTENCES.values() for text in texts])
     cosines = (vectors * expected).sum(axis=1)
     assert len(SENTENCES) == 16
     assert cosines.min() > 0.985
@@ -128,8 +129,9 @@ def test_importing_engram_and_opening_a_memory_loads_no_tokenizer(tmp_path: Path
 
 def test_one_character_that_stands_for_many_letters_does_not_make_a_text_longer() -> None:
     tokenizer = default_encoder()._load().tokenizer
-    assert len(pieces_of(tokenizer, "ﷺ" * 2_000)) == MOST_PIECES
-    assert len(pieces_of(tokenizer, "word " * 400)) == 400
+    # With one piece before and one behind.
+    assert len(pieces_of(tokenizer, "ﷺ" * 2_000)) == MOST_PIECES + 2
+    assert len(pieces_of(tokenizer, "word " * 400)) == 402
 
 
 def test_verifying_reads_the_rows_too(folder: Path) -> None:
@@ -142,7 +144,7 @@ def test_verifying_reads_the_rows_too(folder: Path) -> None:
         SentenceEncoder(folder).verify()
 
 
-@pytest.mark.parametrize("name", [WEIGHTS, TOKENIZER])
+@pytest.mark.parametrize("name", [WEIGHTS, TOKENIZER, TUNED])
 def test_a_missing_data_file_is_named(folder: Path, name: str) -> None:
     (folder / name).unlink()
     with pytest.raises(DamagedWeights, match=f"{name} (is missing|cannot be read).*install Engram again"):
@@ -156,6 +158,9 @@ def test_a_missing_data_file_is_named(folder: Path, name: str) -> None:
         (WEIGHTS, 12, "header"),
         (WEIGHTS, 6_000, "has changed since it was written"),
         (TOKENIZER, 100_000, "has changed since it was written"),
+        (TUNED, 0, "does not begin with a header"),
+        (TUNED, 6_000, "has changed since it was written"),
+        (TUNED, 1_500_000, "has changed since it was written"),
     ],
 )
 def test_a_damaged_data_file_is_named(folder: Path, name: str, at: int, says: str) -> None:

@@ -11,7 +11,7 @@ import yaml
 from packaging.requirements import Requirement
 
 import engram
-from engram.meaning.sentences import TOKENIZER, WEIGHTS
+from engram.meaning.sentences import TOKENIZER, TUNED, WEIGHTS
 from tests.packaging.conftest import ROOT, names_in
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -66,7 +66,7 @@ def test_the_wheel_contains_one_typed_package_with_its_licences(pure_wheel: Path
         "engram/text/data/han.txt",
     } <= set(names)
     assert {"engram/accel/sentences.c", "engram/accel/sentences.h"} <= set(names)
-    assert {f"engram/meaning/data/{name}" for name in (WEIGHTS, TOKENIZER, "NOTICE")} <= set(names)
+    assert {f"engram/meaning/data/{name}" for name in (WEIGHTS, TOKENIZER, TUNED, "NOTICE")} <= set(names)
     assert {Path(name).name for name in names} >= {"LICENSE", "NOTICE"}
     assert not [name for name in names if name.startswith("engram/bench")]
 

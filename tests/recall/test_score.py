@@ -84,7 +84,7 @@ def test_every_weight_changes_scores_or_confidence(name: str) -> None:
     rng = np.random.default_rng(1)
     features, query = random_features(rng, 300), random_query(rng, named=name in ("name", "speaker"))
     # More than any turn covers; turns that cover half of the query; a keyword.
-    usual = replace(DEFAULT, telling=60.0, informative=60.0)
+    usual = replace(DEFAULT, telling=20.0, informative=60.0)
     if name in ("telling", "informative"):
         features = replace(features, counts=features.counts * 0 + (np.arange(Q) % 2 > 0)[:, None])
     if name == "informative":

@@ -1,12 +1,12 @@
 """The encoder contract: what recall and an index ask of a sentence encoder.
 
-Owns the protocol `Encoder`. Knows no model.
+Owns the protocols `Encoder` and `AnsweringEncoder`. Knows no model.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,18 @@ class Encoder(Protocol):
         """Return a vector of length 1 for each text: shape (len(texts), dimensions); all 0 for a text without words.
 
         Of a long text only the beginning is read. Never raises for any text.
+        """
+        ...
+
+
+@runtime_checkable
+class AnsweringEncoder(Protocol):
+    """What an encoder has, too, that looks for answers by other vectors than those of the questions."""
+
+    def towards_answers(self, vectors: Vectors) -> Vectors:
+        """Return the vectors by which the answers to questions are looked for: shape (n, dimensions), length 1 or 0.
+
+        vectors: of the questions, as `Encoder.encode` returns them.
         """
         ...
 

@@ -35,10 +35,11 @@ class PlainEncoder:
         """Return a vector of length 1 for each list of piece numbers; none may be empty: shape (len(texts), WIDTH)."""
         result = np.empty((len(texts), WIDTH), np.float32)
         for row, pieces in enumerate(texts):
-            result[row] = self._head(self._sum_of_features(np.asarray(pieces, np.int64)), len(pieces))
+            result[row] = self._head(self.features(np.asarray(pieces, np.int64)), len(pieces))
         return result
 
-    def _sum_of_features(self, pieces: Array) -> Floats:
+    def features(self, pieces: Array) -> Floats:
+        """Return the sum of what the last layers read of each piece: shape (FEATURES,)."""
         weights, vectors = self._weights, self._weights.vectors
         integers = rows_of(weights, pieces)
         step, offset = (array[pieces].astype(np.float32)[:, None] for array in (weights.step, weights.offset))

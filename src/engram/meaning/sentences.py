@@ -20,10 +20,11 @@ from engram import accel
 from engram.meaning.base import Vectors, beginning
 from engram.meaning.compiled import CompiledEncoder
 from engram.meaning.plain import PlainEncoder
+from engram.meaning.tuned import Tuned, read_tuned, tuned_fingerprint
 from engram.meaning.weights import WIDTH, DamagedWeights, header_of, read_weights, verify_weights
 
 DATA = Path(str(files("engram.meaning") / "data"))
-WEIGHTS, TOKENIZER = "sentences.safetensors", "sentences.model"
+WEIGHTS, TOKENIZER, TUNED = "sentences.safetensors", "sentences.model", "answering.safetensors"
 
 MOST_CHARACTERS = 2_000
 """Characters of a text that are read: a passage has some 600."""
@@ -40,6 +41,7 @@ class Loaded(NamedTuple):
     encoder: PlainEncoder | CompiledEncoder
     compiled: bool
     """Which of the two it is."""
+    tuned: Tuned | None
 
 
 class SentenceEncoder:
@@ -47,15 +49,17 @@ class SentenceEncoder:
 
     dimensions = WIDTH
 
-    def __init__(self, folder: Path = DATA) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path = DATA, *, tuned: bool = True) -> None:
+        """`tuned`: whether the last layers are those that Engram has tuned, or those of the model."""
+        self._folder, self._tuned = folder, tuned
         self._loading = Lock()
         self._loaded: Loaded | None = None
 
     @cached_property
     def fingerprint(self) -> str:
-        """Identifies weights and tokenizer. Raises `DamagedWeights` if the file with the weights is not complete."""
-        return str(self._metadata()["fingerprint"])
+        """Identifies weights and tokenizer. Raises `DamagedWeights` if a file with weights is not complete."""
+        fingerprint = str(self._metadata()["fingerprint"])
+        return f"{fingerprint}-{tuned_fingerprint(self._folder / TUNED)}" if self._tuned else fingerprint
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Return a vector of length 1 for each text: shape (len(texts), 512); all 0 for a text without any piece.
@@ -63,30 +67,54 @@ class SentenceEncoder:
         Of a text the first `MOST_CHARACTERS` are read, up to `MOST_PIECES` pieces. Raises `DamagedWeights` if a data
         file is missing or damaged.
         """
-        loaded = self._loaded
-        # `accel.use` may have changed what is in use.
-        if loaded is None or loaded.compiled != accel.available:
-            loaded = self._load()
-        tokenizer, encoder = loaded.tokenizer, loaded.encoder
+        loaded = self._load()
         result = np.zeros((len(texts), WIDTH), np.float32)
-        pieces = [pieces_of(tokenizer, text) for text in texts]
+        pieces = [pieces_of(loaded.tokenizer, text) for text in texts]
         filled = [row for row, of_text in enumerate(pieces) if of_text]
         if filled:
-            result[filled] = encoder.encode([[BEGIN, *pieces[row], END] for row in filled])
+            result[filled] = loaded.encoder.encode([pieces[row] for row in filled])
         return result
+
+    def pieces(self, text: str) -> list[int]:
+        """Return the numbers of a text's pieces with those around it; [] for a text without any. Raises as `encode`."""
+        return pieces_of(self._load().tokenizer, text)
+
+    def towards_answers(self, vectors: Vectors) -> Vectors:
+        """Return the vectors by which the answers to questions are looked for: shape (n, 512), of length 1 or 0.
+
+        vectors: of the questions, as `encode` returns them. The model puts a question near to other questions; the map
+        puts "What do I drive?" nearer to "picked up the van today". Raises as `encode`.
+        """
+        tuned = self._load().tuned
+        if tuned is None:
+            return vectors
+        # einsum, not BLAS: BLAS starts threads, which costs more than such small products.
+        turned = vectors + np.einsum("nr,rd->nd", np.einsum("nd,dr->nr", vectors, tuned.into), tuned.out) + tuned.shift
+        turned /= np.maximum(np.sqrt(np.einsum("nd,nd->n", turned, turned)), np.float32(1e-9))[:, None]
+        filled = np.einsum("nd,nd->n", vectors, vectors)[:, None] > 0
+        return np.asarray(np.where(filled, turned, vectors), np.float32)
 
     def verify(self) -> None:
         """Read all data. Raises `DamagedWeights` if a file is missing, or is not as it was written."""
         verify_weights(self._folder / WEIGHTS)
+        if self._tuned:
+            read_tuned(self._folder / TUNED)
         self._open_tokenizer()
 
     def _load(self) -> Loaded:
+        loaded = self._loaded
+        # `accel.use` may have changed what is in use.
+        if loaded is not None and loaded.compiled == accel.available:
+            return loaded
         with self._loading:
             compiled = accel.available
             if self._loaded is None or self._loaded.compiled != compiled:
                 weights = read_weights(self._folder / WEIGHTS)
+                tuned = read_tuned(self._folder / TUNED) if self._tuned else None
+                if tuned is not None:
+                    weights = tuned.applied_to(weights)
                 encoder = CompiledEncoder(weights) if compiled else PlainEncoder(weights)
-                self._loaded = Loaded(self._open_tokenizer(), encoder, compiled)
+                self._loaded = Loaded(self._open_tokenizer(), encoder, compiled, tuned)
             return self._loaded
 
     def _open_tokenizer(self) -> Any:
@@ -117,6 +145,6 @@ def default_encoder() -> SentenceEncoder:
 
 
 def pieces_of(tokenizer: Any, text: str) -> list[int]:
-    """Return the numbers of a text's first pieces; [] for a text of white space."""
+    """Return the numbers of a text's first pieces, between `BEGIN` and `END`; [] for a text of white space."""
     pieces: list[int] = tokenizer.encode(beginning(text, MOST_CHARACTERS))
-    return pieces[:MOST_PIECES]
+    return [BEGIN, *pieces[:MOST_PIECES], END] if pieces else []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -132,12 +133,15 @@ def header_of(path: Path) -> tuple[dict[str, Any], int]:
     return header, 8 + length
 
 
-def read_weights(path: Path) -> Weights:
-    """Map the file into memory. Raises `DamagedWeights` if it is not complete, or not as written outside the rows."""
+def read_arrays(path: Path) -> dict[str, Array]:
+    """Map the arrays of a file into memory, by name.
+
+    Raises `DamagedWeights` if it is not complete, or not as written outside the rows.
+    """
     header, begin = header_of(path)
     content = np.memmap(path, np.uint8, mode="r")
     try:
-        arrays = {}
+        arrays: dict[str, Array] = {}
         for name in (name for name in header if name != "__metadata__"):
             first, last = header[name]["data_offsets"]
             dtype = np.dtype(DTYPES[header[name]["dtype"]])
@@ -145,10 +149,24 @@ def read_weights(path: Path) -> Weights:
         small = {name: array for name, array in arrays.items() if name not in BITS}
         if header["__metadata__"]["checksum"] != checksum(small):
             raise DamagedWeights(path, "has changed since it was written")
-        layers = {name: Layer(arrays[name], arrays[f"{name}.sums"], arrays[f"{name}.scales"]) for name in MATRICES}
-        table = {name: arrays[name] for name in TABLE}
-        weights = Weights(**table, layers=layers, vectors={name: arrays[name] for name in VECTORS})
     except (KeyError, TypeError, ValueError) as error:
+        raise DamagedWeights(path, f"is not what this version reads ({error})") from error
+    return arrays
+
+
+def layers_of(arrays: dict[str, Array], names: Iterable[str]) -> dict[str, Layer]:
+    """Return the layers with these names. Raises KeyError if one is missing."""
+    return {name: Layer(arrays[name], arrays[f"{name}.sums"], arrays[f"{name}.scales"]) for name in names}
+
+
+def read_weights(path: Path) -> Weights:
+    """Map the file into memory. Raises `DamagedWeights` if it is not complete, or not as written outside the rows."""
+    arrays = read_arrays(path)
+    try:
+        table = {name: arrays[name] for name in TABLE}
+        vectors = {name: arrays[name] for name in VECTORS}
+        weights = Weights(**table, layers=layers_of(arrays, MATRICES), vectors=vectors)
+    except KeyError as error:
         raise DamagedWeights(path, f"is not what this version reads ({error})") from error
     if wrong := misfit(weights):
         raise DamagedWeights(path, f"holds {wrong} in another shape than this version reads")

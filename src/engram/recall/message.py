@@ -6,11 +6,15 @@ must not count against its answer. Knows no candidates and no scores.
 
 from __future__ import annotations
 
+import json
 import math
+import re
 from typing import NamedTuple
 
+import numpy as np
+
 from engram.meaning.asking import leaning
-from engram.meaning.base import Encoder, Vectors
+from engram.meaning.base import AnsweringEncoder, Encoder, Vectors
 from engram.text.base import QUESTION_MARKS
 from engram.text.passages import passages, size, units
 
@@ -22,6 +26,10 @@ WHOLE = 60.0
 """Words of a message up to which the whole of it is looked up, too."""
 FENCES = ("```", "~~~", ">", "|")
 """How blocks of code, quoted lines and rows of tables begin: none of them is asked by who sends them."""
+_ORDINAL = re.compile(r"(?:^|\s)\d{1,2}\.$")
+_COLON = re.compile(r":\s|\uff1a")
+LONGEST_JSON = 20_000
+"""Characters of a message up to which it is read as JSON."""
 MARKED = 1.0
 """What a question mark adds to the log odds that a part calls for memory."""
 
@@ -31,7 +39,7 @@ class Part(NamedTuple):
 
     text: str
     vector: Vectors | None
-    """What it means, shape (dimensions,); None without an encoder."""
+    """What would answer it, shape (dimensions,); None without an encoder."""
     asks: float
     """Log odds that it calls for what a memory could hold; infinite if that is not known."""
 
@@ -48,21 +56,73 @@ def parts_to_look_up(message: str, encoder: Encoder | None) -> list[Part]:
         asks = leaning(vectors, encoder.fingerprint).tolist()
         parts = list(map(Part, texts, vectors, asks))
     parts.sort(key=likelihood, reverse=True)
-    return parts[:LOOKED_UP]
+    parts = parts[:LOOKED_UP]
+    if not isinstance(encoder, AnsweringEncoder):
+        return parts
+    turned = encoder.towards_answers(np.array([part.vector for part in parts]))
+    return [part._replace(vector=vector) for part, vector in zip(parts, turned, strict=True)]
 
 
 def likelihood(part: Part) -> float:
     """Return a number that is greater for a part that more likely asks something of a memory."""
-    return part.asks + MARKED * part.text.rstrip().endswith(tuple(QUESTION_MARKS))
+    return part.asks + MARKED * is_marked(part.text)
 
 
 def parts_of(message: str) -> list[str]:
-    """Return the sentences and lines of a message without code, quotes and tables, or the whole if nothing is left."""
-    found = [message[start:end].strip() for start, end in units(message)]
+    """Return the sentences and lines of a message without code, quotes and tables, or the whole if nothing is left.
+
+    Of JSON they are those of its texts. A question after a colon is a part of its own, too: "One more thing: where is
+    it?".
+    """
+    found = [part for text in texts_of(message) for part in sentences(text)]
     said = [piece for part in found if part and not part.startswith(FENCES) for piece in pieces_of(part)]
+    said += [rest for part in said if (rest := question_after_colon(part))]
+    said = list(dict.fromkeys(said))
     if len(said) > MOST_PARTS:
         said = said[: MOST_PARTS // 3] + said[-(MOST_PARTS - MOST_PARTS // 3) :]
     return said or [message]
+
+
+def texts_of(message: str) -> list[str]:
+    """Return the texts in a message that is a JSON object or array; else the message."""
+    if not message.lstrip().startswith(("{", "[")) or len(message) > LONGEST_JSON:
+        return [message]
+    try:
+        value = json.loads(message)
+    except (ValueError, RecursionError):
+        return [message]
+    texts, left = list[str](), [value]
+    while left:
+        value = left.pop()
+        # A word of ASCII is a tag, such as a role or a language.
+        if isinstance(value, str) and (" " in value.strip() or not value.isascii()):
+            texts.append(value)
+        elif isinstance(value, dict | list):
+            left += reversed(value if isinstance(value, list) else list(value.values()))
+    return texts or [message]
+
+
+def sentences(text: str) -> list[str]:
+    """Return the sentences and lines of a text. A number such as that of "am 3. August" ends none."""
+    parts = list[str]()
+    for start, end in units(text):
+        part = text[start:end].strip()
+        if parts and _ORDINAL.search(parts[-1]):
+            parts[-1] += f" {part}"
+        else:
+            parts.append(part)
+    return parts
+
+
+def question_after_colon(part: str) -> str:
+    """Return what stands after the first colon that ends a word, if that is marked as a question; else ""."""
+    found = _COLON.search(part)
+    return part[found.end() :].strip() if found and is_marked(part) else ""
+
+
+def is_marked(part: str) -> bool:
+    """Return whether a part ends with a question mark."""
+    return part.rstrip().endswith(tuple(QUESTION_MARKS))
 
 
 def pieces_of(part: str) -> list[str]:

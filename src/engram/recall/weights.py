@@ -14,71 +14,71 @@ class Weights:
     """How the parts of a score and of a confidence weigh against each other. The formula is in `recall.score`."""
 
     # How much a token counts.
-    idf_prior: float = 535
+    idf_prior: float = 459
     """Engrams of plain language that a namespace's own frequencies are smoothed with."""
     typical_length: float = 20.0
     """Tokens of a usual turn."""
-    rarity_shift: float = 0.356
-    rarity_power: float = 1.97
-    name: float = 0.415
+    rarity_shift: float = 0.232
+    rarity_power: float = 2.04
+    name: float = 0.341
     """Factor of a token that names a speaker of the namespace."""
     # How well a turn matches a token.
-    saturation: float = 0.154
+    saturation: float = 0.196
     """BM25's k1."""
-    length: float = 0.5
+    length: float = 0.399
     """BM25's b."""
     longest: float = 8
     """Typical lengths above which a turn loses no more."""
-    near: float = 0.554
+    near: float = 0.612
     """Most that a near word counts, as a share of an exact one."""
-    least_similarity: float = 0.245
+    least_similarity: float = 0.242
     """Cosine at which a near word counts nothing."""
-    near_power: float = 0.76
-    total_power: float = 0.9
+    near_power: float = 0.88
+    total_power: float = 0.95
     """The sum over the tokens is divided by the query's whole weight to this power."""
     # The turns around it, by their words.
-    next: float = 0.055
-    next_but_one: float = 0.025
-    previous: float = -0.07
-    answered: float = 0.3
+    next: float = 0.061
+    next_but_one: float = 0.0325
+    previous: float = 0.0175
+    answered: float = 0.255
     """Added to `previous` if the previous turn holds a question."""
-    previous_but_one: float = 0.195
-    replied: float = 0.11
+    previous_but_one: float = 0.15
+    replied: float = 0.0998
     """In place of `previous` and `answered`, for a turn of the assistant: its worth is not that of the question."""
     monologue: float = 0.4
     """Factor of these if the neighbour has the same speaker: notes, not a dialogue."""
-    best_of_session: float = 0.154
+    best_of_session: float = 0.245
     """Of the best turn of its session."""
-    session: float = 0.154
+    session: float = 0.211
     """Of what all turns of its session match together."""
-    session_saturation: float = 0.608
+    session_saturation: float = 0.724
     """BM25's k1, for sessions."""
-    session_length: float = 0.51
+    session_length: float = 0.422
     """BM25's b, for sessions."""
     typical_session: float = 300.0
     """Tokens of a usual session."""
     # The turn itself, and the turns around it, by their meaning.
-    words: float = 0.409
+    words: float = 0.472
     """Of the words of the best passage."""
-    meaning: float = 1.1
+    meaning: float = 1.18
     """Of the cosine between query and the best passage."""
-    meaning_next: float = 0.25
-    meaning_previous: float = 0.27
-    meaning_of_session: float = 0.194
+    meaning_next: float = 0.225
+    meaning_previous: float = 0.255
+    meaning_of_session: float = 0.202
     """Of the best turn of its session."""
-    speaker: float = 0.21
+    speaker: float = 0.205
     """The query names its speaker."""
-    role: float = 0.235
+    role: float = 0.207
     """The query asks about its role: "my" means the user, "you" the assistant."""
-    assistant: float = 0.2
+    assistant: float = 0.212
     """Subtracted from a turn of the assistant: what a person said about themselves is what is asked for."""
-    question: float = 0.138
+    question: float = 0.129
     """Subtracted if it ends in a question."""
     repeat: float = 2.0
     """Subtracted if it asks what the query asks: it holds no answer."""
-    asks_when: float = 0.196
+    asks_when: float = 0.203
     """The query asks when, and the turn names a time."""
-    date: float = 0.462
+    date: float = 0.481
     """Its time is near to one that the query means."""
     # Confidence.
     neighbour_coverage: float = 0.7
@@ -93,7 +93,7 @@ class Weights:
     """Log odds for the cosine between query and turn."""
     sure_of_nothing: float = -2.7
     """Log odds without either."""
-    asks: float = 8.0
+    asks: float = 12
     """Factor of the log odds that the query calls for memory, as far as they are below 0, as of "thanks!"."""
     telling: float = 1.2
     """How rare the words of a turn must be, as a sum of logarithms, to be an answer although the query seems not to
