@@ -15,7 +15,7 @@ from engram import accel
 from engram.engram import Engram
 from engram.errors import EngramError, InvalidEngram, NotFound
 from engram.meaning.sentences import SentenceEncoder
-from engram.opening import file_of, files_of, index_folder, open_analyzer, open_encoder, open_index_folder, open_store
+from engram.opening import file_of, files_of, index_folder, open_analyzer, open_index_folder, open_store, usable_encoder
 from engram.store.base import Store
 from engram.store.positions import distance
 from engram.store.private import exposed
@@ -177,7 +177,7 @@ def _save(store: Store, engrams: list[Engram]) -> int:
 
 def _examine_index(path: str, store: FileReport) -> tuple[str, int, int, int]:
     """The state of a file's index, the engrams that it lacks, its passages without a vector, and its size in bytes."""
-    index = open_index_folder(index_folder(path), open_analyzer(), store.identity, open_encoder())
+    index = open_index_folder(index_folder(path), open_analyzer(), store.identity, usable_encoder(None))
     if not index.exists():
         return "missing", distance("", store.head).appended, 0, index.bytes()
     unindexed = max(0, distance(index.snapshot().cursor, store.head).appended)

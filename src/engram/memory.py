@@ -32,10 +32,10 @@ from engram.opening import (
     close_all,
     open_analyzer,
     open_detector,
-    open_encoder,
     open_redaction,
     open_search,
     open_store,
+    usable_encoder,
 )
 from engram.recall.recaller import Recaller
 from engram.recall.result import Explanation, Recall
@@ -117,7 +117,7 @@ class Memory:
         self._detector = open_detector() if detector is None else detector
         self._store = open_store(path, read_only=read_only, wait=wait) if store is None else store
         if encoder is None or isinstance(encoder, str):
-            encoder = open_encoder(encoder)
+            encoder = usable_encoder(encoder)
         self._search = open_search(self._store, analyzer, encoder) if search is None else search
         self._finalizer = weakref.finalize(self, close_all, self._search, self._store, os.getpid())
         self._recaller = Recaller(self._store, self._search, analyzer, encoder)

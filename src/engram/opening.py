@@ -6,6 +6,7 @@ this module loads the kernel, so every recall of the process uses it.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Callable, Iterable
@@ -21,6 +22,7 @@ from engram.errors import EngramError
 from engram.meaning.base import Encoder
 from engram.meaning.codes import NO_CODES, Coder
 from engram.meaning.encoders import open_encoder as open_encoder
+from engram.meaning.weights import DamagedWeights
 from engram.search.base import ROW, Search
 from engram.search.local.folder import IndexFolder
 from engram.search.local.index import LocalIndex
@@ -33,6 +35,8 @@ from engram.text.base import Analyzer
 from engram.text.vectors import VectorTable, default_table
 
 load_kernel(ROW)
+
+logger = logging.getLogger("engram")
 
 Detector = Callable[[Engram], str | None]
 """Says why an engram goes into quarantine, in 1 to 512 bytes of UTF-8, or returns None. Never raises for any text."""
@@ -100,6 +104,20 @@ def open_redaction(kinds: Iterable[str]) -> Callable[[Engram], Engram]:
     from engram.text.redaction import open_redactor, redacted
 
     return partial(redacted, redactor=open_redactor(wanted))
+
+
+def usable_encoder(name: str | None) -> Encoder | None:
+    """Return the encoder `name` (see `open_encoder`); None if its data is damaged, which the log says with the cure.
+
+    A memory then finds by words. Raises as `open_encoder`.
+    """
+    encoder = open_encoder(name)
+    try:
+        _ = encoder.fingerprint
+    except DamagedWeights as error:
+        logger.warning("memories are found by their words alone: %s", error)
+        return None
+    return encoder
 
 
 def open_search(store: LoggedStore, analyzer: Analyzer, encoder: Encoder | None = None) -> Search:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from engram import accel
-from engram.cli.options import Json, MemoryPath, open_memory
+from engram.cli.options import EncoderName, Json, MemoryPath, open_memory
 from engram.cli.output import escape_line, format_bytes, print_json, print_note, print_table
 from engram.errors import EngramError, MemoryDamaged
 from engram.installation import conflicts
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 def doctor(
     path: MemoryPath = None,
+    encoder: EncoderName = None,
     save: Annotated[
         Path | None,
         typer.Option(metavar="NEW", help="Save everything that can be read into this new file.", show_default=False),
@@ -112,7 +113,7 @@ def _print_salvage(result: Salvage) -> None:
         print_note(f"{result.lost:,} are lost; --json lists their ids")
 
 
-def reindex(path: MemoryPath = None, as_json: Json = False) -> None:
+def reindex(path: MemoryPath = None, encoder: EncoderName = None, as_json: Json = False) -> None:
     """Rebuild the index from the stored memories.
 
     Not needed in normal operation: an index that is missing, damaged or behind is rebuilt

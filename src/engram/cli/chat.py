@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 
 from engram.chat import Conversation
-from engram.cli.options import LeastTrust, MemoryPath, Namespace, Redact, Timezone
+from engram.cli.options import EncoderName, LeastTrust, MemoryPath, Namespace, Redact, Timezone
 from engram.cli.output import escape
 from engram.engram import DEFAULT_NAMESPACE, Engram
 from engram.errors import EngramError, InvalidEngram, NotFound
@@ -47,6 +47,7 @@ HELP = """\
 def chat(
     namespace: Namespace = DEFAULT_NAMESPACE,
     path: MemoryPath = None,
+    encoder: EncoderName = None,
     model: Annotated[
         str | None,
         typer.Option("--model", help="smollm2 (the default), a path to a .gguf file, or URL#name of an endpoint."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 import typer
 
-from engram.cli.options import MemoryPath, Namespace, Redact, Timezone, open_memory
+from engram.cli.options import EncoderName, MemoryPath, Namespace, Redact, Timezone, open_memory
 from engram.engram import DEFAULT_NAMESPACE
 from engram.notes.zones import MACHINE
 from engram.serve.api.mcp import make_server
@@ -20,6 +20,7 @@ def mcp(
     timezone: Timezone = MACHINE,
     redact: Redact = "",
     path: MemoryPath = None,
+    encoder: EncoderName = None,
 ) -> None:
     """Offer a memory to an agent as MCP tools, over stdio.
 

@@ -13,6 +13,7 @@ from engram.cli.options import (
     After,
     AnyNamespace,
     Before,
+    EncoderName,
     Json,
     Kinds,
     MemoryPath,
@@ -105,7 +106,7 @@ def print_counts(label: str, counts: Iterable[tuple[str, int]], as_json: bool) -
             typer.echo(f"{count:>9,}  {escape_line(name)}")
 
 
-def stats(path: MemoryPath = None, as_json: Json = False) -> None:
+def stats(path: MemoryPath = None, encoder: EncoderName = None, as_json: Json = False) -> None:
     """Show the figures of the memory.
 
     Example:

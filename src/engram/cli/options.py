@@ -6,6 +6,7 @@ command runs), else the default path of the user.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, tzinfo
@@ -70,6 +71,17 @@ def memory_path(path: Path | None) -> Path | None:
     return Path(file_of(path))
 
 
+def encoder_option(name: str | None) -> str | None:
+    """Name the encoder for this process and those that it starts. Raises `typer.BadParameter` for another name."""
+    if name:
+        from engram.meaning.encoders import ENCODERS, VARIABLE
+
+        if name not in ENCODERS:
+            raise typer.BadParameter(f"there is no encoder {name!r}; the encoders are: {', '.join(ENCODERS)}")
+        os.environ[VARIABLE] = name
+    return name
+
+
 def redact_option(text: str) -> str:
     """Return the value of --redact. Raises `typer.BadParameter` if it names what cannot be taken out."""
     try:
@@ -91,6 +103,18 @@ MemoryPath = Annotated[
         show_default=False,
     ),
 ]
+EncoderName = Annotated[
+    str | None,
+    typer.Option(
+        "--encoder",
+        envvar="ENGRAM_ENCODER",
+        metavar="NAME",
+        callback=encoder_option,
+        help="What makes vectors of texts: use (16 languages) or minilm (English; an extra). Default: use.",
+        show_default=False,
+    ),
+]
+"""The callback applies it, so a command only has the parameter."""
 Json = Annotated[bool, typer.Option("--json", help="For programs: JSON on stdout, also for errors.")]
 Namespace = Annotated[str, typer.Option("--namespace", "-n", metavar="NAME", help="The namespace.")]
 AnyNamespace = Annotated[

@@ -11,6 +11,7 @@ import typer
 from engram.cli.options import (
     After,
     Before,
+    EncoderName,
     Json,
     Kinds,
     MemoryPath,
@@ -50,6 +51,7 @@ def recall(
     ] = None,
     timezone: Timezone = MACHINE,
     path: MemoryPath = None,
+    encoder: EncoderName = None,
     as_json: Json = False,
 ) -> None:
     """Find the memories that answer a question, best first.
@@ -105,6 +107,7 @@ def why(
     ] = None,
     timezone: Timezone = MACHINE,
     path: MemoryPath = None,
+    encoder: EncoderName = None,
     as_json: Json = False,
 ) -> None:
     """Explain the rank of a memory for a question, and what lowered it.

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from engram.cli.options import (
+    EncoderName,
     Json,
     MemoryPath,
     Namespace,
@@ -52,6 +53,7 @@ def remember(
     redact: Redact = "",
     timezone: Timezone = MACHINE,
     path: MemoryPath = None,
+    encoder: EncoderName = None,
     as_json: Json = False,
 ) -> None:
     """Store a text verbatim. When the command ends, the text is durable.

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from engram.cli.options import LeastTrust, MemoryPath, Redact, Timezone
+from engram.cli.options import EncoderName, LeastTrust, MemoryPath, Redact, Timezone
 from engram.opening import default_path
 from engram.serve.frontends.strip import patterns_from_environment
 from engram.serve.http.logs import set_up
@@ -52,6 +52,7 @@ def serve(
     ] = DEFAULTS.least_score,
     least_trust: LeastTrust = DEFAULTS.least_trust,
     redact: Redact = "",
+    encoder: EncoderName = None,
     keep_days: Annotated[
         int | None,
         typer.Option(

@@ -17,6 +17,7 @@ from engram.cli.options import (
     After,
     AnyNamespace,
     Before,
+    EncoderName,
     Json,
     Kinds,
     MemoryPath,
@@ -62,6 +63,7 @@ def import_files(
     redact: Redact = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only read; write nothing.")] = False,
     path: MemoryPath = None,
+    encoder: EncoderName = None,
     as_json: Json = False,
 ) -> None:
     """Import conversations: JSON Lines, a ChatGPT or Claude export, LoCoMo's JSON.

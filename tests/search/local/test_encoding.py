@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -14,7 +15,10 @@ import pytest
 
 from engram.engram import Engram, draft
 from engram.errors import EngramError
+from engram.meaning import encoders
 from engram.meaning.codes import NO_CODES
+from engram.meaning.sentences import DATA, TOKENIZER, TUNED, WEIGHTS, SentenceEncoder
+from engram.memory import Memory
 from engram.search.base import IndexDamaged
 from engram.search.local import indexer, pending
 from engram.search.local.build import IndexBuild
@@ -412,3 +416,27 @@ def test_forked_reader_of_a_read_only_folder_finds_by_meaning(tmp_path: Path) ->
     finally:
         for path in (tmp_path / "index", build):
             os.chmod(path, 0o755)
+
+
+def test_memory_opens_and_finds_by_words_while_the_encoder_is_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for name in (WEIGHTS, TOKENIZER, TUNED):
+        shutil.copy(DATA / name, folder / name)
+    monkeypatch.setitem(encoders.ENCODERS, "use", lambda: SentenceEncoder(folder))
+    with Memory(tmp_path / "memory.db") as memory:
+        memory.remember("The heron stood in the reeds.")
+        memory.flush()
+    content = (folder / TUNED).read_bytes()
+    (folder / TUNED).write_bytes(content[:-1])
+    with Memory(tmp_path / "memory.db") as memory:
+        memory.remember("The otter left prints.")
+        assert [memory.recall(word)[0].engram.text[:8] for word in ("heron", "otter")] == ["The hero", "The otte"]
+    assert f"{TUNED} has " in caplog.text
+    assert "install Engram again" in caplog.text
+    (folder / TUNED).write_bytes(content)
+    with Memory(tmp_path / "memory.db") as memory:
+        memory.flush()
+        assert memory.stats().unencoded == 0
