@@ -49,7 +49,7 @@ RATE = 1e-4
 """Step of Adam for the map, and for the layers."""
 DROPPED = 0.1
 """Share of the inputs of layers that a step leaves out."""
-EPOCHS, BATCH = 25, 256
+EPOCHS, BATCH = 15, 256
 SEEDS = 3
 """Fits whose values are averaged: they differ in the order of the statements and in what a step leaves out."""
 LEFT_OUT = 5

@@ -50,6 +50,7 @@ def use_hit(hit: Hit) -> None:
     assert_type(hit.score, float)
     assert_type(hit.why, Mapping[str, float])
     assert_type(hit.seq, int)
+    assert_type(hit.passage, tuple[int, int])
 
 
 def use_explanation(explanation: Explanation) -> None:

@@ -93,7 +93,7 @@ class Weights:
     """Log odds for the cosine between query and turn."""
     sure_of_nothing: float = -2.7
     """Log odds without either."""
-    asks: float = 12
+    asks: float = 8
     """Factor of the log odds that the query calls for memory, as far as they are below 0, as of "thanks!"."""
     telling: float = 1.2
     """How rare the words of a turn must be, as a sum of logarithms, to be an answer although the query seems not to
