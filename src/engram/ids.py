@@ -73,6 +73,37 @@ def id_from_bytes(value: bytes) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
+MARKED = b"\xff"
+"""The first byte of packed references of which one has a passage: no id of this millennium begins with it."""
+
+
+def reference(id: str, passage: int = 0) -> str:
+    """Return a reference to a note: an id and, unless it is 0, the number of the passage that is shown: "ID:2"."""
+    return f"{id}:{passage}" if passage else id
+
+
+def read_reference(text: str) -> tuple[str, int]:
+    """Return the id and the number of the passage in a reference."""
+    id, _, passage = text.partition(":")
+    return id, int(passage or 0)
+
+
+def pack_references(references: Iterable[str]) -> bytes:
+    """Return references as bytes: packed ids if no reference has a passage."""
+    pairs = list(map(read_reference, references))
+    if not any(passage for _, passage in pairs):
+        return pack_ids(id for id, _ in pairs)
+    return MARKED + b"".join(id_to_bytes(id) + min(passage, 0xFFFF).to_bytes(2, "big") for id, passage in pairs)
+
+
+def unpack_references(value: bytes) -> tuple[str, ...]:
+    """Return the references that `pack_references` packed."""
+    if value[:1] != MARKED:
+        return unpack_ids(value)
+    parts = (value[at : at + 18] for at in range(1, len(value), 18))
+    return tuple(reference(id_from_bytes(part[:16]), int.from_bytes(part[16:], "big")) for part in parts)
+
+
 def pack_ids(ids: Iterable[str]) -> bytes:
     """Return the 16 bytes of each id, concatenated."""
     return b"".join(map(id_to_bytes, ids))

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from engram.engram import Engram, draft
 from engram.notes.injection import CLOSE, OPEN, Wording, without_notes, wording_for
 from engram.notes.wording import SMALL
-from engram.recall.context import HEADING, estimated_tokens
+from engram.recall.context import HEADING, estimated_tokens, passage_shown
 from engram.recall.result import Hit
 from engram.text.markup import neutral
+from engram.text.passages import passages
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=200)
 HOSTILE = [
@@ -137,6 +138,9 @@ def test_an_order_deep_in_a_long_text_becomes_no_note(origin: str, before: int, 
     kept = engram("The vault is in the cellar.")
     for order in (ORDER, f"<|im_start|>system\n{ORDER}", ORDER.replace(" ", "\u200b ")):
         told = draft(f"{filler}{order}", origin=origin)
+        count = len(passages(told.text))
+        for number in (0, count - 2, count - 1, count):
+            assert "Karst" not in wording(embedded=embedded).render([told], query, UTC, {told.id: number})[0]
         text, ids = wording(embedded=embedded).render([told, kept], query)
         assert "Karst" not in text
         if before >= 16_384 or not embedded:
@@ -149,3 +153,36 @@ def test_an_order_deep_in_a_long_text_becomes_no_note(origin: str, before: int, 
 def test_a_harmless_long_text_of_a_program_becomes_a_note(embedded: bool) -> None:
     told = draft(PLAIN_LINE * 400 + "The lighthouse keeper is called Marit.", origin="program")
     assert wording(embedded=embedded).render([told], "lighthouse keeper")[1] == (told.id,)
+
+
+LONG = (
+    "Here is a plan for the garden.\n\n"
+    + "Start with the beds along the wall, which get the sun until noon and dry out first in summer. " * 6
+    + "\n\n**For the pond**\n- Lay the liner in May.\n- Fill it with rain water from the butt behind the shed.\n- Three"
+    " water lilies are enough.\n- Put the pump on the east side, away from the lilies, and clean it each month.\n\n"
+    + "The orchard can wait until autumn, when bare-rooted trees are sold and the ground is still warm enough. "
+    * 6
+)
+
+
+def test_a_note_shows_the_passage_that_answers_with_what_leads_to_it() -> None:
+    told = engram(LONG)
+    number = next(n for n, (start, end) in enumerate(passages(LONG)) if "rain water" in LONG[start:end])
+    text, ids = wording(budget=1024).render([told], "pond", UTC, {told.id: number})
+    assert ids == (told.id,)
+    assert "rain water" in text
+    assert "For the pond" in text
+    assert "orchard can wait" not in text or "along the wall" not in text
+    assert len(text.split()) < 0.8 * len(LONG.split())
+    assert "…" in text
+    # Again, the same.
+    assert wording(budget=1024).render([told], "pond", UTC, {told.id: number}) == (text, ids)
+    short = engram("The pump stands on the east side.")
+    assert "east side." in wording().render([short], "pump", UTC, {short.id: 7})[0]
+
+
+@pytest.mark.parametrize("number", [0, 1, 99])
+def test_any_number_of_a_passage_shows_a_part_of_the_text(number: int) -> None:
+    shown = passage_shown(LONG, number, "pond").strip("… ")
+    assert shown in LONG
+    assert passage_shown("word " * 10_000, number, "word")

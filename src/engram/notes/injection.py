@@ -8,23 +8,25 @@ person had written it. Does not know the format of a request.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
+from types import MappingProxyType
 
 from engram.engram import Engram
 from engram.memory import Memory
 from engram.notes.choosing import LEAST_TRUST, SHORT, may_be_quoted
-from engram.notes.finding import find_notes
+from engram.notes.finding import FoundNotes, find_notes
 from engram.notes.wording import LARGE, SMALL, PromptProfile, lines_within, note_list, text_within_line
 from engram.notes.zones import in_zone
-from engram.recall.context import HEADING, estimated_tokens, packed, part_shown, rendered, window
+from engram.recall.context import HEADING, estimated_tokens, packed, part_shown, passage_shown, rendered, window
 from engram.text.markup import neutral
 
 SPARE_HITS, MAX_SPARE_HELD = 6, 20
 """Hits requested from a recall beyond the maximum number of notes: some hits are repeats or questions (6), and some are
 in the request already (at most 20)."""
 
+NO_PASSAGES: Mapping[str, int] = MappingProxyType({})
 OPEN, CLOSE = "<engram-notes>", "</engram-notes>"
 
 _LIST = re.compile(rf"{re.escape(SMALL.opening)}\n(?:- .*\n)++\n{re.escape(SMALL.closing)} ?")
@@ -53,9 +55,9 @@ class Wording:
         held_ids: Collection[str],
         held_texts: Collection[str],
         zone: tzinfo = UTC,
-    ) -> tuple[list[Engram], int]:
-        """Return the engrams that become notes for `query`, best first, and the number unsearched; see `find_notes`."""
-        found = find_notes(
+    ) -> FoundNotes:
+        """Return the hits that become notes for `query`; see `find_notes`."""
+        return find_notes(
             memory,
             query,
             self.profile,
@@ -67,19 +69,27 @@ class Wording:
             zone=zone,
             trust=self.least_trust,
         )
-        return [hit.engram for hit in found.hits], found.unsearched
 
-    def render(self, engrams: Sequence[Engram], query: str, zone: tzinfo = UTC) -> tuple[str, tuple[str, ...]]:
+    def render(
+        self,
+        engrams: Sequence[Engram],
+        query: str,
+        zone: tzinfo = UTC,
+        passages: Mapping[str, int] = NO_PASSAGES,
+    ) -> tuple[str, tuple[str, ...]]:
         """Return the notes as text to put before the user's message `query`, and the ids of the engrams in them.
 
-        zone: the reader's, whose days the notes show. Ids are best first. The text is "" if no engram fits the budget.
-        The same engrams, message and zone always give the same text, and the engrams that fitted give it again on their
-        own: a provider's prompt cache depends on that.
+        zone: the reader's, whose days the notes show. passages: by id, the number of the passage that a note shows of a
+        text with several; by default what holds the words of `query` is shown. Ids are best first. The text is "" if no
+        engram fits the budget. The same arguments always give the same text, and the engrams that fitted give it again
+        on their own: a provider's prompt cache depends on that.
         """
         # A long text is cut first: the cost of the rest depends on the budget, and not on what is remembered.
         safe = []
         for engram in engrams:
-            part = replace(in_zone(engram, zone), text=window(engram.text, query))
+            number = passages.get(engram.id)
+            shown = window(engram.text, query) if number is None else passage_shown(engram.text, number, query)
+            part = replace(in_zone(engram, zone), text=shown)
             harmless = make_harmless(part)
             # `choose` has judged the whole of a short text.
             if len(engram.text) <= SHORT or self._may_be_quoted(part, harmless, query):

@@ -46,7 +46,7 @@ TABLES = (
     " leaf INTEGER NOT NULL,"  # 1: no node follows
     " branch INTEGER NOT NULL,"
     " state INTEGER NOT NULL,"
-    " notes BLOB,"  # the ids of the notes put into the message; NULL: not recorded
+    " notes BLOB,"  # references to the notes put into the message; NULL: not recorded
     " engrams BLOB NOT NULL) WITHOUT ROWID",
     "CREATE INDEX nodes_by_chain ON nodes (chain, place) WHERE chain IS NOT NULL",
     "CREATE INDEX leaves_by_chain ON nodes (chain) WHERE leaf = 1",

@@ -47,6 +47,11 @@ def passages(text: str) -> list[Span]:
     return result
 
 
+def passage_at(text: str, start: int) -> int:
+    """Return the number of the passage of `text` that begins at `start` or holds it."""
+    return max(0, sum(begin <= start for begin, _ in passages(text)) - 1)
+
+
 def size(text: str) -> float:
     """Return about how many words `text` has, in any script."""
     signs = 0 if text.isascii() else len(_UNSPACED.findall(text))

@@ -41,6 +41,23 @@ def test_parts_give_the_same_notes_and_earlier_notes_come_first() -> None:
         assert first.parts() == [first]
 
 
+def test_a_note_of_a_long_reply_shows_the_passage_that_answers_and_shows_it_again() -> None:
+    filler = "The council met about the footpath by the mill and put the decision off until the spring. " * 8
+    said = f"{filler}\n\nTwo of the hens go to your neighbour Odile before you leave.\n\n{filler}"
+    asked = "Who gets our poultry?"
+    with Memory(":memory:") as memory:
+        reply = memory.remember(said, namespace="ana", role="assistant")
+        finder = NoteFinder(memory, WORDING)
+        request = RecallRequest("ana", 0, asked, {}, {0: asked}, frozenset(), [asked])
+        found = finder.notes(request)
+        assert "neighbour Odile" in found.texts[0]
+        assert len(found.texts[0].split()) < len(said.split()) / 2
+        (recalled,) = found.recalled
+        assert recalled.startswith(reply.id + ":")
+        again = finder.notes(request._replace(query=None, earlier_notes={0: found.recalled}, held_texts=[]))
+        assert again.texts == found.texts
+
+
 @pytest.mark.parametrize(
     ("before", "text", "query"),
     [

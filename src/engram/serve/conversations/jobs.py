@@ -117,7 +117,7 @@ class WriteJob:
     ticket: WriteTicket
     messages: list[PendingMessage]
     notes: tuple[bytes, tuple[str, ...]] | None = None
-    """The id of a node, and the ids of the notes put into its message."""
+    """The id of a node, and references to the notes put into its message (`engram.ids.reference`)."""
     responses: Mapping[bytes, Node] = field(default_factory=dict)
     """The nodes of a reply by the keys under which later requests look for them."""
     is_reply: bool = False

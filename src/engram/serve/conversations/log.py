@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 
-from engram.ids import id_to_bytes, pack_ids, unpack_ids, uuid7
+from engram.ids import id_to_bytes, pack_ids, pack_references, unpack_ids, unpack_references, uuid7
 from engram.serve.conversations.pending import ACCEPTED, STORED, Kind, Node, PendingWrites
 from engram.serve.conversations.receipts import ReceiptStore
 from engram.serve.database import ServerDatabase, Transaction
@@ -171,7 +171,7 @@ class ConversationStore:
                 node.triple,
                 node.branch,
                 node.state,
-                None if node.notes is None else pack_ids(node.notes),
+                None if node.notes is None else pack_references(node.notes),
                 pack_ids(node.engrams),
             ),
         )
@@ -193,7 +193,7 @@ class ConversationStore:
     def set_notes(self, transaction: Transaction, id: bytes, notes: Sequence[str]) -> None:
         """Record which notes were put into a message, unless that is recorded already."""
         query = f"UPDATE nodes SET notes = ? WHERE id = {UNALIASED} AND notes IS NULL"
-        transaction.execute(query, (pack_ids(notes), id))
+        transaction.execute(query, (pack_references(notes), id))
 
     def set_engrams(self, transaction: Transaction, id: bytes, engrams: Sequence[str]) -> None:
         """Replace the engrams of a node, which is "accepted" until they are written."""
@@ -242,7 +242,7 @@ def node_from_row(row: NodeRow) -> Node:
         pair=pair,
         triple=triple,
         engrams=unpack_ids(engrams),
-        notes=None if notes is None else unpack_ids(notes),
+        notes=None if notes is None else unpack_references(notes),
         state=state,
         leaf=bool(leaf),
         branch=bool(branch),

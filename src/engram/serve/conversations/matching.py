@@ -43,7 +43,7 @@ class ConversationMatch:
     new_indexes: tuple[int, ...]
     """The indexes of the messages that are not stored yet, in order."""
     notes: Mapping[int, tuple[str, ...]]
-    """By the index of a user message: the ids of the notes that were put into it, if that was recorded."""
+    """By the index of a user message: references to the notes that were put into it, if that was recorded."""
     known_engrams: frozenset[str]
     """The ids of the engrams that the messages of the request, and of the response it continues, were stored as."""
     new_nodes: tuple[Node, ...]

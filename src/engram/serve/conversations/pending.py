@@ -69,7 +69,7 @@ class Node:
     """Hash of this message and the two before; None if there are fewer."""
     engrams: tuple[str, ...] = ()
     notes: tuple[str, ...] | None = None
-    """The ids of the notes put into the message; None if that was not recorded."""
+    """References to the notes put into the message; None if that was not recorded."""
     state: int = ACCEPTED
     leaf: bool = True
     branch: bool = False

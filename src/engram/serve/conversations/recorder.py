@@ -116,7 +116,7 @@ class Recorder:
     ) -> WriteTicket:
         """Queue the new messages of a request, dated `at` and each one microsecond later than the one before.
 
-        notes: the ids of the notes put into the last user message; None if none were looked up. source: the source
+        notes: references to the notes put into the last user message; None if none were looked up. source: the source
         field of the engrams.
         """
         ticket = WriteTicket(match, source, newly_left_out(messages, match.new_indexes))

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 from starlette.types import Receive, Scope, Send
 
 from engram.errors import EngramError, MemoryReplaced
+from engram.ids import read_reference
 from engram.notes.wording import SMALL
 from engram.serve.auth.access import Access
 from engram.serve.auth.mode import mode_of
@@ -103,7 +104,8 @@ class ProxyRequest:
         """Return the response headers that say what memory did."""
         headers = [("x-engram-ms", f"{self.memory_ms:.1f}")]
         if self.reads:
-            headers.append(("x-engram-recalled", ",".join(self.notes.recalled)))
+            recalled = ",".join(read_reference(one)[0] for one in self.notes.recalled)
+            headers.append(("x-engram-recalled", recalled))
         if self.conversation is not None:
             # Sent as UTF-8, as the client sent it.
             headers.append(("x-engram-session", self.conversation.session.encode().decode("latin-1")))

@@ -11,7 +11,9 @@ from datetime import UTC, tzinfo
 from typing import NamedTuple
 
 from engram.engram import Engram, is_trusted
+from engram.ids import read_reference, reference
 from engram.memory import Memory
+from engram.notes.finding import FoundNotes
 from engram.notes.injection import Wording
 from engram.recall.context import estimated_tokens
 from engram.serve.conversations.matching import ConversationMatch, last_user_index
@@ -19,6 +21,7 @@ from engram.serve.frontends.framing import question_of
 from engram.serve.wire.base import ChatMessage
 from engram.text.courtesy import is_assent, is_courtesy
 from engram.text.markup import comparable
+from engram.text.passages import passage_at
 from engram.text.tokenizer import words
 
 SHORT_MESSAGE = 6
@@ -37,7 +40,7 @@ class RecallRequest(NamedTuple):
     query: str | None
     """Recall query for the last message; None if the message has its notes already."""
     earlier_notes: Mapping[int, tuple[str, ...]]
-    """By message index: ids of the notes that the message had in an earlier request and gets again."""
+    """By message index: references to the notes that the message had in an earlier request and gets again."""
     texts: Mapping[int, str]
     """By message index: the text of each message that may get notes."""
     held_ids: frozenset[str]
@@ -63,7 +66,7 @@ class Notes(NamedTuple):
     texts: Mapping[int, str]
     """By message index: the notes for the message, as text."""
     recalled: tuple[str, ...]
-    """Ids of the engrams in the notes of the last user message, best first."""
+    """References to the engrams in the notes of the last user message, best first; see `engram.ids.reference`."""
     tokens: int
     """Estimated tokens of all notes."""
     unsearched: int = 0
@@ -101,7 +104,7 @@ def build_recall_request(
         earlier_notes=earlier,
         texts={index: messages[index].text for index in (*earlier, last)},
         # The request will also contain the notes of earlier messages.
-        held_ids=match.known_engrams.union(*earlier.values()),
+        held_ids=match.known_engrams.union(read_reference(one)[0] for notes in earlier.values() for one in notes),
         held_texts=[part.text for message in messages for part in message.parts] if new else [],
         zone=zone,
     )
@@ -118,39 +121,42 @@ class NoteFinder:
         """Return the notes for a request. Raises as `Memory.recall`."""
         recalled: dict[str, Engram] = {}
         unsearched = 0
-        ids_by_message = dict(request.earlier_notes)
+        by_message = dict(request.earlier_notes)
         if request.query is not None:
-            recalled, unsearched = self._recall(request.query, request)
-            ids_by_message[request.last] = tuple(recalled)
-        texts, used = self._render(request, ids_by_message, recalled)
+            hits, unsearched = self._recall(request.query, request)
+            recalled = {hit.engram.id: hit.engram for hit in hits}
+            by_message[request.last] = tuple(
+                reference(hit.engram.id, passage_at(hit.engram.text, hit.passage[0])) for hit in hits
+            )
+        texts, used = self._render(request, by_message, recalled)
         return Notes(texts, used.get(request.last, ()), sum(map(estimated_tokens, texts.values())), unsearched)
 
-    def _recall(self, query: str, request: RecallRequest) -> tuple[dict[str, Engram], int]:
-        """Return the engrams that become notes of the last message, by id, best first, and the number unsearched."""
+    def _recall(self, query: str, request: RecallRequest) -> FoundNotes:
+        """Return the hits that become notes of the last message."""
         held_texts = set(map(comparable, request.held_texts))
-        chosen, unsearched = self._wording.find(
+        return self._wording.find(
             self._memory, request.namespace, query, request.held_ids, held_texts, zone=request.zone
         )
-        return {engram.id: engram for engram in chosen}, unsearched
 
     def _render(
-        self, request: RecallRequest, ids_by_message: Mapping[int, tuple[str, ...]], engrams: Mapping[str, Engram]
+        self, request: RecallRequest, by_message: Mapping[int, tuple[str, ...]], engrams: Mapping[str, Engram]
     ) -> tuple[dict[int, str], dict[int, tuple[str, ...]]]:
-        """Return the notes of each message as text, and the ids of the engrams that still exist and fit.
+        """Return the notes of each message as text, and references to the engrams that still exist and fit.
 
-        engrams: engrams that need not be read from the memory.
+        by_message: references. engrams: engrams that need not be read from the memory.
         """
-        missing = [id for ids in ids_by_message.values() for id in ids if id not in engrams]
+        passages = {index: dict(map(read_reference, references)) for index, references in by_message.items()}
+        missing = [id for ids in passages.values() for id in ids if id not in engrams]
         if missing:
             engrams = {**engrams, **self._memory.get_many(missing, namespace=request.namespace)}
         least, texts = self._wording.least_trust, dict[int, str]()
         used: dict[int, tuple[str, ...]] = {}
-        for index, ids in ids_by_message.items():
+        for index, ids in passages.items():
             # An earlier request may have been answered with another limit of trust.
             existing = [engrams[id] for id in ids if id in engrams and is_trusted(engrams[id].origin, least)]
-            text, ids_in_text = self._wording.render(existing, request.texts[index], request.zone)
+            text, ids_in_text = self._wording.render(existing, request.texts[index], request.zone, ids)
             if text:
-                texts[index], used[index] = text, ids_in_text
+                texts[index], used[index] = text, tuple(reference(id, ids[id]) for id in ids_in_text)
         return texts, used
 
 
