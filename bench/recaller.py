@@ -62,8 +62,10 @@ class Recaller:
         texts = [part.text for part in said.parts]
         wanted = RecallRequest(namespace, last, query, {}, {last: said.text}, frozenset(), texts, UTC)
         found = self._finder.notes(wanted)
-        engrams = self._memory.get_many(found.recalled, namespace=namespace)
-        return [str(engrams[id].metadata[KEY]) for id in found.recalled]
+        # A reference to a note begins with its id; that of another checkout is one.
+        ids = [one.partition(":")[0] for one in found.recalled]
+        engrams = self._memory.get_many(ids, namespace=namespace)
+        return [str(engrams[id].metadata[KEY]) for id in ids]
 
     @cached_property
     def _finder(self) -> Any:
