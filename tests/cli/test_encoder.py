@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from engram.errors import EngramError
 from engram.meaning import encoders
 from engram.meaning.base import Encoder
 from tests.search.concepts import ConceptEncoder
@@ -54,3 +55,9 @@ def test_an_unknown_encoder_is_refused(run: Run, path: Path, command: str) -> No
     assert ran.code == 2
     assert "there is no encoder 'word2vec'; the encoders are: use, minilm" in ran.err
     assert not path.exists()
+
+
+def test_an_unknown_encoder_in_the_environment_is_told_with_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(encoders.VARIABLE, "x" * 1_000)
+    with pytest.raises(EngramError, match=r"^ENGRAM_ENCODER: there is no encoder 'x{80}'; .*minilm"):
+        encoders.open_encoder()

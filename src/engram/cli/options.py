@@ -74,10 +74,12 @@ def memory_path(path: Path | None) -> Path | None:
 def encoder_option(name: str | None) -> str | None:
     """Name the encoder for this process and those that it starts. Raises `typer.BadParameter` for another name."""
     if name:
-        from engram.meaning.encoders import ENCODERS, VARIABLE
+        from engram.meaning.encoders import VARIABLE, check_encoder
 
-        if name not in ENCODERS:
-            raise typer.BadParameter(f"there is no encoder {name!r}; the encoders are: {', '.join(ENCODERS)}")
+        try:
+            check_encoder(name)
+        except EngramError as error:
+            raise typer.BadParameter(str(error)) from None
         os.environ[VARIABLE] = name
     return name
 

@@ -27,7 +27,17 @@ def open_encoder(name: str | None = None) -> Encoder:
     name: None for the one that `VARIABLE` names, else "use". Raises `EngramError` for another name. If a package is
     missing, `MissingExtra` is raised when a text is encoded.
     """
-    name = name or os.environ.get(VARIABLE) or "use"
-    if name not in ENCODERS:
-        raise EngramError(f"there is no encoder {name!r}; the encoders are: {', '.join(ENCODERS)}")
+    if not name and (name := os.environ.get(VARIABLE)):
+        try:
+            check_encoder(name)
+        except EngramError as error:
+            raise EngramError(f"{VARIABLE}: {error}") from None
+    name = name or "use"
+    check_encoder(name)
     return ENCODERS[name]()
+
+
+def check_encoder(name: str) -> None:
+    """Raise `EngramError` unless there is an encoder `name`."""
+    if name not in ENCODERS:
+        raise EngramError(f"there is no encoder {name[:80]!r}; the encoders are: {', '.join(ENCODERS)}")
