@@ -142,11 +142,14 @@ def functions() -> dict[str, Work]:
 
 def text_functions() -> dict[str, Work]:
     """Return the functions that read the words of a text."""
-    from engram.recall.context import estimated_tokens, excerpt, shortened, window
+    from engram.meaning.sentences import default_encoder
+    from engram.recall.context import estimated_tokens, excerpt, passage_shown, shortened, window
+    from engram.recall.message import parts_of, parts_to_look_up
     from engram.recall.query import parse_query, speaker_names
     from engram.text import markup
     from engram.text.analyzer import TableAnalyzer
     from engram.text.orders import may_steer, reads_as_order
+    from engram.text.passages import passages
     from engram.text.redaction import REDACTIONS, open_redactor
     from engram.text.sse import read_events
     from engram.text.thoughts import without_thoughts
@@ -158,7 +161,11 @@ def text_functions() -> dict[str, Work]:
     assert redactor is not None
     now = draft("now").at
     named = [words, folded, stream_safe, markup.neutral, markup.one_line, markup.comparable, markup.is_question]
+    others = {"passages": passages, "parts_of": parts_of}
     return {function.__name__: function for function in (*named, without_thoughts, estimated_tokens, may_steer)} | {
+        **others,
+        "parts_to_look_up": lambda text: parts_to_look_up(text, default_encoder()),
+        "passage_shown": lambda text: passage_shown(text, 3, "ferry"),
         "reads_as_order": reads_as_order,
         "redaction": redactor,
         "analyse": analyzer.analyse,

@@ -28,6 +28,8 @@ FENCES = ("```", "~~~", ">", "|")
 """How blocks of code, quoted lines and rows of tables begin: none of them is asked by who sends them."""
 _ORDINAL = re.compile(r"(?:^|\s)\d{1,2}\.$")
 _COLON = re.compile(r":\s|\uff1a")
+LONGEST_JOINED = 200
+"""Characters of a sentence up to which the next one is joined to it if it ends in a number."""
 LONGEST_JSON = 20_000
 """Characters of a message up to which it is read as JSON."""
 MARKED = 1.0
@@ -107,7 +109,8 @@ def sentences(text: str) -> list[str]:
     parts = list[str]()
     for start, end in units(text):
         part = text[start:end].strip()
-        if parts and _ORDINAL.search(parts[-1]):
+        # Joined to what is short only, so that the time is linear.
+        if parts and len(parts[-1]) <= LONGEST_JOINED and _ORDINAL.search(parts[-1]):
             parts[-1] += f" {part}"
         else:
             parts.append(part)

@@ -33,11 +33,13 @@ def passages(text: str) -> list[Span]:
     if size(text) <= MOST:
         return [(0, len(text))]
     result: list[Span] = []
-    filled = 0.0
+    filled, is_ascii = 0.0, text.isascii()
     for start, end in units(text):
-        words = size(text[start:end])
-        for begin, stop in _cut(text, start, end) if words > 1.5 * MOST else [(start, end)]:
-            words = size(text[begin:stop])
+        words = (end - start) / LETTERS if is_ascii else size(text[start:end])
+        parts = _cut(text, start, end) if words > 1.5 * MOST else ((start, end),)
+        for begin, stop in parts:
+            if len(parts) > 1:
+                words = size(text[begin:stop])
             if result and filled + words <= MOST:
                 result[-1] = (result[-1][0], stop)
                 filled += words
@@ -85,15 +87,17 @@ def units(text: str) -> Iterator[Span]:
         yield start, len(text)
 
 
-def _cut(text: str, start: int, end: int) -> Iterator[Span]:
-    """Yield parts of a long unit, cut at white space where there is some."""
+def _cut(text: str, start: int, end: int) -> list[Span]:
+    """Return parts of a long unit, cut at white space where there is some."""
+    parts: list[Span] = []
     length = int(MOST * (SIGNS if size(text[start:end]) * LETTERS > 1.5 * (end - start) else LETTERS))
     while end - start > length:
         stop = max(
             text.rfind(" ", start + length // 2, start + length), text.rfind("\n", start + length // 2, start + length)
         )
         stop = stop + 1 if stop >= 0 else start + length
-        yield start, stop
+        parts.append((start, stop))
         start = stop
     if start < end:
-        yield start, end
+        parts.append((start, end))
+    return parts
