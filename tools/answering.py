@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -251,8 +250,9 @@ def arrays_of(values: Values) -> dict[str, npt.NDArray[Any]]:
         arrays[f"{name}.scales"] = scales
     left, sizes, right = np.linalg.svd(values["matrix"])
     root = np.sqrt(sizes[:RANK])
-    arrays["into"], arrays["out"] = left[:, :RANK] * root, np.ascontiguousarray(root[:, None] * right[:RANK])
-    return arrays | {"into": np.ascontiguousarray(arrays["into"]), "shift": values["shift"]}
+    arrays["into"] = np.ascontiguousarray(left[:, :RANK] * root)
+    arrays["out"] = np.ascontiguousarray(root[:, None] * right[:RANK])
+    return arrays | {"shift": values["shift"]}
 
 
 def main() -> None:
@@ -265,7 +265,7 @@ def main() -> None:
     print(f"{count:,} statements, {left_out.sum():,} of them left out")
     report("left out, the model", held, start)
     report("left out, tuned    ", held, fit(others, start))
-    write_arrays(Path(str(files("engram.meaning") / "data" / TUNED)), arrays_of(fit(told, start)), "tuned")
+    write_arrays(DATA / TUNED, arrays_of(fit(told, start)), "tuned")
 
 
 if __name__ == "__main__":

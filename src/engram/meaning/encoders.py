@@ -27,14 +27,14 @@ def open_encoder(name: str | None = None) -> Encoder:
     name: None for the one that `VARIABLE` names, else "use". Raises `EngramError` for another name. If a package is
     missing, `MissingExtra` is raised when a text is encoded.
     """
-    if not name and (name := os.environ.get(VARIABLE)):
-        try:
-            check_encoder(name)
-        except EngramError as error:
-            raise EngramError(f"{VARIABLE}: {error}") from None
-    name = name or "use"
-    check_encoder(name)
-    return ENCODERS[name]()
+    chosen = name or os.environ.get(VARIABLE) or "use"
+    try:
+        check_encoder(chosen)
+    except EngramError as error:
+        if name:
+            raise
+        raise EngramError(f"{VARIABLE}: {error}") from None
+    return ENCODERS[chosen]()
 
 
 def check_encoder(name: str) -> None:

@@ -51,7 +51,8 @@ def passages(text: str) -> list[Span]:
 
 def passage_at(text: str, start: int) -> int:
     """Return the number of the passage of `text` that begins at `start` or holds it."""
-    return max(0, sum(begin <= start for begin, _ in passages(text)) - 1)
+    # The first one needs no look at the text.
+    return sum(begin <= start for begin, _ in passages(text)) - 1 if start > 0 else 0
 
 
 def size(text: str) -> float:
