@@ -14,9 +14,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engram.search.base import Array, IndexDamaged
+from engram.search.base import Array, IndexDamaged, Ints
 
 Patch = Callable[[int, str, int], None]
+
+MOST_MAPPED = 64 << 20
+"""Bytes of a file up to which entries that are read here and there are read through the map."""
+
+
+class OpenFile:
+    """A file that is closed once nothing refers to it: a reader may still be at work when the array has grown."""
+
+    def __init__(self, path: Path) -> None:
+        self.number = os.open(path, os.O_RDONLY)
+
+    def __del__(self) -> None:
+        os.close(self.number)
 
 
 class GrowingArray:
@@ -28,6 +41,7 @@ class GrowingArray:
         self.path = path
         self.size = 0
         self._array: Array = np.empty(0, self.dtype)
+        self._file: OpenFile | None = None
         self.resize(size)
 
     def view(self) -> Array:
@@ -41,7 +55,22 @@ class GrowingArray:
                 raise IndexDamaged(f"{self.path} is missing or shorter than {size:,} entries")
             # As a plain array: memmap's own indexing is slow, and the map lives as long as a view of it.
             self._array = np.memmap(self.path, self.dtype, "r", shape=(size,)).view(np.ndarray)
+            self._file = OpenFile(self.path) if self._array.nbytes > MOST_MAPPED and hasattr(os, "pread") else None
         self.size = size
+
+    def take(self, places: Ints) -> Array:
+        """Return the entries at some places, which may lie anywhere: shape (len(places),). Raises `IndexDamaged`.
+
+        Those of a large file are not read through the map, which would soon keep all of it in the process's memory.
+        """
+        file = self._file
+        if file is None:
+            return self.view().take(places)
+        read, number, size = os.pread, file.number, self.dtype.itemsize
+        content = b"".join([read(number, size, offset) for offset in (places * size).tolist()])
+        if len(content) != len(places) * size:
+            raise IndexDamaged(f"{self.path} is shorter than {self.size:,} entries")
+        return np.frombuffer(content, self.dtype)
 
     def entries_in_file(self) -> int:
         """Return the number of entries in the file; in RAM, the number of current entries."""

@@ -112,7 +112,7 @@ class VectorIndex:
 
     def _read(self, places: Ints) -> tuple[Codes, npt.NDArray[np.bool_]]:
         """Return the codes of some passages, and which of them are as they were written."""
-        signs, rest = self.signs.view().take(places), self.codes.view().take(places)
+        signs, rest = self.signs.view().take(places), self.codes.take(places)
         codes = np.concatenate((np.ascontiguousarray(signs["bits"]).view(np.uint8), rest["rest"]), axis=1)
         right = self._checksums(codes, places) == rest["check"]
         erased = ~signs["bits"].any(axis=1)
