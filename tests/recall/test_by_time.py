@@ -243,6 +243,27 @@ def test_a_night_is_told_at_breakfast(tmp_path: Path) -> None:
         assert not memory.recall("What happened yesterday?", now=NOW.replace(hour=15) - timedelta(days=3))
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        "On Saturday the choir sang in the old lime kiln.",
+        "Am Samstag hat der Chor im alten Kalkofen gesungen.",
+        "El sábado pasado el coro cantó en el horno de cal.",
+        "W zeszłą sobotę chór śpiewał w starym wapienniku.",
+        "先週の土曜日、合唱団が古い石灰窯で歌った。",
+        "上周六合唱团在旧石灰窑里唱歌了。",
+        "В субботу хор пел в старой печи.",
+    ],
+)
+def test_what_was_told_of_a_day_later_is_found_in_any_language(tmp_path: Path, told: str) -> None:
+    with Memory(tmp_path / "memory.db") as memory:
+        monday = datetime(2025, 9, 15, 12, tzinfo=UTC)
+        memory.remember(told, at=monday)
+        memory.remember("The gas bill is paid.", at=monday + timedelta(hours=1))
+        assert [hit.engram.text for hit in memory.recall("What happened on 13 September?", now=NOW)] == [told]
+        assert not memory.recall("What happened on 12 September?", now=NOW)
+
+
 def test_days_without_a_year_are_those_of_the_latest_year_that_holds_any(tmp_path: Path) -> None:
     with Memory(tmp_path / "memory.db") as memory:
         for year in (2019, 2021):

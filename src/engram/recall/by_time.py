@@ -43,6 +43,8 @@ TOLD_LATER = 9 * DAY // MICROSECOND
 """Microseconds after a time within which it is told of: "last Saturday we sailed"."""
 LONGEST_TOLD = 8 * DAY // MICROSECOND
 """Microseconds of the longest time that is looked for in what was said after it."""
+MAY_NAME = 48
+"""Turns that are not marked as naming a time and are read for one all the same."""
 LEAST_SURE = 0.2
 """Confidence of a turn of the time that tells nothing."""
 
@@ -96,8 +98,12 @@ def find_by_time(
 
 
 def naming_a_time(reader: SearchReader, found: Timed) -> Timed:
-    """Return those of some engrams that name a time, such as "yesterday"."""
+    """Return those of some engrams that may name a time: such as are marked, and the `MAY_NAME` most telling others.
+
+    Only times in English and in digits are marked.
+    """
     naming = reader.columns(found.rows)["marks"] & TIME != 0
+    naming[np.flatnonzero(~naming)[:MAY_NAME]] = True
     return Timed(found.rows[naming], found.telling[naming])
 
 
