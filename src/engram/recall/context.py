@@ -23,6 +23,8 @@ BLANK = re.compile(r"[^\S\n]")
 ASTRAL = re.compile("[\U00010000-\U0010ffff]")
 LONGEST_READ = 16_384
 """Characters of a text that are read to find the part that is shown."""
+SHOWN = 80.0
+"""Words up to which a text, or a passage with the one before it, is shown whole."""
 LEAD = 20.0
 """Words up to which what stands before a passage is shown with it."""
 MAX_SHARE = 0.5
@@ -86,15 +88,18 @@ def packed(
 def passage_shown(text: str, number: int, query: str) -> str:
     """Return the passage of `text` with this number, marked where something is left out; a short text as it is.
 
-    A short line or sentence before it comes with it, which may name what a list is about. Of a very long text, the
-    window with the words of the query is returned.
+    The passage before it comes with it as far as both are short, and a short line or sentence before these, which may
+    name what a list is about. Of a very long text, the window with the words of the query is returned.
     """
     if len(text) > LONGEST_READ:
         return window(text, query)
-    spans = passages(text)
-    if len(spans) == 1:
+    if size(text) <= SHOWN:
         return text
-    start, end = spans[min(number, len(spans) - 1)]
+    spans = passages(text)
+    number = min(number, len(spans) - 1)
+    (start, end), before = spans[number], spans[max(number - 1, 0)][0]
+    if size(text[before:end]) <= SHOWN:
+        start = before
     if start:
         lead = next(begin for begin, stop in units(text) if stop >= start)
         start = lead if size(text[lead:start]) <= LEAD else start

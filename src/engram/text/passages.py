@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-MOST = 80.0
+MOST = 40.0
 """Words of a passage, about; a longer unit is cut."""
 
 LETTERS, SIGNS = 6.0, 1.6

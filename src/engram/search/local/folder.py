@@ -33,7 +33,7 @@ from engram.store.private import FILE_RIGHTS, make_private, private_file, privat
 
 log = logging.getLogger("engram")
 
-FORMAT = 5
+FORMAT = 6
 STATE = "state.json"
 LOCK = "writer.lock"
 WAITING = "writer.waiting"
