@@ -1,271 +1,278 @@
 """Tune the sentence encoder so that a question is near to what answers it: `python -m tools.answering`.
 
-Reads `tools/data/told/*.jsonl`: statements, each with two questions that it answers and one that it does not answer,
-written for this in the languages of the encoder. Fits the last layers of the encoder, which a text passes once, and a
-map for questions alone: a question must be nearer to its statement than to the others of a batch (cross-entropy),
-and no vector may go far from where the model puts it. Writes both to the package.
+Needs PyTorch (`pip install torch==2.13.0`), which Engram itself does not. Reads the statements and questions of
+`tools.told`. Fits all layers of the encoder, not its table of pieces, and a map for questions alone: a question must be
+nearer to its statement than to the others of a batch (cross-entropy), which holds the other statements of its matter,
+and nearer than any question to a wrong statement (logistic loss). Vectors must stay near to those of the model, which
+knows far more text. Prints how many questions of statements
+that are left out find theirs, before and after. Nothing of LoCoMo, BEAM, MemDaily, the lives and the facts is read.
 
-Prints how often the statement is the nearest of all, among the three and the ten nearest, and how well questions that a
-statement does not answer are told from those that it does: of the model, and of a first fit without a fifth of the
-statements, both for this fifth. Nothing of LoCoMo, BEAM, MemDaily, the lives and the facts is read here.
+    python -m tools.answering --left-out     fit on nine tenths, and report on the rest
+    python -m tools.answering                fit on all, and write the package's data
 
-Whenever it is run, `tools.asking` and `tools.fit` come after it. Takes about three minutes on two cores.
+Whenever it is written, `tools.asking` and `tools.fit` come after it. Takes about half an hour on two cores.
 """
 
 from __future__ import annotations
 
-import json
+import argparse
+import random
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
 
-from bench.metrics import area_under_curve
-from engram.meaning.plain import PlainEncoder, unpacked
+from engram.meaning.plain import rows_of, unpacked
 from engram.meaning.sentences import DATA, TUNED, WEIGHTS, SentenceEncoder
-from engram.meaning.tuned import TUNED_LAYERS
-from engram.meaning.weights import FEATURES, HIDDEN, MATRICES, WIDTH, Weights, read_weights
+from engram.meaning.weights import (
+    BRANCH,
+    BRANCHES,
+    FEATURES,
+    HIDDEN,
+    MATRICES,
+    VECTORS,
+    WIDTH,
+    Weights,
+    blocks_of,
+    read_weights,
+)
 from tools.sentence_weights import write_arrays
+from tools.told import Item, read_items
 
-Floats = npt.NDArray[np.float32]
-Rows = npt.NDArray[np.int64]
-Values = dict[str, Floats]
-"""The fitted arrays by name: the tuned layers, the bias of the first, and the map, "matrix" and "shift"."""
+Pieces = Sequence[int]
+"""The numbers of a text's pieces, among those of all texts."""
 
-TEXTS = Path(__file__).parent / "data" / "told"
 RANK = 64
 """Rank of the map that is written."""
 SHARPNESS = 20.0
 """Factor of the cosines in the cross-entropy."""
-STAY = 15.0
+ABSOLUTE = 0.3
+"""Weight of the logistic loss of all pairs by their cosines alone: a cosine shall mean the same for every question."""
+STAY = 3.0
 """Weight of the squared distance between a vector and that of the model."""
 RIDGE = 0.02
 """Weight of the squared entries of the map."""
-RATES = {"matrix": 2e-3, "shift": 2e-3}
-RATE = 1e-4
-"""Step of Adam for the map, and for the layers."""
+RATE, RATE_OF_MAP, RATE_OF_EVEN = 2e-4, 2e-3, 1e-2
+"""Steps of Adam at the start; they fall to nothing in a straight line."""
 DROPPED = 0.1
-"""Share of the inputs of layers that a step leaves out."""
-EPOCHS, BATCH = 15, 256
-SEEDS = 3
-"""Fits whose values are averaged: they differ in the order of the statements and in what a step leaves out."""
-LEFT_OUT = 5
-"""One statement of so many is left out of the first fit."""
+"""Share of the inputs of the last layers that a step leaves out."""
+EPOCHS, BATCH = 8, 256
+LONGEST = 160
+"""Pieces of a text that are read."""
+APART = 2
+"""Empty places between texts: no n-gram reaches over them."""
+LEFT_OUT = 10
+"""With --left-out, one matter of so many is left out."""
 
 
-class Texts(NamedTuple):
-    """What the last layers read of n texts."""
+class Encoder(nn.Module):  # type: ignore[misc]
+    """The encoder, and the map of questions (`mapped`)."""
 
-    features: Floats
-    """Shape (n, FEATURES)."""
-    pieces: Floats
-    """Shape (n, 1)."""
+    def __init__(self, weights: Weights, used: npt.NDArray[np.int64]) -> None:
+        """`used`: numbers of the pieces of all texts."""
+        super().__init__()
+        step, offset = (array[used].astype(np.float32)[:, None] for array in (weights.step, weights.offset))
+        self.pieces = torch.tensor(offset + step * rows_of(weights, used))
+        layers = {name: unpacked(layer) * layer.scales for name, layer in weights.layers.items()}
+        begin = {"matrix": np.zeros((WIDTH, WIDTH)), "map": np.zeros(WIDTH), "even": 0.4}
+        named = {**layers, **weights.vectors, **begin}
+        self.values = nn.ParameterDict(
+            {name.replace(".", "_"): torch.tensor(np.array(array, np.float32)) for name, array in named.items()}
+        )
 
-    def kept(self, rows: Rows) -> Texts:
-        """Return some of them."""
-        return Texts(self.features[rows], self.pieces[rows])
+    def value(self, name: str) -> Tensor:
+        """Return the parameter with the name that it has in `MATRICES` or `VECTORS`.
+
+        "matrix" and "map" are those of the map, "even" is the cosine at which a statement as likely answers as not.
+        """
+        return self.values[name.replace(".", "_")]
+
+    def forward(self, texts: Sequence[Pieces]) -> Tensor:
+        """Return a vector of length 1 for each text: shape (len(texts), WIDTH)."""
+        flat, owner = list[int](), list[int]()
+        for number, pieces in enumerate(texts):
+            flat += [*pieces[:LONGEST], *[0] * APART]
+            owner += [number] * len(pieces[:LONGEST]) + [-1] * APART
+        owners = torch.tensor(owner)
+        filled = (owners >= 0)[:, None].float()
+        values = self.pieces[torch.tensor(flat)]
+        projected = values @ self.value("project") + self.value("project.bias")
+        features = [values]
+        for branch, (n, before) in enumerate(BRANCHES):
+            part = slice(branch * BRANCH, (branch + 1) * BRANCH)
+            gain, shift = self.value("project.gain")[part], self.value("project.shift")[part]
+            states = functional.layer_norm(projected[:, part], (BRANCH,), gain, shift, 1e-12) * filled
+            states = ngrams(states, self.value(f"first{n}"), self.value("first.bias")[part], n, before) * filled
+            features.append(ngrams(states, self.value(f"second{n}"), self.value("second.bias")[part], n, before))
+        whole = functional.layer_norm(
+            torch.cat(features, 1), (FEATURES,), self.value("gain"), self.value("shift"), 1e-12
+        )
+        sums = torch.zeros(len(texts), FEATURES).index_add(0, owners[owners >= 0], whole[owners >= 0].float())
+        return self.head(sums, torch.bincount(owners[owners >= 0], minlength=len(texts))[:, None].float())
+
+    def head(self, sums: Tensor, counts: Tensor) -> Tensor:
+        """Return the vectors of texts by the sums of their features, shape (n, FEATURES), and numbers of pieces."""
+        root = counts.sqrt()
+        joined = self.thinned(sums / root @ self.value("join") + root * self.value("join.bias"))
+        entered = joined @ self.value("enter")
+        inner = functional.relu(entered[:, :HIDDEN]) @ self.value("inner")
+        left = self.thinned(functional.relu(inner + entered[:, HIDDEN:])) @ self.value("leave")
+        raw = torch.tanh(left[:, WIDTH:] + functional.relu(left[:, :WIDTH]) @ self.value("last"))
+        return functional.normalize(raw.float(), dim=1)
+
+    def thinned(self, rows: Tensor) -> Tensor:
+        """Return rows of which, in training, a share of the values is left out."""
+        return functional.dropout(rows, DROPPED, self.training)
+
+    def mapped(self, vectors: Tensor) -> Tensor:
+        """Return the vectors by which the answers to questions are looked for, of length 1."""
+        return functional.normalize(vectors + vectors @ self.value("matrix") + self.value("map"), dim=1)
 
 
-class Told(NamedTuple):
-    """n statements, 2n questions that they answer, by twos, and n that they do not."""
-
-    told: Texts
-    asked: Texts
-    near: Texts
-
-    def kept(self, rows: Rows) -> Told:
-        """Return some of them."""
-        return Told(self.told.kept(rows), self.asked.kept(twice(rows)), self.near.kept(rows))
-
-
-class Passed(NamedTuple):
-    """The values between the layers, which the gradient needs, and the vectors: one row for each text."""
-
-    joined: Floats
-    entered: Floats
-    inner: Floats
-    middle: Floats
-    left: Floats
-    vectors: Floats
-    lengths: Floats
+def ngrams(states: Tensor, matrix: Tensor, bias: Tensor, n: int, before: int) -> Tensor:
+    """Return states and what the layer gives for the n-gram around each: shape (places, BRANCH)."""
+    products = states @ torch.cat([matrix[k * BRANCH : (k + 1) * BRANCH] for k in range(n)], 1)
+    total = bias
+    for k in range(n):
+        product, ahead = products[:, k * BRANCH : (k + 1) * BRANCH], k - before
+        total = total + functional.pad(
+            product[max(ahead, 0) : len(product) + min(ahead, 0)], (0, 0, max(-ahead, 0), max(ahead, 0))
+        )
+    return functional.relu(total) + states
 
 
-def twice(rows: Rows) -> Rows:
-    """Return the rows of the questions of some statements."""
-    return np.stack([2 * rows, 2 * rows + 1], axis=1).ravel()
+class Texts:
+    """The pieces of all statements and questions."""
+
+    def __init__(self, items: Sequence[Item]) -> None:
+        tokenizer = SentenceEncoder(tuned=False)
+        told = [tokenizer.pieces(item.told) for item in items]
+        asked = [tokenizer.pieces(question) for item in items for question in item.asked]
+        self.used = np.unique(np.concatenate([np.array(pieces) for pieces in (*told, *asked)]))
+        place = {piece: place for place, piece in enumerate(self.used.tolist())}
+        self.told, self.asked = ([[place[piece] for piece in pieces] for pieces in part] for part in (told, asked))
 
 
-def read_items() -> list[dict[str, Any]]:
-    """Return the statements with their questions."""
-    lines = (line for path in sorted(TEXTS.glob("*.jsonl")) for line in path.read_text(encoding="utf-8").splitlines())
-    return list(map(json.loads, lines))
+def encoded(encoder: Encoder, texts: Sequence[Pieces]) -> Tensor:
+    """Return the vectors of many texts, without anything left out: shape (len(texts), WIDTH)."""
+    encoder.eval()
+    with torch.no_grad():
+        return torch.cat([encoder(texts[start : start + BATCH]) for start in range(0, len(texts), BATCH)])
 
 
-def read(weights: Weights) -> Told:
-    """Return what the last layers read of all statements and questions."""
-    items = read_items()
-    told = [item["told"] for item in items]
-    asked, near = [question for item in items for question in item["asked"]], [item["near"] for item in items]
-    plain, tokenizer = PlainEncoder(weights), SentenceEncoder(tuned=False)
-    return Told(*(read_texts(texts, plain, tokenizer) for texts in (told, asked, near)))
-
-
-def read_texts(texts: Sequence[str], plain: PlainEncoder, tokenizer: SentenceEncoder) -> Texts:
-    """Return what the last layers read of each text."""
-    result = Texts(np.zeros((len(texts), FEATURES), np.float32), np.ones((len(texts), 1), np.float32))
-    for row, text in enumerate(texts):
-        pieces = tokenizer.pieces(text)
-        result.features[row], result.pieces[row] = plain.features(np.array(pieces)), len(pieces)
+def batches(matters: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Return the numbers of the statements of some matters, in batches in which a matter is whole."""
+    mixed = random.sample(matters, len(matters))
+    result: list[list[int]] = [[]]
+    for matter in mixed:
+        if len(result[-1]) >= BATCH:
+            result.append([])
+        result[-1] += matter
     return result
 
 
-def untuned(weights: Weights) -> Values:
-    """Return the values of the model, and a map that changes nothing."""
-    values = {name: unpacked(weights.layers[name]) * weights.layers[name].scales for name in TUNED_LAYERS}
-    values["join.bias"] = weights.vectors["join.bias"].copy()
-    return values | {"matrix": np.zeros((WIDTH, WIDTH), np.float32), "shift": np.zeros(WIDTH, np.float32)}
+def distance(vectors: Tensor, others: Tensor) -> Tensor:
+    """Return the mean squared distance of vectors: shape ()."""
+    return ((vectors - others) ** 2).sum(1).mean()
 
 
-def passed(values: Values, texts: Texts, rng: np.random.Generator | None = None) -> Passed:
-    """Pass texts through the layers. rng: for what a step of the fit leaves out; None for nothing."""
-    root: Floats = np.sqrt(texts.pieces)
-    joined = thinned(texts.features / root @ values["join"] + root * values["join.bias"], rng)
-    entered = joined @ values["enter"]
-    inner = np.maximum(entered[:, :HIDDEN], 0)
-    middle = thinned(np.maximum(inner @ values["inner"] + entered[:, HIDDEN:], 0), rng)
-    left = middle @ values["leave"]
-    raw = np.tanh(left[:, WIDTH:] + np.maximum(left[:, :WIDTH], 0) @ values["last"])
-    lengths = np.linalg.norm(raw, axis=1, keepdims=True)
-    return Passed(joined, entered, inner, middle, left, raw / lengths, lengths)
+def fit(encoder: Encoder, texts: Texts, matters: Sequence[Sequence[int]]) -> None:
+    """Fit the encoder to the statements of some matters."""
+    model = encoded(encoder, texts.told), encoded(encoder, texts.asked)
+    of_map = [encoder.value("matrix"), encoder.value("map")]
+    layers = [encoder.value(name) for name in (*MATRICES, *VECTORS)]
+    even = [encoder.value("even")]
+    rates = ((layers, RATE), (of_map, RATE_OF_MAP), (even, RATE_OF_EVEN))
+    adam = torch.optim.Adam([{"params": values, "lr": rate} for values, rate in rates])
+    steps = EPOCHS * len(batches(matters))
+    falling = torch.optim.lr_scheduler.LambdaLR(adam, lambda step: max(0.0, 1 - step / steps))
+    for epoch in range(EPOCHS):
+        encoder.train()
+        costs = []
+        for rows in batches(matters):
+            twice = [2 * row + number for row in rows for number in (0, 1)]
+            with torch.autocast("cpu", torch.bfloat16):
+                told = encoder([texts.told[row] for row in rows]).float()
+                asked = encoder([texts.asked[row] for row in twice]).float()
+            cosines = encoder.mapped(asked) @ told.T
+            own = torch.arange(len(twice)) // 2
+            cost = functional.cross_entropy(SHARPNESS * cosines, own)
+            apart = functional.binary_cross_entropy_with_logits(
+                SHARPNESS * (cosines - encoder.value("even")),
+                functional.one_hot(own, len(rows)).float(),
+                reduction="sum",
+            )
+            moved = distance(told, model[0][rows]) + distance(asked, model[1][twice])
+            penalty = ABSOLUTE * apart / len(twice) + STAY * moved + RIDGE * (encoder.value("matrix") ** 2).sum()
+            adam.zero_grad()
+            (cost + penalty).backward()
+            adam.step()
+            falling.step()
+            costs.append(float(cost.detach()))
+        print(f"round {epoch + 1} of {EPOCHS}: cross-entropy {np.mean(costs):.3f}", flush=True)
 
 
-def thinned(rows: Floats, rng: np.random.Generator | None) -> Floats:
-    """Return rows of which a share of the values is left out, and the others are raised for it."""
-    if rng is None:
-        return rows
-    return np.asarray(rows * (rng.random(rows.shape, np.float32) >= DROPPED) / np.float32(1 - DROPPED))
+def report(label: str, encoder: Encoder, texts: Texts, matters: Sequence[Sequence[int]]) -> None:
+    """Print how near the right statements are among those of some matters, and among those of the same matter."""
+    rows = [row for matter in matters for row in matter]
+    matter_of = torch.tensor([number for number, matter in enumerate(matters) for _ in matter])
+    asked = encoded(encoder, [texts.asked[2 * row + number] for row in rows for number in (0, 1)])
+    with torch.no_grad():
+        cosines = encoder.mapped(asked) @ encoded(encoder, [texts.told[row] for row in rows]).T
+    own = torch.arange(len(cosines)) // 2
+    above = cosines > cosines[torch.arange(len(cosines)), own][:, None]
+    shares = "  ".join(f"{(above.sum(1) < k).float().mean():.3f}" for k in (1, 3, 10))
+    same = matter_of[own][:, None] == matter_of[None]
+    siblings = same.sum(1) > 1
+    first = (above & same).sum(1)[siblings] == 0
+    print(f"{label}: first, among 3, among 10: {shares}; first of its matter: {first.float().mean():.3f}", flush=True)
 
 
-def gradients(values: Values, texts: Texts, layers: Passed, back: Floats) -> Values:
-    """Return the gradient of the layers' values by that of the vectors, `back`, shape (n, WIDTH)."""
-    raw = layers.vectors * layers.lengths
-    back = back - layers.vectors * np.einsum("nd,nd->n", back, layers.vectors)[:, None]
-    back = back / layers.lengths * (1 - raw**2)
-    turned = np.maximum(layers.left[:, :WIDTH], 0)
-    result = {"last": turned.T @ back}
-    of_left = np.concatenate([(back @ values["last"].T) * (turned > 0), back], axis=1)
-    result["leave"] = layers.middle.T @ of_left
-    # What was left out of a row is 0 there, and so gets no gradient.
-    raised = np.float32(1 / (1 - DROPPED))
-    of_middle = of_left @ values["leave"].T * (layers.middle > 0) * raised
-    result["inner"] = layers.inner.T @ of_middle
-    of_entered = np.concatenate([(of_middle @ values["inner"].T) * (layers.inner > 0), of_middle], axis=1)
-    result["enter"] = layers.joined.T @ of_entered
-    of_joined = of_entered @ values["enter"].T * (layers.joined != 0) * raised
-    root: Floats = np.sqrt(texts.pieces)
-    result["join"] = (texts.features / root).T @ of_joined
-    result["join.bias"] = (of_joined * root).sum(axis=0)
-    return result
-
-
-def mapped(values: Values, vectors: Floats) -> Floats:
-    """Return the vectors by which the answers to questions are looked for, of length 1."""
-    turned = vectors + vectors @ values["matrix"] + values["shift"]
-    return np.asarray(turned / np.linalg.norm(turned, axis=1, keepdims=True), np.float32)
-
-
-def fit(told: Told, start: Values) -> Values:
-    """Return the mean of the values of some fits."""
-    fits = [fit_once(told, start, seed) for seed in range(SEEDS)]
-    return {name: np.mean([values[name] for values in fits], axis=0) for name in start}
-
-
-def fit_once(told: Told, start: Values, seed: int) -> Values:
-    """Return the values with the least cost, by Adam from `start`."""
-    rng = np.random.default_rng(seed)
-    values = {name: array.copy() for name, array in start.items()}
-    first = {name: np.zeros_like(array) for name, array in values.items()}
-    second = {name: np.zeros_like(array) for name, array in values.items()}
-    model = passed(start, told.told).vectors, passed(start, told.asked).vectors
-    count, step = len(told.told.pieces), 0
-    for _ in range(EPOCHS):
-        for rows in np.array_split(rng.permutation(count), max(1, count // BATCH)):
-            step += 1
-            for name, gradient in step_of(
-                values, told.kept(rows), (model[0][rows], model[1][twice(rows)]), rng
-            ).items():
-                first[name] += 0.1 * (gradient - first[name])
-                second[name] += 0.001 * (gradient**2 - second[name])
-                mean, square = first[name] / (1 - 0.9**step), second[name] / (1 - 0.999**step)
-                values[name] -= RATES.get(name, RATE) * mean / (np.sqrt(square) + 1e-8)
-    return values
-
-
-def step_of(values: Values, told: Told, model: tuple[Floats, Floats], rng: np.random.Generator) -> Values:
-    """Return the gradient of the cost of a batch. model: what the model itself gives for statements and questions."""
-    statements, questions = passed(values, told.told, rng), passed(values, told.asked, rng)
-    count, asked = len(statements.vectors), questions.vectors
-    turned = asked + asked @ values["matrix"] + values["shift"]
-    lengths = np.linalg.norm(turned, axis=1, keepdims=True)
-    turned = turned / lengths
-    odds = np.exp(SHARPNESS * (turned @ statements.vectors.T - 1))
-    odds /= odds.sum(axis=1, keepdims=True)
-    odds[np.arange(2 * count), np.arange(2 * count) // 2] -= 1
-    odds *= np.float32(SHARPNESS / (2 * count))
-    of_turned = odds @ statements.vectors
-    of_turned = (of_turned - turned * np.einsum("nd,nd->n", of_turned, turned)[:, None]) / lengths
-    of_statements = odds.T @ turned + 2 * STAY / count * (statements.vectors - model[0])
-    of_asked = of_turned + of_turned @ values["matrix"].T + 2 * STAY / (2 * count) * (asked - model[1])
-    result = gradients(values, told.told, statements, of_statements)
-    for name, gradient in gradients(values, told.asked, questions, of_asked).items():
-        result[name] = result[name] + gradient
-    result["matrix"] = asked.T @ of_turned + 2 * RIDGE * values["matrix"]
-    result["shift"] = of_turned.sum(axis=0) + 2 * RIDGE * values["shift"]
-    return result
-
-
-def report(label: str, told: Told, values: Values) -> None:
-    """Print how near the right statements of `told` are, and how well near misses are told apart."""
-    statements = passed(values, told.told).vectors
-    cosines = mapped(values, passed(values, told.asked).vectors) @ statements.T
-    right = cosines[np.arange(len(cosines)), np.arange(len(cosines)) // 2]
-    rank = (cosines > right[:, None]).sum(axis=1)
-    shares = "  ".join(f"{(rank < k).mean():.3f}" for k in (1, 3, 10))
-    missed = np.einsum("nd,nd->n", mapped(values, passed(values, told.near).vectors), statements)
-    area = area_under_curve(right.tolist(), missed.tolist())
-    print(f"{label}: first, among 3, among 10: {shares}; answered or not, area: {area:.3f}", flush=True)
-
-
-def arrays_of(values: Values) -> dict[str, npt.NDArray[Any]]:
+def arrays_of(encoder: Encoder) -> dict[str, npt.NDArray[Any]]:
     """Return the arrays of the file: layers as int8 with a scale for each output, and the map with a rank of `RANK`."""
-    arrays: dict[str, npt.NDArray[Any]] = {"join.bias": values["join.bias"].astype(np.float32)}
-    for name in TUNED_LAYERS:
-        inputs, outputs = MATRICES[name]
-        scales = np.asarray(np.abs(values[name]).max(axis=0) / 127, np.float32)
-        integers = np.rint(values[name] / scales).astype(np.int8)
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    for name, (inputs, outputs) in MATRICES.items():
+        matrix = encoder.value(name).detach().numpy()
+        scales = np.asarray(np.abs(matrix).max(axis=0) / 127, np.float32)
+        integers = np.rint(matrix / scales).astype(np.int8)
         arrays[name] = np.ascontiguousarray(integers.reshape(inputs // 4, 4, outputs).transpose(0, 2, 1))
-        arrays[f"{name}.sums"] = integers.sum(axis=0, dtype=np.float32)[None]
+        arrays[f"{name}.sums"] = np.stack([integers[block].sum(axis=0, dtype=np.float32) for block in blocks_of(name)])
         arrays[f"{name}.scales"] = scales
-    left, sizes, right = np.linalg.svd(values["matrix"])
+    arrays |= {name: encoder.value(name).detach().numpy().copy() for name in VECTORS}
+    left, sizes, right = np.linalg.svd(encoder.value("matrix").detach().numpy())
     root = np.sqrt(sizes[:RANK])
     arrays["into"] = np.ascontiguousarray(left[:, :RANK] * root)
     arrays["out"] = np.ascontiguousarray(root[:, None] * right[:RANK])
-    return arrays | {"shift": values["shift"]}
+    return arrays | {"map": encoder.value("map").detach().numpy().copy()}
 
 
 def main() -> None:
-    """Fit, print how well the fit holds, and write it."""
-    weights = read_weights(DATA / WEIGHTS)
-    told, start = read(weights), untuned(weights)
-    count = len(told.told.pieces)
-    left_out = np.arange(count) % LEFT_OUT == 0
-    others, held = told.kept(np.flatnonzero(~left_out)), told.kept(np.flatnonzero(left_out))
-    print(f"{count:,} statements, {left_out.sum():,} of them left out")
-    report("left out, the model", held, start)
-    report("left out, tuned    ", held, fit(others, start))
-    write_arrays(DATA / TUNED, arrays_of(fit(told, start)), "tuned")
+    """Fit, and report or write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--left-out", action="store_true", help="leave out a tenth, report on it, and write nothing")
+    options = parser.parse_args()
+    random.seed(0)
+    torch.manual_seed(0)
+    items = read_items()
+    texts, weights = Texts(items), read_weights(DATA / WEIGHTS)
+    encoder = Encoder(weights, texts.used)
+    rows_of_matter: dict[str, list[int]] = {}
+    for row, item in enumerate(items):
+        rows_of_matter.setdefault(item.matter, []).append(row)
+    matters = list(rows_of_matter.values())
+    print(f"{len(items):,} statements of {len(matters):,} matters", flush=True)
+    if not options.left_out:
+        fit(encoder, texts, matters)
+        write_arrays(DATA / TUNED, arrays_of(encoder), "tuned")
+        return
+    held = matters[::LEFT_OUT]
+    report("left out, the model", encoder, texts, held)
+    fit(encoder, texts, [matter for number, matter in enumerate(matters) if number % LEFT_OUT])
+    report("left out, tuned    ", encoder, texts, held)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@
     python -m tools.fit --locomo FILE --beam FILE --memdaily FILE --leave-out  leave out one set at a time, report on it
     python -m tools.fit --locomo FILE --beam FILE --memdaily FILE --only       do not fit: report the current weights
 
+With --current the fit begins with the current weights instead of round ones, of which it then keeps more.
+
 It ranks with the functions of the package. It looks up each question once and stores its features; other weights only
 repeat the scoring. The loss is the cross-entropy of the evidence turns under a softmax over all scored turns, the mean
 of the sets' means. The fit moves one weight at a time, in rounds of smaller steps, and a move away from where it began
@@ -27,6 +29,7 @@ import numpy.typing as npt
 from bench.datasets import Conversation, Question, chats_path, read_chats, read_locomo, read_transcripts
 from bench.lives import Facts, read_facts, read_lives
 from engram.engram import draft
+from engram.meaning.asking import leaning
 from engram.meaning.base import AnsweringEncoder
 from engram.opening import open_analyzer, open_encoder, open_index_folder
 from engram.recall.candidates import DEFAULT_LIMITS
@@ -43,8 +46,8 @@ START = Weights(
     rarity_shift=0.1, rarity_power=1.0, name=0.5, saturation=0.5, length=0.5, near=0.5, least_similarity=0.3,
     near_power=1.0, total_power=1.0, next=0.05, next_but_one=0.05, previous=0.05, answered=0.1, previous_but_one=0.05,
     replied=0.1, best_of_session=0.2, session=0.2, session_saturation=0.9, session_length=0.5, words=0.5, meaning=1.0,
-    meaning_next=0.2, meaning_previous=0.2, meaning_of_session=0.1, speaker=0.2, role=0.2, assistant=0.2, question=0.1,
-    asks_when=0.1, date=0.4,
+    meaning_next=0.2, meaning_previous=0.2, meaning_of_session=0.1, speaker=0.2, role=0.2, assistant=0.2, replies=0.2,
+    question=0.1, asks_when=0.1, date=0.4,
 )  # fmt: skip
 """Start of a fit: round values, not fitted to any data."""
 
@@ -116,9 +119,11 @@ def look_up(conversations: Sequence[Conversation]) -> list[Case]:
                 continue
             now = question.now or datetime.now(UTC)
             vectors = encoder.encode([question.text])
+            asked = leaning(vectors, encoder.fingerprint)
+            replies = None if asked is None else float(asked.replies[0])
             if isinstance(encoder, AnsweringEncoder):
                 vectors = encoder.towards_answers(vectors)
-            parsed = parse_query(question.text, analyzer, names, now, vectors[0])
+            parsed = parse_query(question.text, analyzer, names, now, vectors[0], replies=replies)
             ranking = None if parsed.time_alone else rank(reader, number, parsed, analyzer, DEFAULT_LIMITS.times(2))
             if ranking is not None:
                 evidence = [seqs[conversation.name, key] for key in question.evidence]
@@ -218,17 +223,19 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--leave-out", action="store_true", help="leave out one set at a time")
     parser.add_argument("--only", action="store_true", help="do not fit")
+    parser.add_argument("--current", action="store_true", help="begin the fit with the current weights")
     options = parser.parse_args()
+    start = DEFAULT if options.current else START
     sets = read_sets(options)
     report("current weights", sets, DEFAULT)
     if options.only:
         return
     if options.leave_out:
         for name in sets:
-            weights = fit({other: cases for other, cases in sets.items() if other != name}, START)
+            weights = fit({other: cases for other, cases in sets.items() if other != name}, start)
             report(f"fitted without {name}", sets, weights)
         return
-    weights = fit(sets, START)
+    weights = fit(sets, start)
     report("fitted on all", sets, weights)
     for field in dataclasses.fields(Weights):
         print(f"    {field.name}: float = {getattr(weights, field.name):.4g}")

@@ -10,7 +10,7 @@ import pytest
 
 from engram.meaning.base import AnsweringEncoder
 from engram.meaning.sentences import DATA, TOKENIZER, TUNED, WEIGHTS, SentenceEncoder, default_encoder
-from engram.meaning.tuned import TUNED_LAYERS, read_tuned
+from engram.meaning.tuned import read_tuned
 from engram.meaning.weights import DamagedWeights
 from tools.sentence_weights import write_arrays
 
@@ -69,16 +69,15 @@ def test_tuned_layers_that_do_not_fit_are_named(tmp_path: Path, change: str) -> 
     for name in (WEIGHTS, TOKENIZER):
         shutil.copy(DATA / name, tmp_path / name)
     tuned = read_tuned(DATA / TUNED)
-    arrays = {"join.bias": tuned.bias, "into": tuned.into, "out": tuned.out, "shift": tuned.shift}
-    for name in TUNED_LAYERS:
-        layer = tuned.layers[name]
+    arrays = {**tuned.vectors, "into": tuned.into, "out": tuned.out, "map": tuned.shift}
+    for name, layer in tuned.layers.items():
         arrays |= {name: layer.packed, f"{name}.sums": layer.sums, f"{name}.scales": layer.scales}  # type: ignore[dict-item]
     if change == "layer":
         arrays["last.scales"] = arrays["last.scales"][:-1]
     elif change == "map":
         arrays["into"] = arrays["into"][:-1]
     else:
-        del arrays["shift"]
+        del arrays["map"]
     write_arrays(tmp_path / TUNED, {name: np.ascontiguousarray(array) for name, array in arrays.items()}, "tuned")
     with pytest.raises(DamagedWeights, match=f"{TUNED}.*(shape|not what this version reads).*install Engram again"):
         SentenceEncoder(tmp_path).encode(["word"])

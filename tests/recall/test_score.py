@@ -62,6 +62,7 @@ def random_query(rng: np.random.Generator, named: bool = False) -> ParsedQuery:
         asks_when=True,
         periods=tuple(periods("last week", NOW)),
         asks=-0.1,
+        replies=0.3,
         vector=np.ones(1, np.float32),
     )
 

@@ -1,33 +1,66 @@
-"""Asking: whether a message calls for what a memory of a person could hold, by its vector.
+"""Asking: what a message asks for, by its vector: whether for what a memory holds, and for whose words.
 
-Owns the classifier: a plane in the space of one encoder. `tools/asking.py` fits it on messages written for that, in the
-languages of the encoder. "What did I call my boat?" is on one side, "What is a sloop?" and "thanks!" on the other.
+Owns two classifiers, networks with one hidden layer over the vectors of one encoder. `tools/asking.py` fits them on
+messages written for that, in the languages of the encoder. The first tells "What did I call my boat?" from "What is a
+sloop?" and "thanks!", the second "What did you tell me to cook?" from "What did I tell you about the landlord?".
 """
 
 from __future__ import annotations
 
 from functools import cache
 from importlib.resources import files
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from engram.meaning.base import Vectors
 
+Odds = npt.NDArray[np.float64]
+
+
+class Leaning(NamedTuple):
+    """What n messages ask for."""
+
+    memory: Odds
+    """Log odds that each calls for what a memory of a person could hold: shape (n,)."""
+    replies: Odds
+    """Log odds that each asks for what the assistant said: shape (n,)."""
+
+
+class Network(NamedTuple):
+    """A network of h hidden values."""
+
+    inner: npt.NDArray[np.float32]
+    """Shape (dimensions, h)."""
+    shift: npt.NDArray[np.float32]
+    """Shape (h,)."""
+    outer: npt.NDArray[np.float32]
+    """Shape (h,)."""
+    offset: npt.NDArray[np.float32]
+    """Shape (1,)."""
+
+    def odds(self, vectors: npt.NDArray[np.floating]) -> Odds:
+        """Return the log odds of each vector: shape (n,)."""
+        # einsum, not BLAS: BLAS starts threads, which costs more than such small products.
+        hidden = np.maximum(np.einsum("nd,dh->nh", vectors, self.inner) + self.shift, 0)
+        return np.asarray(np.einsum("nh,h->n", hidden, self.outer) + self.offset, np.float64)
+
 
 @cache
-def _plane() -> tuple[str, npt.NDArray[np.float32], float]:
-    """Return the encoder's fingerprint, the normal of the plane, and its offset."""
+def networks() -> tuple[str, dict[str, Network]]:
+    """Return the fingerprint of their encoder, and the networks by their name in `Leaning`."""
     with np.load(str(files("engram.meaning") / "data" / "asking.npz")) as arrays:
-        return str(arrays["encoder"]), arrays["normal"], float(arrays["offset"])
+        found = {name: Network(*(arrays[f"{name}.{part}"] for part in Network._fields)) for name in Leaning._fields}
+        return str(arrays["encoder"]), found
 
 
-def leaning(vectors: Vectors, encoder: str) -> npt.NDArray[np.float64]:
-    """Return the log odds that each message calls for memory: shape (n,); infinite for an encoder that is not known.
+def leaning(vectors: Vectors, encoder: str) -> Leaning | None:
+    """Return what messages ask for; None for an encoder that is not known.
 
     vectors: shape (n, dimensions). encoder: fingerprint of the encoder that made them.
     """
-    known, normal, offset = _plane()
+    known, found = networks()
     if encoder != known:
-        return np.full(len(vectors), np.inf)
-    return np.asarray(np.einsum("nd,d->n", vectors, normal) + offset, np.float64)
+        return None
+    return Leaning(**{name: network.odds(vectors) for name, network in found.items()})

@@ -1,4 +1,4 @@
-"""What Engram has tuned in the sentence encoder: its last layers, and the map of questions.
+"""What Engram has tuned in the sentence encoder: its layers, and the map of questions.
 
 Owns the file's format, which is that of `weights`. `tools/answering.py` fits it on statements and questions written for
 that, in the languages of the encoder, so that a question comes near to what answers it. Knows no text.
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from engram.meaning.weights import (
     MATRICES,
+    VECTORS,
     WIDTH,
     DamagedWeights,
     Floats,
@@ -22,9 +23,6 @@ from engram.meaning.weights import (
     read_arrays,
 )
 
-TUNED_LAYERS = ("join", "enter", "inner", "leave", "last")
-"""The layers that follow the sum over the pieces of a text: a text passes them once."""
-
 
 @dataclass(frozen=True, eq=False)
 class Tuned:
@@ -32,8 +30,7 @@ class Tuned:
 
     path: Path
     layers: dict[str, Layer]
-    bias: Floats
-    """Of the layer "join": shape (WIDTH,)."""
+    vectors: dict[str, Floats]
     into: Floats
     """Shape (WIDTH, rank)."""
     out: Floats
@@ -43,8 +40,7 @@ class Tuned:
 
     def applied_to(self, weights: Weights) -> Weights:
         """Return weights with the tuned layers. Raises `DamagedWeights` if one has another shape."""
-        layers, vectors = {**weights.layers, **self.layers}, {**weights.vectors, "join.bias": self.bias}
-        result = replace(weights, layers={name: layers[name] for name in MATRICES}, vectors=vectors)
+        result = replace(weights, layers=self.layers, vectors=self.vectors)
         if wrong := misfit(result):
             raise DamagedWeights(self.path, f"holds {wrong} in another shape than this version reads")
         return result
@@ -64,8 +60,9 @@ def read_tuned(path: Path) -> Tuned:
     try:
         tuned = Tuned(
             path,
-            layers_of(arrays, TUNED_LAYERS),
-            *(arrays[name] for name in ("join.bias", "into", "out", "shift")),
+            layers_of(arrays, MATRICES),
+            {name: arrays[name] for name in VECTORS},
+            *(arrays[name] for name in ("into", "out", "map")),
         )
     except KeyError as error:
         raise DamagedWeights(path, f"is not what this version reads ({error})") from error

@@ -44,6 +44,8 @@ class Part(NamedTuple):
     """What would answer it, shape (dimensions,); None without an encoder."""
     asks: float
     """Log odds that it calls for what a memory could hold; infinite if that is not known."""
+    replies: float | None
+    """Log odds that it asks for what the assistant said; None if that is not known."""
 
 
 def parts_to_look_up(message: str, encoder: Encoder | None) -> list[Part]:
@@ -52,11 +54,13 @@ def parts_to_look_up(message: str, encoder: Encoder | None) -> list[Part]:
     if len(texts) > 1 and size(message) <= WHOLE:
         texts.append(message)
     if encoder is None:
-        parts = [Part(text, None, math.inf) for text in texts]
+        parts = [Part(text, None, math.inf, None) for text in texts]
     else:
         vectors = encoder.encode(texts)
-        asks = leaning(vectors, encoder.fingerprint).tolist()
-        parts = list(map(Part, texts, vectors, asks))
+        asked = leaning(vectors, encoder.fingerprint)
+        parts = [Part(text, vector, math.inf, None) for text, vector in zip(texts, vectors, strict=True)]
+        if asked is not None:
+            parts = list(map(Part, texts, vectors, asked.memory.tolist(), asked.replies.tolist()))
     parts.sort(key=likelihood, reverse=True)
     parts = parts[:LOOKED_UP]
     if not isinstance(encoder, AnsweringEncoder):

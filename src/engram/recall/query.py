@@ -72,6 +72,8 @@ class ParsedQuery:
     """What the query means, of length 1: shape (dimensions,). None without an encoder."""
     asks: float = math.inf
     """Log odds that the query calls for what a memory could hold; infinite if that is not known."""
+    replies: float | None = None
+    """Log odds that the query asks for what the assistant said; None if that is not known."""
     days: tuple[tuple[int, ...], ...] = ()
     """For each day that it names in numbers, the indices of the tokens that name it."""
     time_alone: bool = False
@@ -119,10 +121,11 @@ def parse_query(
     now: datetime,
     vector: Vectors | None = None,
     asks: float = math.inf,
+    replies: float | None = None,
 ) -> ParsedQuery:
     """Parse `query`, asked at `now`. Never raises for any text.
 
-    speakers: as `speaker_names` returns it. vector, asks: as in `ParsedQuery`.
+    speakers: as `speaker_names` returns it. vector, asks, replies: as in `ParsedQuery`.
     """
     analysis = analyzer.analyse(query)
     place_of = places(analysis)
@@ -150,6 +153,7 @@ def parse_query(
         # Of a code, or of a language without a word that is known here, the vector says nothing.
         vector=vector if knows_a_word else None,
         asks=asks if knows_a_word else math.inf,
+        replies=replies,
         others=others,
         rules=rules,
     )

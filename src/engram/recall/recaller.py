@@ -85,7 +85,10 @@ class Recaller:
         self, reader: SearchReader, number: int, parts: Sequence[Part], where: Filter, limit: int, now: datetime
     ) -> list[Ranking]:
         speakers = self._speakers.tokens(number, reader.version, lambda: self._store.speakers(number))
-        parsed = [parse_query(part.text, self._analyzer, speakers, now, part.vector, part.asks) for part in parts]
+        parsed = [
+            parse_query(part.text, self._analyzer, speakers, now, part.vector, part.asks, part.replies)
+            for part in parts
+        ]
         parsed = [spelled(reader, number, query, self._analyzer, speakers) for query in parsed if query.ids]
         seqs: list[int] = []
         if where.namespace is not None and where.session is not None:

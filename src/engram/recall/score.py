@@ -9,6 +9,7 @@ Arrays are float32 and small, so the number of numpy calls is what costs time: `
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -141,7 +142,7 @@ def score(query: ParsedQuery, features: Features, token_weight: TokenWeights, we
         "next": following + w.meaning_next * meaning.take(f.around[2]),
         "previous": previous + w.meaning_previous * meaning.take(f.around[0]),
         "session": score_sessions(matched, share, f, w).take(f.session) + w.meaning_of_session * in_session,
-        "speaker": score_speaker(query, f, w) - np.float32(w.assistant) * replies,
+        "speaker": score_speaker(query, f, replies, w),
         "question": np.subtract(table.question.take(marks), w.repeat * repeats(f), dtype=np.float32),
         "time": w.date * when if query.periods else when,
     }
@@ -211,16 +212,23 @@ def score_sessions(matched: Floats, share: Floats, features: Features, weights: 
     return np.asarray(w.best_of_session * words + together, np.float32)
 
 
-def score_speaker(query: ParsedQuery, features: Features, weights: Weights) -> Floats:
-    """Return what each turn gains if the query asks about its speaker, by name or else by role: shape (n,)."""
-    columns = features.turns.columns
-    values, wanted, worth = columns["role"], query.roles, weights.role
+def score_speaker(query: ParsedQuery, features: Features, replies: Array, weights: Weights) -> Floats:
+    """Return what each turn gains or loses by who said it: shape (n,).
+
+    It gains if the query names its speaker, or asks about its role. The assistant's turns (`replies`, shape (n,)) lose
+    as far as the query does not ask for what the assistant said.
+    """
+    columns, w = features.turns.columns, weights
+    of_replies = 0.0 if query.replies is None else 1 / (1 + math.exp(-query.replies))
+    values, wanted, worth = columns["role"], query.roles, w.role * (1 - of_replies)
     if query.speakers:
-        values, wanted, worth = columns["speaker"], query.speakers, weights.speaker
+        values, wanted, worth = columns["speaker"], query.speakers, w.speaker
     by_wanted = np.zeros(len(columns), np.bool_)
     for number in wanted:
         by_wanted |= values == number
-    return by_wanted * np.float32(worth)
+    result = by_wanted * np.float32(worth)
+    result += replies * np.float32(w.replies * of_replies - w.assistant * (1 - of_replies))
+    return result
 
 
 def confidence(
