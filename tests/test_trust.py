@@ -85,7 +85,7 @@ def test_trusted_answer_is_found_behind_many_others(memory: Memory) -> None:
     told = memory.remember("The wombat lives under the old bridge in Canberra.")
     for number in range(600):
         memory.remember(f"wombat wombat wombat report {number}", role="tool")
-    hit = memory.recall("Where does the wombat live?", trust="user")[0]
+    hit = memory.recall("Where does our wombat live?", trust="user")[0]
     assert hit.engram == told
 
 

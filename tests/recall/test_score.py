@@ -38,7 +38,7 @@ def random_features(rng: np.random.Generator, n: int) -> Features:
         turns=Turns.whole(rows, columns, np.zeros(lengths.sum(), np.uint16), lengths),
         starts_of_passages=np.arange(n),
         counts=counts,
-        meaning=rng.random(n).astype(np.float32),
+        meaning=0.4 * rng.random(n).astype(np.float32),
         nearness=rng.integers(0, 256, (Q, n)).astype(np.uint8),
         centroid_similarity=rng.random(n).astype(np.float32),
         around=around,

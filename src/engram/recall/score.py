@@ -41,6 +41,9 @@ LITTLE, MOST = 0.3, 0.55
 """Shares of the query's information: a turn that covers less than the first does not answer it by its words, and one
 that covers more than the second does."""
 
+FAR, NEAR = 0.35, 0.5
+"""Cosines: whatever a query seems to call for, a turn over the second answers it, and one under the first does not."""
+
 QUOTED = 0.95
 """Share of the query's information from which a turn is quoted by it."""
 
@@ -237,15 +240,18 @@ def confidence(
     """Return the confidence of each turn, 0 to 1: shape (n,). It never rises along `scores.order`.
 
     It is a logistic function of the share of the query's information that the turn and its neighbours cover, of the
-    cosine between query and turn, and of whether the query calls for memory at all. A word that the memory does not
-    hold counts as not covered; this is why a token's weight depends on plain language too.
+    cosine between query and turn, and of whether the query calls for memory at all, which a near turn proves. A word
+    that the memory does not hold counts as not covered; this is why a token's weight depends on plain language too.
     """
     w, order, head = weights, scores.order, scores.order[:HEAD]
     covered = coverage(query, features, token_weight, scores, head, w)
     odds = w.sure_of_nothing + w.sure_of_words * covered
+    answers = answering(query, token_weight, covered, w)
     if query.vector is not None:
-        odds += w.sure_of_meaning * features.in_turns(features.meaning)[head]
-    odds += w.asks * min(query.asks, 0.0) * (1 - answering(query, token_weight, covered, w))
+        cosines = features.in_turns(features.meaning)[head]
+        odds += w.sure_of_meaning * cosines
+        np.maximum(answers, np.clip((cosines - FAR) / (NEAR - FAR), 0, 1), out=answers)
+    odds += w.asks * min(query.asks, 0.0) * (1 - answers)
     sure = 1 / (1 + np.exp(-odds))
     # The first turns are at least as sure as those behind them.
     calibrated = np.maximum.accumulate(sure[::-1])[::-1]
