@@ -39,6 +39,7 @@ from engram.opening import (
 )
 from engram.recall.recaller import Recaller
 from engram.recall.result import Explanation, Recall
+from engram.recall.score import FLOOR
 from engram.search.base import Search
 from engram.store.base import Filter, LoggedStore, not_in_quarantine
 from engram.text.vectors import VectorTable
@@ -239,22 +240,27 @@ class Memory:
         kinds: Iterable[str] | None = None,
         trust: str | None = None,
         now: datetime | None = None,
+        floor: float | None = None,
     ) -> Recall:
         """Return the engrams of a namespace that answer `query`, at most `limit`, best first; none if nothing fits.
 
         query: any text; what it contains never raises an error. session, before (exclusive), after (inclusive), kinds:
         conditions that a hit must meet. trust: one of `ORIGINS`; a hit's origin is at least as trusted. now: the
         time of the query, to which words such as "last May" refer; by default the current time. Its time zone is the
-        one of "yesterday"; a naive time is taken as UTC.
+        one of "yesterday"; a naive time is taken as UTC. floor: 0 to 1; nothing is returned if the best hit's score is
+        lower; by default `recall.score.FLOOR`. 0 shows what is under it.
 
         Runs no language model: words, similar words and the neighbouring turns are looked up and scored.
         """
         if limit < 1:
             raise ValueError(f"limit is {limit}; it must be at least 1")
+        floor = FLOOR if floor is None else floor
+        if not 0 <= floor <= 1:
+            raise ValueError(f"floor is {floor}; it must be from 0 to 1")
         where = Filter(namespace, session, before, after, None if kinds is None else tuple(kinds), trust)
         moment = now or datetime.now(UTC)
         as_utc("now", moment)
-        return self._recaller.recall(query, namespace, where, limit, moment)
+        return self._recaller.recall(query, namespace, where, limit, moment, floor)
 
     def explain(self, query: str, id: str, *, namespace: str | None = None, now: datetime | None = None) -> Explanation:
         """Explain the position of an engram for a query: its score, that of the first hit, and what the difference is.

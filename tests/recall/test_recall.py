@@ -239,3 +239,17 @@ def test_a_hit_names_the_passage_that_answers(memory: Memory, before: int, index
     assert len(shown.split()) < 120
     whole = memory.recall("When are the bins emptied?")[0]
     assert whole.passage == (0, len(whole.engram.text))
+
+
+def test_floor_decides_what_fits(tmp_path: Path) -> None:
+    with Memory(tmp_path / "memory.db") as memory:
+        memory.remember("The lease of the boathouse ends in March.")
+        question = "What colour is the neighbour's accordion?"
+        assert not memory.recall(question)
+        low = memory.recall(question, floor=0)
+        assert [hit.engram.text for hit in low] == ["The lease of the boathouse ends in March."]
+        sure = memory.recall("When does the lease of the boathouse end?")[0].score
+        assert not memory.recall("When does the lease of the boathouse end?", floor=(1 + sure) / 2)
+        for floor in (-0.1, 1.1):
+            with pytest.raises(ValueError, match="must be from 0 to 1"):
+                memory.recall(question, floor=floor)

@@ -39,6 +39,15 @@ def recall(
     after: After = None,
     kind: Kinds = None,
     trust: Trust = None,
+    floor: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Print nothing if the best score is lower; 0 prints what is under the usual floor, too.",
+            show_default=False,
+        ),
+    ] = None,
     context: Annotated[
         int | None,
         typer.Option(
@@ -74,6 +83,7 @@ def recall(
             kinds=kind,
             trust=trust,
             now=datetime.now(timezone),
+            floor=floor,
         )
     shown = recall_in_zone(hits, timezone)
     if as_json:

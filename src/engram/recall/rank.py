@@ -49,10 +49,10 @@ class Ranking:
     elsewhere: bool = False
     """Whether the query asks for a time alone and no turn is from it: a hit must then name it (`names_time`)."""
 
-    def order(self, where: Filter, *, floor: bool = True) -> Ints:
+    def order(self, where: Filter, floor: float = FLOOR) -> Ints:
         """Return the indices of the turns that a filter admits, best first; of equal ones the later first.
 
-        Returns none if the best one's confidence is under the floor.
+        Returns none if the best one's confidence is under `floor`.
         """
         columns, parts = self.features.turns.columns, self.scores.parts
         # The turn or a neighbour must match a word of the query or what it means, unless it asks for a time alone.
@@ -60,7 +60,7 @@ class Ranking:
         admitted = sum(parts[name] for name in matching) > 0
         admitted &= admitted_by(where, columns)
         order = self.scores.order[admitted.take(self.scores.order)]
-        if floor and len(order) and self.confidence[order[0]] < FLOOR:
+        if len(order) and self.confidence[order[0]] < floor:
             return order[:0]
         return order
 

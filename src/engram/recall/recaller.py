@@ -21,6 +21,7 @@ from engram.recall.message import Part, parts_to_look_up
 from engram.recall.query import SpeakerTokens, parse_query, speaker_names
 from engram.recall.rank import Ranking, rank, restriction
 from engram.recall.result import Explanation, Hit, Recall
+from engram.recall.score import FLOOR
 from engram.recall.spelling import spelled
 from engram.search.base import IndexDamaged, Ints, Search, SearchReader
 from engram.store.base import Filter, LoggedStore
@@ -44,10 +45,15 @@ class Recaller:
         self._encoder = encoder
         self._speakers = SpeakerCache(analyzer)
 
-    def recall(self, query: str, namespace: str, where: Filter, limit: int, now: datetime) -> Recall:
-        """Return the engrams of `namespace`, which is that of `where`, that answer a query: at most `limit`."""
+    def recall(
+        self, query: str, namespace: str, where: Filter, limit: int, now: datetime, floor: float = FLOOR
+    ) -> Recall:
+        """Return the engrams of `namespace`, which is that of `where`, that answer a query: at most `limit`.
+
+        None if the best one's score is under `floor`, 0 to 1.
+        """
         reader, rankings = self._rank(query, namespace, where, limit, now)
-        found = [list(self._hits(ranking, ranking.order(where), where, limit)) for ranking in rankings]
+        found = [list(self._hits(ranking, ranking.order(where, floor), where, limit)) for ranking in rankings]
         return Recall(query, namespace, merged(found, limit), reader.unsearched)
 
     def explain(self, query: str, engram: Engram, now: datetime) -> Explanation:
@@ -59,7 +65,7 @@ class Recaller:
             reason = "nothing in the namespace holds a word of the query, a word near one, or a time that it asks for"
             return Explanation(query, engram, None, 0, 0.0, {}, None, {}, reason)
         ranking = max(rankings, key=lambda ranking: float(ranking.confidence.max()))
-        order = ranking.order(where, floor=False)
+        order = ranking.order(where, 0.0)
         winner = next(self._hits(ranking, order, where, 1), None)
         return ranking.explanation(query, engram, key.seq, order, winner)
 
