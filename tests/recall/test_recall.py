@@ -253,3 +253,30 @@ def test_floor_decides_what_fits(tmp_path: Path) -> None:
         for floor in (-0.1, 1.1):
             with pytest.raises(ValueError, match="must be from 0 to 1"):
                 memory.recall(question, floor=floor)
+
+
+@pytest.mark.parametrize(
+    ("told", "reply", "of_user", "of_assistant"),
+    [
+        (
+            "The birthday meal must not have any meat in it.",
+            "The birthday meal could be a chestnut pie with roasted pears.",
+            "What did I tell you about the birthday meal?",
+            "What did you suggest for the birthday meal?",
+        ),
+        (
+            "Beim Geburtstagsessen darf kein Fleisch dabei sein.",
+            "Das Geburtstagsessen könnte eine Maronenpastete mit Birnen sein.",
+            "Was habe ich dir zum Geburtstagsessen gesagt?",
+            "Was hast du mir für das Geburtstagsessen vorgeschlagen?",
+        ),
+    ],
+)
+def test_question_for_what_the_assistant_said_finds_its_reply(
+    memory: Memory, told: str, reply: str, of_user: str, of_assistant: str
+) -> None:
+    memory.remember(told, session="a")
+    memory.remember(reply, session="b", role="assistant")
+    memory.flush()
+    assert best(memory, of_user) == told
+    assert best(memory, of_assistant) == reply
