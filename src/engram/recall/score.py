@@ -37,11 +37,11 @@ PARTS = ("words", "meaning", "next", "previous", "session", "speaker", "question
 FLOOR = 0.15
 """If the best hit has a lower confidence, recall returns nothing."""
 
-LITTLE, MOST = 0.35, 0.7
+LITTLE, MOST = 0.3, 0.55
 """Shares of the query's information: a turn that covers less than the first does not answer it by its words, and one
 that covers more than the second does."""
 
-FAR, NEAR = 0.38, 0.55
+FAR, NEAR = 0.35, 0.5
 """Cosines: whatever a query seems to call for, a turn over the second answers it, and one under the first does not."""
 
 QUOTED = 0.95

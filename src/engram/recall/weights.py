@@ -97,10 +97,10 @@ class Weights:
     """Log odds without either."""
     asks: float = 8
     """Factor of the log odds that the query calls for memory, as far as they are below 0, as of "thanks!"."""
-    telling: float = 1.8
+    telling: float = 1.2
     """How rare the words of a turn must be, as a sum of logarithms, to be an answer although the query seems not to
     call for memory: "heron" may be all that is asked."""
-    informative: float = 13.0
+    informative: float = 10.0
     """The same for a query of two words, by what they weigh in the namespace. Of one word, nobody knows what it calls
     for."""
 
