@@ -460,10 +460,12 @@ def main() -> int:
     names = [name for name in subjects() if given.only in name]
     least = LEAST_SECONDS * given.size / 1_000_000
     worst = []
-    for results in all_measured(names, (given.size // 10, given.size)):
+    for number, results in enumerate(all_measured(names, (given.size // 10, given.size)), 1):
         ratio = max(results, key=lambda result: (result.killed, result.ratio(least)))
         growth = max(results, key=lambda result: (result.killed, result.growth(least)))
         worst.append((ratio, growth))
+        if sys.stderr.isatty() or number % 50 == 0:
+            print(f"{number} of {len(names)}: {results[0].subject[:90]}", file=sys.stderr, flush=True)
     worst.sort(key=lambda pair: (-pair[0].killed, -pair[0].ratio(least)))
     for ratio, growth in worst if given.all else worst[:20]:
         figures = f"{ratio.ratio(least):6.1f} x ordinary, {growth.growth(least):5.1f} x growth, {ratio.large:6.3f} s"

@@ -264,6 +264,23 @@ def test_what_was_told_of_a_day_later_is_found_in_any_language(tmp_path: Path, t
         assert not memory.recall("What happened on 12 September?", now=NOW)
 
 
+def test_what_was_planned_for_a_day_is_found_if_nothing_was_said_on_it(tmp_path: Path) -> None:
+    with Memory(tmp_path / "memory.db") as memory:
+        memory.remember("The regatta is on the 20th n I have no boat.", at=datetime(2025, 6, 8, 12, tzinfo=UTC))
+        memory.remember("20 oars are on order.", at=datetime(2025, 6, 9, 12, tzinfo=UTC))
+        memory.remember("The regatta was unreal, we came in fourth.", at=datetime(2025, 6, 22, 12, tzinfo=UTC))
+        hits = memory.recall("What did I do on the night of June 20?", now=NOW)
+        assert [hit.engram.text for hit in hits] == ["The regatta is on the 20th n I have no boat."]
+
+
+def test_a_day_of_last_year_is_that_day_and_not_the_whole_year(tmp_path: Path) -> None:
+    with Memory(tmp_path / "memory.db") as memory:
+        memory.remember("The boiler was serviced.", at=datetime(2024, 11, 12, 12, tzinfo=UTC))
+        memory.remember("On Christmas Eve a pigeon sat on the table.", at=datetime(2025, 1, 6, 12, tzinfo=UTC))
+        hits = memory.recall("How was 24 December for us last year?", now=NOW)
+        assert [hit.engram.text for hit in hits] == ["On Christmas Eve a pigeon sat on the table."]
+
+
 def test_days_without_a_year_are_those_of_the_latest_year_that_holds_any(tmp_path: Path) -> None:
     with Memory(tmp_path / "memory.db") as memory:
         for year in (2019, 2021):

@@ -7,7 +7,7 @@ else, is the analyzer's business.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import timedelta
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +21,7 @@ from engram.recall.score import PARTS, Scores
 from engram.search.base import MOST_TELLING, Ints, SearchReader, Span, Timed
 from engram.text.base import TIME, Analyzer
 from engram.text.dates.period import DAY, Period
-from engram.times import MICROSECOND
+from engram.times import MICROSECOND, microseconds
 
 MOST = 256
 """Turns of a time that are ranked."""
@@ -35,16 +35,16 @@ LEAST_NAMED = 2
 """Words and numbers of a day that a turn must hold to name it."""
 NAMED_TELLING = MOST_TELLING // 2
 """How much a turn tells that names the day and was said on another one."""
-LONGEST_READ = 2_000
-"""Characters of a text in which a time is looked for."""
-MOST_NAMED = timedelta(days=9)
-"""Longest time by which a text names a day."""
-TOLD_LATER = 9 * DAY // MICROSECOND
+TOLD_LATER = 21 * DAY // MICROSECOND
 """Microseconds after a time within which it is told of: "last Saturday we sailed"."""
 LONGEST_TOLD = 8 * DAY // MICROSECOND
 """Microseconds of the longest time that is looked for in what was said after it."""
 MAY_NAME = 48
-"""Turns that are not marked as naming a time and are read for one all the same."""
+"""Turns of one kind that are read for whether they name a time."""
+NUMBERED = 31 * DAY // MICROSECOND
+"""Microseconds within which the number of a day means that day."""
+LEAST_NEAR = np.float32(0.5)
+"""How near to the time a turn of another one is that names it, however long after it was said."""
 LEAST_SURE = 0.2
 """Confidence of a turn of the time that tells nothing."""
 
@@ -56,15 +56,7 @@ class Told(NamedTuple):
     told: Floats
     """How much each tells, 0 to 1: shape (n,). Less than 0 if the turn holds the time's words and is from any day."""
     elsewhere: bool
-    """Whether they are from other times: then a turn is a hit only if its text names the time (`names_time`)."""
-
-
-def names_time(text: str, at: datetime, periods: Sequence[Period], analyzer: Analyzer) -> bool:
-    """Return whether a text that was said at a time names one of `periods`: "yesterday", "on Saturday", "the 12th"."""
-    zone = timezone(periods[0].ahead) if periods else UTC
-    told = analyzer.periods(text[:LONGEST_READ], at.astimezone(zone))
-    short = [period for period in told if period.end - period.start <= MOST_NAMED]
-    return any(named.start < asked.end and asked.start < named.end for named in short for asked in periods)
+    """Whether they are from other times: then a turn is a hit only if its text names the time (`Analyzer.tells_of`)."""
 
 
 def find_by_time(
@@ -98,24 +90,28 @@ def find_by_time(
 
 
 def naming_a_time(reader: SearchReader, found: Timed) -> Timed:
-    """Return those of some engrams that may name a time: such as are marked, and the `MAY_NAME` most telling others.
+    """Return those of some engrams that may name a time: the `MAY_NAME` most telling marked ones, and others.
 
     Only times in English and in digits are marked.
     """
-    naming = reader.columns(found.rows)["marks"] & TIME != 0
-    naming[np.flatnonzero(~naming)[:MAY_NAME]] = True
+    marked = reader.columns(found.rows)["marks"] & TIME != 0
+    first = [np.flatnonzero(each)[:MAY_NAME] for each in (marked, ~marked)]
+    naming = np.sort(np.concatenate(first))
     return Timed(found.rows[naming], found.telling[naming])
 
 
 def rows_naming(
     reader: SearchReader, namespace: int, query: ParsedQuery, analyzer: Analyzer, only: Restriction | None
 ) -> Ints:
-    """Return the rows of admitted turns that hold all words and numbers of a day that a query means.
+    """Return the rows of admitted turns that hold all words and numbers of a day that a query means, or tell of it.
 
-    Longer times do not count, because "last week" and "in May" are said of many.
+    Those that tell of it are said within `NUMBERED` and hold its number: "the party is on the 20th". Longer times do
+    not count, because "last week" and "in May" are said of many.
     """
     rows = [NONE]
     for period in query.periods:
+        if period.end - period.start <= DAY:
+            rows.append(rows_numbering(reader, namespace, period))
         terms = list(dict.fromkeys(term for term in analyzer.analyse(period.text).terms if term in query.terms))
         if period.end - period.start > DAY or not any(map(str.isdigit, terms)) or len(terms) < LEAST_NAMED:
             continue
@@ -127,6 +123,15 @@ def rows_naming(
         rows.append(turns.rows[np.array(holding, np.bool_)])
     joined = each_once(np.concatenate(rows))
     return joined if only is None else joined[only.admits(reader.columns(joined))]
+
+
+def rows_numbering(reader: SearchReader, namespace: int, period: Period) -> Ints:
+    """Return the rows of turns, at most `MAY_NAME`, said within `NUMBERED` of a day, that hold its number."""
+    number = str((period.start + period.ahead).day)
+    rows = reader.candidates(namespace, [number], MOST)
+    at = reader.columns(rows)["at"]
+    near = np.abs(at - microseconds(period.start)) <= NUMBERED
+    return np.asarray(rows[near][:MAY_NAME])
 
 
 def timed(reader: SearchReader, namespace: int, spans: Sequence[Span], only: Restriction | None) -> Timed:
@@ -150,16 +155,16 @@ def latest(reader: SearchReader, found: Timed, spans: Sequence[Span]) -> Timed:
     return Timed(found.rows[same], found.telling[same])
 
 
-def score_by_time(query: ParsedQuery, features: Features, told: Floats) -> tuple[Scores, Floats]:
+def score_by_time(query: ParsedQuery, features: Features, by_time: Told) -> tuple[Scores, Floats]:
     """Return the scores of at least one turn by how much each tells, and their confidences: shape (n,).
-
-    told: as in `Told`.
 
     What an earlier one in the order says already comes after all others.
     """
     turns, n = features.turns, len(features.turns.rows)
-    when = np.maximum(closeness(turns.columns["at"], list(query.periods)), told < 0)
-    told = np.abs(told)
+    when = np.maximum(closeness(turns.columns["at"], list(query.periods)), by_time.told < 0)
+    if by_time.elsewhere:
+        when = np.maximum(when, LEAST_NEAR)
+    told = np.abs(by_time.told)
     total = np.asarray(when * (LEAST_SURE + (1 - LEAST_SURE) * told), np.float32)
     order = np.asarray(n - 1 - (-total[::-1]).argsort(kind="stable"))
     again = surplus(turns, order, most=1)[order]

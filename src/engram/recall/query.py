@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -136,7 +136,9 @@ def parse_query(
         rarest = np.sort(np.argsort(probabilities, kind="stable")[:MAX_QUERY_TOKENS])
         ids, probabilities = [ids[i] for i in rarest], probabilities[rarest]
     named = speakers.keys() & ids
-    periods = tuple(analyzer.periods(query, now))
+    periods = analyzer.periods(query, now)
+    alone = not named and analyzer.asks_time_alone(query, periods, now)
+    periods = narrowest(periods)
     knows_a_word = bool(len(ids)) and bool(probabilities.max() > UNKNOWN_PROBABILITY)
     others, rules = rules_of(analysis, ids, place_of)
     return ParsedQuery(
@@ -147,9 +149,9 @@ def parse_query(
         speakers=frozenset().union(*(speakers[i] for i in named)),
         roles=frozenset(role for stems, role in PRONOUNS if not stems.isdisjoint(analysis.terms)),
         asks_when="when" in analysis.terms,
-        periods=periods,
+        periods=tuple(periods),
         days=tuple(filter(None, (tokens_of_day(period, ids, analyzer) for period in periods))),
-        time_alone=not named and analyzer.asks_time_alone(query, periods, now),
+        time_alone=alone,
         # Of a code, or of a language without a word that is known here, the vector says nothing.
         vector=vector if knows_a_word else None,
         asks=asks if knows_a_word else math.inf,
@@ -157,6 +159,22 @@ def parse_query(
         others=others,
         rules=rules,
     )
+
+
+def narrowest(periods: Sequence[Period]) -> list[Period]:
+    """Return those of some periods that no shorter one is a part of: "24 December" of "24 December last year"."""
+    result, wider = list[Period](), set[Period]()
+    for period in periods:
+        around = {each for each in periods if within(period, each)}
+        wider |= around
+        result.append(replace(period, yearly=False) if around else period)
+    return [period for period in result if period not in wider]
+
+
+def within(period: Period, wider: Period) -> bool:
+    """Return whether a period is a part of a longer one."""
+    longer = wider.end - wider.start > period.end - period.start
+    return longer and wider.start <= period.start and period.end <= wider.end
 
 
 def places(analysis: Analysis) -> list[int]:

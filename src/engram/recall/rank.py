@@ -47,7 +47,7 @@ class Ranking:
     confidence: Floats
     """Confidence of each turn, 0 to 1: shape (n,)."""
     elsewhere: bool = False
-    """Whether the query asks for a time alone and no turn is from it: a hit must then name it (`names_time`)."""
+    """Whether the query asks for a time alone and no turn is from it: a hit must then name it (`Analyzer.tells_of`)."""
 
     def order(self, where: Filter, floor: float = FLOOR) -> Ints:
         """Return the indices of the turns that a filter admits, best first; of equal ones the later first.
@@ -127,7 +127,7 @@ def rank(
     )
     weight = token_weights(query, candidates.size, frequencies)
     if by_time is not None:
-        scores, sure = score_by_time(query, features, by_time.told)
+        scores, sure = score_by_time(query, features, by_time)
     else:
         scores = score(query, features, weight)
         order = asked_last(scores.order, query, features, analyzer)

@@ -15,7 +15,6 @@ import numpy as np
 
 from engram.engram import Engram
 from engram.meaning.base import Encoder
-from engram.recall.by_time import names_time
 from engram.recall.candidates import DEFAULT_LIMITS, NONE
 from engram.recall.message import Part, parts_to_look_up
 from engram.recall.query import SpeakerTokens, parse_query, speaker_names
@@ -122,7 +121,7 @@ class Recaller:
     def _tells(self, ranking: Ranking, engram: Engram) -> bool:
         """Whether an engram may be a hit: one that is not from the time that alone is asked for must name it."""
         periods = ranking.query.periods
-        return not ranking.elsewhere or names_time(engram.text, engram.at, periods, self._analyzer)
+        return not ranking.elsewhere or self._analyzer.tells_of(engram.text, engram.at, periods)
 
 
 def merged(found: Sequence[Sequence[Hit]], limit: int) -> tuple[Hit, ...]:

@@ -31,6 +31,7 @@ from engram.text.common import common_words, share_of
 from engram.text.dates.alone import asks_time_alone
 from engram.text.dates.parse import periods
 from engram.text.dates.period import Period
+from engram.text.dates.told import tells_of
 from engram.text.exact import read, read_compound
 from engram.text.vectors import VectorTable
 from engram.times import MONTHS, SEASONS, WEEKDAYS
@@ -138,6 +139,10 @@ class TableAnalyzer:
     def periods(self, query: str, now: datetime) -> list[Period]:
         """Return the times that `query` means: dates in digits, and those that its words name in fifteen languages."""
         return periods(query, now)
+
+    def tells_of(self, text: str, at: datetime, asked: Sequence[Period]) -> bool:
+        """Return whether a text that was said at `at`, aware, names one of `asked`: "yesterday", "on Saturday"."""
+        return tells_of(text, at, asked)
 
     def asks_time_alone(self, query: str, periods: Sequence[Period], now: datetime) -> bool:
         """Return whether `query`, asked at `now`, asks for `periods`, the times that it means, and for nothing else."""

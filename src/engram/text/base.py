@@ -79,6 +79,10 @@ class Analyzer(Protocol):
         """Return the times that `query`, asked at `now`, means, in their order in it. Never raises for any text."""
         ...
 
+    def tells_of(self, text: str, at: datetime, asked: Sequence[Period]) -> bool:
+        """Return whether a text that was said at `at`, aware, names one of `asked`: "yesterday", "on Saturday"."""
+        ...
+
     def asks_time_alone(self, query: str, periods: Sequence[Period], now: datetime) -> bool:
         """Return whether `query`, asked at `now`, asks for `periods`, the times that it means, and for nothing else."""
         ...

@@ -217,6 +217,9 @@ STATED: list[tuple[str, str, str | None, str | None]] = [
     ("ko", "작년 여름", "2023-06-01", "2023-09-01"),
     ("ko", "이번 주", "2024-06-10", "2024-06-17"),
     ("ko", "두 달 전", "2024-03-28", "2024-04-28"),
+    ("de", "Was haben wir letzte Weihnachten gemacht?", "2023-12-24", "2023-12-27"),
+    ("fr", "Qu'est-ce qu'on a fait à Noël 2021 ?", "2021-12-24", "2021-12-26"),
+    ("zh", "去年圣诞节我们做了什么？", "2023-12-24", "2023-12-26"),
 ]
 
 YEARLY: list[tuple[str, str, str | None, str | None]] = [
@@ -264,6 +267,20 @@ YEARLY: list[tuple[str, str, str | None, str | None]] = [
     ("ja", "三月から五月まで", "2024-03-01", "2024-06-01"),
     ("ko", "작년 5월", "2023-05-01", "2023-06-01"),
     ("ko", "5월 초", "2024-05-01", "2024-05-13"),
+    ("de", "Was ist am Valentinstag passiert?", "2024-02-14", "2024-02-15"),
+    ("de", "Was war Ostern?", "2024-03-29", "2024-04-02"),
+    ("es", "¿Qué hicimos en Nochebuena?", "2023-12-24", "2023-12-25"),
+    ("fr", "Qu'est-ce qu'on a fait à Pâques ?", "2024-03-29", "2024-04-02"),
+    ("it", "Cosa abbiamo fatto a Ferragosto?", "2023-08-15", "2023-08-16"),
+    ("nl", "Wat deed ik met Kerst?", "2023-12-24", "2023-12-27"),
+    ("pl", "Co robiliśmy w sylwestra?", "2023-12-31", "2024-01-01"),
+    ("pt", "O que fizemos no Natal?", "2023-12-24", "2023-12-26"),
+    ("tr", "Cumhuriyet Bayramı'nda ne yaptık?", "2023-10-29", "2023-10-30"),
+    ("ru", "Что мы делали на Новый год?", "2023-12-31", "2024-01-02"),
+    ("ar", "ماذا فعلنا في رأس السنة؟", "2023-12-31", "2024-01-02"),
+    ("th", "สงกรานต์เราทำอะไร", "2024-04-13", "2024-04-16"),
+    ("ja", "クリスマスに何をした？", "2023-12-24", "2023-12-26"),
+    ("ko", "어린이날에 뭐 했어?", "2024-05-05", "2024-05-06"),
 ]
 
 NOT_ALONE = [
@@ -316,6 +333,11 @@ def test_times_are_read_in_every_language(language: str, query: str, start: str 
 @pytest.mark.parametrize("query", [query for _, query, start, end in STATED + YEARLY if moment(start, FIRST) <= NOW])
 def test_questions_for_a_time_alone_are_known_in_every_language(query: str) -> None:
     assert asks_time_alone(query, periods(query, NOW), NOW)
+
+
+@pytest.mark.parametrize("query", ["Was hat Nikolaus gesagt?", "O que disse Natal?", "¿Qué dijo San José?"])
+def test_a_name_that_a_holiday_bears_is_no_time(query: str) -> None:
+    assert not periods(query, NOW)
 
 
 @pytest.mark.parametrize("query", NOT_ALONE)

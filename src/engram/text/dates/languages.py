@@ -25,6 +25,7 @@ from engram.text.dates.moments import (
     chosen,
     day,
     day_of_month,
+    easter,
     in_year,
     months,
     moved,
@@ -48,6 +49,7 @@ CLASSES = {
     "months": "m",
     "short": "M",  # months abbreviated
     "seasons": "z",
+    "holidays": "h",
     "vague": "v",
     "morning": "q",  # the morning, or tomorrow
     "parts": "p",  # morning, afternoon, evening, night
@@ -73,11 +75,11 @@ CLASSES = {
     "light": "l",
 }
 """The letter of each table's words, the first of several for a word that is in several tables."""
-TELL_TIME = frozenset("dCcwmzvq")
+TELL_TIME = frozenset("dCcwmzhvq")
 """Classes whose words make a query worth reading in their language."""
 SAY_NOTHING = frozenset("osakKjJeSUBAbt&l,")
 """Classes whose words say nothing beside a time."""
-LETTERS = {"m": "M", "w": "W", "z": "Z"}
+LETTERS = {"m": "M", "w": "W", "z": "Z", "h": "H"}
 """Classes of words with "~", which mean a time only beside others that do."""
 
 SCRIPTS = {
@@ -95,6 +97,8 @@ LONGEST = 1_024
 """Characters of a query that are read; what is longer is a pasted text."""
 MOST_READ = 8
 """Number of times that are read in a query; further ones are ignored."""
+COUNTED = frozenset("%€$£¥°")
+"""Signs after a number that is no time."""
 WORD = r"\d+|[^\W\d_]+|[^\w\s]"
 HAN_DIGITS = "一二三四五六七八九"
 
@@ -289,7 +293,7 @@ def _other(language: Language, word: str, begin: int) -> Token:
             number -= 543  # the Buddhist era
         letter = "y" if 1900 <= number <= 2099 else "n" if len(word) <= 3 else "x"
         return Token(letter, number, begin, begin + len(word))
-    letter = "x" if word.isalnum() else ","
+    letter = "x" if word.isalnum() or word in COUNTED else ","
     return Token(letter, word, begin, begin + len(word))
 
 
@@ -332,7 +336,7 @@ def _triggers() -> frozenset[str]:
         for code, language in languages().items()
         if code not in SCRIPTS
         for word, entries in language.phrases.items()
-        if any(letter in TELL_TIME or letter in "uzMWZp" for _, letter, _ in entries)
+        if any(letter in TELL_TIME or letter in "uzMWZHp" for _, letter, _ in entries)
     )
 
 
@@ -474,6 +478,19 @@ def _season(match: Match) -> list[Time]:
     make = partial(months, month=match.number("zZ"), count=3)
     year = match.year() if step is None else None
     return [replace(chosen(make, match.clock, year, step), weight=1.0 if match.sure() or year else UNSURE)]
+
+
+@rule(f"[hH]{OF_YEAR}|s{O}[hH]|[hH]{O}s|c{O}h|h|(?<=[ojtS])H")
+def _holiday(match: Match) -> list[Time]:
+    """Read "letzte Weihnachten", "Noël 2024", "去年圣诞节"."""
+    first, _, count = match.text("hH").partition("+")
+    days = int(count or 1)
+    if first.startswith("E"):
+        make = partial(easter, offset=int(first[1:]), count=days)
+    else:
+        make = partial(day, month=int(first[:2]), date=int(first[2:]), count=days)
+    step = match.step() if "u" not in match.letters else None
+    return [chosen(make, match.clock, match.year() if step is None else None, step)]
 
 
 @rule(f"(?:(?:c|s{O}u|u{O}s){O}w|w{O}(?:s{O}u|u{O}s|c))(?:{O}[pq])?")

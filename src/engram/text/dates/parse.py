@@ -11,7 +11,7 @@ period, and take "may" and "sun" for times.
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, tzinfo
 from functools import cache
 
 from engram.text.dates import digits, english
@@ -122,7 +122,7 @@ def english_words() -> frozenset[str]:
 def period(time: Time, words: str, zone: tzinfo | None) -> Period:
     """Convert a time from the asker's `zone` to a period in UTC."""
     start, end = utc(time.start, zone), utc(time.end, zone)
-    return Period(start, end, words, time.yearly, time.weight, time.start - start if time.yearly else timedelta(0))
+    return Period(start, end, words, time.yearly, time.weight, time.start - start)
 
 
 def utc(local: datetime, zone: tzinfo | None) -> datetime:

@@ -29,7 +29,7 @@ class Period:
     weight: float = 1.0
     """How sure it is that the words mean a time, 0 to 1."""
     ahead: timedelta = timedelta(0)
-    """Offset of the asker's clock from UTC; yearly periods recur by that clock."""
+    """Offset of the asker's clock from UTC: yearly periods recur by that clock, and days are those of that clock."""
 
 
 def midnight(moment: datetime) -> datetime:

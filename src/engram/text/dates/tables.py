@@ -4,7 +4,9 @@ Owns the tables. Knows no grammar: `languages` reads the tables, and says what e
 
 Words stand apart by spaces, the words of a phrase are joined by "_", and groups are parted by "|". Accents are folded
 when the tables are read. A word that ends in "~" is an everyday word as well: it means a time only beside others that
-do. The names of months and weekdays, and of near days, are those of Unicode CLDR.
+do. The names of months and weekdays, and of near days, are those of Unicode CLDR. A holiday stands with its month and
+day, or with "E" and its days after Easter Sunday, and "+" and its number of days, if it has several. Holidays by
+another calendar than the Gregorian one are left out.
 """
 
 from __future__ import annotations
@@ -52,6 +54,12 @@ TABLES: dict[str, dict[str, str]] = {
         "between": "zwischen",
         "and": "und",
         "date": "am den dem",
+        "holidays": """heiligabend=1224 weihnachten=1224+3 weihnachtstage=1224+3 weihnachtsfeiertag=1225+2
+            silvester=1231 neujahr=0101 neujahrstag=0101 dreikönigstag=0106 heilige_drei_könige=0106
+            valentinstag=0214 rosenmontag=E-48 fasching=E-52+6 karneval=E-52+6 aschermittwoch=E-46
+            karfreitag=E-2 ostern=E-2+4 ostersonntag=E0 ostermontag=E1 himmelfahrt=E39 vatertag=E39
+            pfingsten=E49+2 fronleichnam=E60 tag_der_arbeit=0501 tag_der_deutschen_einheit=1003 halloween=1031
+            reformationstag=1031 allerheiligen=1101 martinstag=1111 nikolaustag=1206 nikolaus~=1206""",
         "vague": "kürzlich neulich letztens unlängst in_letzter_zeit",
         "small": "vom von im in an der die das des zum zur um beim",
         "light": """hab erlebt erlebte erlebten sprach sprachen redeten unterhielten lief vorging abging
@@ -92,6 +100,13 @@ TABLES: dict[str, dict[str, str]] = {
         "to": "a al",
         "and": "y",
         "date": "el",
+        "holidays": """nochebuena=1224 navidad=1224+2 navidades=1224+3 nochevieja=1231 año_nuevo=0101
+            noche_de_reyes=0105 día_de_reyes=0106 san_valentín=0214 día_de_los_enamorados=0214
+            día_de_san_josé=0319 semana_santa=E-7+8 jueves_santo=E-3 viernes_santo=E-2
+            domingo_de_resurrección=E0 lunes_de_pascua=E1 día_del_trabajo=0501 día_del_trabajador=0501
+            noche_de_san_juan=0623+2 día_de_san_juan=0624 día_de_la_hispanidad=1012 halloween=1031
+            día_de_todos_los_santos=1101 todos_los_santos=1101 día_de_muertos=1101+2 día_de_los_muertos=1101+2
+            día_de_la_constitución=1206 día_de_la_inmaculada=1208""",
         "vague": "recientemente últimamente hace_poco el_otro_día",
         "small": "la los las de del en por durante",
         "light": """tal haciendo conté contaste comenté ocurría pasado recuerdame qué que quién quiénes dónde
@@ -102,7 +117,7 @@ TABLES: dict[str, dict[str, str]] = {
             para no también sólo todo todos algo alguna algún cosa cosas hablamos hablé hablado hablar dije
             dijimos dijo conté conté contado cuéntame contar dime decir mencioné mencionamos escribí escribimos
             comentamos discutimos charlamos recuerdas recuerda recuérdame resumen resume resúmeme puedes podrías
-            lista muéstrame favor eventos evento conversación conversaciones más aquí""",
+            lista muéstrame favor eventos evento conversación conversaciones más aquí anduve anduvimos andaba""",
     },
     "fr": {
         "months": """janvier | février | mars | avril | mai | juin | juillet | août | septembre | octobre |
@@ -127,6 +142,11 @@ TABLES: dict[str, dict[str, str]] = {
         "to": "à au",
         "and": "et",
         "date": "le",
+        "holidays": """réveillon_de_noël=1224 veille_de_noël=1224 noël=1224+2 saint_sylvestre=1231
+            réveillon=1231 jour_de_l_an=0101 nouvel_an=0101 épiphanie=0106 chandeleur=0202 saint_valentin=0214
+            mardi_gras=E-47 vendredi_saint=E-2 pâques=E-2+4 lundi_de_pâques=E1 ascension~=E39 pentecôte=E49+2
+            fête_du_travail=0501 fête_de_la_musique=0621 saint_jean~=0624 fête_nationale=0714 assomption=0815
+            halloween=1031 toussaint=1101 armistice=1111""",
         "vague": "récemment dernièrement l_autre_jour ces_derniers_jours ces_derniers_temps",
         "small": "la les l de du des d en aux dans pendant durant lors",
         "light": """racontais raconté faites fîmes arrivait s_est j_ai déroulait t que quoi qu quel quelle quels
@@ -164,6 +184,10 @@ TABLES: dict[str, dict[str, str]] = {
         "to": "al a",
         "and": "e",
         "date": "il",
+        "holidays": """vigilia_di_natale=1224 natale~=1224+2 santo_stefano~=1226 san_silvestro=1231
+            capodanno=0101 epifania=0106 befana=0106 san_valentino=0214 festa_della_donna=0308 carnevale=E-52+6
+            venerdì_santo=E-2 pasqua=E-2+4 pasquetta=E1 festa_della_liberazione=0425 festa_del_lavoro=0501
+            festa_della_repubblica=0602 ferragosto=0815 halloween=1031 ognissanti=1101 immacolata=1208""",
         "vague": "recentemente ultimamente di_recente l_altro_giorno",
         "small": "la lo i gli le l del della di nel nella nell negli nei in durante d",
         "light": """raccontavo combinato discutevamo succedeva faceva che cosa cos chi dove come quando quale
@@ -202,6 +226,12 @@ TABLES: dict[str, dict[str, str]] = {
         "between": "tussen",
         "and": "en",
         "date": "op",
+        "holidays": """kerstavond=1224 kerst=1224+3 kerstmis=1224+3 eerste_kerstdag=1225 tweede_kerstdag=1226
+            oudjaarsavond=1231 oudjaar=1231 oud_en_nieuw=1231+2 nieuwjaar=0101 nieuwjaarsdag=0101
+            driekoningen=0106 valentijnsdag=0214 valentijn~=0214 carnaval=E-49+3 goede_vrijdag=E-2 pasen=E-2+4
+            eerste_paasdag=E0 tweede_paasdag=E1 koningsdag=0427 dodenherdenking=0504 bevrijdingsdag=0505
+            hemelvaart=E39 hemelvaartsdag=E39 pinksteren=E49+2 halloween=1031 allerheiligen=1101
+            sint_maarten=1111 sinterklaas=1205 sinterklaasavond=1205 pakjesavond=1205""",
         "vague": "onlangs recent laatst pasgeleden de_laatste_tijd",
         "small": "in van e ste de het van tijdens rond om",
         "light": """vertelden gesproken hadden hield bezig meegemaakt waarover waarvan wat wie waar hoe wanneer
@@ -242,6 +272,11 @@ TABLES: dict[str, dict[str, str]] = {
         "between": "między pomiędzy",
         "and": "a i",
         "date": "dnia",
+        "holidays": """wigilia=1224 wigilię=1224 wigilii=1224 boże_narodzenie=1224+3 bożego_narodzenia=1224+3
+            sylwester~=1231 sylwestra~=1231 nowy_rok=0101 trzech_króli=0106 walentynki=0214 walentynek=0214
+            dzień_kobiet=0308 tłusty_czwartek=E-52 wielki_piątek=E-2 wielkanoc=E-2+4 wielkanocy=E-2+4
+            lany_poniedziałek=E1 majówka=0501+3 majówkę=0501+3 boże_ciało=E60 halloween=1031
+            wszystkich_świętych=1101 święto_niepodległości=1111 andrzejki=1129 mikołajki=1206""",
         "vague": "niedawno ostatnio",
         "small": "w we na z ze podczas",
         "light": """mówiłeś mówiłaś robisz robimy opowiadałam zajmowałem zajmowałam działy rozmawiać co kto kogo
@@ -281,6 +316,11 @@ TABLES: dict[str, dict[str, str]] = {
         "to": "a ao",
         "and": "e",
         "date": "dia no_dia",
+        "holidays": """véspera_de_natal=1224 natal~=1224+2 réveillon=1231 passagem_de_ano=1231 ano_novo=0101
+            dia_de_reis=0106 são_valentim=0214 dia_da_mulher=0308 carnaval=E-50+5 sexta_feira_santa=E-2
+            páscoa=E-2+4 tiradentes=0421 dia_do_trabalho=0501 dia_do_trabalhador=0501 corpus_christi=E60
+            santo_antónio~=0613 são_joão~=0624 dia_da_independência=0907 halloween=1031 todos_os_santos=1101
+            finados=1102 proclamação_da_república=1115""",
         "vague": "recentemente ultimamente há_pouco outro_dia",
         "small": "o os as de do da dos das em no na nos nas durante à pela",
         "light": """rolou rolava conversei andamos andava contamos que quê quem onde como quando qual quais
@@ -312,8 +352,12 @@ TABLES: dict[str, dict[str, str]] = {
         "until": "kadar",
         "after": "sonra",
         "date": "ayın",
+        "holidays": """yılbaşı=1231+2 yılbaşında=1231+2 yılbaşı_gecesi=1231 sevgililer_günü=0214
+            sevgililer_gününde=0214 kadınlar_günü=0308 çocuk_bayramı=0423 çocuk_bayramında=0423
+            işçi_bayramı=0501 gençlik_bayramı=0519 zafer_bayramı=0830 zafer_bayramında=0830
+            cumhuriyet_bayramı=1029 cumhuriyet_bayramında=1029 noel~=1224+2 noelde=1224+2""",
         "vague": "geçenlerde yakınlarda son_zamanlarda",
-        "small": """ten tan den dan ü ı i u ünde inde ında unda sı si nde günü gününde ayında yılında içinde
+        "small": """ten tan den dan ü ı i u ünde inde ında unda sı si nde nda günü gününde ayında yılında içinde
             boyunca da de ta te ki""",
         "light": """yapıyorduk olmuştu konuştun anlattım söylemiştim yapmışım ne neler kim kimler nerede nereye
             nasıl neden hangi yaptım yaptık yaptı yaptın yaptınız yapmıştım yapmıştık yapıyordum yapıyorduk
@@ -353,6 +397,9 @@ TABLES: dict[str, dict[str, str]] = {
         "to": "по",
         "and": "и",
         "date_after": "числа",
+        "holidays": """новый_год=1231+2 рождество=0106+2 старый_новый_год=0113 день_святого_валентина=0214
+            день_влюблённых=0214 женский_день=0308 первомай=0501 день_победы=0509 день_россии=0612
+            день_знаний=0901 хэллоуин=1031""",
         "vague": "недавно на_днях в_последнее_время",
         "small": "го м в во на за из о об течение",
         "light": """занимался занималась занимались делала рассказывали обсудили беседовали чём то а что чего
@@ -391,6 +438,7 @@ TABLES: dict[str, dict[str, str]] = {
         "to": "إلى",
         "and": "و",
         "date": "يوم",
+        "holidays": "رأس_السنة=1231+2 عيد_الميلاد=1224+2 عيد_الحب=0214 عيد_العمال=0501",
         "vague": "مؤخرا مؤخرًا حديثا",
         "small": "في خلال من ال",
         "light": """فعلته حدثتك تكلمت حكيت أخبرت ماذا ما هل متى أين من كيف لماذا أي الذي التي ذا فعلت فعلنا فعل
@@ -423,6 +471,9 @@ TABLES: dict[str, dict[str, str]] = {
         "until": "จนถึง",
         "to": "ถึง",
         "date": "วันที่",
+        "holidays": """วันปีใหม่=1231+2 ปีใหม่=1231+2 วันวาเลนไทน์=0214 วาเลนไทน์=0214 วันจักรี=0406
+            วันสงกรานต์=0413+3 สงกรานต์=0413+3 วันแรงงาน=0501 วันแม่=0812 ฮาโลวีน=1031 วันพ่อ=1205
+            วันคริสต์มาส=1224+2 คริสต์มาส=1224+2""",
         "vague": "เมื่อเร็วๆนี้ ช่วงนี้ ไม่นานมานี้",
         "small": "ใน เมื่อ ตอน ช่วง ของ",
         "light": """อะไร ทำ เกิด เกิดขึ้น ขึ้น ฉัน ผม เรา ดิฉัน หนู คุณ เธอ เขา พวก พวกเรา ได้ ไป มา บ้าง ไหม
@@ -451,6 +502,11 @@ TABLES: dict[str, dict[str, str]] = {
         "after": "后 後 之后 之後 以后 以後",
         "to": "至",
         "date_after": "号 號 日",
+        "holidays": """元旦=0101 情人节=0214 情人節=0214 妇女节=0308 婦女節=0308 愚人节=0401 愚人節=0401
+            清明=0404+2 清明节=0404+2 清明節=0404+2 劳动节=0501 勞動節=0501 五一=0501+3 儿童节=0601 兒童節=0601
+            教师节=0910 国庆=1001+7 国庆节=1001+7 国庆假期=1001+7 國慶日=1010 双十一=1111 雙十一=1111
+            万圣节=1031 萬聖節=1031 平安夜=1224 圣诞=1224+2 聖誕=1224+2 圣诞节=1224+2 聖誕節=1224+2 跨年=1231
+            跨年夜=1231""",
         "vague": "最近 近来 近來 这几天 這幾天 前几天 前幾天 前些天 不久前",
         "small": "从 從 在 的 于 於",
         "light": """我 我们 我們 咱们 咱們 你 您 你们 你們 他 她 它 他们 他們 们 們 做 干 幹 搞 弄 了 什么 什麼
@@ -480,6 +536,10 @@ TABLES: dict[str, dict[str, str]] = {
         "since": "以来 から 以降",
         "until": "まで",
         "date_after": "日",
+        "holidays": """元日=0101 元旦=0101 正月=0101+3 お正月=0101+3 節分=0203 建国記念日=0211 バレンタイン=0214
+            バレンタインデー=0214 ひな祭り=0303 ホワイトデー=0314 昭和の日=0429 ゴールデンウィーク=0429+7
+            憲法記念日=0503 こどもの日=0505 七夕=0707 山の日=0811 お盆=0813+4 ハロウィン=1031 文化の日=1103
+            勤労感謝の日=1123 クリスマスイブ=1224 クリスマス=1224+2 大晦日=1231""",
         "vague": "最近 先日 このあいだ この間 近頃",
         "small": "の に は も で を が と へ には では",
         "light": """る てる てた っけ 言ったっけ だったっけ したっけ してた どうだった 覚えてる 覚えている 何
@@ -508,6 +568,9 @@ TABLES: dict[str, dict[str, str]] = {
         "since": "부터 이후",
         "until": "까지",
         "date_after": "일",
+        "holidays": """새해_첫날=0101 발렌타인데이=0214 밸런타인데이=0214 삼일절=0301 화이트데이=0314
+            어린이날=0505 어버이날=0508 현충일=0606 광복절=0815 개천절=1003 한글날=1009 할로윈=1031 핼러윈=1031
+            빼빼로데이=1111 크리스마스이브=1224 크리스마스=1224+2 성탄절=1224+2""",
         "vague": "최근 요즘 며칠전 며칠_전 얼마전 얼마_전",
         "small": "에 에는 은 는 의 이 가 을 를 도 로 에서 동안 때",
         "light": """뭐라고 라고 였더라 했더라 있었더라 더라 나눴어 나눴지 뭐 뭘 무엇 무슨 어디 누구 언제 어떻게

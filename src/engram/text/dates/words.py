@@ -30,6 +30,33 @@ HOLIDAYS = {  # month, day, days
     "new year": (1, 1, 1),
     "valentine's day": (2, 14, 1),
     "halloween": (10, 31, 1),
+    "epiphany": (1, 6, 1),
+    "twelfth night": (1, 5, 2),
+    "burns night": (1, 25, 1),
+    "australia day": (1, 26, 1),
+    "waitangi day": (2, 6, 1),
+    "saint valentine's day": (2, 14, 1),
+    "valentines day": (2, 14, 1),
+    "saint patrick's day": (3, 17, 1),
+    "st patrick's day": (3, 17, 1),
+    "april fool's day": (4, 1, 1),
+    "april fools": (4, 1, 1),
+    "anzac day": (4, 25, 1),
+    "may day": (5, 1, 1),
+    "juneteenth": (6, 19, 1),
+    "canada day": (7, 1, 1),
+    "fourth of july": (7, 4, 1),
+    "independence day": (7, 4, 1),
+    "bastille day": (7, 14, 1),
+    "labor day": (9, 1, 7),  # the first Monday is one of them
+    "all saints' day": (11, 1, 1),
+    "all souls' day": (11, 2, 1),
+    "day of the dead": (11, 1, 2),
+    "bonfire night": (11, 5, 1),
+    "guy fawkes night": (11, 5, 1),
+    "remembrance day": (11, 11, 1),
+    "veterans day": (11, 11, 1),
+    "st nicholas day": (12, 6, 1),
     "thanksgiving": (11, 22, 7),  # the fourth Thursday is one of them
 }
 EASTERS = {  # days after Easter Sunday, days
@@ -40,6 +67,12 @@ EASTERS = {  # days after Easter Sunday, days
     "ash wednesday": (-46, 1),
     "palm sunday": (-7, 1),
     "pentecost": (49, 2),
+    "whitsun": (49, 2),
+    "holy week": (-7, 8),
+    "maundy thursday": (-3, 1),
+    "shrove tuesday": (-47, 1),
+    "mardi gras": (-47, 1),
+    "ascension day": (39, 1),
 }
 NUMBERS = {"a": 1, "an": 1, "the": 1, "one": 1, "couple": 2, "two": 2, "few": 3, "three": 3, "several": 4, "four": 4}
 NUMBERS |= {"five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "eleven": 11, "twelve": 12}
