@@ -142,6 +142,15 @@ def test_remember_one_and_recall_it(client: RestClient):
     assert "Biscuit" in client.post("/recall", {"query": "dog", "budget": 200}).json()["context"]
 
 
+def test_recall_shows_what_is_under_the_floor_if_asked_to(client: RestClient):
+    client.post("/remember", {"text": "The heron stood in the reeds all morning."})
+    asked = {"query": "Which insurance covers a broken windscreen?"}
+    assert client.post("/recall", asked).json()["hits"] == []
+    (hit,) = client.post("/recall", {**asked, "floor": 0}).json()["hits"]
+    assert hit["score"] < 0.15
+    assert client.post("/recall", {**asked, "floor": 1.5}).status_code == 422
+
+
 def test_remember_many_is_one_commit_or_nothing(client: RestClient):
     items = [{"text": f"Number {number}", "session": "count", "at": NOW.isoformat()} for number in range(1_000)]
     answer = client.post("/remember", {"items": items})

@@ -173,7 +173,9 @@ class Rest:
 
         def recall() -> object:
             now = datetime.now(caller.zone)
-            hits = self._memory.recall(body.query, namespace=namespace, limit=body.limit, now=now, **body.filters())
+            hits = self._memory.recall(
+                body.query, namespace=namespace, limit=body.limit, now=now, floor=body.floor, **body.filters()
+            )
             return {
                 "query": body.query,
                 "namespace": namespace,

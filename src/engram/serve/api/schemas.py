@@ -241,6 +241,15 @@ class RecallQuery(RequestBody):
     after: After | None = None
     kinds: Kinds | None = None
     trust: Trust | None = None
+    floor: Annotated[
+        float | None,
+        Field(
+            ge=0,
+            le=1,
+            description="There are no hits if the best one's score is lower; null is the usual floor, and 0 shows what"
+            " is under it.",
+        ),
+    ] = None
     budget: Budget | None = None
 
 
