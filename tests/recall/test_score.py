@@ -80,12 +80,18 @@ def first_tokens(query: ParsedQuery, features: Features, q: int) -> tuple[Parsed
     return query, replace(features, counts=features.counts[:q], nearness=features.nearness[:q])
 
 
+BY_WORDS = ("neighbour_coverage", "presence_floor", "time_mass", "sure_of_words", "sure_of_no_words")
+"""Weights that count where passages have no vectors."""
+
+
 @pytest.mark.parametrize("name", [field.name for field in fields(Weights)])
 def test_every_weight_changes_scores_or_confidence(name: str) -> None:
     rng = np.random.default_rng(1)
     features, query = random_features(rng, 300), random_query(rng, named=name in ("name", "speaker"))
     # More than any turn covers; turns that cover half of the query; a keyword.
     usual = replace(DEFAULT, telling=20.0, informative=60.0)
+    if name in BY_WORDS:
+        features = replace(features, encoded=False)
     if name in ("telling", "informative"):
         features = replace(features, counts=features.counts * 0 + (np.arange(Q) % 2 > 0)[:, None])
     if name == "informative":

@@ -64,6 +64,8 @@ class Features:
     """Number of tokens of each session, including turns that are not scored: shape (s,)."""
     held: Floats
     """How many of each turn's tokens are the query's, or name them otherwise: shape (n,)."""
+    encoded: bool = True
+    """Whether `meaning` is by vectors."""
 
     def in_turns(self, of_passages: Array) -> Array:
         """Return the greatest value of each turn's passages: shape (..., p) to (..., n)."""
@@ -83,12 +85,14 @@ def make_features(turns: Turns, query: ParsedQuery, analyzer: Analyzer, reader: 
     starts_of_passages = turns.passages.cumsum() - turns.passages
     links = compute.find_neighbours(turns.rows, turns.columns, LONGEST_PAUSE)
     around, same_speaker, by_session, starts, session, sessions = links
+    meaning, encoded = similar_meaning(turns, query, reader, found.cosines)
     return Features(
         turns=turns,
         starts_of_passages=starts_of_passages,
         counts=query.by_rules(found.counts),
         nearness=query.by_rules(found.nearness),
-        meaning=similar_meaning(turns, query, reader, found.cosines),
+        meaning=meaning,
+        encoded=encoded,
         centroid_similarity=found.cosines[starts_of_passages] if parted else found.cosines,
         around=around,
         same_speaker=same_speaker,
@@ -100,21 +104,21 @@ def make_features(turns: Turns, query: ParsedQuery, analyzer: Analyzer, reader: 
     )
 
 
-def similar_meaning(turns: Turns, query: ParsedQuery, reader: SearchReader, centroids: Floats) -> Floats:
-    """Return the cosine between query and each passage, by their vectors, or else by their words: shape (p,).
+def similar_meaning(turns: Turns, query: ParsedQuery, reader: SearchReader, centroids: Floats) -> tuple[Floats, bool]:
+    """Return the cosine between query and each passage, shape (p,), and whether it is by their vectors or their words.
 
     The two are not compared with each other. While many passages have no vector, none counts; a few that have none yet
     are taken for as near as the nearest ones, so that their words decide.
     """
     by_words = CENTROIDS * centroids
     if query.vector is None:
-        return np.asarray(by_words, np.float32)
+        return np.asarray(by_words, np.float32), False
     encoded = np.asarray(turns.codes.any(axis=1), np.bool_)
     missing = len(turns.codes) - int(np.count_nonzero(encoded))
     if missing > FEW_MISSING * len(turns.codes):
-        return by_words
+        return np.asarray(by_words, np.float32), False
     cosines = np.maximum(reader.similarities(turns.codes, query.vector), 0)
     if missing:
         nearest = np.float32(np.sort(cosines)[-NEAREST:].mean())
         cosines = np.where(encoded | (centroids <= 0), cosines, nearest)
-    return np.asarray(cosines, np.float32)
+    return np.asarray(cosines, np.float32), True

@@ -239,17 +239,20 @@ def confidence(
 ) -> Floats:
     """Return the confidence of each turn, 0 to 1: shape (n,). It never rises along `scores.order`.
 
-    It is a logistic function of the share of the query's information that the turn and its neighbours cover, of the
-    cosine between query and turn, and of whether the query calls for memory at all, which a near turn proves. A word
-    that the memory does not hold counts as not covered; this is why a token's weight depends on plain language too.
+    It is a logistic function of the score, of the cosine between query and turn, and of whether the query calls for
+    memory at all, which a near turn proves. Without vectors, the share of the query's information that the turn and its
+    neighbours cover takes the place of score and cosine. A word that the memory does not hold counts as not covered;
+    this is why a token's weight depends on plain language too.
     """
     w, order, head = weights, scores.order, scores.order[:HEAD]
     covered = coverage(query, features, token_weight, scores, head, w)
-    odds = w.sure_of_nothing + w.sure_of_words * covered
     answers = answering(query, token_weight, covered, w)
-    if query.vector is not None:
+    if not features.encoded:
+        odds = w.sure_of_no_words + w.sure_of_words * covered
+    else:
         cosines = features.in_turns(features.meaning)[head]
-        odds += w.sure_of_meaning * cosines
+        told = (scores.total - scores.parts["question"])[head]
+        odds = w.sure_of_nothing + w.sure_of_score * told + w.sure_of_meaning * cosines
         np.maximum(answers, np.clip((cosines - FAR) / (NEAR - FAR), 0, 1), out=answers)
     odds += w.asks * min(query.asks, 0.0) * (1 - answers)
     sure = 1 / (1 + np.exp(-odds))

@@ -89,12 +89,16 @@ class Weights:
     """Least that a word counts as covered if it occurs, however long the turn is."""
     time_mass: float = 6.0
     """Weight of a time that the query means, among its tokens."""
-    sure_of_words: float = 5.35
-    """Log odds for the share of the query's information that a turn covers."""
-    sure_of_meaning: float = 5.1
+    sure_of_score: float = 2.19
+    """Log odds for a turn's score, where passages have vectors."""
+    sure_of_meaning: float = 2.19
     """Log odds for the cosine between query and turn."""
-    sure_of_nothing: float = -2.7
+    sure_of_nothing: float = -2.85
     """Log odds without either."""
+    sure_of_words: float = 5.35
+    """Log odds for the share of the query's information that a turn covers, where passages have no vectors."""
+    sure_of_no_words: float = -2.7
+    """Log odds if it covers nothing."""
     asks: float = 8
     """Factor of the log odds that the query calls for memory, as far as they are below 0, as of "thanks!"."""
     telling: float = 1.2
