@@ -41,8 +41,16 @@ LITTLE, MOST = 0.3, 0.55
 """Shares of the query's information: a turn that covers less than the first does not answer it by its words, and one
 that covers more than the second does."""
 
-FAR, NEAR = 0.35, 0.5
-"""Cosines: whatever a query seems to call for, a turn over the second answers it, and one under the first does not."""
+FAR, NEAR = 0.32, 0.45
+"""Cosines: if a query seems not to call for memory, a turn over the second proves the contrary, and one under the
+first does not."""
+
+SURELY_NOT, HARDLY = -3.5, -2.5
+"""Log odds of a query: that it calls for memory is disproved under the first, whatever is near, and not over the
+second."""
+
+MOST_ODDS = 80.0
+"""Log odds above which a confidence is 0."""
 
 QUOTED = 0.95
 """Share of the query's information from which a turn is quoted by it."""
@@ -253,9 +261,10 @@ def confidence(
         cosines = features.in_turns(features.meaning)[head]
         told = (scores.total - scores.parts["question"])[head]
         odds = w.sure_of_nothing + w.sure_of_score * told + w.sure_of_meaning * cosines
-        np.maximum(answers, np.clip((cosines - FAR) / (NEAR - FAR), 0, 1), out=answers)
+        doubt = min(max((query.asks - SURELY_NOT) / (HARDLY - SURELY_NOT), 0.0), 1.0)
+        np.maximum(answers, doubt * np.clip((cosines - FAR) / (NEAR - FAR), 0, 1), out=answers)
     odds += w.asks * min(query.asks, 0.0) * (1 - answers)
-    sure = 1 / (1 + np.exp(-odds))
+    sure = 1 / (1 + np.exp(np.minimum(-odds, MOST_ODDS)))
     # The first turns are at least as sure as those behind them.
     calibrated = np.maximum.accumulate(sure[::-1])[::-1]
     # All turns of a session share the session's part, so it does not tell them apart; a repeated query is no less sure.
