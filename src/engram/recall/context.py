@@ -172,7 +172,8 @@ def excerpt(text: str, query: str, budget: int, count: CountTokens) -> str:
     """Return the part of `text` with the most distinct words of the query, within `budget` tokens; "" if none fits."""
     sentences = re.split(r"(?<=[.!?\n\u3002\uff01\uff1f])\s*+", text)
     query_words = set(words(query))
-    values = [len(query_words.intersection(words(sentence))) for sentence in sentences]
+    # A sentence of one sign has no word, and a text can hold thousands of them.
+    values = [len(query_words.intersection(words(one))) if len(one) > 1 else 0 for one in sentences]
     first = last = max(range(len(sentences)), key=lambda i: values[i])
     if count(sentences[first]) + 2 > budget:
         return cut(sentences[first], budget, count)

@@ -190,12 +190,15 @@ def _evidence(text: str, least: float, of: Traits) -> Iterator[Traits]:
             yield from _blind_pairs(reading.read(shown[:BLIND]), enough)
     spelled = with_letters(shown[:BLIND])
     if spelled != shown[:BLIND]:
-        yield from _blind_pairs(spelled, enough)
+        yield from _blind_pairs(spelled, enough, frozenset(tokens))
 
 
-def _blind_pairs(spelled: str, least: float) -> Iterator[Traits]:
-    """Yield the traits of what a text spells, if it is read in another way, where they reach `least` points."""
-    for traits in _pairs(spelled, NOTHING, least, ALL_TRAITS):
+def _blind_pairs(spelled: str, least: float, plain_words: Traits = NOTHING) -> Iterator[Traits]:
+    """Yield the traits of what a text spells, if it is read in another way, where they reach `least` points.
+
+    plain_words: the words of the text as it is. Sentences without a further word that has a class are not spelled.
+    """
+    for traits in _pairs(spelled, NOTHING, least, ALL_TRAITS, plain_words):
         if _points(traits) >= BLIND_POINTS:
             yield traits | DECODED
 
@@ -236,16 +239,18 @@ def _is_stuffed(text: str) -> bool:
     return len(found) >= 6 and repeated > 0.24 * len(found)
 
 
-def _pairs(text: str, whole: Traits, least: float, of: Traits) -> Iterator[Traits]:
+def _pairs(text: str, whole: Traits, least: float, of: Traits, without: Traits = NOTHING) -> Iterator[Traits]:
     """Yield the traits of every two sentences of `text`; none for those that cannot reach `least` points and `of`.
 
-    whole: traits of the whole text, which count for every sentence.
+    whole: traits of the whole text, which count for every sentence. without: if there are any, two sentences need a
+    word with a class that is none of these.
     """
     before: _Sentence | None = None
     for sentence in _sentences(_lower(text)):
         words = sentence.words if before is None else sentence.words | before.words
         most = _most(words, sentence.signs or (before is not None and before.signs)) | whole
-        if _points(most) < least or most.isdisjoint(of):
+        told = sentence.tells_besides(without) or (before is not None and before.tells_besides(without))
+        if _points(most) < least or most.isdisjoint(of) or not told:
             yield NOTHING
         else:
             yield _traits(sentence) | (NOTHING if before is None else _traits(before))
@@ -291,6 +296,11 @@ class _Sentence:
     def signs(self) -> bool:
         """Whether a sign is in it that can call a reader, or let one thing stand for another."""
         return not _RELATING.isdisjoint(self.tokens)
+
+    def tells_besides(self, known: Traits) -> bool:
+        """Return whether it has a word with a class that is none of `known`; if there are none known, any sentence."""
+        pairs = zip(self.tokens, self.classes, strict=True)
+        return not known or any(classes and token not in known for token, classes in pairs)
 
     def where(self, *names: str) -> list[int]:
         return [i for i, classes in enumerate(self.classes) if not classes.isdisjoint(names)]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta, timezone
-from functools import cache
 from itertools import islice
 
 from engram.text.dates.parse import periods
@@ -18,7 +17,7 @@ from engram.text.dates.period import DAY, Period
 from engram.text.dates.tables import TABLES
 from engram.text.dates.words import SHORT_MONTHS, SHORT_WEEKDAYS, compiled
 from engram.text.passages import units
-from engram.times import MONTHS, WEEKDAYS
+from engram.times import MONTHS
 
 LONGEST = 2_000
 """Characters of a text in which a time is looked for."""
@@ -33,8 +32,48 @@ A_YEAR, A_MONTH, A_WEEK = 366, 31, 7
 CLOCK_CHANGE = timedelta(hours=1)
 """How far the asker's clock may have been put forward or back since."""
 
+MONTHS_OF: dict[str, set[int]] = {}
+"""The months that a name means, in any language: some names differ from language to language."""
+for _table in [*TABLES.values(), {"months": "|".join(MONTHS), "short": "|".join(SHORT_MONTHS)}]:
+    for _key in ("months", "short"):
+        for _number, _names in enumerate(_table.get(_key, "").split("|"), 1):
+            for _name in _names.split():
+                MONTHS_OF.setdefault(_name.rstrip("~").replace("_", " "), set()).add(_number)
+
+
+def _words(key: str, group: int | None = None) -> str:
+    """Return the words of all languages' tables under a key, or of one group there, for a pattern."""
+    texts = [table.get(key, "") for table in TABLES.values()]
+    groups = texts if group is None else [text.split("|")[group] for text in texts]
+    found = {word.replace("_", " ") for text in groups for word in text.replace("|", " ").split()}
+    return "|".join(re.escape(word) for word in sorted(found, reverse=True))
+
+
 UNIT_AFTER = r"(?!\d|[.,:/]\d|-\d|\s*(?:[%€$£°]|(?:km|kg|cm|mm|ml|min|h|euros?|eur)\b))"
 """What a number before it is no day of a month."""
+_NAMES = "|".join(re.escape(name) for name in sorted(MONTHS_OF, reverse=True))
+DATED = (
+    rf"(?<![\w.,:/-])(?P<day>\d{{1,2}})(?:st|nd|rd|th|er|[.ºª])?\s{{0,3}}(?:of\s|de\s)?(?P<month>{_NAMES})(?!\w)"
+    r"(?:,?\s(?:de\s|of\s)?(?P<year>(?:19|20)\d\d)(?!\d))?"
+    rf"|(?<!\w)(?P<month_before>{_NAMES})\.?\s{{0,3}}(?:the\s)?(?P<day_after>\d{{1,2}})(?:st|nd|rd|th|日|號|号|일)?(?!\w)"
+    r"(?:,?\s(?P<year_after>(?:19|20)\d\d)(?!\d))?"
+)
+"""A day and a month, in any order and language: "13. September", "sept 13th, 2025"."""
+NUMBERED = (
+    rf"(?<!\w)(?<!\bi )(?:{_words('date')})\s{{0,3}}(?:(?:{_words('units', 0)})\s{{0,3}})?"
+    rf"(\d{{1,2}})(?:er|[.ºª])?(?!\w){UNIT_AFTER}"
+    rf"|(?<![\w.,:/-])(\d{{1,2}})(?:\s{{0,3}}(?:{_words('date_after')})|(?:st|nd|rd|th)\b)"
+)
+"""The number of a day of a month: "el día 11", "on the 11th", "11日"."""
+_SHORT = "|".join(SHORT_WEEKDAYS)
+WEEKDAY = (
+    r"\b(?:mond|tues|wedn|thurs?|frid|satu|sund)\b"
+    rf"|\b(?:on|last|this)\s(?:{_SHORT})\b"
+    rf"|\b(?:{_SHORT})\s(?:arvo|am|pm|morning|afternoon|evening|eve|night|nite)\b"
+)
+"""A weekday's English name as it is written in haste: "thurs", "on sat", "fri night"."""
+LAST_NIGHT = r"\b(?:last\snite|yday|yest|ystrday|yesterda)\b"
+"""Yesterday, as it is written in haste."""
 
 
 def tells_of(text: str, at: datetime, asked: Sequence[Period]) -> bool:
@@ -75,52 +114,17 @@ def names_day(text: str, said: date, day: date) -> bool:
     away = (said - day).days
     if abs(away) > A_YEAR:
         return False
-    if compiled(dated(day.month, day.day, day.year)).search(text):
-        return True
+    for found in compiled(DATED).finditer(text):
+        number, month = found["day"] or found["day_after"], found["month"] or found["month_before"]
+        year = found["year"] or found["year_after"]
+        if int(number) == day.day and day.month in MONTHS_OF[month] and year in (None, str(day.year)):
+            return True
     if abs(away) > A_MONTH:
         return False
-    if compiled(numbered(day.day)).search(text):
+    if any(int(found[1] or found[2]) == day.day for found in compiled(NUMBERED).finditer(text)):
         return True
-    return (0 <= away < A_WEEK and compiled(weekday(day.weekday())).search(text) is not None) or (
-        away == 1 and compiled(r"\b(?:last\s+nite|yday|yest|ystrday|yesterda)\b").search(text) is not None
-    )
-
-
-@cache
-def dated(month: int, number: int, year: int) -> str:
-    """Return the pattern of a date without a year, or of that year, in all languages: "13. September", "sept 13th"."""
-    names = {MONTHS[month - 1], SHORT_MONTHS[month - 1]}
-    for table in TABLES.values():
-        for key in ("months", "short"):
-            groups = table.get(key, "").split("|")
-            names |= {word.rstrip("~") for word in groups[month - 1].split()} if len(groups) == len(MONTHS) else set()
-    written = "|".join(sorted((re.escape(name) for name in names), reverse=True))
-    another = rf"(?!,?\s+(?:de\s+|of\s+)?(?!{year})(?:19|20)\d\d)"
-    return (
-        rf"(?<![\w.,:/-])0?{number}(?:st|nd|rd|th|er|[.ºª])?\s*(?:of\s+|de\s+)?(?:{written})(?!\w){another}"
-        rf"|(?<!\w)(?:{written})\.?\s*(?:the\s+)?0?{number}(?:st|nd|rd|th|日|號|号|일)?(?!\w){another}"
-    )
-
-
-@cache
-def numbered(number: int) -> str:
-    """Return the pattern of a day of the month by its number, in all languages: "el día 11", "on the 11th", "11日"."""
-    before = {word.replace("_", r"\s+") for table in TABLES.values() for word in table.get("date", "").split()}
-    after = {word for table in TABLES.values() for word in table.get("date_after", "").split()}
-    unit = {word for table in TABLES.values() for word in table.get("units", "").partition("|")[0].split()}
-    lead = "|".join(sorted(before, reverse=True))
-    days = "|".join(sorted((re.escape(word) for word in unit), reverse=True))
-    ending = "|".join(sorted(after, reverse=True))
-    return (
-        rf"(?<!\w)(?<!\bi )(?:{lead})\s*(?:(?:{days})\s*)?0?{number}(?:er|[.ºª])?(?!\w){UNIT_AFTER}"
-        rf"|(?<![\w.,:/-])0?{number}(?:\s*(?:{ending})|(?:st|nd|rd|th)\b)"
-    )
-
-
-@cache
-def weekday(number: int) -> str:
-    """Return the pattern of a weekday's English name as it is written in haste: "thurs", "on sat", "fri night"."""
-    short = SHORT_WEEKDAYS[number]
-    longer = WEEKDAYS[number][: 5 if number == 3 else 4]
-    part = r"\s+(?:arvo|am|pm|morning|afternoon|evening|eve|night|nite)\b"
-    return rf"\b{longer}\b|\b(?:on|last|this)\s+{short}\b|\b{short}{part}"
+    if away == 1 and compiled(LAST_NIGHT).search(text):
+        return True
+    short = SHORT_WEEKDAYS[day.weekday()]
+    in_haste = (found[0] for found in compiled(WEEKDAY).finditer(text)) if 0 <= away < A_WEEK else iter(())
+    return any(short in words.split()[0] or short in words.split()[-1] for words in in_haste)
