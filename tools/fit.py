@@ -92,46 +92,63 @@ class Case:
     """Number of evidence turns, scored or not."""
 
 
+class Memories:
+    """The turns of some conversations, indexed, with a namespace for each."""
+
+    def __init__(self, conversations: Sequence[Conversation]) -> None:
+        self._analyzer, self._encoder = open_analyzer(), open_encoder()
+        self._store = SqliteStore(":memory:")
+        folder = open_index_folder(None, self._analyzer, None, self._encoder)
+        self._index = LocalIndex(self._store, folder, self._analyzer, self._encoder)
+        self.seqs: dict[tuple[str, str], int] = {}
+        """The seq of each turn, by its conversation and key."""
+        for conversation in conversations:
+            for turn in conversation.turns:
+                engram = draft(
+                    turn.text,
+                    namespace=conversation.name,
+                    session=turn.session,
+                    role=turn.role,
+                    speaker=turn.speaker or None,
+                    at=turn.at,
+                )
+                self._store.append([engram])
+                self.seqs[conversation.name, turn.key] = self._store.keys([engram.id])[engram.id].seq
+        self._index.flush()
+        self._reader = self._index.reader()
+
+    def close(self) -> None:
+        """Close the index and the store."""
+        self._index.close()
+        self._store.close()
+
+    def ranking(self, namespace: str, question: Question) -> Ranking | None:
+        """Return how a question ranks the turns of a conversation; None if it asks for a time alone or finds none."""
+        number = self._store.namespace_number(namespace)
+        assert number is not None
+        names = speaker_names(self._analyzer, self._store.speakers(number))
+        vectors = self._encoder.encode([question.text])
+        asked = leaning(vectors, self._encoder.fingerprint)
+        replies = None if asked is None else float(asked.replies[0])
+        if isinstance(self._encoder, AnsweringEncoder):
+            vectors = self._encoder.towards_answers(vectors)
+        now = question.now or datetime.now(UTC)
+        parsed = parse_query(question.text, self._analyzer, names, now, vectors[0], replies=replies)
+        if parsed.time_alone:
+            return None
+        return rank(self._reader, number, parsed, self._analyzer, DEFAULT_LIMITS.times(2))
+
+
 def look_up(conversations: Sequence[Conversation]) -> list[Case]:
     """Look up every question that has evidence in the namespace of its conversation."""
-    analyzer, encoder = open_analyzer(), open_encoder()
-    store = SqliteStore(":memory:")
-    index = LocalIndex(store, open_index_folder(None, analyzer, None, encoder), analyzer, encoder)
-    seqs: dict[tuple[str, str], int] = {}
+    memories, cases = Memories(conversations), []
     for conversation in conversations:
-        for turn in conversation.turns:
-            engram = draft(
-                turn.text,
-                namespace=conversation.name,
-                session=turn.session,
-                role=turn.role,
-                speaker=turn.speaker or None,
-                at=turn.at,
-            )
-            store.append([engram])
-            seqs[conversation.name, turn.key] = store.keys([engram.id])[engram.id].seq
-    index.flush()
-    reader, cases = index.reader(), []
-    for conversation in conversations:
-        number = store.namespace_number(conversation.name)
-        assert number is not None
-        names = speaker_names(analyzer, store.speakers(number))
         for question in conversation.questions:
-            if not question.evidence:
-                continue
-            now = question.now or datetime.now(UTC)
-            vectors = encoder.encode([question.text])
-            asked = leaning(vectors, encoder.fingerprint)
-            replies = None if asked is None else float(asked.replies[0])
-            if isinstance(encoder, AnsweringEncoder):
-                vectors = encoder.towards_answers(vectors)
-            parsed = parse_query(question.text, analyzer, names, now, vectors[0], replies=replies)
-            ranking = None if parsed.time_alone else rank(reader, number, parsed, analyzer, DEFAULT_LIMITS.times(2))
+            ranking = memories.ranking(conversation.name, question) if question.evidence else None
             if ranking is not None:
-                evidence = [seqs[conversation.name, key] for key in question.evidence]
+                evidence = [memories.seqs[conversation.name, key] for key in question.evidence]
                 cases.append(Case(ranking, np.flatnonzero(np.isin(ranking.seqs, evidence)), len(evidence)))
-    index.close()
-    store.close()
+    memories.close()
     return cases
 
 
