@@ -9,6 +9,7 @@ that are left out find theirs, before and after. Nothing of LoCoMo, BEAM, MemDai
 
     python -m tools.answering --left-out     fit on nine tenths, and report on the rest
     python -m tools.answering                fit on all, and write the package's data
+    python -m tools.answering --current      the same, from what the package holds: for further statements
 
 Whenever it is written, `tools.asking` and `tools.fit` come after it. Takes about half an hour on two cores.
 """
@@ -28,6 +29,7 @@ from torch.nn import functional
 
 from engram.meaning.plain import rows_of, unpacked
 from engram.meaning.sentences import DATA, TUNED, WEIGHTS, SentenceEncoder
+from engram.meaning.tuned import Tuned, read_tuned
 from engram.meaning.weights import (
     BRANCH,
     BRANCHES,
@@ -83,6 +85,14 @@ class Encoder(nn.Module):  # type: ignore[misc]
         self.values = nn.ParameterDict(
             {name.replace(".", "_"): torch.tensor(np.array(array, np.float32)) for name, array in named.items()}
         )
+
+    def begin_with(self, tuned: Tuned) -> None:
+        """Take the layers and the map of a file."""
+        arrays = {name: unpacked(layer) * layer.scales for name, layer in tuned.layers.items()}
+        arrays |= {**tuned.vectors, "matrix": tuned.into @ tuned.out, "map": tuned.shift}
+        with torch.no_grad():
+            for name, array in arrays.items():
+                self.value(name).copy_(torch.tensor(np.array(array, np.float32)))
 
     def value(self, name: str) -> Tensor:
         """Return the parameter with the name that it has in `MATRICES` or `VECTORS`.
@@ -160,7 +170,7 @@ class Texts:
 def encoded(encoder: Encoder, texts: Sequence[Pieces]) -> Tensor:
     """Return the vectors of many texts, without anything left out: shape (len(texts), WIDTH)."""
     encoder.eval()
-    with torch.no_grad():
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         return torch.cat([encoder(texts[start : start + BATCH]) for start in range(0, len(texts), BATCH)])
 
 
@@ -180,9 +190,8 @@ def distance(vectors: Tensor, others: Tensor) -> Tensor:
     return ((vectors - others) ** 2).sum(1).mean()
 
 
-def fit(encoder: Encoder, texts: Texts, matters: Sequence[Sequence[int]]) -> None:
-    """Fit the encoder to the statements of some matters."""
-    model = encoded(encoder, texts.told), encoded(encoder, texts.asked)
+def fit(encoder: Encoder, texts: Texts, matters: Sequence[Sequence[int]], model: tuple[Tensor, Tensor]) -> None:
+    """Fit the encoder to the statements of some matters. model: the model's vectors of all statements and questions."""
     of_map = [encoder.value("matrix"), encoder.value("map")]
     layers = [encoder.value(name) for name in (*MATRICES, *VECTORS)]
     even = [encoder.value("even")]
@@ -254,6 +263,7 @@ def main() -> None:
     """Fit, and report or write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--left-out", action="store_true", help="leave out a tenth, report on it, and write nothing")
+    parser.add_argument("--current", action="store_true", help="begin with what the package holds")
     options = parser.parse_args()
     random.seed(0)
     torch.manual_seed(0)
@@ -265,13 +275,16 @@ def main() -> None:
         rows_of_matter.setdefault(item.matter, []).append(row)
     matters = list(rows_of_matter.values())
     print(f"{len(items):,} statements of {len(matters):,} matters", flush=True)
+    model = encoded(encoder, texts.told), encoded(encoder, texts.asked)
     if not options.left_out:
-        fit(encoder, texts, matters)
+        if options.current:
+            encoder.begin_with(read_tuned(DATA / TUNED))
+        fit(encoder, texts, matters, model)
         write_arrays(DATA / TUNED, arrays_of(encoder), "tuned")
         return
     held = matters[::LEFT_OUT]
     report("left out, the model", encoder, texts, held)
-    fit(encoder, texts, [matter for number, matter in enumerate(matters) if number % LEFT_OUT])
+    fit(encoder, texts, [matter for number, matter in enumerate(matters) if number % LEFT_OUT], model)
     report("left out, tuned    ", encoder, texts, held)
 
 

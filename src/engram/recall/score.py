@@ -50,7 +50,7 @@ SURELY_NOT, HARDLY = -3.5, -2.5
 second."""
 
 MOST_ODDS = 80.0
-"""Log odds above which a confidence is 0."""
+"""Log odds below 0 from which a confidence is 0."""
 
 QUOTED = 0.95
 """Share of the query's information from which a turn is quoted by it."""
@@ -253,17 +253,17 @@ def confidence(
     this is why a token's weight depends on plain language too.
     """
     w, order, head = weights, scores.order, scores.order[:HEAD]
-    covered = coverage(query, features, token_weight, scores, head, w)
-    answers = answering(query, token_weight, covered, w)
-    if not features.encoded:
+    cosines = features.in_turns(features.meaning)[head] if features.encoded else None
+    covered = np.zeros(len(head))
+    if cosines is None or query.asks < 0:
+        covered = coverage(query, features, token_weight, scores, head, w)
+    if cosines is None:
         odds = w.sure_of_no_words + w.sure_of_words * covered
     else:
-        cosines = features.in_turns(features.meaning)[head]
         told = (scores.total - scores.parts["question"])[head]
         odds = w.sure_of_nothing + w.sure_of_score * told + w.sure_of_meaning * cosines
-        doubt = min(max((query.asks - SURELY_NOT) / (HARDLY - SURELY_NOT), 0.0), 1.0)
-        np.maximum(answers, doubt * np.clip((cosines - FAR) / (NEAR - FAR), 0, 1), out=answers)
-    odds += w.asks * min(query.asks, 0.0) * (1 - answers)
+    if query.asks < 0:
+        odds = odds + w.asks * query.asks * (1 - answering(query, token_weight, covered, cosines, w))
     sure = 1 / (1 + np.exp(np.minimum(-odds, MOST_ODDS)))
     # The first turns are at least as sure as those behind them.
     calibrated = np.maximum.accumulate(sure[::-1])[::-1]
@@ -279,12 +279,17 @@ def confidence(
 
 
 def answering(
-    query: ParsedQuery, token_weight: TokenWeights, covered: npt.NDArray[np.float64], weights: Weights
+    query: ParsedQuery,
+    token_weight: TokenWeights,
+    covered: npt.NDArray[np.float64],
+    cosines: Floats | None,
+    weights: Weights,
 ) -> npt.NDArray[np.float64]:
-    """Return how surely turns are looked for by their words, whatever the query seems to call for, 0 to 1: shape (h,).
+    """Return how surely turns are looked for, though the query seems not to call for memory, 0 to 1: shape (h,).
 
     They are if they cover most of a query whose words are rare in plain language or, of two words, in the namespace; if
-    the query is one word; and if it quotes them. covered: as `coverage` returns it.
+    the query is one word; if it quotes them; and if they are near to it, which proves little for a query that surely
+    asks nothing. covered: as `coverage` returns it. cosines: those of query and turns, None without vectors.
     """
     q = len(query.ids)
     says = float(np.log(EVERYDAY / np.minimum(query.probabilities, EVERYDAY)).sum()) / weights.telling
@@ -294,7 +299,11 @@ def answering(
         says = max(says, float(token_weight.sum()) / weights.informative)
     telling = np.minimum(covered * says, 1) ** 4
     telling[covered > QUOTED] = 1
-    return np.asarray(telling * np.clip((covered - LITTLE) / (MOST - LITTLE), 0, 1))
+    by_words = telling * np.clip((covered - LITTLE) / (MOST - LITTLE), 0, 1)
+    if cosines is None:
+        return np.asarray(by_words)
+    doubt = min(max((query.asks - SURELY_NOT) / (HARDLY - SURELY_NOT), 0.0), 1.0)
+    return np.asarray(np.maximum(by_words, doubt * np.clip((cosines - FAR) / (NEAR - FAR), 0, 1)))
 
 
 def coverage(
