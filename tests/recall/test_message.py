@@ -61,3 +61,11 @@ def test_marks_of_questions_are_known_in_all_scripts() -> None:
 def test_each_part_is_looked_up_once_and_an_ordinal_ends_none() -> None:
     assert parts_of("Again. Again. Again. And am 3. August?") == ["Again.", "And am 3. August?"]
     assert parts_of("I turned 34. Where was that?\n1. milk\n2. eggs")[-2:] == ["1. milk", "2. eggs"]
+
+
+@pytest.mark.parametrize("fences", [1, 2])
+def test_the_question_behind_a_long_paste_is_read(fences: int) -> None:
+    """The end of a block of code in the part that is left out must not make code of what follows it."""
+    code = "```\n" + "total = total + 1\n" * 20_000 + "```\n"
+    assert "Where did I leave the ladder?" in parts_of(f"{code * fences}Where did I leave the ladder?")
+    assert "total = total + 1" not in parts_of(f"{code * fences}Where did I leave the ladder?")

@@ -30,6 +30,9 @@ _ORDINAL = re.compile(r"(?:^|\s)\d{1,2}\.$")
 _COLON = re.compile(r":\s|\uff1a")
 LONGEST_JOINED = 200
 """Characters of a sentence up to which the next one is joined to it if it ends in a number."""
+READ = 65_536
+"""Characters at each end of a message that are read in parts."""
+_FENCE = re.compile(r"^[ \t]{0,12}(?:```|~~~)", re.MULTILINE)
 LONGEST_JSON = 20_000
 """Characters of a message up to which it is read as JSON."""
 MARKED = 1.0
@@ -80,13 +83,21 @@ def parts_of(message: str) -> list[str]:
     Of JSON they are those of its texts. A question after a colon is a part of its own, too: "One more thing: where is
     it?".
     """
-    found = [part for text in texts_of(message) for part in sentences(text)]
+    found = [part for text in texts_of(ends_of(message)) for part in sentences(text)]
     said = [piece for part in found if part and not part.startswith(FENCES) for piece in pieces_of(part)]
     said += [rest for part in said if (rest := question_after_colon(part))]
     said = list(dict.fromkeys(said))
     if len(said) > MOST_PARTS:
         said = said[: MOST_PARTS // 3] + said[-(MOST_PARTS - MOST_PARTS // 3) :]
     return said or [message]
+
+
+def ends_of(message: str) -> str:
+    """Return the beginning and the end of a long message; where a block of code is cut, a fence stands between them."""
+    if len(message) <= 2 * READ:
+        return message
+    between = len(_FENCE.findall(message, READ, len(message) - READ))
+    return "\n".join((message[:READ], *("```",) * (between % 2), message[-READ:]))
 
 
 def texts_of(message: str) -> list[str]:

@@ -93,7 +93,7 @@ class Weights:
     """Log odds for a turn's score, where passages have vectors."""
     sure_of_meaning: float = 2.19
     """Log odds for the cosine between query and turn."""
-    sure_of_nothing: float = -2.85
+    sure_of_nothing: float = -2.95
     """Log odds without either."""
     sure_of_words: float = 5.35
     """Log odds for the share of the query's information that a turn covers, where passages have no vectors."""

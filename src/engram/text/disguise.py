@@ -43,7 +43,7 @@ BLIND = 4096
 """Characters of a text that are also read backwards and in ROT13, whatever it says."""
 
 _TURN = re.compile(
-    r"(?:^|\n|\")[ \t>*#\[({<=|\"-]{0,12}+(user|human|me|patient|q from user|benutzer|nutzer|utilisateur"
+    r"(?:^|\n|(?<!\")\")[ \t>*#\[({<=|\"-]{0,12}+(?=\w)(user|human|me|patient|q from user|benutzer|nutzer|utilisateur"
     r"|usuario|usuário|utente|gebruiker|пользователь|用户|ユーザー|kullanıcı|użytkownik|instruction|input"
     r"|assistant|ai(?: assistant)?|model|bot|you|a from assistant|assistent|asistente|assistente|ассистент|助手"
     r"|アシスタント|asistan|asystent|chatbot|gpt|response"

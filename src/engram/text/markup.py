@@ -85,7 +85,7 @@ def _one_of(names: Iterable[str]) -> str:
 
 # Each branch begins with the sign that it breaks, so that a search skips all other characters.
 MARKUP = re.compile(
-    r"<(?=[\s/]*+(?=[\w|])(?:"
+    r"<(?=[\s/]*+(?=[\w|][^<])(?:"
     # ChatML, Llama 3, Phi, Harmony, DeepSeek: <|im_start|>, <|eot_id|>, <|User|>.
     r"\||\w{1,40}+\|>"
     r"|(?:s|bos|eos|pad|unk|mask|sop|eop|eoh|eoa|role|unused\d{1,4}+)[\s/]*+>"  # Llama 2, Mistral, Gemma, InternLM
@@ -93,12 +93,13 @@ MARKUP = re.compile(
     r"|[a-z0-9]{1,40}+[_:][\w:.-]{0,60}+[^<>\n]{0,80}+>"
     rf"|(?:[a-z]{{1,20}}+:)?{_one_of(_NAMES)}(?![a-z0-9@])"  # tools, thoughts, roles, and the marks of notes
     r"))|<(?=<[\s/]*+sys\b)|<(?<=<<)(?=[\s/]*+sys\b)"
-    r"|\|(?<=\w\|)\s?>|\[(?=\s*+\|)"  # EXAONE: [|user|]
-    r"|\](?=~!?\w{1,2}[\[\]])|\[(?=\w~\[)|\[(?<=~!\w\[)|\[(?<=\w~\[)"  # MiniMax: ]~!b[ ]~b]user [e~[
-    r"|\[(?=(?-i:/?[A-Z]{2,20}+(?:_[A-Z]{2,20}+){1,4}+)\])"  # Mistral: [MODEL_SETTINGS]
+    r"|\|(?<=\w\|)\s?>"
+    r"|\](?=~!?\w{1,2}[\[\]])|\[(?<=[\w!][\w~]\[)(?:(?<=~!\w\[)|(?<=\w~\[))"  # MiniMax: ]~!b[ ]~b]user [e~[
     r"|#(?=##\s{0,3}+(?:instructions?|response|human|assistant|user|system|input)\s{0,3}+:)"  # Alpaca, Vicuna
-    r"|\[(?=[\s/]*+(?:inst|system[\s_-]?prompt|available[\s_-]?tools|tool[\s_-]?(?:calls?|results?|content)|args|call_id"
-    r"|think|prefix|suffix|middle|img|img_break|img_end|gmask|bos|eos|unk|pad)[\s/]*+\])",
+    r"|\[(?=[\w\s/|])(?:(?=\s*+\|)|(?=\w~\[)"  # EXAONE: [|user|]
+    r"|(?=(?-i:/?[A-Z]{2,20}+(?:_[A-Z]{2,20}+){1,4}+)\])"  # Mistral: [MODEL_SETTINGS]
+    r"|(?=[\s/]*+(?:inst|system[\s_-]?prompt|available[\s_-]?tools|tool[\s_-]?(?:calls?|results?|content)|args|call_id"
+    r"|think|prefix|suffix|middle|img|img_break|img_end|gmask|bos|eos|unk|pad)[\s/]*+\]))",
     re.IGNORECASE,
 )
 

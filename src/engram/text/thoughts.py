@@ -7,6 +7,7 @@ a sentence is a word of the reply. Pure functions over strings, linear in their 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 _NAMES = r"(?:seed:|ant)?(?:think(?:ing)?|thoughts?|reasoning|reflection|scratchpad|inner_?monologue)"
@@ -56,7 +57,7 @@ class _Reader:
             _Tag(
                 match.start(), match.end(), match.lastgroup is not None, _SUBJECT.match(reply, match.end()) is not None
             )
-            for match in _TAG.finditer(reply)
+            for match in _without_runs(_TAG.finditer(reply))
         ]
         self._closing = _next_closing(self._tags)
         self._kept: list[str] = []
@@ -123,6 +124,17 @@ class _Reader:
             # The reply broke off in a thought. A tag further on, in a reply without thoughts, is only mentioned.
             return not tag.is_word and (self._found or not self._has_words)
         return not (tag.is_word and closing.is_word)
+
+
+def _without_runs(matches: Iterator[re.Match[str]]) -> Iterator[re.Match[str]]:
+    """Yield matches of tags; of closing ones that follow each other without a space the last, which ends as much."""
+    last: re.Match[str] | None = None
+    for match in matches:
+        if last is not None and not (last.lastgroup and match.lastgroup and last.end() == match.start()):
+            yield last
+        last = match
+    if last is not None:
+        yield last
 
 
 def _next_closing(tags: list[_Tag]) -> list[_Tag | None]:

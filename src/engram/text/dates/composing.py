@@ -16,12 +16,12 @@ from engram.text.dates.period import DAY, FIRST, LAST, midnight
 from engram.text.dates.words import COUNT, UNIT, WEEKDAY, Reading, compiled, lead_before, number, slot
 
 OFFSET = (
-    rf"\b(?:(?P<all>the\s+(?:first\s+|last\s+)?)?{COUNT}\s+{UNIT}s?|(?P<weekday>{WEEKDAY}|weekend))"
-    r"\s+(?P<side>before|after)\s+(?:the\s+)?$"
+    rf"\b(?:(?P<all>the\s++(?:first\s++|last\s++)?)?{COUNT}\s++{UNIT}s?|(?P<weekday>{WEEKDAY}|weekend))"
+    r"\s++(?P<side>before|after)\s++(?:the\s++)?$"
 )
-OF_DAY = rf"\b{WEEKDAY},?\s+(?:the\s+)?$"
+OF_DAY = rf"\b{WEEKDAY},?\s++(?:the\s++)?$"
 """A weekday before a date, which is a part of it."""
-JOIN = r"\s*(?:(?P<and>and)|to|until|till|through|-|\.\.+)\s*(?:the\s+|in\s+)?"
+JOIN = r"\s*+(?:(?P<and>and)|to|until|till|through|-|\.\.+)\s*+(?:the\s++|in\s++)?"
 
 
 def composed(read: list[Reading], text: str) -> Iterator[Reading]:

@@ -55,8 +55,8 @@ def numeric_day(words: Words) -> list[Time]:
 
 
 @READERS.reads(
-    r"(?:(?<!\d)(?P<year>\d{4})\s*[年년]\s*)?(?<!\d)(?P<month>\d{1,2})\s*[月월](?:\s*(?P<day>\d{1,2})\s*[日号號일])?",
-    r"(?<!\d)(?P<year>\d{4})\s*[年년](?P<month>)(?P<day>)",
+    r"(?:(?<!\d)(?P<year>\d{4})\s*+[年년]\s*+)?(?<!\d)(?P<month>\d{1,2})\s*+[月월](?:\s*+(?P<day>\d{1,2})\s*+[日号號일])?",
+    r"(?<!\d)(?P<year>\d{4})\s*+[年년](?P<month>)(?P<day>)",
 )
 def ideographic(words: Words) -> list[Time]:
     """2023年3月14日, 3月, 2023년."""

@@ -81,11 +81,11 @@ NOT_TO = {"fall": ("on", "at", "after", "before", "since", "from", "of", "around
 
 
 @READERS.reads(
-    rf"(?<![\w.,:/$€£-])(?P<day>\d{{1,2}}){NTH}{TO}\s+(?:of\s+)?(?P<name>{MONTH})\.?{YEAR}",
-    rf"\b(?P<name>{MONTH})\.?\s+(?:the\s+)?(?P<day>\d{{1,2}}){NTH}"
-    rf"(?!\w|[:.]\d|\s*(?:[ap]\.?m\b|o'clock)){TO}{YEAR}",
-    rf"\b(?P<day>{ORDINAL})(?P<last>)\s+of\s+(?P<name>{MONTH})\.?{YEAR}",
-    rf"\b(?P<name>{MONTH})\s+the\s+(?P<day>{ORDINAL})(?P<last>){YEAR}",
+    rf"(?<![\w.,:/$€£-])(?P<day>\d{{1,2}}){NTH}{TO}\s++(?:of\s++)?(?P<name>{MONTH})\.?{YEAR}",
+    rf"\b(?P<name>{MONTH})\.?\s++(?:the\s++)?(?P<day>\d{{1,2}}){NTH}"
+    rf"(?!\w|[:.]\d|\s*+(?:[ap]\.?m\b|o'clock)){TO}{YEAR}",
+    rf"\b(?P<day>{ORDINAL})(?P<last>)\s++of\s++(?P<name>{MONTH})\.?{YEAR}",
+    rf"\b(?P<name>{MONTH})\s++the\s++(?P<day>{ORDINAL})(?P<last>){YEAR}",
 )
 def named_day(words: Words) -> list[Time]:
     """3 March, March 3rd, 2023, the 3rd to 5th of March."""
@@ -117,7 +117,7 @@ def named_time(words: Words) -> list[Time]:
 
 
 @READERS.reads(
-    rf"\b(?P<name>week|month|quarter|year|weekend|night|{WEEKDAY}|{'|'.join(SEASONS)})\s+(?P<side>before\s+last|after\s+next)\b"
+    rf"\b(?P<name>week|month|quarter|year|weekend|night|{WEEKDAY}|{'|'.join(SEASONS)})\s++(?P<side>before\s++last|after\s++next)\b"
 )
 def twice(words: Words) -> list[Time]:
     """The week before last, the Tuesday after next, the summer before last."""
@@ -134,9 +134,9 @@ def twice(words: Words) -> list[Time]:
 
 
 @READERS.reads(
-    r"\bth(?:is|e\s+same)\s+(?P<kind>time|day|date|week|month)\s+"
-    r"(?:(?P<which>last)\s+(?P<unit>week|month|year)\b|(?:of|in)\s+(?P<year>(?:19|20)\d\d)\b)",
-    rf"\bth(?:is|e\s+same)\s+(?P<kind>time|day|date)(?P<which>)(?P<year>)\s+{COUNT}\s+{UNIT}s?\s+(?:ago|back)\b",
+    r"\bth(?:is|e\s++same)\s++(?P<kind>time|day|date|week|month)\s++"
+    r"(?:(?P<which>last)\s++(?P<unit>week|month|year)\b|(?:of|in)\s++(?P<year>(?:19|20)\d\d)\b)",
+    rf"\bth(?:is|e\s++same)\s++(?P<kind>time|day|date)(?P<which>)(?P<year>)\s++{COUNT}\s++{UNIT}s?\s++(?:ago|back)\b",
 )
 def this_time(words: Words) -> list[Time]:
     """At this time last year, on this day in 2023, this time two weeks ago."""
@@ -154,8 +154,8 @@ def this_time(words: Words) -> list[Time]:
 
 
 @READERS.reads(
-    rf"\b(?P<name>{WEEKDAY}|weekend\b){PART}\s+(?:of\s+|in\s+)?(?P<which>last|this|next)\s+week\b",
-    rf"\b(?P<which>last|this|next)\s+week(?:'s)?\s+(?:on\s+)?(?P<name>{WEEKDAY}|weekend\b){PART}",
+    rf"\b(?P<name>{WEEKDAY}|weekend\b){PART}\s++(?:of\s++|in\s++)?(?P<which>last|this|next)\s++week\b",
+    rf"\b(?P<which>last|this|next)\s++week(?:'s)?\s++(?:on\s++)?(?P<name>{WEEKDAY}|weekend\b){PART}",
 )
 def weekday_of_week(words: Words) -> list[Time]:
     """Tuesday of last week, last week on Friday evening."""
@@ -164,15 +164,15 @@ def weekday_of_week(words: Words) -> list[Time]:
     return [part_of(Time(start, start + days * DAY), words["part"])]
 
 
-@READERS.reads(rf"\b{COUNT}\s+(?P<name>{WEEKDAY.removesuffix(chr(92) + 'b')}|weekend)s\s+(?:ago|back)\b")
+@READERS.reads(rf"\b{COUNT}\s++(?P<name>{WEEKDAY.removesuffix(chr(92) + 'b')}|weekend)s\s++(?:ago|back)\b")
 def weekdays_ago(words: Words) -> list[Time]:
     """Two Fridays ago, three weekends ago."""
     return [weekday_near(words.clock, *slot(words["name"]), -number(words["count"]))]
 
 
 @READERS.reads(
-    r"\b(?P<count>half)\s+an?\s+(?P<unit>hour|year|decade)\s+(?:ago|back)\b(?P<half>)(?P<today>)",
-    rf"\b{COUNT}\s+{UNIT}s?(?P<half>\s+and\s+a\s+half)?\s+(?:ago|back)\b(?P<today>\s+today\b)?",
+    r"\b(?P<count>half)\s++an?\s++(?P<unit>hour|year|decade)\s++(?:ago|back)\b(?P<half>)(?P<today>)",
+    rf"\b{COUNT}\s++{UNIT}s?(?P<half>\s++and\s++a\s++half)?\s++(?:ago|back)\b(?P<today>\s++today\b)?",
 )
 def ago(words: Words) -> list[Time]:
     """3 days ago, a couple of weeks ago: a period of one unit around that moment; and a year ago today."""
@@ -186,7 +186,7 @@ def ago(words: Words) -> list[Time]:
     return [around(words.clock, -number(words["count"]), unit)]
 
 
-@READERS.reads(rf"\b(?:(?:last|past)\s+{COUNT}\s+|(?:(?<=the )last|(?:this\s+)?past)\s+){UNIT}s?\b(?!\s+of\b)")
+@READERS.reads(rf"\b(?:(?:last|past)\s++{COUNT}\s++|(?:(?<=the )last|(?:this\s++)?past)\s++){UNIT}s?\b(?!\s++of\b)")
 def rolling(words: Words) -> list[Time]:
     """In the last 10 days, the past week: until now."""
     unit = words["unit"]
@@ -196,7 +196,7 @@ def rolling(words: Words) -> list[Time]:
 
 @READERS.reads(
     r"\b(?P<year>(?:19|20)\d\d)[\s-]?(?P<part>[qh])(?P<n>[1-4])\b",
-    r"\b(?P<part>[qh])(?P<n>[1-4])\b(?:,?\s+(?:of\s+|in\s+)?(?P<year>(?:19|20)\d\d\b|(?:last|this|next)\s+year\b))?",
+    r"\b(?P<part>[qh])(?P<n>[1-4])\b(?:,?\s++(?:of\s++|in\s++)?(?P<year>(?:19|20)\d\d\b|(?:last|this|next)\s++year\b))?",
 )
 def numbered_part(words: Words) -> list[Time]:
     """Q2, Q3 2023, H1 of last year: quarters and halves of a year."""
@@ -207,8 +207,8 @@ def numbered_part(words: Words) -> list[Time]:
 
 
 @READERS.reads(
-    r"\b(?P<kind>calendar\s+)?week\s+(?P<n>\d{1,2})\b(?!\s+of\s+(?!(?:19|20)\d\d))"
-    r"(?:,?\s+(?:of\s+|in\s+)?(?P<year>(?:19|20)\d\d)\b)?"
+    r"\b(?P<kind>calendar\s++)?week\s++(?P<n>\d{1,2})\b(?!\s++of\s++(?!(?:19|20)\d\d))"
+    r"(?:,?\s++(?:of\s++|in\s++)?(?P<year>(?:19|20)\d\d)\b)?"
 )
 def numbered_week(words: Words) -> list[Time]:
     """Week 34, calendar week 2 of 2023: as ISO 8601 numbers them."""
@@ -222,10 +222,10 @@ def numbered_week(words: Words) -> list[Time]:
 
 
 @READERS.reads(
-    rf"\bthe\s+(?P<day>\d{{1,2}}(?:st|nd|rd|th)|{ORDINAL})"
-    rf"(?:\s*(?:-|to|and|until|through)\s*(?:the\s+)?(?P<last>\d{{1,2}}(?:st|nd|rd|th)|{ORDINAL}))?"
-    r"(?:\s+of\s+(?:(?P<which>last|this|next)|the)\s+(?P<unit>month)\b)?"
-    rf"(?=\s*(?:$|[^\w\s])|\s+(?:{'|'.join(AFTER_DAY)})\b)"
+    rf"\bthe\s++(?P<day>\d{{1,2}}(?:st|nd|rd|th)|{ORDINAL})"
+    rf"(?:\s*+(?:-|to|and|until|through)\s*+(?:the\s++)?(?P<last>\d{{1,2}}(?:st|nd|rd|th)|{ORDINAL}))?"
+    r"(?:\s++of\s++(?:(?P<which>last|this|next)|the)\s++(?P<unit>month)\b)?"
+    rf"(?=\s*+(?:$|[^\w\s])|\s++(?:{'|'.join(AFTER_DAY)})\b)"
 )
 def numbered_day(words: Words) -> list[Time]:
     """The 24th, on the third, the 3rd to the 7th of last month."""
@@ -244,13 +244,13 @@ def numbered_day(words: Words) -> list[Time]:
     return [replace(time, weight=1.0 if sure or words["unit"] else UNSURE)]
 
 
-@READERS.reads(rf"\b{WHICH}(?P<unit>week|month|quarter|year)\b(?!\s+of\b)")
+@READERS.reads(rf"\b{WHICH}(?P<unit>week|month|quarter|year)\b(?!\s++of\b)")
 def which_unit(words: Words) -> list[Time]:
     """Last week, this month, next year: calendar units."""
     return [calendar_unit(words.clock, words["unit"], words.step() or 0)]
 
 
-@READERS.reads(r"\bthe\s+(?P<unit>week|month|quarter|year)\b")
+@READERS.reads(r"\bthe\s++(?P<unit>week|month|quarter|year)\b")
 def current_unit(words: Words) -> list[Time]:
     """The start of the week, the last days of the month: of the current one."""
     return (
@@ -267,7 +267,7 @@ def near_day(words: Words) -> list[Time]:
     return [part_of(Time(start, start + DAY), words["part"])]
 
 
-@READERS.reads(rf"\b(?:(?P<which>this|last)\s+(?P<part>{'|'.join(PARTS)})|tonight)\b")
+@READERS.reads(rf"\b(?:(?P<which>this|last)\s++(?P<part>{'|'.join(PARTS)})|tonight)\b")
 def near_part(words: Words) -> list[Time]:
     """Last night, tonight, this morning."""
     start = midnight(words.clock) + (words.step() or 0) * DAY
@@ -275,8 +275,8 @@ def near_part(words: Words) -> list[Time]:
 
 
 @READERS.reads(
-    r"\b(?:the\s+other\s+(?P<other>day|night|evening|morning|week|weekend|month)|recently|lately|of\s+late"
-    r"|(?:in|over)\s+recent\s+(?P<recent>day|week|month)s)\b"
+    r"\b(?:the\s++other\s++(?P<other>day|night|evening|morning|week|weekend|month)|recently|lately|of\s++late"
+    r"|(?:in|over)\s++recent\s++(?P<recent>day|week|month)s)\b"
 )
 def vague(words: Words) -> list[Time]:
     """The other day, recently, lately, in recent weeks."""
@@ -286,7 +286,7 @@ def vague(words: Words) -> list[Time]:
 
 @READERS.reads(
     rf"\b(?:{WHICH})?(?P<name>{WEEKDAY}|weekend\b){PART}"
-    rf"(?!(?:,?|\s+before|\s+after|\s+of|\s+in)\s+(?:the\s+)?{TAKEN}|\s+(?:of|in)\s+\d)"
+    rf"(?!(?:,?|\s++before|\s++after|\s++of|\s++in)\s++(?:the\s++)?{TAKEN}|\s++(?:of|in)\s++\d)"
 )
 def weekday(words: Words) -> list[Time]:
     """Last Tuesday, on Friday night, this weekend; the latest one up to today if no word says which."""
@@ -313,6 +313,6 @@ def certainty(words: Words) -> float:
         return 1.0
     if name in SEASONS or (name in (*SHORT_MONTHS, "sept") and name != "may"):
         return 0.0
-    if name in ("may", "march") and (words.verb() or not re.search(r"\w\s+$", words.before(4))):
+    if name in ("may", "march") and (words.verb() or not re.search(r"\w\s++$", words.before(4))):
         return 0.0
     return UNSURE

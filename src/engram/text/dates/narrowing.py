@@ -16,10 +16,10 @@ from engram.text.dates.words import NUMBERS, WEEKDAY, compiled, number, slot
 NTH = {"first": 1, "1st": 1, "opening": 1, "second": 2, "2nd": 2, "latter": 2, "third": 3, "3rd": 3, "fourth": 4}
 NTH |= {"4th": 4, "fifth": 5, "5th": 5, "last": -1, "final": -1, "closing": -1}
 NARROW = (
-    rf"\b(?:(?P<nth>{'|'.join(NTH)})\s+(?:(?P<count>\d{{1,2}}|{'|'.join(NUMBERS)}|couple\s+of)\s+)?"
-    rf"(?P<unit>day|weekend|week|month|quarter|half|{WEEKDAY})(?P<many>s?)\s+(?:of|in)"
-    r"|(?:very\s+)?(?P<edge>beginning|start|middle|end)\s+of|(?P<side>early|mid|late)(?:\s+in)?"
-    rf"|(?P<part>{'|'.join(PARTS)})\s+(?:of|on)|(?P<whole>weekend|week|month)\s+of)[\s-]+(?:the\s+)?$"
+    rf"\b(?:(?P<nth>{'|'.join(NTH)})\s++(?:(?P<count>\d{{1,2}}|{'|'.join(NUMBERS)}|couple\s++of)\s++)?"
+    rf"(?P<unit>day|weekend|week|month|quarter|half|{WEEKDAY})(?P<many>s?)\s++(?:of|in)"
+    r"|(?:very\s++)?(?P<edge>beginning|start|middle|end)\s++of|(?P<side>early|mid|late)(?:\s++in)?"
+    rf"|(?P<part>{'|'.join(PARTS)})\s++(?:of|on)|(?P<whole>weekend|week|month)\s++of)[\s-]+(?:the\s++)?$"
 )
 """What stands before a time and means a part of it, or what it is a part of."""
 LONGEST = 48

@@ -82,9 +82,9 @@ MONTH = rf"(?:{'|'.join([*MONTHS, *SHORT_MONTHS])}|sept)\b"
 NAME = rf"(?P<name>{MONTH}|(?:{'|'.join([*SEASONS, *sorted((*HOLIDAYS, *EASTERS), reverse=True)])})\b)"
 WEEKDAY = rf"(?:{'|'.join(WEEKDAYS)}|mon|tues?|wed|thur?s?|fri|sat|sun)\b"
 UNIT = rf"(?P<unit>{'|'.join(DAYS_OF)})"
-COUNT = rf"(?P<count>\d{{1,4}}|(?:a\s+)?(?:couple|few)(?:\s+of)?|{'|'.join(sorted(NUMBERS, reverse=True))})"
-WHICH = r"(?P<which>(?:this\s+)?(?:past|coming)|last|previous|this|next)\s+"
-YEAR = r"(?:(?:,\s*|\s+)(?:(?:of|in)\s+)?(?P<year>[12]\d{3}\b|(?:last|this|next) year\b))?"
+COUNT = rf"(?P<count>\d{{1,4}}|(?:a\s++)?(?:couple|few)(?:\s++of)?|{'|'.join(sorted(NUMBERS, reverse=True))})"
+WHICH = r"(?P<which>(?:this\s++)?(?:past|coming)|last|previous|this|next)\s++"
+YEAR = r"(?:(?:,\s*+|\s++)(?:(?:of|in)\s++)?(?P<year>[12]\d{3}\b|(?:last|this|next) year\b))?"
 _ORDINALS = "first second third fourth fifth sixth seventh eighth ninth".split()
 ORDINALS = [
     *_ORDINALS,
@@ -97,13 +97,13 @@ ORDINALS = [
 """The days of a month, from the first."""
 ORDINAL = rf"(?:{'|'.join(sorted(ORDINALS, reverse=True))})\b"
 NTH = r"(?:st|nd|rd|th)?"
-TO = rf"(?:\s*(?:-|to|and|through|until)\s*(?:the\s+)?(?P<last>\d{{1,2}}){NTH}(?![\w:/]))?"
-PART = rf"(?:\s+(?P<part>{'|'.join(PARTS)})\b)?"
+TO = rf"(?:\s*+(?:-|to|and|through|until)\s*+(?:the\s++)?(?P<last>\d{{1,2}}){NTH}(?![\w:/]))?"
+PART = rf"(?:\s++(?P<part>{'|'.join(PARTS)})\b)?"
 LEAD = (
     r"\b(in|on|at|over|during|since|until|till|before|after|of|from|between|through|throughout|around|early|mid|late)"
-    rf"[\s-]+(?:the\s+)?(?:{MONTH}\.?\s+(?:and|or|to|through|until)\s+|{WEEKDAY},?\s+(?:the\s+)?)?$"
+    rf"[\s-]+(?:the\s++)?(?:{MONTH}\.?\s++(?:and|or|to|through|until)\s++|{WEEKDAY},?\s++(?:the\s++)?)?$"
 )
-AS_VERB = r"\s+(?:i|we|you|he|she|they|it|be|have|not|also|well|never|still|the)\b"
+AS_VERB = r"\s++(?:i|we|you|he|she|they|it|be|have|not|also|well|never|still|the)\b"
 
 
 @dataclass(frozen=True, slots=True)
