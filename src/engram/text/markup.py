@@ -96,7 +96,7 @@ MARKUP = re.compile(
     r"|\|(?<=\w\|)\s?>"
     r"|\](?=~!?\w{1,2}[\[\]])|\[(?<=[\w!][\w~]\[)(?:(?<=~!\w\[)|(?<=\w~\[))"  # MiniMax: ]~!b[ ]~b]user [e~[
     r"|#(?=##\s{0,3}+(?:instructions?|response|human|assistant|user|system|input)\s{0,3}+:)"  # Alpaca, Vicuna
-    r"|\[(?=[\w\s/|])(?:(?=\s*+\|)|(?=\w~\[)"  # EXAONE: [|user|]
+    r"|\[(?=[\s/|]|\w[\w~])(?:(?=\s*+\|)|(?=\w~\[)"  # EXAONE: [|user|]
     r"|(?=(?-i:/?[A-Z]{2,20}+(?:_[A-Z]{2,20}+){1,4}+)\])"  # Mistral: [MODEL_SETTINGS]
     r"|(?=[\s/]*+(?:inst|system[\s_-]?prompt|available[\s_-]?tools|tool[\s_-]?(?:calls?|results?|content)|args|call_id"
     r"|think|prefix|suffix|middle|img|img_break|img_end|gmask|bos|eos|unk|pad)[\s/]*+\]))",
