@@ -18,7 +18,7 @@ import numpy.typing as npt
 from bench.datasets import Conversation, Question, read_locomo, read_transcripts
 from bench.lives import NONE, read_facts, read_lives
 from bench.metrics import area_under_curve
-from engram.recall.score import FLOOR
+from engram.recall.score import FLOOR, told_by
 from tools.fit import Memories, tuned_on
 
 FACTORS = (0.0, 0.5, 1.0, 2.0, 4.0)
@@ -39,7 +39,8 @@ def evidence(memories: Memories, asked: Iterable[tuple[Conversation, Question]])
         ranking = memories.ranking(conversation.name, question)
         if ranking is not None:
             scores = ranking.scores
-            rows.append((float((scores.total - scores.parts["question"]).max()), float(ranking.features.meaning.max())))
+            told = told_by(scores)
+            rows.append((float(told.max()), float(ranking.features.meaning.max())))
     return np.array(rows)
 
 

@@ -62,6 +62,7 @@ NOT_RANKED = {
     "sure_of_score",
     "sure_of_words",
     "sure_of_no_words",
+    "sure_of_centroids",
     "sure_of_meaning",
     "sure_of_nothing",
     "asks",

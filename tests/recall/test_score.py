@@ -80,7 +80,14 @@ def first_tokens(query: ParsedQuery, features: Features, q: int) -> tuple[Parsed
     return query, replace(features, counts=features.counts[:q], nearness=features.nearness[:q])
 
 
-BY_WORDS = ("neighbour_coverage", "presence_floor", "time_mass", "sure_of_words", "sure_of_no_words")
+BY_WORDS = (
+    "neighbour_coverage",
+    "presence_floor",
+    "time_mass",
+    "sure_of_words",
+    "sure_of_no_words",
+    "sure_of_centroids",
+)
 """Weights that count where passages have no vectors."""
 
 

@@ -247,10 +247,10 @@ def confidence(
 ) -> Floats:
     """Return the confidence of each turn, 0 to 1: shape (n,). It never rises along `scores.order`.
 
-    It is a logistic function of the score, of the cosine between query and turn, and of whether the query calls for
-    memory at all, which a near turn proves. Without vectors, the share of the query's information that the turn and its
-    neighbours cover takes the place of score and cosine. A word that the memory does not hold counts as not covered;
-    this is why a token's weight depends on plain language too.
+    It is a logistic function of the score (`told_by`), of the cosine between query and turn, and of whether the query
+    calls for memory at all, which a near turn proves. Without vectors, the share of the query's information that the
+    turn and its neighbours cover takes the place of score and cosine. A word that the memory does not hold counts as
+    not covered; this is why a token's weight depends on plain language too.
     """
     w, order, head = weights, scores.order, scores.order[:HEAD]
     cosines = features.in_turns(features.meaning)[head] if features.encoded else None
@@ -259,9 +259,10 @@ def confidence(
         covered = coverage(query, features, token_weight, scores, head, w)
     if cosines is None:
         odds = w.sure_of_no_words + w.sure_of_words * covered
+        if query.vector is not None:
+            odds += w.sure_of_centroids * features.in_turns(features.meaning)[head]
     else:
-        told = (scores.total - scores.parts["question"])[head]
-        odds = w.sure_of_nothing + w.sure_of_score * told + w.sure_of_meaning * cosines
+        odds = w.sure_of_nothing + w.sure_of_score * told_by(scores)[head] + w.sure_of_meaning * cosines
     if query.asks < 0:
         odds = odds + w.asks * query.asks * (1 - answering(query, token_weight, covered, cosines, w))
     sure = 1 / (1 + np.exp(np.minimum(-odds, MOST_ODDS)))
@@ -276,6 +277,14 @@ def confidence(
     result = np.empty(len(order), np.float32)
     result[order] = np.maximum(falling, 0, out=falling)
     return result
+
+
+def told_by(scores: Scores) -> Floats:
+    """Return the scores without what the turns lose because they ask, or because the assistant said them: shape (n,).
+
+    Such a turn comes later than others; what it holds is no less sure.
+    """
+    return np.asarray(scores.total - scores.parts["question"] - np.minimum(scores.parts["speaker"], 0))
 
 
 def answering(

@@ -97,6 +97,8 @@ class Weights:
     """Log odds without either."""
     sure_of_words: float = 5.35
     """Log odds for the share of the query's information that a turn covers, where passages have no vectors."""
+    sure_of_centroids: float = 5.1
+    """Log odds for the likeness of query and turn by the centroids of their words, there."""
     sure_of_no_words: float = -2.7
     """Log odds if it covers nothing."""
     asks: float = 8

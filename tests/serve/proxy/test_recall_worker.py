@@ -193,7 +193,7 @@ def test_errors_of_the_worker_are_returned_and_do_not_end_it(memory: Memory, ask
     wait_until(asker.ready, "the process")
     process = asker.recalls.pid
     no_text: Any = 5
-    with pytest.raises(EngramError, match="recall failed: AttributeError"):
+    with pytest.raises(EngramError, match="recall failed: TypeError"):
         asker.text(no_text, "ana")
     assert asker.recalls.pid == process
     assert "Biscuit" in asker.text("dog", "ana")
