@@ -262,8 +262,9 @@ def arrays_of(encoder: Encoder) -> dict[str, npt.NDArray[Any]]:
 def main() -> None:
     """Fit, and report or write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--left-out", action="store_true", help="leave out a tenth, report on it, and write nothing")
-    parser.add_argument("--current", action="store_true", help="begin with what the package holds")
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument("--left-out", action="store_true", help="leave out a tenth, report on it, and write nothing")
+    either.add_argument("--current", action="store_true", help="begin with what the package holds")
     options = parser.parse_args()
     random.seed(0)
     torch.manual_seed(0)

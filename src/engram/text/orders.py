@@ -249,8 +249,12 @@ def _pairs(text: str, whole: Traits, least: float, of: Traits, without: Traits =
     for sentence in _sentences(_lower(text)):
         words = sentence.words if before is None else sentence.words | before.words
         most = _most(words, sentence.signs or (before is not None and before.signs)) | whole
-        told = sentence.tells_besides(without) or (before is not None and before.tells_besides(without))
-        if _points(most) < least or most.isdisjoint(of) or not told:
+        # The words are looked at last, because few sentences reach that.
+        if (
+            _points(most) < least
+            or most.isdisjoint(of)
+            or (without and not any(one.tells_besides(without) for one in (sentence, before) if one is not None))
+        ):
             yield NOTHING
         else:
             yield _traits(sentence) | (NOTHING if before is None else _traits(before))
@@ -298,9 +302,8 @@ class _Sentence:
         return not _RELATING.isdisjoint(self.tokens)
 
     def tells_besides(self, known: Traits) -> bool:
-        """Return whether it has a word with a class that is none of `known`; if there are none known, any sentence."""
-        pairs = zip(self.tokens, self.classes, strict=True)
-        return not known or any(classes and token not in known for token, classes in pairs)
+        """Return whether it has a word with a class that is none of `known`."""
+        return any(classes and token not in known for token, classes in zip(self.tokens, self.classes, strict=True))
 
     def where(self, *names: str) -> list[int]:
         return [i for i, classes in enumerate(self.classes) if not classes.isdisjoint(names)]

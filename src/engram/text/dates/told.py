@@ -125,6 +125,7 @@ def names_day(text: str, said: date, day: date) -> bool:
         return True
     if away == 1 and compiled(LAST_NIGHT).search(text):
         return True
+    if not 0 <= away < A_WEEK:
+        return False
     short = SHORT_WEEKDAYS[day.weekday()]
-    in_haste = (found[0] for found in compiled(WEEKDAY).finditer(text)) if 0 <= away < A_WEEK else iter(())
-    return any(short in words.split()[0] or short in words.split()[-1] for words in in_haste)
+    return any(short in found[0] for found in compiled(WEEKDAY).finditer(text))
