@@ -48,6 +48,7 @@ def random_features(rng: np.random.Generator, n: int) -> Features:
         session=session,
         session_lengths=rng.integers(1, 3_000, len(sessions)),
         held=counts.sum(axis=0),
+        encoded=np.ones(n, np.bool_),
     )
 
 
@@ -98,7 +99,7 @@ def test_every_weight_changes_scores_or_confidence(name: str) -> None:
     # More than any turn covers; turns that cover half of the query; a keyword.
     usual = replace(DEFAULT, telling=20.0, informative=60.0)
     if name in BY_WORDS:
-        features = replace(features, encoded=False)
+        features = replace(features, encoded=np.zeros(300, np.bool_))
     if name in ("telling", "informative"):
         features = replace(features, counts=features.counts * 0 + (np.arange(Q) % 2 > 0)[:, None])
     if name == "informative":
@@ -128,6 +129,18 @@ def test_confidence_lies_between_0_and_1_and_never_rises_along_the_order(n: int)
     assert np.all(np.diff(sure[scores.order]) <= 0)
 
 
+def test_a_turn_without_a_vector_is_as_sure_as_its_words_say() -> None:
+    rng = np.random.default_rng(4)
+    query, features = random_query(rng), random_features(rng, 100)
+    # One turn holds every word of the query and the others none; no cosine tells them apart.
+    features.counts[:] = np.arange(100) == 50
+    features.nearness[:], features.meaning[:] = 0, 0
+    _, as_if_far = scored(query, features)
+    scores, sure = scored(query, replace(features, encoded=np.arange(100) != 50))
+    assert scores.order[0] == 50
+    assert sure[50] > 0.9 > as_if_far[50]
+
+
 def test_equal_turns_are_ordered_the_later_first() -> None:
     rng = np.random.default_rng(0)
     one = random_features(rng, 1)
@@ -140,6 +153,7 @@ def test_equal_turns_are_ordered_the_later_first() -> None:
         *links[:-1],
         np.array([9]),
         one.held.repeat(20),
+        one.encoded.repeat(20),
     )
     scores, _ = scored(random_query(rng), features)
     assert scores.order.tolist() == list(range(19, -1, -1))

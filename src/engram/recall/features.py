@@ -64,8 +64,8 @@ class Features:
     """Number of tokens of each session, including turns that are not scored: shape (s,)."""
     held: Floats
     """How many of each turn's tokens are the query's, or name them otherwise: shape (n,)."""
-    encoded: bool = True
-    """Whether `meaning` is by vectors."""
+    encoded: npt.NDArray[np.bool_]
+    """Whether the turn's `meaning` is by its own vectors: shape (n,)."""
 
     def in_turns(self, of_passages: Array) -> Array:
         """Return the greatest value of each turn's passages: shape (..., p) to (..., n)."""
@@ -86,6 +86,8 @@ def make_features(turns: Turns, query: ParsedQuery, analyzer: Analyzer, reader: 
     links = compute.find_neighbours(turns.rows, turns.columns, LONGEST_PAUSE)
     around, same_speaker, by_session, starts, session, sessions = links
     meaning, encoded = similar_meaning(turns, query, reader, found.cosines)
+    if parted:
+        encoded = np.logical_and.reduceat(encoded, starts_of_passages)
     return Features(
         turns=turns,
         starts_of_passages=starts_of_passages,
@@ -104,21 +106,23 @@ def make_features(turns: Turns, query: ParsedQuery, analyzer: Analyzer, reader: 
     )
 
 
-def similar_meaning(turns: Turns, query: ParsedQuery, reader: SearchReader, centroids: Floats) -> tuple[Floats, bool]:
-    """Return the cosine between query and each passage, shape (p,), and whether it is by their vectors or their words.
+def similar_meaning(
+    turns: Turns, query: ParsedQuery, reader: SearchReader, centroids: Floats
+) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """Return the cosine between query and each passage, and whether it is by its own vector: shape (p,) each.
 
     The two are not compared with each other. While many passages have no vector, none counts; a few that have none yet
     are taken for as near as the nearest ones, so that their words decide.
     """
-    by_words = CENTROIDS * centroids
+    by_words, none = np.asarray(CENTROIDS * centroids, np.float32), np.zeros(len(centroids), np.bool_)
     if query.vector is None:
-        return np.asarray(by_words, np.float32), False
+        return by_words, none
     encoded = np.asarray(turns.codes.any(axis=1), np.bool_)
     missing = len(turns.codes) - int(np.count_nonzero(encoded))
     if missing > FEW_MISSING * len(turns.codes):
-        return np.asarray(by_words, np.float32), False
+        return by_words, none
     cosines = np.maximum(reader.similarities(turns.codes, query.vector), 0)
     if missing:
         nearest = np.float32(np.sort(cosines)[-NEAREST:].mean())
         cosines = np.where(encoded | (centroids <= 0), cosines, nearest)
-    return np.asarray(cosines, np.float32), True
+    return np.asarray(cosines, np.float32), encoded

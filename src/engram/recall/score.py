@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from engram import accel
 from engram.engram import ROLES
-from engram.recall.features import Features, Floats
+from engram.recall.features import CENTROIDS, Features, Floats
 from engram.recall.proximity import closeness
 from engram.recall.query import ParsedQuery
 from engram.recall.weights import DEFAULT, Weights
@@ -248,21 +248,23 @@ def confidence(
     """Return the confidence of each turn, 0 to 1: shape (n,). It never rises along `scores.order`.
 
     It is a logistic function of the score (`told_by`), of the cosine between query and turn, and of whether the query
-    calls for memory at all, which a near turn proves. Without vectors, the share of the query's information that the
-    turn and its neighbours cover takes the place of score and cosine. A word that the memory does not hold counts as
-    not covered; this is why a token's weight depends on plain language too.
+    calls for memory at all, which a near turn proves. For a turn without a vector, the share of the query's information
+    that the turn and its neighbours cover takes the place of score and cosine. A word that the memory does not hold
+    counts as not covered; this is why a token's weight depends on plain language too.
     """
     w, order, head = weights, scores.order, scores.order[:HEAD]
-    cosines = features.in_turns(features.meaning)[head] if features.encoded else None
+    encoded = features.encoded.take(head)
+    cosines = np.where(encoded, features.in_turns(features.meaning).take(head), np.float32(0))
     covered = np.zeros(len(head))
-    if cosines is None or query.asks < 0:
+    odds = w.sure_of_nothing + w.sure_of_score * told_by(scores).take(head) + w.sure_of_meaning * cosines
+    without_vector = not encoded.all()
+    if without_vector or query.asks < 0:
         covered = coverage(query, features, token_weight, scores, head, w)
-    if cosines is None:
-        odds = w.sure_of_no_words + w.sure_of_words * covered
+    if without_vector:
+        by_words = w.sure_of_no_words + w.sure_of_words * covered
         if query.vector is not None:
-            odds += w.sure_of_centroids * features.in_turns(features.meaning)[head]
-    else:
-        odds = w.sure_of_nothing + w.sure_of_score * told_by(scores)[head] + w.sure_of_meaning * cosines
+            by_words += w.sure_of_centroids * CENTROIDS * features.centroid_similarity.take(head)
+        odds = np.where(encoded, odds, by_words)
     if query.asks < 0:
         odds = odds + w.asks * query.asks * (1 - answering(query, token_weight, covered, cosines, w))
     sure = 1 / (1 + np.exp(np.minimum(-odds, MOST_ODDS)))
@@ -291,14 +293,14 @@ def answering(
     query: ParsedQuery,
     token_weight: TokenWeights,
     covered: npt.NDArray[np.float64],
-    cosines: Floats | None,
+    cosines: Floats,
     weights: Weights,
 ) -> npt.NDArray[np.float64]:
     """Return how surely turns are looked for, though the query seems not to call for memory, 0 to 1: shape (h,).
 
     They are if they cover most of a query whose words are rare in plain language or, of two words, in the namespace; if
     the query is one word; if it quotes them; and if they are near to it, which proves little for a query that surely
-    asks nothing. covered: as `coverage` returns it. cosines: those of query and turns, None without vectors.
+    asks nothing. covered: as `coverage` returns it. cosines: those of query and turns, 0 without a vector.
     """
     q = len(query.ids)
     says = float(np.log(EVERYDAY / np.minimum(query.probabilities, EVERYDAY)).sum()) / weights.telling
@@ -309,8 +311,6 @@ def answering(
     telling = np.minimum(covered * says, 1) ** 4
     telling[covered > QUOTED] = 1
     by_words = telling * np.clip((covered - LITTLE) / (MOST - LITTLE), 0, 1)
-    if cosines is None:
-        return np.asarray(by_words)
     doubt = min(max((query.asks - SURELY_NOT) / (HARDLY - SURELY_NOT), 0.0), 1.0)
     return np.asarray(np.maximum(by_words, doubt * np.clip((cosines - FAR) / (NEAR - FAR), 0, 1)))
 

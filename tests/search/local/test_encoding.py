@@ -19,10 +19,11 @@ from engram.meaning import encoders
 from engram.meaning.codes import NO_CODES
 from engram.meaning.sentences import DATA, TOKENIZER, TUNED, WEIGHTS, SentenceEncoder
 from engram.memory import Memory
-from engram.search.base import IndexDamaged
+from engram.search.base import Array, IndexDamaged
 from engram.search.local import indexer, pending
 from engram.search.local.build import IndexBuild
 from engram.search.local.folder import IndexFolder
+from engram.search.local.growing import GrowingArray
 from engram.search.local.index import LocalIndex
 from engram.store.base import Filter
 from engram.store.sqlite.store import SqliteStore
@@ -78,6 +79,32 @@ def test_engram_is_found_by_meaning_right_after_it_was_remembered(tmp_path: Path
         assert all("spaniel" in text for text in nearest(store, index, encoder))
         # Every text once, whatever came after it.
         assert len(encoder.encoded) == 30 + 1
+
+
+@pytest.mark.parametrize("array", ["tokens", "passages", "rows", "codes"])
+def test_reader_searches_by_meaning_while_the_tail_grows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, array: str
+) -> None:
+    encoder = ConceptEncoder()
+    vector, found = encoder.encode(["my puppy"])[0], list[int]()
+    with opened(tmp_path, encoder) as (store, index):
+        store.append([draft(DOG), *some(20)])
+        reader, number = index.reader(), store.namespace_number("default")
+        assert number is not None
+        assert len(reader.similar(number, vector, 3)) == 3
+        forward, append = reader.tail.forward, GrowingArray.append
+        grown = forward.vectors.codes if array == "codes" else getattr(forward, array)
+
+        def append_while_read(self: GrowingArray, values: Array) -> None:
+            append(self, values)
+            if self is grown:
+                found.append(len(reader.similar(number, vector, 3)))
+
+        monkeypatch.setattr(GrowingArray, "append", append_while_read)
+        store.append(some(3, 20))
+        index.reader()
+    assert found
+    assert set(found) == {3}
 
 
 def test_nothing_is_encoded_when_a_memory_is_opened_and_written(tmp_path: Path) -> None:

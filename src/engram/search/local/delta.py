@@ -64,10 +64,11 @@ class DeltaIndex:
     def extend(self, entries: Sequence[Entry], cursor: str) -> None:
         """Append engrams. The tail has then read the log up to `cursor`."""
         first = self.last + 1
-        if self.forward.vectors.coder.width:
-            self._append_codes(entries, first)
         self.forward.extend(entries)
         self.forward.publish_session_ends()
+        # After the passages: another thread may be reading, and each code must have a passage.
+        if self.forward.vectors.coder.width:
+            self._append_codes(entries, first)
         for row, entry in enumerate(entries, first):
             self._rows.setdefault(entry.namespace, []).append(row)
             self._seqs.setdefault(entry.namespace, []).append(entry.seq)

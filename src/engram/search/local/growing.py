@@ -46,7 +46,9 @@ class GrowingArray:
 
     def view(self) -> Array:
         """Return the current entries: shape (size,)."""
-        return self._array[: self.size]
+        # The size first: another thread may be appending, and the array is never shorter than an earlier size.
+        size = self.size
+        return self._array[:size]
 
     def resize(self, size: int) -> None:
         """Show `size` entries: fewer after a crash, more after another process has appended. Raises `IndexDamaged`."""
