@@ -13,6 +13,8 @@ import pytest
 from engram.meaning.sentences import (
     DATA,
     MOST_PIECES,
+    RECENT,
+    RECENT_CHARACTERS,
     TOKENIZER,
     TUNED,
     WEIGHTS,
@@ -97,6 +99,22 @@ def test_a_text_has_the_same_vector_alone_and_among_others() -> None:
     texts = [text for texts in SENTENCES.values() for text in texts] + ODD
     together = default_encoder().encode(texts)
     assert np.array_equal(together, np.concatenate([default_encoder().encode([text]) for text in texts]))
+
+
+def test_vectors_of_recent_texts_are_the_same_again_and_few_are_kept() -> None:
+    encoder, text = SentenceEncoder(), "The lighthouse keeper retires in May."
+    first = encoder.encode([text])
+    kept = first.copy()
+    # A caller may change what it was given.
+    first[:] = 0
+    assert np.array_equal(encoder.encode([text, "another"])[:1], kept)
+    for number in range(RECENT + 50):
+        encoder.encode([f"note {number}"])
+    encoder.encode(["word " * RECENT_CHARACTERS])
+    recent = encoder._load().recent
+    assert len(recent) == RECENT
+    assert max(map(len, recent)) <= RECENT_CHARACTERS
+    assert np.array_equal(encoder.encode([text]), kept)
 
 
 def test_threads_get_the_same_vectors_also_while_the_data_is_loaded() -> None:

@@ -109,7 +109,7 @@ class Implementation(Protocol):
         ...
 
     def compare_codes(self, codes: Codes, query: Floats, small: float, large: float) -> Floats:
-        """Return the cosine between each of n codes and a query: shape (n,).
+        """Return the cosine between each of n codes and a query, 0 for a code of zeros: shape (n,).
 
         codes: as in `engram.meaning.codes`, shape (n, w). query: of length 1, shape (4 * w,). small, large: what the
         values of a code are taken as.

@@ -236,6 +236,25 @@ def nearest_signs(
     return found[0, :m], found[1, :m]
 
 
+def copy_codes(
+    signs: Array, rest: Array, places: Ints, factors: npt.NDArray[np.uint64], width: int
+) -> tuple[Codes, int]:
+    """Return the codes of some passages, shape (len(places), width), and how many are not as they were written.
+
+    signs, rest: those of all passages, as in `engram.search.local.vectors`. Other threads run meanwhile.
+    """
+    first, second = signs.itemsize, rest.itemsize - 4
+    inside = not len(places) or (places.min() >= 0 and places.max() < min(len(signs), len(rest)))
+    if not (inside and first + second == width and width % 4 == first % 4 == 0 and len(factors) > width // 4):
+        raise ValueError(f"codes of {width} bytes do not fit {len(signs)} of {first} and {len(rest)} of {second} bytes")
+    codes = np.empty((len(places), width), np.uint8)
+    wrong = kernel().reading.engram_copy_codes(
+        *(address_of(signs), first, address_of(rest), second, address(places, np.int64), len(places)),
+        *(address(factors, np.uint64), address_of(codes)),
+    )
+    return codes, wrong
+
+
 def compare_codes(codes: Codes, query: Floats, small: float, large: float) -> Floats:
     """Do what `plain.compare_codes` does."""
     n, width = codes.shape

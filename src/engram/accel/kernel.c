@@ -20,6 +20,7 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <immintrin.h>
 #endif
 
 enum { CENTROID = 32, GONE = -1 };
@@ -569,12 +570,84 @@ int64_t engram_nearest_signs(const uint64_t *signs, int64_t words, int64_t start
     return kept;
 }
 
+/* The codes of some passages: search/local/vectors.py, VectorIndex._read. signs (count, signs_width) and rest (count,
+ * rest_width + 4 for the checksum), both in bytes, multiples of 4; places (n,), each from 0 to before count; factors
+ * (words of a code + 1,); out (n, signs_width + rest_width), 0 where the signs are. Returns how many codes are not as
+ * they were written. */
+int64_t engram_copy_codes(const uint8_t *signs, int64_t signs_width, const uint8_t *rest, int64_t rest_width,
+                          const int64_t *places, int64_t n, const uint64_t *factors, uint8_t *out) {
+    int64_t wrong = 0, width = signs_width + rest_width;
+    for (int64_t i = 0; i < n; i++, out += width) {
+        if (i + AHEAD < n) {
+            prefetch(signs, (uint64_t)(places[i + AHEAD] * signs_width));
+            prefetch(rest, (uint64_t)(places[i + AHEAD] * (rest_width + 4)));
+        }
+        const uint8_t *source = rest + places[i] * (rest_width + 4);
+        memcpy(out, signs + places[i] * signs_width, (size_t)signs_width);
+        memcpy(out + signs_width, source, (size_t)rest_width);
+        uint64_t total = (uint64_t)(places[i] + 1) * factors[0];
+        uint32_t check, word, any = 0;
+        memcpy(&check, source + rest_width, sizeof check);
+        for (int64_t w = 0; 4 * w < width; w++) {
+            memcpy(&word, out + 4 * w, sizeof word);
+            any |= 4 * w < signs_width ? word : 0;
+            total += word * factors[w + 1];
+        }
+        if (!any)
+            memset(out, 0, (size_t)width);
+        else
+            wrong += (uint32_t)(total ^ total >> 32) != check;
+    }
+    return wrong;
+}
+
+#if defined(__x86_64__)
+#define AVX512 __attribute__((target("avx512f,popcnt")))
+
+/* What 16 values of a query add to a product; the bits of a code are the masks. */
+AVX512 static inline __m512 added(__m512 sum, unsigned sign, unsigned is_large, __m512 values, __m512 small,
+                                  __m512 large) {
+    __m512 size = _mm512_mask_blend_ps((__mmask16)is_large, small, large);
+    __m512 level = _mm512_mask_sub_ps(size, (__mmask16)~sign, _mm512_setzero_ps(), size);
+    return _mm512_add_ps(sum, _mm512_mul_ps(values, level));
+}
+
+/* engram_compare_codes for processors that add 16 values at once; half is a multiple of 4. */
+AVX512 static void compare_codes_avx512(const uint8_t *codes, int64_t n, int64_t half, const float *query, float small,
+                                        float large, float *out) {
+    __m512 smalls = _mm512_set1_ps(small), larges = _mm512_set1_ps(large);
+    for (int64_t i = 0; i < n; i++, codes += 2 * half) {
+        /* Two sums: each addition waits for the one before it in its sum. */
+        __m512 first = _mm512_setzero_ps(), second = _mm512_setzero_ps();
+        int64_t count = 0;
+        uint32_t any = 0;
+        for (int64_t j = 0; j < half; j += 4) {
+            uint32_t sign, is_large;
+            memcpy(&sign, codes + j, sizeof sign);
+            memcpy(&is_large, codes + half + j, sizeof is_large);
+            first = added(first, sign, is_large, _mm512_loadu_ps(query + 8 * j), smalls, larges);
+            second = added(second, sign >> 16, is_large >> 16, _mm512_loadu_ps(query + 8 * j + 16), smalls, larges);
+            count += __builtin_popcount(is_large);
+            any |= sign | is_large;
+        }
+        float square = (float)count * large * large + (float)(8 * half - count) * small * small;
+        out[i] = any ? _mm512_reduce_add_ps(_mm512_add_ps(first, second)) / sqrtf(square) : 0;
+    }
+}
+#endif
+
 /* plain.py, compare_codes: codes (n, width), query (4 * width,), out (n,). Returns 0, or -1 without enough memory.
  * A sum over the query's values is looked up for 8 of them at once. With such sums over the positive values of a code
  * (p), its large ones (l) and those that are both (b), the product is small * (2p - all) + (large - small) * (2b - l). */
 int32_t engram_compare_codes(const uint8_t *codes, int64_t n, int64_t width, const float *query, float small,
                              float large, float *out) {
     int64_t half = width / 2;
+#if defined(__x86_64__)
+    if (processor_level() == 2 && half % 4 == 0) {
+        compare_codes_avx512(codes, n, half, query, small, large, out);
+        return 0;
+    }
+#endif
     float *sums = malloc((size_t)(half * 256) * sizeof *sums), all = 0;
     if (!sums)
         return -1;
@@ -589,6 +662,7 @@ int32_t engram_compare_codes(const uint8_t *codes, int64_t n, int64_t width, con
     for (int64_t i = 0; i < n; i++, codes += width) {
         float positive = 0, big = 0, both = 0;
         int64_t count = 0;
+        uint8_t any = 0;
         for (int64_t j = 0; j < half; j++) {
             const float *sum = sums + j * 256;
             uint8_t sign = codes[j], is_large = codes[half + j];
@@ -596,9 +670,10 @@ int32_t engram_compare_codes(const uint8_t *codes, int64_t n, int64_t width, con
             big += sum[is_large];
             both += sum[sign & is_large];
             count += __builtin_popcount(is_large);
+            any |= sign | is_large;
         }
         float square = (float)count * large * large + (float)(8 * half - count) * small * small;
-        out[i] = (small * (2 * positive - all) + (large - small) * (2 * both - big)) / sqrtf(square);
+        out[i] = any ? (small * (2 * positive - all) + (large - small) * (2 * both - big)) / sqrtf(square) : 0;
     }
     free(sums);
     return 0;

@@ -23,6 +23,7 @@ SIGNATURES = {  # Result, and a letter for each argument.
     "engram_best_in_sessions": (None, "pllplplp"),
     "engram_encode": (ctypes.c_int32, "plpppplp"),
     "engram_nearest_signs": (ctypes.c_int64, "plllpplppl"),
+    "engram_copy_codes": (ctypes.c_int64, "plplplpp"),
     "engram_compare_codes": (ctypes.c_int32, "pllpffp"),
     "engram_layout": (ctypes.c_int64, "pl"),
 }

@@ -130,7 +130,8 @@ def compare_codes(codes: Codes, query: Floats, small: float, large: float) -> Fl
     bits = np.unpackbits(codes, axis=1, bitorder="little")
     positive, is_large = np.split(bits.astype(np.float32), 2, axis=1)
     values = (2 * positive - 1) * (is_large * np.float32(large - small) + np.float32(small))
-    return np.asarray(values @ query / np.sqrt(np.einsum("nd,nd->n", values, values)), np.float32)
+    cosines = values @ query / np.sqrt(np.einsum("nd,nd->n", values, values))
+    return np.asarray(np.where(codes.any(axis=1), cosines, 0), np.float32)
 
 
 def bit_counts(numbers: Bits) -> Ints:

@@ -501,8 +501,7 @@ VNNI static void encode_vnni(Batch *b, float *vectors) {
 #if defined(__x86_64__)
 #include <cpuid.h>
 
-/* 2 if the processor and the system have AVX512 VNNI, 1 if they have AVX2, else 0. Not all compilers' libraries have a
- * working __builtin_cpu_supports. */
+/* `processor_level`. Not all compilers' libraries have a working __builtin_cpu_supports. */
 static int level_of_processor(void) {
     enum { XSAVE = 1 << 27, AVX2_BIT = 1 << 5, VNNI_BIT = 1 << 11, YMM = 0x6, ZMM = 0xe6 };
     const unsigned avx512 = 1u << 16 | 1u << 30 | 1u << 31; /* F, BW and VL */
@@ -538,15 +537,23 @@ static int has_dot(void) {
 }
 #endif
 
-/* The form for this processor; with `limit` below 2, not the fastest, so that tests run each form. */
-static Encode *form_of(int64_t limit) {
+int processor_level(void) {
 #if defined(__x86_64__)
     static _Atomic int known = -1; /* Asking the processor takes long on virtual machines. */
     if (known < 0)
         known = level_of_processor();
-    if (limit >= 2 && known >= 2)
+    return known;
+#else
+    return 0;
+#endif
+}
+
+/* The form for this processor; with `limit` below 2, not the fastest, so that tests run each form. */
+static Encode *form_of(int64_t limit) {
+#if defined(__x86_64__)
+    if (limit >= 2 && processor_level() >= 2)
         return encode_vnni;
-    if (limit >= 1 && known >= 1)
+    if (limit >= 1 && processor_level() >= 1)
         return encode_avx2;
 #endif
 #if defined(HAS_DOT)

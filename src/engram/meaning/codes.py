@@ -10,7 +10,7 @@ The first bytes of a code are the signs, those that are scanned first; the other
 from __future__ import annotations
 
 import hashlib
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -78,22 +78,28 @@ class Coder:
 
     def query(self, vector: Vectors) -> Query:
         """Return a query's vector, shape (dimensions,), as it is compared with codes."""
-        (values,) = rotated(vector[None], self.directions)
-        length = max(float(np.sqrt(np.square(values).sum())), 1e-9)
-        signs = np.packbits(values[: self.scanned] > 0, bitorder="little").view("<u8")
-        return Query(values / np.float32(length), signs)
+        # One recall needs it several times.
+        return rotated_query(vector.astype(np.float32).tobytes(), self.directions, self.scanned)
 
     def similarities(self, codes: Codes, query: Query) -> Vectors:
         """Return the cosine between each of n codes and a query: shape (n,), -1 to 1; 0 for an empty code."""
         if not self.width or not len(codes):
             return np.zeros(len(codes), np.float32)
         cosines = accel.in_use().compare_codes(np.ascontiguousarray(codes), query.values, *LEVELS)
-        near = np.clip(cosines * np.float32(1 / KEPT), np.float32(-1), np.float32(1))
-        return np.asarray(np.where(codes.any(axis=1), near, np.float32(0)), np.float32)
+        cosines *= np.float32(1 / KEPT)
+        return np.clip(cosines, np.float32(-1), np.float32(1), out=cosines)
 
 
 NO_CODES = Coder(0)
 """The coder where there is no encoder: its codes hold nothing."""
+
+
+@lru_cache(16)
+def rotated_query(vector: bytes, directions: int, scanned: int) -> Query:
+    """Return a query's vector, as float32, along so many directions, and the signs of the first of them."""
+    (values,) = rotated(np.frombuffer(vector, np.float32)[None], directions)
+    length = max(float(np.sqrt(np.square(values).sum())), 1e-9)
+    return Query(values / np.float32(length), np.packbits(values[:scanned] > 0, bitorder="little").view("<u8"))
 
 
 def size_of_rotation(dimensions: int) -> int:

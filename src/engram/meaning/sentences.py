@@ -30,6 +30,10 @@ MOST_CHARACTERS = 2_000
 """Characters of a text that are read: a passage has some 600."""
 MOST_PIECES = 1_000
 """Pieces of a text that are read: one character can stand for eighteen letters."""
+RECENT = 256
+"""Vectors that are kept: what is asked becomes a turn soon after, and is encoded again as its passage."""
+RECENT_TEXTS, RECENT_CHARACTERS = 4, 1_000
+"""Texts of a call up to which their vectors are kept, and characters of a text."""
 BEGIN, END = 1, 2
 """The pieces around each text."""
 
@@ -42,6 +46,8 @@ class Loaded(NamedTuple):
     compiled: bool
     """Which of the two it is."""
     tuned: Tuned | None
+    recent: dict[str, Vectors]
+    """Vectors of the texts of the last small calls, oldest first: shape (512,) each."""
 
 
 class SentenceEncoder:
@@ -68,12 +74,24 @@ class SentenceEncoder:
         file is missing or damaged.
         """
         loaded = self._load()
-        result = np.zeros((len(texts), WIDTH), np.float32)
-        pieces = [pieces_of(loaded.tokenizer, text) for text in texts]
-        filled = [row for row, of_text in enumerate(pieces) if of_text]
-        if filled:
-            result[filled] = loaded.encoder.encode([pieces[row] for row in filled])
+        result, pieces = np.zeros((len(texts), WIDTH), np.float32), dict[int, list[int]]()
+        for row, text in enumerate(texts):
+            known = loaded.recent.get(text)
+            if known is not None:
+                result[row] = known
+            elif of_text := pieces_of(loaded.tokenizer, text):
+                pieces[row] = of_text
+        if pieces:
+            result[list(pieces)] = loaded.encoder.encode(list(pieces.values()))
+            if len(texts) <= RECENT_TEXTS:
+                self._keep({texts[row]: result[row].copy() for row in pieces}, loaded.recent)
         return result
+
+    def _keep(self, vectors: dict[str, Vectors], recent: dict[str, Vectors]) -> None:
+        with self._loading:
+            recent.update({text: vector for text, vector in vectors.items() if len(text) <= RECENT_CHARACTERS})
+            while len(recent) > RECENT:
+                del recent[next(iter(recent))]
 
     def pieces(self, text: str) -> list[int]:
         """Return the numbers of a text's pieces with those around it; [] for a text without any. Raises as `encode`."""
@@ -114,7 +132,7 @@ class SentenceEncoder:
                 if tuned is not None:
                     weights = tuned.applied_to(weights)
                 encoder = CompiledEncoder(weights) if compiled else PlainEncoder(weights)
-                self._loaded = Loaded(self._open_tokenizer(), encoder, compiled, tuned)
+                self._loaded = Loaded(self._open_tokenizer(), encoder, compiled, tuned, {})
             return self._loaded
 
     def _open_tokenizer(self) -> Any:

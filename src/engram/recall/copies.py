@@ -85,17 +85,22 @@ def surplus(turns: Turns, order: Ints, previous: Ints | None = None, most: int =
 
     previous: index of the turn before each that must be the same too, -1 for none, shape (n,). most: enough copies.
     """
-    found, seen = np.zeros(len(turns.rows), np.bool_), dict[tuple[bytes, ...], int]()
-    ends = turns.lengths.cumsum()
+    # Lists: reading single entries of arrays takes several times as long.
+    columns, tokens = turns.columns, turns.tokens.tobytes()
+    ends = turns.tokens.itemsize * turns.lengths.cumsum()
+    starts = (ends - turns.tokens.itemsize * turns.lengths).tolist()
+    turn = list(zip(columns["role"].tolist(), columns["speaker"].tolist(), starts, ends.tolist(), strict=True))
+    enough = np.where(columns["marks"] & QUESTION, MOST_ASKED, most).tolist()
+    before = [-1] * len(turn) if previous is None else previous.tolist()
 
-    def said(index: int) -> bytes:
-        row, end = turns.columns[index], int(ends[index])
-        voice = b"%d %d " % (row["role"], row["speaker"])
-        return voice + turns.tokens[end - int(turns.lengths[index]) : end].tobytes()
+    def said(index: int) -> tuple[int, int, bytes]:
+        role, speaker, start, end = turn[index]
+        return role, speaker, tokens[start:end]
 
+    found, seen = np.zeros(len(turn), np.bool_), dict[tuple[object, ...], int]()
     for index in order.tolist():
-        other = -1 if previous is None else int(previous[index])
-        key = (said(index),) if other < 0 else (said(index), said(other))
-        seen[key] = seen.get(key, 0) + 1
-        found[index] = seen[key] > (MOST_ASKED if turns.columns["marks"][index] & QUESTION else most)
+        other = before[index]
+        key = said(index) if other < 0 else (said(index), said(other))
+        count = seen[key] = seen.get(key, 0) + 1
+        found[index] = count > enough[index]
     return found

@@ -83,12 +83,15 @@ class DeltaIndex:
 
     def _append_codes(self, entries: Sequence[Entry], first: int) -> None:
         """Append the known codes of engrams, and empty ones for the others."""
-        vectors = self.forward.vectors
+        vectors, parts = self.forward.vectors, list[Codes]()
         for row, entry in enumerate(entries, first):
             codes = self.known.get(key_number(entry.key))
             if codes is None:
                 self.unencoded.append(row)
-            vectors.append(np.zeros((len(entry.passages), vectors.coder.width), np.uint8) if codes is None else codes)
+                codes = np.zeros((len(entry.passages), vectors.coder.width), np.uint8)
+            parts.append(codes)
+        if parts:
+            vectors.append(np.concatenate(parts))
 
     def encode(self, row: int, codes: Codes) -> None:
         """Set the codes of the passages of a row."""

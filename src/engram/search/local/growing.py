@@ -60,6 +60,11 @@ class GrowingArray:
             self._file = OpenFile(self.path) if self._array.nbytes > MOST_MAPPED and hasattr(os, "pread") else None
         self.size = size
 
+    @property
+    def read_through_map(self) -> bool:
+        """Whether `take` reads what `view` shows."""
+        return self._file is None
+
     def take(self, places: Ints) -> Array:
         """Return the entries at some places, which may lie anywhere: shape (len(places),). Raises `IndexDamaged`.
 

@@ -49,6 +49,9 @@ TRIES = 3
 """Failures in succession after which the build itself is given up and a new one is begun."""
 
 
+FEW_CODES = 8 * ENCODED_AT_ONCE
+"""Passages that are encoded before their words are published: they take a fraction of a second."""
+
 WORTH_CLOSING = 32
 """Engrams that a process which encodes indexes when the memory is closed: the next process would encode them again."""
 
@@ -283,8 +286,8 @@ class Indexer:
         publishes = (not changes.more or not folder.aside or not folder.snapshot().rows) and (changed or folder.aside)
         if folder.aside and not changes.more:
             self._backlog.take_over(target)
-        # Few codes are published with the words, so that both cost one commit.
-        few = target.passages - target.coded <= 2 * ENCODED_AT_ONCE
+        # Few codes are published with the words, so that both cost one commit; until then, recall reads the tail.
+        few = target.passages - target.coded <= FEW_CODES
         due = not changes.more and (few or self.closing or not publishes)
         if (due and self._backlog.encode_build(target, closing=self.closing)) or publishes:
             folder.publish()

@@ -53,5 +53,5 @@ def nearest(forward: ForwardIndex, namespace: int, size: int, query: Query, most
 def best_rows(rows: Ints, similarities: Floats) -> Ints:
     """Return `rows`, each once, by the greatest of its similarities, best first."""
     ordered = rows[(-similarities).argsort(kind="stable")]
-    _, first = np.unique(ordered, return_index=True)
-    return np.asarray(ordered[np.sort(first)])
+    # A dict is faster than numpy's `unique` for some hundreds.
+    return np.array(list(dict.fromkeys(ordered.tolist())), np.int64)

@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from engram import accel
+from engram.accel import compiled
 from engram.meaning.codes import Coder, Codes
 from engram.search.base import IndexDamaged, Ints
 from engram.search.local.growing import GrowingArray
@@ -99,25 +101,30 @@ class VectorIndex:
 
         Raises `IndexDamaged` if the files do not contain the written data.
         """
-        codes = np.zeros((len(places), self.coder.width), np.uint8)
-        here = np.flatnonzero((places >= 0) & (places < self.size))
-        if self.coder.width and len(here):
-            codes[here], right = self._read(places[here])
-            # The writer may be erasing one at this moment, or setting one in RAM: it is read again.
-            if not right.all():
-                codes[here], right = self._read(places[here])
-            if not right.all() and self._folder is not None:
-                raise IndexDamaged(f"{self.codes.path} or {self.signs.path} is not as it was written")
+        here = (places >= 0) & (places < self.size)
+        if not here.all():
+            codes = np.zeros((len(places), self.coder.width), np.uint8)
+            codes[here] = self.take(places[here])
+            return codes
+        if not self.coder.width or not len(places):
+            return np.zeros((len(places), self.coder.width), np.uint8)
+        codes, wrong = self._read(places)
+        # The writer may be erasing one at this moment, or setting one in RAM: it is read again.
+        if wrong:
+            codes, wrong = self._read(places)
+        if wrong and self._folder is not None:
+            raise IndexDamaged(f"{self.codes.path} or {self.signs.path} is not as it was written")
         return codes
 
-    def _read(self, places: Ints) -> tuple[Codes, npt.NDArray[np.bool_]]:
-        """Return the codes of some passages, and which of them are as they were written."""
+    def _read(self, places: Ints) -> tuple[Codes, int]:
+        """Return the codes of some passages, all 0 for erased ones, and how many are not as they were written."""
+        if accel.available and self.codes.read_through_map:
+            return compiled.copy_codes(self.signs.view(), self.codes.view(), places, self._factors, self.coder.width)
         signs, rest = self.signs.view().take(places), self.codes.take(places)
         codes = np.concatenate((np.ascontiguousarray(signs["bits"]).view(np.uint8), rest["rest"]), axis=1)
-        right = self._checksums(codes, places) == rest["check"]
-        erased = ~signs["bits"].any(axis=1)
-        codes[erased] = 0
-        return codes, right | erased
+        here = signs["bits"].any(axis=1)
+        codes[~here] = 0
+        return codes, int(np.count_nonzero((self._checksums(codes, places) != rest["check"])[here]))
 
     def _checksums(self, codes: Codes, places: Ints) -> npt.NDArray[np.uint32]:
         """Return a checksum for each code, which depends on its place: shape (n,)."""
