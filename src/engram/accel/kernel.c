@@ -1,4 +1,4 @@
-/* Gathering, matching and scanning for recall, compiled: about fifty small numpy calls, in six.
+/* Gathering, matching and scanning for recall, compiled: about fifty small numpy calls, in seven.
  *
  * Each function does what a numpy function does, which its comment names and which is the reference: change that one
  * first; tests/accel compares the two. No weight and no formula is in this file. It knows nothing of Python. Arrays are
