@@ -95,6 +95,18 @@ def test_query_without_an_answer_returns_nothing(memory: Memory) -> None:
     assert not memory.recall("!?")
 
 
+def test_an_order_that_shares_a_rare_word_with_a_turn_recalls_nothing(memory: Memory) -> None:
+    memory.remember("The nursery rhymes book belongs to Tilda.")
+    memory.remember("I had the curtains made shorter by the tailor in Vik.")
+    for number in range(200):
+        memory.remember(f"Visit {number} of the depot went well, {number % 9} pallets left.")
+    assert not memory.recall("make it shorter")
+    assert not memory.recall("and now make it rhyme")
+    # Keywords, questions and quotations find it.
+    for query in ("shorter", "shorter curtains", "Is anything shorter?", "curtains made shorter by the tailor in Vik"):
+        assert memory.recall(query)[0].engram.text.startswith("I had the curtains"), query
+
+
 def test_score_is_comparable_between_small_and_large_namespaces(memory: Memory) -> None:
     memory.remember("My dog is called Biscuit.", namespace="small")
     memory.remember("My dog is called Biscuit.", namespace="large", session="dog")

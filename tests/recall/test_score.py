@@ -61,6 +61,7 @@ def random_query(rng: np.random.Generator, named: bool = False) -> ParsedQuery:
         speakers=frozenset({1} if named else ()),
         roles=frozenset({0}),
         asks_when=True,
+        is_question=True,
         periods=tuple(periods("last week", NOW)),
         asks=-0.1,
         replies=0.3,

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from engram.engram import ROLES
 from engram.meaning.base import Vectors
 from engram.search.base import Array, Ints
-from engram.text.base import UNKNOWN_PROBABILITY, Analysis, Analyzer
+from engram.text.base import ASKS, UNKNOWN_PROBABILITY, Analysis, Analyzer
 from engram.text.dates.period import DAY, Period
 
 IN_PARTS = 0.15
@@ -63,6 +63,8 @@ class ParsedQuery:
     """Indices of the roles that the query asks about: "my" means the user, "you" the assistant."""
     asks_when: bool
     """Whether the query contains the word "when"."""
+    is_question: bool
+    """Whether it has the form of a question."""
     periods: tuple[Period, ...]
     """The times that the query means."""
     others: tuple[tuple[int, str], ...] = ()
@@ -149,6 +151,7 @@ def parse_query(
         speakers=frozenset().union(*(speakers[i] for i in named)),
         roles=frozenset(role for stems, role in PRONOUNS if not stems.isdisjoint(analysis.terms)),
         asks_when="when" in analysis.terms,
+        is_question=bool(analysis.marks & ASKS),
         periods=tuple(periods),
         days=tuple(filter(None, (tokens_of_day(period, ids, analyzer) for period in periods))),
         time_alone=alone,

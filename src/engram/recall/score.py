@@ -52,8 +52,8 @@ second."""
 MOST_ODDS = 80.0
 """Log odds below 0 from which a confidence is 0."""
 
-QUOTED = 0.95
-"""Share of the query's information from which a turn is quoted by it."""
+QUOTED, LONG_QUOTATION = 0.95, 6
+"""Share of the query's information from which a turn is quoted by it, and words of a long quotation."""
 
 EVERYDAY = 1e-3
 """Share among all words of a language above which a word is an everyday one."""
@@ -299,8 +299,9 @@ def answering(
     """Return how surely turns are looked for, though the query seems not to call for memory, 0 to 1: shape (h,).
 
     They are if they cover most of a query whose words are rare in plain language or, of two words, in the namespace; if
-    the query is one word; if it quotes them; and if they are near to it, which proves little for a query that surely
-    asks nothing. covered: as `coverage` returns it. cosines: those of query and turns, 0 without a vector.
+    the query is one word; if it quotes them; and if they are near to it. Where the query surely asks nothing, neither a
+    near turn proves much, nor a word that a sentence shares with it: "make it shorter". covered: as `coverage` returns
+    it. cosines: those of query and turns, 0 without a vector.
     """
     q = len(query.ids)
     says = float(np.log(EVERYDAY / np.minimum(query.probabilities, EVERYDAY)).sum()) / weights.telling
@@ -311,8 +312,11 @@ def answering(
     telling = np.minimum(covered * says, 1) ** 4
     telling[covered > QUOTED] = 1
     by_words = telling * np.clip((covered - LITTLE) / (MOST - LITTLE), 0, 1)
-    doubt = min(max((query.asks - SURELY_NOT) / (HARDLY - SURELY_NOT), 0.0), 1.0)
-    return np.asarray(np.maximum(by_words, doubt * np.clip((cosines - FAR) / (NEAR - FAR), 0, 1)))
+    asking = min(max((query.asks - SURELY_NOT) / (HARDLY - SURELY_NOT), 0.0), 1.0)
+    if not query.is_question and query.probabilities.max() > EVERYDAY:
+        # Neither a question nor a list of keywords. A long quotation still finds what it quotes.
+        by_words *= np.where((covered > QUOTED) & (q >= LONG_QUOTATION), 1, asking)
+    return np.asarray(np.maximum(by_words, asking * np.clip((cosines - FAR) / (NEAR - FAR), 0, 1)))
 
 
 def coverage(
