@@ -61,6 +61,14 @@ def test_a_reply_about_the_tags_keeps_its_words(reply: str) -> None:
     assert without_thoughts(reply) == reply
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+def test_tags_that_follow_each_other_are_one_tag(count: int) -> None:
+    opening, closing = "<think>" * count, "</think>" * count
+    assert without_thoughts(f"{opening}deep in it{closing}The bridge opens at nine.") == "The bridge opens at nine."
+    for reply in (f"`{opening}` is written before a thought.", f"A model writes {opening} and then thinks."):
+        assert without_thoughts(reply) == reply
+
+
 def test_a_mention_of_the_closing_tag_inside_a_thought_does_not_show_the_rest_of_it() -> None:
     reply = "<think>\nI must write `</think>` in code.\nSo be it.\n</think>\n\nWrite `</think>`."
     assert without_thoughts(reply) == "Write `</think>`."

@@ -25,7 +25,7 @@ _STATEMENT = re.compile(
 )
 _ASKS = re.compile(r"\b(?:who|whom|whose|what|which|where|when|why|how|if|whether)\b", re.IGNORECASE)
 _BARE_STATEMENT = re.compile(
-    rf"(?<!\w)(?!{_BE}\b)\w+\s+(?:i|we|he|she|they|(?:my|our)\s(?:\w+\s){{1,3}}{_BE})\b", re.IGNORECASE
+    rf"(?<!\w)(?!{_BE}\b)\w++\s++(?:i|we|he|she|they|(?:my|our)\s(?:\w++\s){{1,3}}{_BE})\b", re.IGNORECASE
 )  # "Did you know I play the bassoon?"
 _WHO = re.compile(r"(?<!\bknow)(?<!\bremember)(?<!\brecall)(?<!\btell)(?<!\bme)(?<!\bsure) who\s", re.IGNORECASE)
 """A clause about somebody: "What can I cook for Sven who is allergic to nuts?"."""

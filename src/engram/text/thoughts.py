@@ -26,6 +26,9 @@ _FENCE = re.compile(r"^ {0,3}(?:```|~~~)", re.MULTILINE)
 _SUBJECT = re.compile(r"[ \t]+[a-zß-öø-ÿ]|[ \t]*[,;)\"'`”’]")
 _SENTENCE_ENDS = frozenset(".!?:…。！？>]▷")
 
+MOST_OPENING = 2
+"""Opening tags in a row that are read."""
+
 NEAR = 400
 """Characters before a tag in which inline code and the border of a line are looked for."""
 
@@ -127,13 +130,20 @@ class _Reader:
 
 
 def _without_runs(matches: Iterator[re.Match[str]]) -> Iterator[re.Match[str]]:
-    """Yield matches of tags; of closing ones that follow each other without a space the last, which ends as much."""
+    """Yield matches of tags, without those that change nothing where tags follow each other without a space.
+
+    Of closing tags the last one ends as much as all. Of opening ones the first two count: where the second, at the
+    border of a tag, begins no thought, a further one does not either.
+    """
     last: re.Match[str] | None = None
+    opening = 0
     for match in matches:
-        if last is not None and not (last.lastgroup and match.lastgroup and last.end() == match.start()):
+        follows = last is not None and last.end() == match.start()
+        if last is not None and not (follows and last.lastgroup and match.lastgroup) and opening <= MOST_OPENING:
             yield last
+        opening = 0 if match.lastgroup else opening + 1 if follows else 1
         last = match
-    if last is not None:
+    if last is not None and opening <= MOST_OPENING:
         yield last
 
 

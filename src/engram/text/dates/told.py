@@ -51,18 +51,20 @@ def _words(key: str, group: int | None = None) -> str:
 
 UNIT_AFTER = r"(?!\d|[.,:/]\d|-\d|\s*(?:[%€$£°]|(?:km|kg|cm|mm|ml|min|h|euros?|eur)\b))"
 """What a number before it is no day of a month."""
-_NAMES = "|".join(re.escape(name) for name in sorted(MONTHS_OF, reverse=True))
+_FIRST = "".join(sorted({re.escape(name[0]) for name in MONTHS_OF}))
+_NAMES = rf"(?=[{_FIRST}])(?:" + "|".join(re.escape(name) for name in sorted(MONTHS_OF, reverse=True)) + ")"
+"""The names of the months. One sign is looked at before the names are tried, of which there are some hundreds."""
 DATED = (
-    rf"(?<![\w.,:/-])(?P<day>\d{{1,2}})(?:st|nd|rd|th|er|[.ºª])?\s{{0,3}}(?:of\s|de\s)?(?P<month>{_NAMES})(?!\w)"
+    rf"(?<![\w.,:/-])(?P<day>\d{{1,2}})(?:st|nd|rd|th|er|[.ºª])?\s{{0,3}}+(?:of\s|de\s)?(?P<month>{_NAMES})(?!\w)"
     r"(?:,?\s(?:de\s|of\s)?(?P<year>(?:19|20)\d\d)(?!\d))?"
-    rf"|(?<!\w)(?P<month_before>{_NAMES})\.?\s{{0,3}}(?:the\s)?(?P<day_after>\d{{1,2}})(?:st|nd|rd|th|日|號|号|일)?(?!\w)"
+    rf"|(?<!\w)(?P<month_before>{_NAMES})\.?\s{{0,3}}+(?:the\s)?(?P<day_after>\d{{1,2}})(?:st|nd|rd|th|日|號|号|일)?(?!\w)"
     r"(?:,?\s(?P<year_after>(?:19|20)\d\d)(?!\d))?"
 )
 """A day and a month, in any order and language: "13. September", "sept 13th, 2025"."""
 NUMBERED = (
     rf"(?<!\w)(?<!\bi )(?:{_words('date')})\s{{0,3}}(?:(?:{_words('units', 0)})\s{{0,3}})?"
     rf"(\d{{1,2}})(?:er|[.ºª])?(?!\w){UNIT_AFTER}"
-    rf"|(?<![\w.,:/-])(\d{{1,2}})(?:\s{{0,3}}(?:{_words('date_after')})|(?:st|nd|rd|th)\b)"
+    rf"|(?<![\w.,:/-])(\d{{1,2}})(?:\s{{0,3}}+(?:{_words('date_after')})|(?:st|nd|rd|th)\b)"
 )
 """The number of a day of a month: "el día 11", "on the 11th", "11日"."""
 _SHORT = "|".join(SHORT_WEEKDAYS)
