@@ -8,8 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engram import accel
+from engram.accel import compiled
 from engram.meaning.codes import NO_CODES, Coder, Codes
 from engram.search.base import IndexDamaged
+from engram.search.local.growing import GrowingArray
 from engram.search.local.vectors import VectorIndex
 
 CODER = Coder(128, 128, 64)
@@ -43,6 +46,28 @@ def test_erased_codes_are_empty(vectors: VectorIndex) -> None:
     vectors.erase(-7, 0)
     assert vectors.signs.view()["bits"].any(axis=1).tolist() == [True, True, False, False, True, False]
     assert vectors.take(np.arange(6)).any(axis=1).tolist() == [True, True, False, False, True, False]
+
+
+@pytest.mark.skipif(not accel.available, reason="the kernel was not compiled: python hatch_build.py")
+def test_kernel_reads_codes_as_numpy_does(vectors: VectorIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors.append(some(400))
+    vectors.append(np.zeros((40, CODER.width), np.uint8))
+    vectors.erase(17, 60)
+    if vectors.codes.path is None:
+        vectors.codes.view()["check"][[3, 5]] += 1
+    else:
+        with vectors.codes.patching() as patch:
+            for place in (3, 5):
+                patch(place, "check", 7)
+    places = np.random.default_rng(2).integers(0, vectors.size, 2_000)
+    codes, wrong = vectors._read(places)
+    assert wrong == np.isin(places, [3, 5]).sum() > 0
+    monkeypatch.setattr(GrowingArray, "read_through_map", False)
+    by_numpy, also_wrong = vectors._read(places)
+    assert np.array_equal(codes, by_numpy)
+    assert wrong == also_wrong
+    with pytest.raises(ValueError, match="do not fit"):
+        compiled.copy_codes(vectors.signs.view(), vectors.codes.view(), places + 1, vectors._factors, CODER.width)
 
 
 def test_codes_in_ram_are_set_later() -> None:
