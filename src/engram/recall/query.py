@@ -206,6 +206,9 @@ def rules_of(
 
     for place, (first, last, is_code) in enumerate(analysis.forms, len(place_of)):
         tokens = {row_of.get(analysis.ids[whole], len(ids)) for whole in place_of[first:last]}
+        # Of a long query, most words are not among its tokens.
+        if min(tokens, default=len(ids)) >= len(ids):
+            continue
         held = tuple(map(row, range(first, last))) if is_code else (row(place),)
         rules |= dict.fromkeys(Rule(token, held) for token in sorted(tokens) if token < len(ids) and held != (token,))
     return tuple(others.items()), tuple(rules)
