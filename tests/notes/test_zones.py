@@ -109,7 +109,7 @@ def test_an_engram_given_with_another_offset_shows_the_day_of_the_reader() -> No
 
 def test_yesterday_is_a_day_in_the_zone_of_now_and_context_shows_that_zone(memory: Memory) -> None:
     early = memory.remember("The piano lesson went well.", at=datetime(2026, 7, 3, 10, tzinfo=UTC), session="a")
-    late = memory.remember("The piano lesson went well!", at=datetime(2026, 7, 4, 20, tzinfo=UTC), session="b")
+    late = memory.remember("The piano lesson went fine.", at=datetime(2026, 7, 4, 20, tzinfo=UTC), session="b")
     now = datetime(2026, 7, 5, 4, tzinfo=UTC)
 
     def best(moment: datetime) -> str:
