@@ -29,6 +29,9 @@ MAX_QUERY_TOKENS = 32
 SpeakerTokens = Mapping[int, frozenset[int]]
 """Token ids that name speakers, each with the numbers of these speakers."""
 
+LONGEST = 100_000
+"""Characters of a query that are read. A message is looked up by its parts, which are shorter."""
+
 PRONOUNS = (
     (frozenset(("i", "my", "me", "mine", "myself", "we", "our")), ROLES.index("user")),
     (frozenset(("you", "your", "yourself")), ROLES.index("assistant")),
@@ -129,7 +132,7 @@ def parse_query(
 
     speakers: as `speaker_names` returns it. vector, asks, replies: as in `ParsedQuery`.
     """
-    analysis = analyzer.analyse(query)
+    analysis = analyzer.analyse(query[:LONGEST])
     place_of = places(analysis)
     term_of = {analysis.ids[place]: analysis.terms[place] for place in place_of}
     ids = list(term_of)

@@ -81,8 +81,8 @@ _ASSIGNED = re.compile(
     # What is named: a password or key, or what is often something else, such as a token.
     r"(?:(?P<clear>pass(?:words?|wd|phrase|code|wort)|kennwort|wachtwoord|mot de passe|contrase[ñn]a|парол[ья]"
     r"|密码|密碼|パスワード|비밀번호|(?<![^\W_])(?:pass|pw|pwd|senha)"
-    r"|(?:api|access|private|secret)[\s_-]?(?:access[\s_-]?)?key|client[\s_-]?secret)|secret|auth[_-]?key|token)\d{0,4}"
-    r"\\{0,3}[\"'*_`]{0,3}\s{0,3}"
+    r"|(?:api|access|private|secret)[\s_-]?(?:access[\s_-]?)?key|client[\s_-]?secret)|secret|auth[_-]?key|token)\d{0,4}+"
+    r"\\{0,3}+[\"'*_`]{0,3}+\s{0,3}+"
     r"(?:(?P<sign>(?:(?:is|ist|est|es|é)\s{0,3})?[:=：]{1,2}>?)|(?:is|ist|est|es|é)(?=\s))(?P<gap>\*{0,2}\s{0,3})"
     r"(?:(?P<mark>\\{0,3}[\"'`])(?P<quoted>(?:(?!(?P=mark))(?:\\.|[^\n]))++)|(?P<bare>[^\s\"'`<>;\\]++))",
     re.IGNORECASE,

@@ -96,7 +96,8 @@ def named_day(words: Words) -> list[Time]:
     return [chosen(partial(day, month=month, date=first, count=last - first + 1), words.clock, words.year())]
 
 
-@READERS.reads(rf"\b(?:{WHICH})?{NAME}\.?{YEAR}")
+# Two letters are looked at before the names are tried.
+@READERS.reads(rf"\b(?=[a-z][a-z])(?:{WHICH})?{NAME}\.?{YEAR}")
 def named_time(words: Words) -> list[Time]:
     """In May, last May, May 2023, summer of 2021, Christmas."""
     weight, name = certainty(words), words["name"]
@@ -285,7 +286,7 @@ def vague(words: Words) -> list[Time]:
 
 
 @READERS.reads(
-    rf"\b(?:{WHICH})?(?P<name>{WEEKDAY}|weekend\b){PART}"
+    rf"\b(?=[a-z][a-z])(?:{WHICH})?(?P<name>{WEEKDAY}|weekend\b){PART}"
     rf"(?!(?:,?|\s++before|\s++after|\s++of|\s++in)\s++(?:the\s++)?{TAKEN}|\s++(?:of|in)\s++\d)"
 )
 def weekday(words: Words) -> list[Time]:

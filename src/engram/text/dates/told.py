@@ -51,9 +51,9 @@ def _words(key: str, group: int | None = None) -> str:
 
 UNIT_AFTER = r"(?!\d|[.,:/]\d|-\d|\s*(?:[%€$£°]|(?:km|kg|cm|mm|ml|min|h|euros?|eur)\b))"
 """What a number before it is no day of a month."""
-_FIRST = "".join(sorted({re.escape(name[0]) for name in MONTHS_OF}))
-_NAMES = rf"(?=[{_FIRST}])(?:" + "|".join(re.escape(name) for name in sorted(MONTHS_OF, reverse=True)) + ")"
-"""The names of the months. One sign is looked at before the names are tried, of which there are some hundreds."""
+_FIRST, _SECOND = ("".join(sorted({re.escape(name[n : n + 1]) for name in MONTHS_OF})) for n in (0, 1))
+_NAMES = rf"(?=[{_FIRST}][{_SECOND}])(?:" + "|".join(re.escape(name) for name in sorted(MONTHS_OF, reverse=True)) + ")"
+"""The names of the months. Two signs are looked at before the names are tried, of which there are some hundreds."""
 DATED = (
     rf"(?<![\w.,:/-])(?P<day>\d{{1,2}})(?:st|nd|rd|th|er|[.ºª])?\s{{0,3}}+(?:of\s|de\s)?(?P<month>{_NAMES})(?!\w)"
     r"(?:,?\s(?:de\s|of\s)?(?P<year>(?:19|20)\d\d)(?!\d))?"
