@@ -266,7 +266,8 @@ def confidence(
             by_words += w.sure_of_centroids * CENTROIDS * features.centroid_similarity.take(head)
         odds = np.where(encoded, odds, by_words)
     if query.asks < 0:
-        odds = odds + w.asks * query.asks * (1 - answering(query, token_weight, covered, cosines, w))
+        said = (features.held == features.turns.lengths).take(head)
+        odds = odds + w.asks * query.asks * (1 - answering(query, token_weight, covered, said, cosines, w))
     sure = 1 / (1 + np.exp(np.minimum(-odds, MOST_ODDS)))
     # The first turns are at least as sure as those behind them.
     calibrated = np.maximum.accumulate(sure[::-1])[::-1]
@@ -293,6 +294,7 @@ def answering(
     query: ParsedQuery,
     token_weight: TokenWeights,
     covered: npt.NDArray[np.float64],
+    said: npt.NDArray[np.bool_],
     cosines: Floats,
     weights: Weights,
 ) -> npt.NDArray[np.float64]:
@@ -301,7 +303,7 @@ def answering(
     They are if they cover most of a query whose words are rare in plain language or, of two words, in the namespace; if
     the query is one word; if it quotes them; and if they are near to it. Where the query surely asks nothing, neither a
     near turn proves much, nor a word that a sentence shares with it: "make it shorter". covered: as `coverage` returns
-    it. cosines: those of query and turns, 0 without a vector.
+    it. said: whether the query holds all words of the turn. cosines: those of query and turns, 0 without a vector.
     """
     q = len(query.ids)
     says = float(np.log(EVERYDAY / np.minimum(query.probabilities, EVERYDAY)).sum()) / weights.telling
@@ -314,8 +316,8 @@ def answering(
     by_words = telling * np.clip((covered - LITTLE) / (MOST - LITTLE), 0, 1)
     asking = min(max((query.asks - SURELY_NOT) / (HARDLY - SURELY_NOT), 0.0), 1.0)
     if not query.is_question and query.probabilities.max() > EVERYDAY:
-        # Neither a question nor a list of keywords. A long quotation still finds what it quotes.
-        by_words *= np.where((covered > QUOTED) & (q >= LONG_QUOTATION), 1, asking)
+        # Neither a question nor a list of keywords. A long quotation, or one of a whole turn, finds what it quotes.
+        by_words *= np.where((covered > QUOTED) & (said | (q >= LONG_QUOTATION)), 1, asking)
     return np.asarray(np.maximum(by_words, asking * np.clip((cosines - FAR) / (NEAR - FAR), 0, 1)))
 
 

@@ -90,7 +90,7 @@ def test_engrams_headers_and_cookies_are_not_forwarded(ana: Caller) -> None:
 
 
 ODD = (
-    b'{ "model":"plain" ,\n\t"messages" : [ {"content":"Wei\\u00df nicht \\ud83e\\udd94, und \\ud83d allein",'
+    b'{ "model":"plain" ,\n\t"messages" : [ {"content":"Wei\\u00df nicht \\ud83e\\udd94, und \\ud83d allein?",'
     b'"role":"user", "x":[1.50,1e2,-0,12345678901234567890123]} ] , "new_field":{"b":1,"a":[{}]},'
     b' "temperature":1.0E+0,"stop":["\\n"], "response_format":{"type":"json_object"},"logprobs":true }\n'
 )
