@@ -175,15 +175,20 @@ def excerpt(text: str, query: str, budget: int, count: CountTokens) -> str:
     # A sentence of one sign has no word, and a text can hold thousands of them.
     values = [len(query_words.intersection(words(one))) if len(one) > 1 else 0 for one in sentences]
     first = last = max(range(len(sentences)), key=lambda i: values[i])
-    if count(sentences[first]) + 2 > budget:
+    most = count(sentences[first]) + 2
+    if most > budget:
         return cut(sentences[first], budget, count)
     while True:
         wider = [(values[i], i) for i in (first - 1, last + 1) if 0 <= i < len(sentences)]
         grown = False
         for _, i in sorted(wider, reverse=True):
             low, high = min(first, i), max(last, i)
-            if count(" ".join(sentences[low : high + 1])) + 2 <= budget:
-                first, last, grown = low, high, True
+            # The whole is counted only where the sum of the sentences, each with a space, could be too much.
+            wide = most + count(sentences[i]) + 1
+            if wide > budget:
+                wide = count(" ".join(sentences[low : high + 1])) + 2
+            if wide <= budget:
+                first, last, most, grown = low, high, wide, True
                 break
         if not grown:
             break
