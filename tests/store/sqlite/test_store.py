@@ -26,6 +26,7 @@ from engram.errors import (
     NotFound,
 )
 from engram.store.base import CursorExpired, Filter, LoggedStore
+from engram.store.sqlite.connections import Database
 from engram.store.sqlite.errors import translate
 from engram.store.sqlite.migrations import APPLICATION_ID, VERSION
 from engram.store.sqlite.store import SqliteStore
@@ -450,6 +451,24 @@ def test_reading_threads_survive_a_close(path: Path) -> None:
     for thread in threads:
         thread.join()
     assert problems == []
+
+
+def test_a_read_that_begins_while_another_thread_closes_says_closed(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(path)
+    store, check = SqliteStore(path), Database.check_place
+
+    def check_after_close(database: Database) -> None:
+        monkeypatch.undo()
+        closer = threading.Thread(target=store.close)
+        closer.start()
+        closer.join()
+        check(database)
+
+    monkeypatch.setattr(Database, "check_place", check_after_close)
+    with pytest.raises(MemoryClosed):
+        list(store.engrams(Filter()))
 
 
 def test_ended_threads_leave_no_connections(path: Path) -> None:

@@ -480,6 +480,10 @@ class Reading:
         database.check_open()
         try:
             database.check_place()
+        except MemoryReplaced:
+            # Another thread may have closed the database meanwhile, which deletes the log.
+            database.check_open()
+            raise
         except DRIVER_ERRORS as error:
             raise database.translate_error(error, "read") from error
         try:
