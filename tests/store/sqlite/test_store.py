@@ -461,7 +461,12 @@ def test_a_read_that_begins_while_another_thread_closes_says_closed(
 
     def check_after_close(database: Database) -> None:
         monkeypatch.undo()
-        closer = threading.Thread(target=store.close)
+
+        def close_and_keep_the_lock() -> None:
+            store.close()
+            database._lock.acquire()
+
+        closer = threading.Thread(target=close_and_keep_the_lock)
         closer.start()
         closer.join()
         check(database)
