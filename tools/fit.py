@@ -30,7 +30,7 @@ from bench.datasets import Conversation, Question, chats_path, read_chats, read_
 from bench.lives import Facts, read_facts, read_lives
 from engram.engram import draft
 from engram.meaning.asking import leaning
-from engram.meaning.base import AnsweringEncoder
+from engram.meaning.base import AnsweringEncoder, worth_of
 from engram.opening import open_analyzer, open_encoder, open_index_folder
 from engram.recall.candidates import DEFAULT_LIMITS
 from engram.recall.features import Floats
@@ -134,7 +134,8 @@ class Memories:
         if isinstance(self._encoder, AnsweringEncoder):
             vectors = self._encoder.towards_answers(vectors)
         now = question.now or datetime.now(UTC)
-        parsed = parse_query(question.text, self._analyzer, names, now, vectors[0], replies=replies)
+        worth = worth_of(self._encoder)
+        parsed = parse_query(question.text, self._analyzer, names, now, vectors[0], replies=replies, worth=worth)
         if parsed.time_alone:
             return None
         return rank(self._reader, number, parsed, self._analyzer, DEFAULT_LIMITS.times(2))

@@ -142,6 +142,17 @@ def test_a_turn_without_a_vector_is_as_sure_as_its_words_say() -> None:
     assert sure[50] > 0.9 > as_if_far[50]
 
 
+def test_meaning_counts_by_what_the_encoders_cosines_are_worth() -> None:
+    rng = np.random.default_rng(5)
+    features, query = random_features(rng, 40), random_query(rng)
+    weight = token_weights(query, 40, np.full(Q, 3))
+    once, twice = (score(replace(query, worth=worth), features, weight) for worth in (1.0, 2.0))
+    assert np.allclose(twice.parts["meaning"], 2 * once.parts["meaning"])
+    assert np.array_equal(twice.parts["words"], once.parts["words"])
+    more = twice.of_passages - once.of_passages
+    assert np.allclose(more, DEFAULT.meaning * features.meaning)
+
+
 def test_equal_turns_are_ordered_the_later_first() -> None:
     rng = np.random.default_rng(0)
     one = random_features(rng, 1)

@@ -1,6 +1,6 @@
 """The encoder contract: what recall and an index ask of a sentence encoder.
 
-Owns the protocols `Encoder` and `AnsweringEncoder`. Knows no model.
+Owns the protocols `Encoder`, `AnsweringEncoder` and `WeighedEncoder`. Knows no model.
 """
 
 from __future__ import annotations
@@ -45,6 +45,21 @@ class AnsweringEncoder(Protocol):
         vectors: of the questions, as `Encoder.encode` returns them.
         """
         ...
+
+
+@runtime_checkable
+class WeighedEncoder(Protocol):
+    """What an encoder has, too, whose cosines tell more, or less, than those of the default one."""
+
+    @property
+    def worth(self) -> float:
+        """How much a cosine counts in a score, compared with one of the default encoder."""
+        ...
+
+
+def worth_of(encoder: object) -> float:
+    """Return `WeighedEncoder.worth`; 1 for an encoder without it, and for none."""
+    return encoder.worth if isinstance(encoder, WeighedEncoder) else 1.0
 
 
 def beginning(text: str, most: int) -> str:

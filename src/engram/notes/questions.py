@@ -20,7 +20,8 @@ _BE = r"(?:is|are|was|were|am|has|have|had|do|does|did|can|could|will|would|shou
 _STATEMENT = re.compile(
     rf"^\s*{_SUBJECT}"  # "I weigh 82 kg, what should I eat?"
     r"|\b(?:because|although|though|since)\s"
-    rf"|(?<!\bis )(?<!\bwas )(?<!\bdoes )(?<!\bdid )\bthat\s(?!\s*{_BE}\b)",  # "remember that the bin day is Tuesday"
+    # "remember that the bin day is Tuesday"
+    rf"|(?=t)(?<!\bis )(?<!\bwas )(?<!\bdoes )(?<!\bdid )\bthat\s(?!\s*{_BE}\b)",
     re.IGNORECASE,
 )
 _ASKS = re.compile(r"\b(?:who|whom|whose|what|which|where|when|why|how|if|whether)\b", re.IGNORECASE)

@@ -75,6 +75,8 @@ class ParsedQuery:
     rules: tuple[Rule, ...] = ()
     vector: Vectors | None = None
     """What the query means, of length 1: shape (dimensions,). None without an encoder."""
+    worth: float = 1.0
+    """How much a cosine of `vector` counts, compared with one of the default encoder."""
     asks: float = math.inf
     """Log odds that the query calls for what a memory could hold; infinite if that is not known."""
     replies: float | None = None
@@ -127,10 +129,11 @@ def parse_query(
     vector: Vectors | None = None,
     asks: float = math.inf,
     replies: float | None = None,
+    worth: float = 1.0,
 ) -> ParsedQuery:
     """Parse `query`, asked at `now`. Never raises for any text.
 
-    speakers: as `speaker_names` returns it. vector, asks, replies: as in `ParsedQuery`.
+    speakers: as `speaker_names` returns it. vector, asks, replies, worth: as in `ParsedQuery`.
     """
     analysis = analyzer.analyse(query[:LONGEST])
     place_of = places(analysis)
@@ -160,6 +163,7 @@ def parse_query(
         time_alone=alone,
         # Of a code, or of a language without a word that is known here, the vector says nothing.
         vector=vector if knows_a_word else None,
+        worth=worth,
         asks=asks if knows_a_word else math.inf,
         replies=replies,
         others=others,

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from engram.engram import Engram
-from engram.meaning.base import Encoder
+from engram.meaning.base import Encoder, worth_of
 from engram.recall.candidates import DEFAULT_LIMITS, NONE
 from engram.recall.message import Part, parts_to_look_up
 from engram.recall.query import SpeakerTokens, parse_query, speaker_names
@@ -42,6 +42,7 @@ class Recaller:
         self._search = search
         self._analyzer = analyzer
         self._encoder = encoder
+        self._worth = worth_of(encoder)
         self._speakers = SpeakerCache(analyzer)
 
     def recall(
@@ -91,7 +92,7 @@ class Recaller:
     ) -> list[Ranking]:
         speakers = self._speakers.tokens(number, reader.version, lambda: self._store.speakers(number))
         parsed = [
-            parse_query(part.text, self._analyzer, speakers, now, part.vector, part.asks, part.replies)
+            parse_query(part.text, self._analyzer, speakers, now, part.vector, part.asks, part.replies, self._worth)
             for part in parts
         ]
         parsed = [spelled(reader, number, query, self._analyzer, speakers) for query in parsed if query.ids]

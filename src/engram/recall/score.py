@@ -140,7 +140,7 @@ def score(query: ParsedQuery, features: Features, token_weight: TokenWeights, we
     # einsum, not BLAS: BLAS starts threads, which costs more than such small products (docs/LOG.md).
     words_of_passages = np.einsum("q,qp->p", share, of_passages)
     words, meaning = matched[q], np.zeros(n + 1, np.float32)
-    words[:n], meaning[:n] = f.in_turns(words_of_passages), f.in_turns(f.meaning)
+    words[:n], meaning[:n] = f.in_turns(words_of_passages), np.float32(query.worth) * f.in_turns(f.meaning)
     replies = columns["role"] == ASSISTANT
     previous, following = score_neighbours(words, marks, replies, f, table)
     when = closeness(columns["at"], list(query.periods)) if query.periods else np.zeros(n, np.float32)
@@ -161,7 +161,8 @@ def score(query: ParsedQuery, features: Features, token_weight: TokenWeights, we
         parts["time"] = parts["time"] + np.float32(w.asks_when) * ((marks & TIME) != 0)
     total = np.add.reduce(np.concatenate(list(parts.values()), dtype=np.float32).reshape(len(parts), n))
     order = n - 1 - (-total[::-1]).argsort(kind="stable")
-    return Scores(total, parts, order, matched[:q], when, w.words * words_of_passages + w.meaning * f.meaning)
+    said = w.words * words_of_passages + w.meaning * query.worth * f.meaning
+    return Scores(total, parts, order, matched[:q], when, said)
 
 
 def repeats(features: Features) -> npt.NDArray[np.bool_]:

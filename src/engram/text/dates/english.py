@@ -165,7 +165,10 @@ def weekday_of_week(words: Words) -> list[Time]:
     return [part_of(Time(start, start + days * DAY), words["part"])]
 
 
-@READERS.reads(rf"\b{COUNT}\s++(?P<name>{WEEKDAY.removesuffix(chr(92) + 'b')}|weekend)s\s++(?:ago|back)\b")
+# After "a" comes a count or a weekday: its first letter is looked at before words are tried.
+@READERS.reads(
+    rf"\b(?!an?\s++[^cfmtws]){COUNT}\s++(?P<name>{WEEKDAY.removesuffix(chr(92) + 'b')}|weekend)s\s++(?:ago|back)\b"
+)
 def weekdays_ago(words: Words) -> list[Time]:
     """Two Fridays ago, three weekends ago."""
     return [weekday_near(words.clock, *slot(words["name"]), -number(words["count"]))]
