@@ -1,0 +1,113 @@
+"""Labels: what kind of thing a sentence says, and what it is about, by its vector.
+
+Owns networks over the vectors of one encoder, each with one hidden layer and several outputs. `tools/labels.py` fits
+them on sentences written for that, in the languages of the encoder.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from engram.meaning.base import Vectors
+from engram.reflection.slots import SLOTS
+
+Floats = npt.NDArray[np.float32]
+
+KINDS = (
+    "fact", "event", "plan", "preference", "order", "request", "question", "reaction", "mood", "general",
+)  # fmt: skip
+"""What a sentence says. The first five last; an order is a standing one, a request is for once."""
+LASTING = 5
+"""How many of `KINDS` last."""
+
+EFFECTS = ("tells", "ends", "mentions")
+"""What a sentence does to its slot: tells a value, ends it with nothing after, or only speaks of it."""
+
+
+SAYS = (len(KINDS), len(SLOTS), len(EFFECTS), 2)
+"""Outputs of the network of sentences, by head: kind, slot, effect, and whether the writer speaks of themselves."""
+ASKS = (len(SLOTS), 2, 2)
+"""Outputs of the network of questions: slot, whether of the asker, and whether for what held before."""
+
+
+class Network(NamedTuple):
+    """A network of h hidden values and o outputs."""
+
+    inner: Floats
+    """Shape (dimensions, h)."""
+    shift: Floats
+    """Shape (h,)."""
+    outer: Floats
+    """Shape (h, o)."""
+    offset: Floats
+    """Shape (o,)."""
+
+    def outputs(self, vectors: Vectors) -> Floats:
+        """Return the outputs for some vectors: shape (n, o)."""
+        # einsum, not BLAS: BLAS starts threads, which costs more than such small products.
+        hidden = np.maximum(np.einsum("nd,dh->nh", vectors, self.inner) + self.shift, 0)
+        return np.asarray(np.einsum("nh,ho->no", hidden, self.outer) + self.offset, np.float32)
+
+
+def softmax(outputs: Floats) -> Floats:
+    """Return the shares of some outputs: shape (n, o)."""
+    powers = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
+
+
+class Labels(NamedTuple):
+    """What n sentences say, as probabilities."""
+
+    kinds: Floats
+    """Of each of `KINDS`: shape (n, kinds)."""
+    slots: Floats
+    """Of each of `slots.SLOTS`: shape (n, slots)."""
+    effects: Floats
+    """Of each of `EFFECTS`: shape (n, effects)."""
+    own: Floats
+    """That the writer speaks of themselves: shape (n,)."""
+
+
+class Asked(NamedTuple):
+    """What n questions ask for, as probabilities."""
+
+    slots: Floats
+    """Of each of `slots.SLOTS`: shape (n, slots)."""
+    own: Floats
+    """That it is asked of the asker: shape (n,)."""
+    then: Floats
+    """That it is asked for what held before: shape (n,)."""
+
+
+@cache
+def networks() -> tuple[str, Network, Network]:
+    """Return the fingerprint of their encoder, and the networks of sentences and of questions."""
+    with np.load(str(files("engram.reflection") / "data" / "labels.npz")) as arrays:
+        says, asks = (
+            Network(*(arrays[f"{name}.{part}"].astype(np.float32) for part in Network._fields))
+            for name in ("says", "asks")
+        )
+        return str(arrays["encoder"]), says, asks
+
+
+def parted(outputs: Floats, sizes: tuple[int, ...]) -> list[Floats]:
+    """Return the shares of each head, of the outputs of all heads end to end: shapes (n, size)."""
+    ends = np.cumsum(sizes)[:-1].tolist()
+    return [softmax(part) for part in np.split(outputs, ends, axis=1)]
+
+
+def labels_of(vectors: Vectors) -> Labels:
+    """Return what sentences say. vectors: of the encoder that `networks` names, shape (n, dimensions)."""
+    kinds, slots, effects, own = parted(networks()[1].outputs(vectors), SAYS)
+    return Labels(kinds, slots, effects, own[:, 1])
+
+
+def asked_of(vectors: Vectors) -> Asked:
+    """Return what questions ask for. vectors: of the encoder that `networks` names, shape (n, dimensions)."""
+    slots, own, then = parted(networks()[2].outputs(vectors), ASKS)
+    return Asked(slots, own[:, 1], then[:, 1])
