@@ -1,9 +1,13 @@
 """Fit the labels of sentences and questions, `reflection.labels`: `python -m tools.labels`.
 
-What a sentence says is learned from `tools/data/kinds.tsv` (kind, language and text of a line) and from
-`tools/data/chains/*.jsonl`: what someone told an assistant, what changed later, and questions for both. All were
-written for this, in the languages of the encoder. Prints how well labels are told of sentences whose chain was left
-out of the fit, each fifth once, and writes the networks to the package.
+What a sentence says is learned from `tools/data/kinds.tsv` (kind, language and text of a line); from
+`tools/data/chains/*.jsonl`: what someone told an assistant, what changed later, and questions for both; from
+`tools/data/topics.tsv` (slot, language, text): sentences that only touch the matter of a slot; and from
+`tools/data/plain.tsv` (slot, language, effect, whose, text): plain statements. All were written for this, in the
+languages of the encoder.
+
+Prints how well labels are told of sentences whose chain was left out of the fit, each fifth once, and writes the
+networks to the package.
 """
 
 from __future__ import annotations
@@ -27,13 +31,14 @@ from engram.reflection.slots import NONE, SLOT_OF
 
 Floats = npt.NDArray[np.float64]
 DATA = Path(__file__).parent / "data"
-KINDS_FILE, ASKING, CHAINS = DATA / "kinds.tsv", DATA / "asking.tsv", DATA / "chains"
+KINDS_FILE, TOPICS, PLAIN = DATA / "kinds.tsv", DATA / "topics.tsv", DATA / "plain.tsv"
+ASKING, CHAINS = DATA / "asking.tsv", DATA / "chains"
 WRITTEN = Path(str(files("engram.reflection") / "data" / "labels.npz"))
 UNKNOWN = -1
 """The label of a sentence of which it is not known."""
-HIDDEN, SCALE = 96, 22.0
+HIDDEN, SCALE = 128, 22.0
 """Hidden values, and the factor of the vectors: about the root of their length."""
-RATE, DECAY, DROPPED, STEPS, BATCH, SMOOTH = 2e-3, 0.1, 0.3, 3_000, 256, 0.03
+RATE, DECAY, DROPPED, STEPS, BATCH, SMOOTH = 2e-3, 0.1, 0.3, 4_000, 256, 0.03
 FOLDS = 5
 
 
@@ -71,9 +76,9 @@ class Chain(NamedTuple):
 
 
 def lines_of(path: Path) -> list[tuple[str, str]]:
-    """Return label and text of the lines of a file, of label, language and text."""
+    """Return the first and the last field of the lines of a file: label and text."""
     with open(path, encoding="utf-8", newline="") as lines:
-        return [(label, text) for label, _, text in csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)]
+        return [(row[0], row[-1]) for row in csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)]
 
 
 def read_chains(folder: Path = CHAINS) -> list[Chain]:
@@ -116,7 +121,11 @@ def sentences(chains: Sequence[Chain]) -> list[Example]:
         examples.append(
             Example(text, text, (KINDS.index(kind), NONE if kind in NO_SLOT else UNKNOWN, UNKNOWN, UNKNOWN))
         )
-    return examples
+    with open(PLAIN, encoding="utf-8", newline="") as lines:
+        for slot, _, effect, whose, text in csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE):
+            labels = UNKNOWN, SLOT_OF[slot], EFFECTS.index(effect), int(whose == "self")
+            examples.append(Example(text, text, labels))
+    return examples + [Example(text, text, (UNKNOWN, NONE, mentions, UNKNOWN)) for _, text in lines_of(TOPICS)]
 
 
 def questions(chains: Sequence[Chain]) -> list[Example]:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from engram.engram import (
     DEFAULT_NAMESPACE,
@@ -32,6 +33,7 @@ from engram.opening import (
     close_all,
     open_analyzer,
     open_detector,
+    open_knowledge,
     open_redaction,
     open_search,
     open_store,
@@ -44,6 +46,10 @@ from engram.search.base import Search
 from engram.store.base import Filter, LoggedStore, not_in_quarantine
 from engram.text.vectors import VectorTable
 from engram.times import as_utc
+
+if TYPE_CHECKING:
+    from engram.reflection.facts import Facts
+    from engram.reflection.knowledge import Knowledge
 
 BATCH = 4_000
 """Engrams that `remember_many` commits at a time."""
@@ -121,6 +127,8 @@ class Memory:
             encoder = usable_encoder(encoder)
         self._search = open_search(self._store, analyzer, encoder) if search is None else search
         self._finalizer = weakref.finalize(self, close_all, self._search, self._store, os.getpid())
+        self._opening = threading.Lock()
+        self._known: Knowledge | None = None
         self._recaller = Recaller(self._store, self._search, analyzer, encoder)
 
     @property
@@ -270,6 +278,43 @@ class Memory:
         moment = now or datetime.now(UTC)
         as_utc("now", moment)
         return self._recaller.explain(query, self.get(id, namespace=namespace), moment)
+
+    # What holds.
+
+    def reflect(self, *, seconds: float | None = None) -> int:
+        """Read the turns that were remembered since the last call, for what they state. Returns how many were read.
+
+        seconds: stop after about so long; the next call goes on. Nothing is written but places and labels of sentences,
+        which can be derived again. Raises an `EngramError` that names the file of derived data if it cannot be written.
+        """
+        return self._knowledge().reflect(seconds)
+
+    def facts(
+        self,
+        *,
+        namespace: str = DEFAULT_NAMESPACE,
+        slot: str | None = None,
+        own: bool | None = None,
+        at: datetime | None = None,
+    ) -> Facts:
+        """Return the sentences of users' turns that say something lasting and hold, the latest first.
+
+        slot: only those that fill this attribute, one of `reflection.slots.SLOTS`: home, job, phone ... own: only what
+        the writers say of themselves (True), or of others (False). at: what held at that time; now by default. A
+        statement is closed by a later one that surely fills the same slot of the same person, in slots of which one has
+        one value at a time; `Fact.history` has those that it closed. What an assistant, a document or a tool says is no
+        fact. Reads up to 2,000 turns that were not read yet; if there are more, `Facts.unread` says how many.
+
+        Raises `ValueError` for a slot that there is not, `InvalidEngram` if `at` is no datetime.
+        """
+        byte_length("namespace", namespace)
+        return self._knowledge().facts(namespace, slot, own, at)
+
+    def _knowledge(self) -> Knowledge:
+        with self._opening:
+            if self._known is None:
+                self._known = open_knowledge(self._store)
+            return self._known
 
     # Look up and list.
 
@@ -442,6 +487,9 @@ class Memory:
     def close(self) -> None:
         """Release the files. Indexes up to one batch of unindexed engrams first. A second call does nothing."""
         if self._finalizer.detach():
+            with self._opening:
+                if self._known is not None:
+                    self._known.close()
             self._search.close()
             self._store.close()
 

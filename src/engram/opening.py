@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import platformdirs
 
@@ -34,6 +35,9 @@ from engram.text.analyzer import TableAnalyzer
 from engram.text.base import Analyzer
 from engram.text.vectors import VectorTable, default_table
 
+if TYPE_CHECKING:
+    from engram.reflection.knowledge import Knowledge
+
 load_kernel(ROW)
 
 logger = logging.getLogger("engram")
@@ -43,6 +47,9 @@ Detector = Callable[[Engram], str | None]
 
 URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")
 """The start of a URL. `pathlib` turns its two slashes into one; a single letter may be a drive."""
+
+STATEMENTS = "statements.db"
+"""The file of derived data, in the folder of the index."""
 
 INDEX_SUFFIX = ".index"
 """The index of `memory.db` is in the folder `memory.db.index`."""
@@ -125,6 +132,22 @@ def open_search(store: LoggedStore, analyzer: Analyzer, encoder: Encoder | None 
     file = store.description if isinstance(store, SqliteStore) and store.description != IN_MEMORY else None
     folder = None if file is None else index_folder(file)
     return LocalIndex(store, open_index_folder(folder, analyzer, store.identity, encoder), analyzer, encoder)
+
+
+def open_knowledge(store: LoggedStore) -> Knowledge:
+    """Open what is derived from a store: in the folder of its index if it has one and can be written, else in RAM."""
+    # Imported here: most processes only remember and recall.
+    from engram.meaning.sentences import default_encoder
+    from engram.reflection.database import DerivedDatabase
+    from engram.reflection.knowledge import Knowledge
+    from engram.reflection.labels import made_by
+    from engram.reflection.reflector import Reflector
+
+    in_ram = not isinstance(store, SqliteStore) or store.description == IN_MEMORY or store.read_only
+    path = IN_MEMORY if in_ram else str(index_folder(store.description) / STATEMENTS)
+    encoder = default_encoder()
+    database = DerivedDatabase(path, f"{store.identity} {encoder.fingerprint} {made_by()}")
+    return Knowledge(store, database, Reflector(store, database, encoder))
 
 
 def index_folder(path: str) -> Path:

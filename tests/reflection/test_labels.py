@@ -53,7 +53,21 @@ def test_statements_tell_their_slot_and_whose_it_is(text: str, slot: str, own: b
     labels = labels_of(open_encoder().encode([text]))
     assert SLOTS[int(labels.slots[0].argmax())] == slot
     assert bool(labels.own[0] > 0.5) is own
-    assert EFFECTS[int(labels.effects[0].argmax())] == "tells"
+
+
+@pytest.mark.parametrize(
+    ("text", "effect"),
+    [
+        ("My phone number is 0171 220 4415.", "tells"),
+        ("We live in a flat above the bakery in Bergen.", "tells"),
+        ("I've given up the trumpet.", "ends"),
+        ("Our dog Biscuit died last week.", "ends"),
+        ("The traffic was dreadful on the way to the office today.", "mentions"),
+    ],
+)
+def test_a_value_that_is_told_or_over_is_told_from_a_mention(text: str, effect: str) -> None:
+    labels = labels_of(open_encoder().encode([text]))
+    assert EFFECTS[int(labels.effects[0].argmax())] == effect
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from engram import installation
-from engram.cli import backup, care, forget, memories, quarantine, recall, remember, transfer
+from engram.cli import backup, care, facts, forget, memories, quarantine, recall, remember, transfer
 from engram.cli.keys import keys_app
 from engram.cli.options import help_of
 from engram.errors import EngramError, MissingExtra
@@ -103,6 +103,8 @@ for name, function in (
     ("remember", remember.remember),
     ("recall", recall.recall),
     ("why", recall.why),
+    ("facts", facts.facts),
+    ("reflect", facts.reflect),
     ("memories", memories.memories),
     ("forget", forget.forget),
     ("quarantine", quarantine.quarantine),

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from engram.recall.result import Explanation, Hit
 from engram.records import to_record
+from engram.reflection.facts import Fact
 
 
 def hit_record(hit: Hit) -> dict[str, object]:
@@ -33,6 +34,22 @@ def explanation_record(explanation: Explanation) -> dict[str, object]:
         "winner": None if explanation.winner is None else hit_record(explanation.winner),
         "words": {word: [float(weight), float(match)] for word, (weight, match) in explanation.words.items()},
         "reason": explanation.reason,
+    }
+
+
+def fact_record(fact: Fact) -> dict[str, object]:
+    """Return a fact as JSON values."""
+    return {
+        "text": fact.text,
+        "kind": fact.kind,
+        "slot": fact.slot,
+        "own": fact.own,
+        "since": fact.since.isoformat(),
+        "until": None if fact.until is None else fact.until.isoformat(),
+        "closed_by": fact.closed_by,
+        "engram": fact.engram.id,
+        "span": [fact.start, fact.stop],
+        "history": [fact_record(each) for each in fact.history],
     }
 
 

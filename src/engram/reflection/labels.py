@@ -6,6 +6,7 @@ them on sentences written for that, in the languages of the encoder.
 
 from __future__ import annotations
 
+import hashlib
 from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
@@ -93,6 +94,17 @@ def networks() -> tuple[str, Network, Network]:
             for name in ("says", "asks")
         )
         return str(arrays["encoder"]), says, asks
+
+
+@cache
+def made_by() -> str:
+    """Return a text that identifies the labels: another one for other networks, kinds or slots."""
+    encoder, says, asks = networks()
+    digest = hashlib.sha256(repr((encoder, KINDS, SLOTS, EFFECTS)).encode())
+    for network in (says, asks):
+        for array in network:
+            digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:16]
 
 
 def parted(outputs: Floats, sizes: tuple[int, ...]) -> list[Floats]:

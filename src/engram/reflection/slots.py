@@ -31,3 +31,9 @@ SLOTS = (
 
 SLOT_OF = {name: number for number, name in enumerate(SLOTS)}
 """Position of each slot by its name."""
+
+_ONE_VALUE = "home phone email job employer boss partner".split()
+ONE_VALUE = frozenset(SLOT_OF[name] for name in _ONE_VALUE)
+"""Slots of which a person has one value at a time, whatever else is known: only in these a later statement closes an
+earlier one. Of the others there may be several (two pets, a dentist and a doctor), or their sentences are not told well
+enough (docs/LOG.md): pay, hours, rent, age."""

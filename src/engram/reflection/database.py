@@ -1,0 +1,155 @@
+"""The SQLite file of what was derived from a store: statements, and how far the store's log was read.
+
+Owns the file: its schema, and how it is opened and made anew. It holds no text: a statement is a place in a turn, with
+labels. Everything in it can be derived again, so a file that another version made, or one of
+another store or encoder, is emptied.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from typing import NamedTuple
+
+from engram.errors import EngramError, MemoryDamaged
+from engram.store.base import Key
+from engram.store.sqlite.connections import Database
+
+APPLICATION_ID = 0x456E6766
+"""Marks a SQLite file as one of derived data ("Engf")."""
+VERSION = 1
+
+TABLES = (
+    "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
+    "CREATE TABLE statements ("
+    " number INTEGER PRIMARY KEY, namespace INTEGER NOT NULL, seq INTEGER NOT NULL, session INTEGER NOT NULL,"
+    " speaker INTEGER NOT NULL, at INTEGER NOT NULL,"
+    " start INTEGER NOT NULL, stop INTEGER NOT NULL, kind INTEGER NOT NULL, slot INTEGER NOT NULL,"
+    " effect INTEGER NOT NULL, own REAL NOT NULL, sure REAL NOT NULL)",
+    "CREATE INDEX statements_by_turn ON statements (namespace, seq)",
+)
+"""Schema version 1. Times are microseconds since 1970 in UTC; start and stop are characters of the turn."""
+
+COLUMNS = "namespace, seq, session, speaker, at, start, stop, kind, slot, effect, own, sure"
+
+
+class Statement(NamedTuple):
+    """A sentence of a turn that says something lasting."""
+
+    namespace: int
+    seq: int
+    session: int
+    speaker: int
+    """Number of the speaker; 0: none."""
+    at: int
+    """When the turn was said, in microseconds since 1970 in UTC."""
+    start: int
+    stop: int
+    """Where it begins and ends in the text of the turn, in characters."""
+    kind: int
+    """Position in `labels.KINDS`."""
+    slot: int
+    """Position in `slots.SLOTS`; 0: none."""
+    effect: int
+    """Position in `labels.EFFECTS`."""
+    own: float
+    """Probability that the writer says it of themselves."""
+    sure: float
+    """Probability of the slot."""
+
+
+class Stored(NamedTuple):
+    """A statement with its number, by which closings name it."""
+
+    number: int
+    statement: Statement
+
+
+class DerivedDatabase(Database):
+    """The file of derived data, or its counterpart in RAM. Safe to use from threads and from several processes."""
+
+    display_name = "derived data"
+    not_ours_hint = "not derived data of Engram; move it away, and it is derived again"
+    application_id = APPLICATION_ID
+    version = VERSION
+    idle_readers = 4
+
+    def __init__(self, path: str, made_by: str, *, wait: float = 10.0) -> None:
+        """Open or create the file at `path`; ":memory:" for RAM. made_by: identifies store, encoder and labels.
+
+        Raises an `EngramError` that names the file if it is locked, not writable, another application's or damaged.
+        """
+        super().__init__(path, wait=wait, read_wait=wait)
+        self._made_by = made_by
+        self.open()
+
+    def ready(self, version: int) -> None:
+        """Create the tables if the file is new, and empty them if something else has made their rows."""
+        self.use_log()
+        # The store holds the truth: a power cut may lose the last commits of this file, which are derived again.
+        self.writer.execute("PRAGMA synchronous=NORMAL")
+        self.writer.execute("PRAGMA secure_delete=ON")
+        self.migrate(0, create_tables)
+        with self.transaction() as db:
+            if value_of(db, "made_by") != self._made_by:
+                clear(db)
+                set_value(db, "made_by", self._made_by)
+
+    def translate_error(self, error: sqlite3.Error | OSError, doing: str) -> EngramError:
+        """Translate an error. A damaged file can be deleted."""
+        translated = super().translate_error(error, doing)
+        if isinstance(translated, MemoryDamaged) or type(error) is sqlite3.DatabaseError:
+            return MemoryDamaged(
+                f"{self.path} is damaged ({error}); delete it: nothing is lost, what it holds is derived again"
+            )
+        return translated
+
+    def updating(self) -> AbstractContextManager[sqlite3.Connection]:
+        """Return a context with a transaction: it commits at the end, or rolls back on an error."""
+        return self.writing()
+
+    def cursor(self) -> str:
+        """Return the cursor of the store's log up to which it was read."""
+        with self.reading() as db:
+            return value_of(db, "cursor")
+
+    def statements(self, namespace: int) -> list[Stored]:
+        """Return the statements of a namespace, in the order in which they were said."""
+        query = f"SELECT number, {COLUMNS} FROM statements WHERE namespace = ? ORDER BY at, seq, start"
+        with self.reading() as db:
+            return [Stored(row[0], Statement(*row[1:])) for row in db.execute(query, (namespace,)).fetchall()]
+
+
+def create_tables(db: sqlite3.Connection) -> None:
+    """Create schema version 1."""
+    for table in TABLES:
+        db.execute(table)
+
+
+def clear(db: sqlite3.Connection) -> None:
+    """Delete everything that was derived: the log is read from its beginning again."""
+    db.execute("DELETE FROM statements")
+    set_value(db, "cursor", "")
+
+
+def value_of(db: sqlite3.Connection, name: str) -> str:
+    """Return a value of the table `meta`; "" if there is none."""
+    row = db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+    return "" if row is None else str(row[0])
+
+
+def set_value(db: sqlite3.Connection, name: str, value: str) -> None:
+    """Set a value of the table `meta`."""
+    db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
+
+
+def insert(db: sqlite3.Connection, statements: Iterable[Statement]) -> None:
+    """Insert statements."""
+    marks = ", ".join("?" * len(Statement._fields))
+    db.executemany(f"INSERT INTO statements ({COLUMNS}) VALUES ({marks})", statements)
+
+
+def delete(db: sqlite3.Connection, keys: Sequence[Key]) -> None:
+    """Delete the statements of turns."""
+    db.executemany("DELETE FROM statements WHERE namespace = ? AND seq = ?", keys)

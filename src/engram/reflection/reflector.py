@@ -1,0 +1,108 @@
+"""The reflector: derives statements from a store, in the order of its log.
+
+Owns how far the log was read. Each step is one commit with the new cursor, so that a step that was broken off is done
+again and one that another process did is not.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from engram.engram import ORIGINS, ROLES
+from engram.meaning.base import Encoder
+from engram.reflection.database import DerivedDatabase, Statement, clear, delete, insert, set_value, value_of
+from engram.reflection.labels import LASTING, labels_of
+from engram.reflection.sentences import statements_of
+from engram.store.base import Changes, CursorExpired, LoggedStore, Record
+
+USER, TRUSTED = ROLES.index("user"), ORIGINS.index("import")
+"""Whose turns are read: what an assistant, an agent, a document or a tool says is no fact of the user's."""
+STEP = 500
+"""Turns of a step."""
+AT_ONCE = 256
+"""Sentences that are encoded at once."""
+SURE = 0.5
+"""Probability of a slot from which a sentence counts as speaking of it."""
+LASTS = 0.5
+"""Probability from which a sentence counts as lasting."""
+
+
+class Reflector:
+    """Keeps the derived data of one store up to date, when it is asked to. Safe to use from several threads."""
+
+    def __init__(self, store: LoggedStore, database: DerivedDatabase, encoder: Encoder) -> None:
+        """`encoder`: the one that the labels were fitted for."""
+        self._store, self._database, self._encoder = store, database, encoder
+        self._lock = threading.Lock()
+
+    def pending(self) -> int:
+        """Return the number of turns that were not read yet."""
+        try:
+            return self._store.distance(self._database.cursor(), self._store.head()).appended
+        except CursorExpired:
+            return self._store.distance("", self._store.head()).appended
+
+    def reflect(self, seconds: float | None = None) -> int:
+        """Read what the log holds by now, for at most about `seconds`. Returns the number of turns that were read."""
+        deadline = None if seconds is None else time.monotonic() + seconds
+        read = 0
+        with self._lock:
+            while True:
+                cursor = self._database.cursor()
+                if cursor == self._store.head():
+                    return read
+                try:
+                    changes = self._store.changes(cursor, STEP)
+                except CursorExpired:
+                    self._start_over(cursor)
+                    continue
+                read += self._apply(cursor, changes)
+                if not changes.more or (deadline is not None and time.monotonic() >= deadline):
+                    return read
+
+    def _start_over(self, cursor: str) -> None:
+        with self._database.updating() as db:
+            if value_of(db, "cursor") == cursor:
+                clear(db)
+
+    def _apply(self, cursor: str, changes: Changes) -> int:
+        gone = set(changes.deleted)
+        records = [r for r in changes.appended if (r.namespace, r.seq) not in gone]
+        statements = self._statements(records)
+        with self._database.updating() as db:
+            # Another process may have done this step.
+            if value_of(db, "cursor") != cursor:
+                return 0
+            insert(db, statements)
+            delete(db, changes.deleted)
+            set_value(db, "cursor", changes.cursor)
+        return len(changes.appended)
+
+    def _statements(self, records: Sequence[Record]) -> list[Statement]:
+        """Return the statements of the users' turns that last."""
+        places = [
+            (r, span) for r in records if r.role == USER and r.origin <= TRUSTED for span in statements_of(r.text)
+        ]
+        result = []
+        for start in range(0, len(places), AT_ONCE):
+            part = places[start : start + AT_ONCE]
+            vectors = self._encoder.encode([record.text[a:b] for record, (a, b) in part])
+            labels = labels_of(vectors)
+            kinds, slots = labels.kinds.argmax(axis=1), labels.slots.argmax(axis=1)
+            lasting = labels.kinds[:, :LASTING].sum(axis=1)
+            sure = labels.slots[np.arange(len(part)), slots]
+            slots = np.where(sure >= SURE, slots, 0)
+            for row in np.flatnonzero((lasting >= LASTS) | (slots > 0)).tolist():
+                r, (a, b) = part[row]
+                effect = int(labels.effects[row].argmax())
+                result.append(
+                    Statement(
+                        r.namespace, r.seq, r.session, r.speaker, r.at, a, b, int(kinds[row]),
+                        int(slots[row]), effect, float(labels.own[row]), float(sure[row]),
+                    )
+                )  # fmt: skip
+        return result
