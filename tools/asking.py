@@ -26,7 +26,7 @@ import numpy.typing as npt
 from bench.datasets import Conversation, Question, read_locomo, read_transcripts
 from bench.lives import read_lives, read_messages
 from bench.metrics import area_under_curve
-from engram.meaning.asking import Network
+from engram.meaning.network import Network
 from engram.opening import open_encoder
 from tools.told import read_items
 
@@ -106,7 +106,7 @@ def fitted_and_reported(name: str, messages: Sequence[Labelled], vectors: Floats
     held = np.zeros(len(messages))
     for left_out in range(FOLDS):
         used = fold != left_out
-        held[~used] = fitted(vectors[used], labels[used], counts[used], positive).odds(vectors[~used])
+        held[~used] = fitted(vectors[used], labels[used], counts[used], positive).outputs(vectors[~used])
     area = area_under_curve(held[labels > 0].tolist(), held[labels == 0].tolist())
     wrong = (held[labels > 0] < 0).mean(), (held[labels == 0] > 0).mean()
     print(f"{name}: {len(messages):,} messages; left out: area {area:.3f}, wrong {wrong[0]:.3f}; {wrong[1]:.3f}")

@@ -24,8 +24,9 @@ import numpy as np
 import numpy.typing as npt
 
 from engram.meaning.base import Encoder
+from engram.meaning.network import Network
 from engram.opening import open_encoder
-from engram.reflection.labels import ASKS, EFFECTS, KINDS, SAYS, Network
+from engram.reflection.labels import ASKS, EFFECTS, KINDS, SAYS
 from engram.reflection.sentences import statements_of
 from engram.reflection.slots import NONE, SLOT_OF
 

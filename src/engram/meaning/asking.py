@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engram.meaning.base import Vectors
+from engram.meaning.network import Network
 
 Odds = npt.NDArray[np.float64]
 
@@ -26,25 +27,6 @@ class Leaning(NamedTuple):
     """Log odds that each calls for what a memory of a person could hold: shape (n,)."""
     replies: Odds
     """Log odds that each asks for what the assistant said: shape (n,)."""
-
-
-class Network(NamedTuple):
-    """A network of h hidden values."""
-
-    inner: npt.NDArray[np.float32]
-    """Shape (dimensions, h)."""
-    shift: npt.NDArray[np.float32]
-    """Shape (h,)."""
-    outer: npt.NDArray[np.float32]
-    """Shape (h,)."""
-    offset: npt.NDArray[np.float32]
-    """Shape (1,)."""
-
-    def odds(self, vectors: npt.NDArray[np.floating]) -> Odds:
-        """Return the log odds of each vector: shape (n,)."""
-        # einsum, not BLAS: BLAS starts threads, which costs more than such small products.
-        hidden = np.maximum(np.einsum("nd,dh->nh", vectors, self.inner) + self.shift, 0)
-        return np.asarray(np.einsum("nh,h->n", hidden, self.outer) + self.offset, np.float64)
 
 
 @cache
@@ -63,4 +45,4 @@ def leaning(vectors: Vectors, encoder: str) -> Leaning | None:
     known, found = networks()
     if encoder != known:
         return None
-    return Leaning(**{name: network.odds(vectors) for name, network in found.items()})
+    return Leaning(**{name: network.outputs(vectors).astype(np.float64) for name, network in found.items()})

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 from engram.errors import EngramError, MemoryDamaged
@@ -104,10 +103,6 @@ class DerivedDatabase(Database):
                 f"{self.path} is damaged ({error}); delete it: nothing is lost, what it holds is derived again"
             )
         return translated
-
-    def updating(self) -> AbstractContextManager[sqlite3.Connection]:
-        """Return a context with a transaction: it commits at the end, or rolls back on an error."""
-        return self.writing()
 
     def cursor(self) -> str:
         """Return the cursor of the store's log up to which it was read."""

@@ -12,12 +12,10 @@ from importlib.resources import files
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from engram.meaning.base import Vectors
+from engram.meaning.network import Floats, Network
 from engram.reflection.slots import SLOTS
-
-Floats = npt.NDArray[np.float32]
 
 KINDS = (
     "fact", "event", "plan", "preference", "order", "request", "question", "reaction", "mood", "general",
@@ -34,25 +32,6 @@ SAYS = (len(KINDS), len(SLOTS), len(EFFECTS), 2)
 """Outputs of the network of sentences, by head: kind, slot, effect, and whether the writer speaks of themselves."""
 ASKS = (len(SLOTS), 2, 2)
 """Outputs of the network of questions: slot, whether of the asker, and whether for what held before."""
-
-
-class Network(NamedTuple):
-    """A network of h hidden values and o outputs."""
-
-    inner: Floats
-    """Shape (dimensions, h)."""
-    shift: Floats
-    """Shape (h,)."""
-    outer: Floats
-    """Shape (h, o)."""
-    offset: Floats
-    """Shape (o,)."""
-
-    def outputs(self, vectors: Vectors) -> Floats:
-        """Return the outputs for some vectors: shape (n, o)."""
-        # einsum, not BLAS: BLAS starts threads, which costs more than such small products.
-        hidden = np.maximum(np.einsum("nd,dh->nh", vectors, self.inner) + self.shift, 0)
-        return np.asarray(np.einsum("nh,ho->no", hidden, self.outer) + self.offset, np.float32)
 
 
 def softmax(outputs: Floats) -> Floats:

@@ -65,15 +65,13 @@ class Reflector:
                     return read
 
     def _start_over(self, cursor: str) -> None:
-        with self._database.updating() as db:
+        with self._database.writing() as db:
             if value_of(db, "cursor") == cursor:
                 clear(db)
 
     def _apply(self, cursor: str, changes: Changes) -> int:
-        gone = set(changes.deleted)
-        records = [r for r in changes.appended if (r.namespace, r.seq) not in gone]
-        statements = self._statements(records)
-        with self._database.updating() as db:
+        statements = self._statements(changes.present())
+        with self._database.writing() as db:
             # Another process may have done this step.
             if value_of(db, "cursor") != cursor:
                 return 0

@@ -59,6 +59,11 @@ class Changes(NamedTuple):
     more: bool
     """Whether the log holds more after `cursor` already."""
 
+    def present(self) -> list[Record]:
+        """Return the appended engrams that are not among the deleted ones."""
+        deleted = set(self.deleted)
+        return [r for r in self.appended if (r.namespace, r.seq) not in deleted] if deleted else self.appended
+
 
 class Distance(NamedTuple):
     """The changes between two cursors; negative if the second cursor precedes the first."""

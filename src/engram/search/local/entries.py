@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from engram.search.local.encoding import parted
 from engram.search.local.forward import Entry
-from engram.store.base import Changes, Record
+from engram.store.base import Record
 from engram.text.base import QUESTION, Analysis, Analyzer
 
 TOKENS_AT_ONCE = 20_000
@@ -54,9 +54,3 @@ def analysed_passages(text: str, analyzer: Analyzer) -> tuple[Analysis, tuple[in
     whole = analyzer.analyse(text)
     ends = [min(end, len(whole.ids)) for end in accumulate(counts[:-1])] + [len(whole.ids)]
     return whole, tuple(end - start for start, end in pairwise([0, *ends]))
-
-
-def present(changes: Changes) -> list[Record]:
-    """Return the appended engrams that are not among the deleted ones."""
-    deleted = set(changes.deleted)
-    return [r for r in changes.appended if (r.namespace, r.seq) not in deleted] if deleted else changes.appended

@@ -25,7 +25,7 @@ from engram.search.base import IndexDamaged, Ints, SearchReader, SearchStats
 from engram.search.local import indexer
 from engram.search.local.build import Snapshot
 from engram.search.local.delta import NONE, DeltaIndex
-from engram.search.local.entries import analysed, present
+from engram.search.local.entries import analysed
 from engram.search.local.folder import IndexFolder
 from engram.search.local.forward import Entry, key_number
 from engram.search.local.indexer import WORTH_A_COMMIT, Indexer
@@ -175,7 +175,7 @@ class LocalIndex:
         # Not up to where the log ends by then: a fast writer could keep this busy forever.
         while max(self._store.distance(tail.cursor, self._head)) > 0:
             changes = self._store.changes(tail.cursor, RECORDS_AT_ONCE)
-            tail.extend(self._entries(present(changes), known), changes.cursor)
+            tail.extend(self._entries(changes.present(), known), changes.cursor)
             deleted.update(map(key_number, changes.deleted))
         if len(tail) > 2 * TAIL_MOST:
             self._tail = tail

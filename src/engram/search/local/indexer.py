@@ -13,7 +13,7 @@ import time
 from engram.errors import MemoryClosed
 from engram.search.base import IndexDamaged
 from engram.search.local.damage import is_panic
-from engram.search.local.entries import analysed, present
+from engram.search.local.entries import analysed
 from engram.search.local.folder import Build, IndexFolder
 from engram.search.local.pending import ENCODED_AT_ONCE, FEW, Backlog
 from engram.store.base import Changes, CursorExpired, LoggedStore
@@ -281,7 +281,7 @@ class Indexer:
         if changed:
             if changes.appended:
                 self._added = 0
-            target.apply(analysed(present(changes), self._analyzer), changes.deleted, changes.cursor)
+            target.apply(analysed(changes.present(), self._analyzer), changes.deleted, changes.cursor)
         # A build that replaces another one is published when it is complete.
         publishes = (not changes.more or not folder.aside or not folder.snapshot().rows) and (changed or folder.aside)
         if folder.aside and not changes.more:
