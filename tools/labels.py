@@ -140,20 +140,28 @@ def questions(chains: Sequence[Chain]) -> list[Example]:
     ]
 
 
-def fitted(vectors: Floats, labels: npt.NDArray[np.int64], sizes: Sequence[int], seed: int = 0) -> Network:
+def fitted(
+    vectors: Floats,
+    labels: npt.NDArray[np.int64],
+    sizes: Sequence[int],
+    seed: int = 0,
+    *,
+    hidden_values: int = HIDDEN,
+    scale: float = SCALE,
+) -> Network:
     """Return the network with the least cross-entropy, the heads' outputs end to end, by Adam."""
     rng = np.random.default_rng(seed)
-    x, outputs, starts = vectors * SCALE, sum(sizes), np.cumsum([0, *sizes])
+    x, outputs, starts = vectors * scale, sum(sizes), np.cumsum([0, *sizes])
     values = [
-        rng.uniform(-1, 1, (x.shape[1], HIDDEN)) / np.sqrt(x.shape[1]), np.zeros(HIDDEN),
-        rng.uniform(-1, 1, (HIDDEN, outputs)) / np.sqrt(HIDDEN), np.zeros(outputs),
+        rng.uniform(-1, 1, (x.shape[1], hidden_values)) / np.sqrt(x.shape[1]), np.zeros(hidden_values),
+        rng.uniform(-1, 1, (hidden_values, outputs)) / np.sqrt(hidden_values), np.zeros(outputs),
     ]  # fmt: skip
     first, second = [np.zeros_like(v) for v in values], [np.zeros_like(v) for v in values]
     # Of each head as many examples as of the others, whatever their numbers.
     weight = sum((labels[:, head] >= 0) / max(1, (labels[:, head] >= 0).sum()) for head in range(len(sizes)))
     for step in range(1, STEPS + 1):
         rows = rng.choice(len(x), BATCH, p=weight / weight.sum())
-        kept = (rng.random((BATCH, HIDDEN)) >= DROPPED) / (1 - DROPPED)
+        kept = (rng.random((BATCH, hidden_values)) >= DROPPED) / (1 - DROPPED)
         entered = x[rows] @ values[0] + values[1]
         hidden = np.maximum(entered, 0) * kept
         out = hidden @ values[2] + values[3]
@@ -173,7 +181,7 @@ def fitted(vectors: Floats, labels: npt.NDArray[np.int64], sizes: Sequence[int],
             square += 0.001 * (gradient**2 - square)
             value *= 1 - rate * DECAY
             value -= rate * mean / (1 - 0.9**step) / (np.sqrt(square / (1 - 0.999**step)) + 1e-8)
-    return Network(*(np.asarray(v, np.float32) for v in (values[0] * SCALE, values[1], values[2], values[3])))
+    return Network(*(np.asarray(v, np.float32) for v in (values[0] * scale, values[1], values[2], values[3])))
 
 
 def report(

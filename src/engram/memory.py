@@ -7,6 +7,7 @@ which `recall.recaller` knows.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import weakref
@@ -26,11 +27,12 @@ from engram.engram import (
     checked,
     draft,
 )
-from engram.errors import InvalidEngram, NotFound
+from engram.errors import EngramError, InvalidEngram, NotFound
 from engram.meaning.base import Encoder
 from engram.opening import (
     Detector,
     close_all,
+    derived_file,
     open_analyzer,
     open_detector,
     open_knowledge,
@@ -39,7 +41,8 @@ from engram.opening import (
     open_store,
     usable_encoder,
 )
-from engram.recall.recaller import Recaller
+from engram.recall.context import CountTokens, estimated_tokens
+from engram.recall.recaller import Holding, Recaller
 from engram.recall.result import Explanation, Recall
 from engram.recall.score import FLOOR
 from engram.search.base import Search
@@ -50,6 +53,10 @@ from engram.times import as_utc
 if TYPE_CHECKING:
     from engram.reflection.facts import Facts
     from engram.reflection.knowledge import Knowledge
+    from engram.reflection.profile import Profile
+    from engram.reflection.working import Working
+
+logger = logging.getLogger("engram")
 
 BATCH = 4_000
 """Engrams that `remember_many` commits at a time."""
@@ -129,6 +136,8 @@ class Memory:
         self._finalizer = weakref.finalize(self, close_all, self._search, self._store, os.getpid())
         self._opening = threading.Lock()
         self._known: Knowledge | None = None
+        self._derived = derived_file(self._store)
+        self._encoder = encoder
         self._recaller = Recaller(self._store, self._search, analyzer, encoder)
 
     @property
@@ -258,6 +267,9 @@ class Memory:
         one of "yesterday"; a naive time is taken as UTC. floor: 0 to 1; nothing is returned if the best hit's score is
         lower; by default `recall.score.FLOOR`. 0 shows what is under it.
 
+        For a question about what holds now, the first ten hits are in an order in which a statement comes before those
+        that it replaced, as far as `reflect` has read them.
+
         Runs no language model: words, similar words and the neighbouring turns are looked up and scored.
         """
         if limit < 1:
@@ -268,7 +280,7 @@ class Memory:
         where = Filter(namespace, session, before, after, None if kinds is None else tuple(kinds), trust)
         moment = now or datetime.now(UTC)
         as_utc("now", moment)
-        return self._recaller.recall(query, namespace, where, limit, moment, floor)
+        return self._recaller.recall(query, namespace, where, limit, moment, floor, self._holding())
 
     def explain(self, query: str, id: str, *, namespace: str | None = None, now: datetime | None = None) -> Explanation:
         """Explain the position of an engram for a query: its score, that of the first hit, and what the difference is.
@@ -310,11 +322,72 @@ class Memory:
         byte_length("namespace", namespace)
         return self._knowledge().facts(namespace, slot, own, at)
 
+    def profile(
+        self,
+        *,
+        namespace: str = DEFAULT_NAMESPACE,
+        at: datetime | None = None,
+        budget: int = 512,
+        count: CountTokens = estimated_tokens,
+    ) -> Profile:
+        """Return who a user is now, what they always want, and what they are about, in dated quotes.
+
+        `standing`: orders for every conversation that the user typed ("from now on ...", "never ..."), then
+        preferences; `who`: what fills slots such as home or job; `now`: what they told in their last sessions.
+        Nothing is worded anew: each is a part of a turn with its id. at: as it was at that time; now by default.
+        budget: tokens of `Profile.text`; what does not fit is left out. count: returns the tokens of a text.
+
+        Raises `ValueError` if `budget` is not positive, `InvalidEngram` if `at` is no datetime.
+        """
+        byte_length("namespace", namespace)
+        check_budget(budget)
+        return self._knowledge().profile(namespace, at, budget, count)
+
+    def working(
+        self,
+        query: str,
+        *,
+        namespace: str = DEFAULT_NAMESPACE,
+        budget: int = 2_000,
+        shares: Mapping[str, float] | None = None,
+        now: datetime | None = None,
+        count: CountTokens = estimated_tokens,
+    ) -> Working:
+        """Return what a model should have before it answers `query`, packed within a budget of tokens.
+
+        Its parts: "standing", what the user has said that they want, what bears on the query first; "profile", who they
+        are; "recalled", the passages that recall finds. shares: the part of the budget that each may use, 0 to 1, in
+        sum at most 1; a part that is not named gets nothing; by default `reflection.working.SHARES`. What the others
+        leave over the recalled passages may use. now, count: as in `recall` and `Recall.context`.
+
+        Raises `ValueError` if `budget` is not positive, or shares are not as they must be.
+        """
+        byte_length("namespace", namespace)
+        check_budget(budget)
+        # Imported here: most processes only remember and recall.
+        from engram.reflection.working import RECALLED, TOKENS_OF_HIT, checked_shares
+
+        whole = checked_shares(shares)
+        limit = max(1, int(budget / TOKENS_OF_HIT))
+        hits = self.recall(query, namespace=namespace, limit=limit, now=now) if whole[RECALLED] else ()
+        return self._knowledge().working(namespace, query, hits, budget, whole, count)
+
     def _knowledge(self) -> Knowledge:
         with self._opening:
             if self._known is None:
-                self._known = open_knowledge(self._store)
+                self._known = open_knowledge(self._store, self._encoder)
             return self._known
+
+    def _holding(self) -> Holding | None:
+        """Return what orders hits by what holds; None while nothing is derived, or if that cannot be opened."""
+        if self._known is None and (self._derived is None or not os.path.isfile(self._derived)):
+            return None
+        try:
+            return self._knowledge()
+        except EngramError as error:
+            logger.warning("hits are not ordered by what holds: %s", error)
+            self._derived = None
+            return None
 
     # Look up and list.
 
@@ -500,6 +573,12 @@ class Memory:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def check_budget(budget: int) -> None:
+    """Raise ValueError unless a budget of tokens is positive."""
+    if budget <= 0:
+        raise ValueError(f"budget is {budget}; it must be a positive number of tokens")
 
 
 def check_page(limit: int | None, **names: str | None) -> None:

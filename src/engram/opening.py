@@ -19,7 +19,7 @@ import platformdirs
 
 from engram.accel.loading import load_kernel
 from engram.engram import Engram
-from engram.errors import EngramError
+from engram.errors import EngramError, MemoryReadOnly
 from engram.meaning.base import Encoder
 from engram.meaning.codes import NO_CODES, Coder
 from engram.meaning.encoders import open_encoder as open_encoder
@@ -134,20 +134,41 @@ def open_search(store: LoggedStore, analyzer: Analyzer, encoder: Encoder | None 
     return LocalIndex(store, open_index_folder(folder, analyzer, store.identity, encoder), analyzer, encoder)
 
 
-def open_knowledge(store: LoggedStore) -> Knowledge:
-    """Open what is derived from a store: in the folder of its index if it has one and can be written, else in RAM."""
+def open_knowledge(store: LoggedStore, encoder: Encoder | None = None) -> Knowledge:
+    """Open what is derived from a store: in the folder of its index if it has one and can be written, else in RAM.
+
+    A store that is open for reading only is read with what another process has derived of it, if there is such.
+    encoder: that of the memory's index.
+    """
     # Imported here: most processes only remember and recall.
     from engram.meaning.sentences import default_encoder
     from engram.reflection.database import DerivedDatabase
+    from engram.reflection.holding import HoldingOrder
     from engram.reflection.knowledge import Knowledge
     from engram.reflection.labels import made_by
     from engram.reflection.reflector import Reflector
 
-    in_ram = not isinstance(store, SqliteStore) or store.description == IN_MEMORY or store.read_only
-    path = IN_MEMORY if in_ram else str(index_folder(store.description) / STATEMENTS)
-    encoder = default_encoder()
-    database = DerivedDatabase(path, f"{store.identity} {encoder.fingerprint} {made_by()}")
-    return Knowledge(store, database, Reflector(store, database, encoder))
+    own = default_encoder()
+    made = f"{store.identity} {own.fingerprint} {made_by()}"
+    file = derived_file(store)
+    read_only = isinstance(store, SqliteStore) and store.read_only
+    database = None
+    if file is not None and not read_only:
+        database = DerivedDatabase(file, made)
+    elif file is not None and os.path.isfile(file):
+        # What another version has derived is of no use.
+        with suppress(MemoryReadOnly):
+            database = DerivedDatabase(file, made, read_only=True)
+    database = database or DerivedDatabase(IN_MEMORY, made)
+    shared = encoder is not None and encoder.fingerprint == own.fingerprint
+    return Knowledge(store, database, Reflector(store, database, own), HoldingOrder(database, own, shared))
+
+
+def derived_file(store: LoggedStore) -> str | None:
+    """Return the path of the file of what is derived from a store; None if it is derived in RAM."""
+    if not isinstance(store, SqliteStore) or store.description == IN_MEMORY:
+        return None
+    return str(index_folder(store.description) / STATEMENTS)
 
 
 def index_folder(path: str) -> Path:

@@ -76,6 +76,16 @@ class Coder:
         bits = np.concatenate((values > 0, np.abs(values) > LARGE * typical), axis=1)
         return np.packbits(bits, axis=1, bitorder="little")
 
+    def decode(self, codes: Codes) -> Vectors:
+        """Return vectors of n codes, shape (n, directions): the product of two is about the cosine of what was encoded.
+
+        They are rotated, so they cannot be compared with vectors of the encoder.
+        """
+        bits = np.unpackbits(codes, axis=1, bitorder="little")
+        signs, large = np.split(bits, 2, axis=1)
+        values = np.where(large, LEVELS[1], LEVELS[0]) * np.where(signs, 1, -1)
+        return np.asarray(values / (KEPT * np.sqrt(np.square(values).sum(axis=1, keepdims=True))), np.float32)
+
     def query(self, vector: Vectors) -> Query:
         """Return a query's vector, shape (dimensions,), as it is compared with codes."""
         # One recall needs it several times.

@@ -49,6 +49,8 @@ class Part(NamedTuple):
     """Log odds that it calls for what a memory could hold; infinite if that is not known."""
     replies: float | None
     """Log odds that it asks for what the assistant said; None if that is not known."""
+    meaning: Vectors | None = None
+    """The vector of its own text, shape (dimensions,); None without an encoder."""
 
 
 def parts_to_look_up(message: str, encoder: Encoder | None) -> list[Part]:
@@ -61,9 +63,9 @@ def parts_to_look_up(message: str, encoder: Encoder | None) -> list[Part]:
     else:
         vectors = encoder.encode(texts)
         asked = leaning(vectors, encoder.fingerprint)
-        parts = [Part(text, vector, math.inf, None) for text, vector in zip(texts, vectors, strict=True)]
+        parts = [Part(text, vector, math.inf, None, vector) for text, vector in zip(texts, vectors, strict=True)]
         if asked is not None:
-            parts = list(map(Part, texts, vectors, asked.memory.tolist(), asked.replies.tolist()))
+            parts = list(map(Part, texts, vectors, asked.memory.tolist(), asked.replies.tolist(), vectors))
     parts.sort(key=likelihood, reverse=True)
     parts = parts[:LOOKED_UP]
     if not isinstance(encoder, AnsweringEncoder):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -33,6 +33,18 @@ NAMESPACES_CACHED = 10_000
 """Namespaces whose speakers' names are cached."""
 
 
+FIRST = 10
+"""Hits whose order a `Holding` is asked for, however few are wanted."""
+
+
+class Holding(Protocol):
+    """What knows which of several turns says what holds. Safe to call from several threads."""
+
+    def ordered(self, part: Part, namespace: int, hits: Sequence[Hit]) -> list[Hit]:
+        """Return the hits for a part of a message with what holds before what held. namespace: its number."""
+        ...
+
+
 class Recaller:
     """Recalls from one store. Safe to use from several threads."""
 
@@ -46,21 +58,35 @@ class Recaller:
         self._speakers = SpeakerCache(analyzer)
 
     def recall(
-        self, query: str, namespace: str, where: Filter, limit: int, now: datetime, floor: float = FLOOR
+        self,
+        query: str,
+        namespace: str,
+        where: Filter,
+        limit: int,
+        now: datetime,
+        floor: float = FLOOR,
+        holding: Holding | None = None,
     ) -> Recall:
         """Return the engrams of `namespace`, which is that of `where`, that answer a query: at most `limit`.
 
-        None if the best one's score is under `floor`, 0 to 1.
+        None if the best one's score is under `floor`, 0 to 1. holding: orders the first hits, unless a time is asked
+        for.
         """
         reader, rankings = self._rank(query, namespace, where, limit, now)
-        found = [list(self._hits(ranking, ranking.order(where, floor), where, limit)) for ranking in rankings]
+        wanted = limit if holding is None else max(limit, FIRST)
+        found = []
+        for part, ranking in rankings:
+            hits = list(self._hits(ranking, ranking.order(where, floor), where, wanted))
+            if holding is not None and not ranking.query.periods:
+                hits = holding.ordered(part, ranking.namespace, hits)
+            found.append(hits)
         return Recall(query, namespace, merged(found, limit), reader.unsearched)
 
     def explain(self, query: str, engram: Engram, now: datetime) -> Explanation:
         """Explain the position of an engram for a query; of a message with several parts, for the surest part."""
         where = Filter(engram.namespace)
         key = self._store.keys([engram.id]).get(engram.id)
-        _, rankings = self._rank(query, engram.namespace, where, 100, now)
+        rankings = [ranking for _, ranking in self._rank(query, engram.namespace, where, 100, now)[1]]
         if not rankings or key is None:
             reason = "nothing in the namespace holds a word of the query, a word near one, or a time that it asks for"
             return Explanation(query, engram, None, 0, 0.0, {}, None, {}, reason)
@@ -71,8 +97,8 @@ class Recaller:
 
     def _rank(
         self, query: str, namespace: str, where: Filter, limit: int, now: datetime
-    ) -> tuple[SearchReader, list[Ranking]]:
-        """Return a new reader and its rankings of a query's parts; none if there is nothing to score."""
+    ) -> tuple[SearchReader, list[tuple[Part, Ranking]]]:
+        """Return a new reader and its ranking of each part of a query; none if there is nothing to score."""
         parts = parts_to_look_up(query, self._encoder)
         for attempt in (1, 2):
             reader = self._search.reader()
@@ -89,21 +115,25 @@ class Recaller:
 
     def _rank_with(
         self, reader: SearchReader, number: int, parts: Sequence[Part], where: Filter, limit: int, now: datetime
-    ) -> list[Ranking]:
+    ) -> list[tuple[Part, Ranking]]:
         speakers = self._speakers.tokens(number, reader.version, lambda: self._store.speakers(number))
         parsed = [
             parse_query(part.text, self._analyzer, speakers, now, part.vector, part.asks, part.replies, self._worth)
             for part in parts
         ]
-        parsed = [spelled(reader, number, query, self._analyzer, speakers) for query in parsed if query.ids]
+        found = [
+            (part, spelled(reader, number, query, self._analyzer, speakers))
+            for part, query in zip(parts, parsed, strict=True)
+            if query.ids
+        ]
         seqs: list[int] = []
         if where.namespace is not None and where.session is not None:
             seqs = self._store.session_seqs(where.namespace, where.session, SESSION_MOST)
         rows = reader.rows_of(number, np.array(seqs, dtype=np.int64)) if seqs else NONE
         only = restriction(reader, where, rows, whole=len(seqs) < SESSION_MOST)
         limits = DEFAULT_LIMITS.times(max(1, limit // DEFAULT_LIMITS.exact))
-        rankings = [rank(reader, number, query, self._analyzer, limits, only) for query in parsed]
-        return [ranking for ranking in rankings if ranking is not None]
+        ranked = [(part, rank(reader, number, query, self._analyzer, limits, only)) for part, query in found]
+        return [(part, ranking) for part, ranking in ranked if ranking is not None]
 
     def _hits(self, ranking: Ranking, order: Ints, where: Filter, limit: int) -> Iterator[Hit]:
         """Yield the first `limit` of a ranking that are still in the store and that the filter admits."""
@@ -128,7 +158,7 @@ class Recaller:
 def merged(found: Sequence[Sequence[Hit]], limit: int) -> tuple[Hit, ...]:
     """Return the hits of several rankings as one, the surest first; of an engram the surest hit. At most `limit`."""
     if len(found) == 1:
-        return tuple(found[0])
+        return tuple(found[0][:limit])
     hits: dict[str, Hit] = {}
     for hit in sorted((hit for part in found for hit in part), key=lambda hit: hit.score, reverse=True):
         hits.setdefault(hit.engram.id, hit)

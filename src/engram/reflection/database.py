@@ -11,9 +11,10 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from engram.errors import EngramError, MemoryDamaged
+from engram.errors import EngramError, MemoryDamaged, MemoryReadOnly
 from engram.store.base import Key
 from engram.store.sqlite.connections import Database
+from engram.store.sqlite.store import uri_of
 
 APPLICATION_ID = 0x456E6766
 """Marks a SQLite file as one of derived data ("Engf")."""
@@ -25,12 +26,16 @@ TABLES = (
     " number INTEGER PRIMARY KEY, namespace INTEGER NOT NULL, seq INTEGER NOT NULL, session INTEGER NOT NULL,"
     " speaker INTEGER NOT NULL, at INTEGER NOT NULL,"
     " start INTEGER NOT NULL, stop INTEGER NOT NULL, kind INTEGER NOT NULL, slot INTEGER NOT NULL,"
-    " effect INTEGER NOT NULL, own REAL NOT NULL, sure REAL NOT NULL)",
+    " effect INTEGER NOT NULL, own REAL NOT NULL, sure REAL NOT NULL, origin INTEGER NOT NULL,"
+    " code BLOB NOT NULL, labels BLOB NOT NULL)",
     "CREATE INDEX statements_by_turn ON statements (namespace, seq)",
 )
 """Schema version 1. Times are microseconds since 1970 in UTC; start and stop are characters of the turn."""
 
-COLUMNS = "namespace, seq, session, speaker, at, start, stop, kind, slot, effect, own, sure"
+COLUMNS = "namespace, seq, session, speaker, at, start, stop, kind, slot, effect, own, sure, origin"
+MEANING = "code, labels"
+AT_ONCE = 500
+"""Statements that one query names."""
 
 
 class Statement(NamedTuple):
@@ -56,6 +61,8 @@ class Statement(NamedTuple):
     """Probability that the writer says it of themselves."""
     sure: float
     """Probability of the slot."""
+    origin: int
+    """Position in `engram.engram.ORIGINS`."""
 
 
 class Stored(NamedTuple):
@@ -63,6 +70,15 @@ class Stored(NamedTuple):
 
     number: int
     statement: Statement
+
+
+class Meaning(NamedTuple):
+    """What a statement means, as it is compared with others."""
+
+    code: bytes
+    """The code of its vector (`meaning.codes`)."""
+    labels: bytes
+    """The probabilities of all its labels, in 255ths (`labels.packed`)."""
 
 
 class DerivedDatabase(Database):
@@ -74,17 +90,23 @@ class DerivedDatabase(Database):
     version = VERSION
     idle_readers = 4
 
-    def __init__(self, path: str, made_by: str, *, wait: float = 10.0) -> None:
+    def __init__(self, path: str, made_by: str, *, read_only: bool = False, wait: float = 10.0) -> None:
         """Open or create the file at `path`; ":memory:" for RAM. made_by: identifies store, encoder and labels.
 
-        Raises an `EngramError` that names the file if it is locked, not writable, another application's or damaged.
+        Raises an `EngramError` that names the file if it is locked, not writable, another application's or damaged; for
+        reading only, also if something else has made its rows.
         """
-        super().__init__(path, wait=wait, read_wait=wait)
+        super().__init__(path, wait=wait, read_wait=wait, uri=uri_of(path, read_only))
+        self.read_only = read_only
         self._made_by = made_by
         self.open()
 
     def ready(self, version: int) -> None:
         """Create the tables if the file is new, and empty them if something else has made their rows."""
+        if self.read_only:
+            if not version or value_of(self.writer, "made_by") != self._made_by:
+                raise MemoryReadOnly(f"{self.path} was derived by another version; reflect once with write access")
+            return
         self.use_log()
         # The store holds the truth: a power cut may lose the last commits of this file, which are derived again.
         self.writer.execute("PRAGMA synchronous=NORMAL")
@@ -115,6 +137,27 @@ class DerivedDatabase(Database):
         with self.reading() as db:
             return [Stored(row[0], Statement(*row[1:])) for row in db.execute(query, (namespace,)).fetchall()]
 
+    def meanings(self, namespace: int, seqs: Sequence[int]) -> list[tuple[Statement, Meaning]]:
+        """Return the statements of some turns of a namespace with what they mean, in the order of the turns."""
+        query = (
+            f"SELECT {COLUMNS}, {MEANING} FROM statements WHERE namespace = ? AND seq IN ({marks(len(seqs))})"
+            " ORDER BY seq, start"
+        )
+        size = len(Statement._fields)
+        with self.reading() as db:
+            rows = db.execute(query, (namespace, *seqs)).fetchall()
+        return [(Statement(*row[:size]), Meaning(*row[size:])) for row in rows]
+
+    def meaning_of(self, numbers: Sequence[int]) -> dict[int, Meaning]:
+        """Return what the statements with some numbers mean, by number; those that were deleted are left out."""
+        found: dict[int, Meaning] = {}
+        with self.reading() as db:
+            for start in range(0, len(numbers), AT_ONCE):
+                part = numbers[start : start + AT_ONCE]
+                query = f"SELECT number, {MEANING} FROM statements WHERE number IN ({marks(len(part))})"
+                found.update((row[0], Meaning(*row[1:])) for row in db.execute(query, part).fetchall())
+        return found
+
 
 def create_tables(db: sqlite3.Connection) -> None:
     """Create schema version 1."""
@@ -139,10 +182,16 @@ def set_value(db: sqlite3.Connection, name: str, value: str) -> None:
     db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
 
 
-def insert(db: sqlite3.Connection, statements: Iterable[Statement]) -> None:
+def insert(db: sqlite3.Connection, statements: Iterable[tuple[Statement, Meaning]]) -> None:
     """Insert statements."""
-    marks = ", ".join("?" * len(Statement._fields))
-    db.executemany(f"INSERT INTO statements ({COLUMNS}) VALUES ({marks})", statements)
+    values = marks(len(Statement._fields) + len(Meaning._fields))
+    rows = ((*statement, *meaning) for statement, meaning in statements)
+    db.executemany(f"INSERT INTO statements ({COLUMNS}, {MEANING}) VALUES ({values})", rows)
+
+
+def marks(count: int) -> str:
+    """Return so many question marks, for the values of a query."""
+    return ", ".join("?" * count)
 
 
 def delete(db: sqlite3.Connection, keys: Sequence[Key]) -> None:

@@ -1,35 +1,45 @@
 """Knowledge: what the statements of a memory add up to, over a store and its derived data.
 
-Owns the verbs that `Memory` offers of it: reflect and facts. Reads the text of a fact from the store, so that a turn
-that was forgotten has none.
+Owns the verbs that `Memory` offers of it: reflect, facts, profile and working, and the order of hits by what holds.
+Reads the text of a fact from the store, so that a turn that was forgotten has none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from engram.engram import Engram
-from engram.reflection.closing import closings
-from engram.reflection.database import DerivedDatabase, Stored
-from engram.reflection.facts import Fact, Facts
-from engram.reflection.labels import KINDS, LASTING
+from engram.errors import EngramError
+from engram.recall.context import CountTokens
+from engram.recall.message import Part
+from engram.recall.result import Hit
+from engram.reflection.chains import OWN, Chains, Turns
+from engram.reflection.database import DerivedDatabase
+from engram.reflection.facts import Facts
+from engram.reflection.holding import HoldingOrder
+from engram.reflection.profile import Known, Profile, now, standing, who, within
 from engram.reflection.reflector import Reflector
 from engram.reflection.slots import SLOT_OF, SLOTS
+from engram.reflection.working import PROFILE, RECALLED, STANDING, Working, WorkingPart, bearing_on, quoted, recalled
 from engram.store.base import LoggedStore
 from engram.times import as_utc, microseconds
 
+logger = logging.getLogger("engram")
+
 AT_ONCE = 2_000
 """Turns that are read before a question for facts is answered; if more are unread, the answer says so."""
-OWN = 0.5
-"""Probability from which a statement is taken for one about its writer."""
+FEW = 8
+"""Turns that are read before a recall; if more are unread, `Memory.reflect` reads them."""
 
 
 class Knowledge:
     """Answers what holds in a memory. Safe to use from several threads."""
 
-    def __init__(self, store: LoggedStore, database: DerivedDatabase, reflector: Reflector) -> None:
-        self._store, self._database, self._reflector = store, database, reflector
+    def __init__(
+        self, store: LoggedStore, database: DerivedDatabase, reflector: Reflector, holding: HoldingOrder
+    ) -> None:
+        self._store, self._database, self._reflector, self._holding = store, database, reflector, holding
 
     def close(self) -> None:
         """Release the file. A second call does nothing."""
@@ -39,72 +49,97 @@ class Knowledge:
         """Read the turns that were not read yet, for at most about `seconds`. Returns how many were read."""
         return self._reflector.reflect(seconds)
 
+    def ordered(self, part: Part, namespace: int, hits: Sequence[Hit]) -> list[Hit]:
+        """Return the hits for a part of a message with what holds before what held; see `recall.recaller.Holding`.
+
+        Reads a few turns first that were not read yet. If the derived data cannot be read, the hits keep their order,
+        and the log says so.
+        """
+        try:
+            if 0 < self._reflector.pending() <= FEW:
+                self._reflector.reflect()
+            return self._holding.ordered(part, namespace, hits)
+        except EngramError as error:
+            logger.warning("hits are not ordered by what holds: %s", error)
+            return list(hits)
+
     def facts(self, namespace: str, slot: str | None, own: bool | None, at: datetime | None) -> Facts:
         """Return the statements of a namespace that hold at a time; see `Memory.facts`."""
         if slot is not None and slot not in SLOT_OF:
             raise ValueError(f"{slot!r} is no slot; the slots are {', '.join(SLOTS[1:])}")
-        moment = microseconds(datetime.now(UTC) if at is None else as_utc("at", at))
-        if self._reflector.pending() <= AT_ONCE:
-            self._reflector.reflect()
-        unread = self._reflector.pending()
+        moment, unread = moment_of(at), self._caught_up()
         number = self._store.namespace_number(namespace)
         if number is None:
             return Facts((), unread)
-        stored = {each.number: each for each in self._database.statements(number)}
-        older_of, newer_of = dict[int, int](), dict[int, int]()
-        for older, newer, _ in closings(list(stored.values())):
-            older_of[newer], newer_of[older] = older, newer
+        chains = Chains(self._database.statements(number))
         wanted = [
             each
-            for each in stored.values()
-            if self._holds(each, stored, newer_of, moment)
-            and (slot is None or each.statement.slot == SLOT_OF[slot])
+            for each in chains.holding(moment)
+            if (slot is None or each.statement.slot == SLOT_OF[slot])
             and (own is None or (each.statement.own >= OWN) is own)
         ]
-        chains = [self._chain(each, stored, older_of) for each in wanted]
-        named = {each.statement.seq for chain in chains for each in chain}
-        named |= {stored[newer_of[each.number]].statement.seq for each in wanted if each.number in newer_of}
-        engrams = self._store.by_seq(number, sorted(named))
-        facts = [fact for chain in chains if (fact := self._fact(chain, stored, newer_of, engrams)) is not None]
-        return Facts(tuple(reversed(facts)), unread)
+        return Facts(tuple(reversed(chains.facts(wanted, self._turns(number)))), unread)
 
-    def _holds(self, each: Stored, stored: dict[int, Stored], newer_of: dict[int, int], moment: int) -> bool:
-        newer = newer_of.get(each.number)
-        statement = each.statement
-        told = statement.at <= moment and statement.kind < LASTING
-        return told and (newer is None or stored[newer].statement.at > moment)
+    def profile(self, namespace: str, at: datetime | None, budget: int, count: CountTokens) -> Profile:
+        """Return a view of what the user has told; see `Memory.profile`."""
+        moment, unread = moment_of(at), self._caught_up()
+        number = self._store.namespace_number(namespace)
+        if number is None:
+            return Profile((), (), (), unread)
+        chains, statements = self._known(number, moment)
+        sections = {
+            name: chains.facts([each.stored for each in chosen(statements)], self._turns(number))
+            for name, chosen in (("standing", standing), ("who", who), ("now", now))
+        }
+        return Profile(**within(sections, budget, count), unread=unread)
 
-    def _chain(self, each: Stored, stored: dict[int, Stored], older_of: dict[int, int]) -> list[Stored]:
-        """Return a statement and those that it closed, the latest first."""
-        chain, number = [each], older_of.get(each.number)
-        while number is not None:
-            chain.append(stored[number])
-            number = older_of.get(number)
-        return chain
-
-    def _fact(
+    def working(
         self,
-        chain: Sequence[Stored],
-        stored: dict[int, Stored],
-        newer_of: dict[int, int],
-        engrams: dict[int, Engram],
-    ) -> Fact | None:
-        """Return the first of some statements as a fact, with the others as its history; None if it was forgotten."""
-        statement = chain[0].statement
-        engram = engrams.get(statement.seq)
-        if engram is None:
-            return None
-        history = (self._fact([older], stored, newer_of, engrams) for older in chain[1:])
-        newer = newer_of.get(chain[0].number)
-        closing = None if newer is None else engrams.get(stored[newer].statement.seq)
-        return Fact(
-            engram=engram,
-            start=statement.start,
-            stop=statement.stop,
-            kind=KINDS[statement.kind],
-            slot=SLOTS[statement.slot] if statement.slot else None,
-            own=statement.own >= OWN,
-            until=None if closing is None else closing.at,
-            closed_by=None if closing is None else closing.id,
-            history=tuple(fact for fact in history if fact is not None),
-        )
+        namespace: str,
+        query: str,
+        hits: Sequence[Hit],
+        budget: int,
+        shares: Mapping[str, float],
+        count: CountTokens,
+    ) -> Working:
+        """Return what a model should have before it answers a message; see `Memory.working`."""
+        unread = self._caught_up()
+        number = self._store.namespace_number(namespace)
+        parts, left = list[WorkingPart](), budget
+        if number is not None:
+            chains, statements = self._known(number, moment_of(None))
+            chosen = {
+                STANDING: [each.stored for each in bearing_on(self._holding.vector_of(query), standing(statements))],
+                PROFILE: [each.stored for each in who(statements)],
+            }
+            for name, stored in chosen.items():
+                facts = chains.facts(stored, self._turns(number))
+                if part := quoted(name, facts, int(shares[name] * budget), count):
+                    parts.append(part)
+                    left -= part.tokens + 2
+        room = left if shares[RECALLED] else 0
+        if room > 0 and (part := recalled(hits, query, room, count)):
+            parts.append(part)
+        return Working(tuple(parts), unread)
+
+    def _caught_up(self) -> int:
+        """Read what was not read yet, unless it is too much. Returns the number of turns that are unread after that."""
+        if self._reflector.pending() <= AT_ONCE:
+            self._reflector.reflect()
+        return self._reflector.pending()
+
+    def _turns(self, number: int) -> Turns:
+        return lambda seqs: self._store.by_seq(number, seqs)
+
+    def _known(self, number: int, moment: int) -> tuple[Chains, list[Known]]:
+        """Return the statements of a namespace, and those that hold at a time with what they mean."""
+        chains = Chains(self._database.statements(number))
+        stored = chains.holding(moment)
+        meanings = self._database.meaning_of([each.number for each in stored])
+        kept = [each for each in stored if each.number in meanings]
+        return chains, self._holding.known(kept, [meanings[each.number] for each in kept])
+
+
+def moment_of(at: datetime | None) -> int:
+    """Return a time as microseconds since 1970 in UTC; None: now."""
+    return microseconds(datetime.now(UTC) if at is None else as_utc("at", at))

@@ -7,6 +7,7 @@ them on sentences written for that, in the languages of the encoder.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
@@ -52,6 +53,11 @@ class Labels(NamedTuple):
     own: Floats
     """That the writer speaks of themselves: shape (n,)."""
 
+    @property
+    def lasting(self) -> Floats:
+        """That they are of a kind that lasts: shape (n,)."""
+        return np.asarray(self.kinds[:, :LASTING].sum(axis=1), np.float32)
+
 
 class Asked(NamedTuple):
     """What n questions ask for, as probabilities."""
@@ -94,11 +100,34 @@ def parted(outputs: Floats, sizes: tuple[int, ...]) -> list[Floats]:
 
 def labels_of(vectors: Vectors) -> Labels:
     """Return what sentences say. vectors: of the encoder that `networks` names, shape (n, dimensions)."""
-    kinds, slots, effects, own = parted(networks()[1].outputs(vectors), SAYS)
-    return Labels(kinds, slots, effects, own[:, 1])
+    return labels_from(networks()[1], vectors)
 
 
 def asked_of(vectors: Vectors) -> Asked:
     """Return what questions ask for. vectors: of the encoder that `networks` names, shape (n, dimensions)."""
-    slots, own, then = parted(networks()[2].outputs(vectors), ASKS)
+    return asked_from(networks()[2], vectors)
+
+
+def packed(labels: Labels) -> list[bytes]:
+    """Return the probabilities of n sentences in 255ths, as `unpacked` reads them."""
+    parts = (labels.kinds, labels.slots, labels.effects, labels.own[:, None])
+    return [row.tobytes() for row in np.rint(np.concatenate(parts, axis=1) * 255).astype(np.uint8)]
+
+
+def unpacked(rows: Sequence[bytes]) -> Labels:
+    """Return what `packed` was given for n sentences, to a 255th."""
+    shares = np.frombuffer(b"".join(rows), np.uint8).reshape(len(rows), -1).astype(np.float32) / np.float32(255)
+    kinds, slots, effects, own = np.split(shares, np.cumsum(SAYS[:-1]).tolist(), axis=1)
+    return Labels(kinds, slots, effects, own[:, 0])
+
+
+def labels_from(network: Network, vectors: Vectors) -> Labels:
+    """Return what sentences say, by a network of sentences."""
+    kinds, slots, effects, own = parted(network.outputs(vectors), SAYS)
+    return Labels(kinds, slots, effects, own[:, 1])
+
+
+def asked_from(network: Network, vectors: Vectors) -> Asked:
+    """Return what questions ask for, by a network of questions."""
+    slots, own, then = parted(network.outputs(vectors), ASKS)
     return Asked(slots, own[:, 1], then[:, 1])

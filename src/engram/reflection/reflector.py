@@ -6,6 +6,7 @@ again and one that another process did is not.
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Sequence
@@ -14,8 +15,9 @@ import numpy as np
 
 from engram.engram import ORIGINS, ROLES
 from engram.meaning.base import Encoder
-from engram.reflection.database import DerivedDatabase, Statement, clear, delete, insert, set_value, value_of
-from engram.reflection.labels import LASTING, labels_of
+from engram.meaning.codes import Coder
+from engram.reflection.database import DerivedDatabase, Meaning, Statement, clear, delete, insert, set_value, value_of
+from engram.reflection.labels import labels_of, packed
 from engram.reflection.sentences import statements_of
 from engram.store.base import Changes, CursorExpired, LoggedStore, Record
 
@@ -27,8 +29,10 @@ AT_ONCE = 256
 """Sentences that are encoded at once."""
 SURE = 0.5
 """Probability of a slot from which a sentence counts as speaking of it."""
-LASTS = 0.5
-"""Probability from which a sentence counts as lasting."""
+LASTS = 0.25
+"""Probability of a kind that lasts from which a sentence is kept. One with a number is kept in any case: a request or
+a question may tell it in passing ("how do I go on, now that it is down to 4 hours?")."""
+_DIGIT = re.compile(r"\d")
 
 
 class Reflector:
@@ -37,6 +41,7 @@ class Reflector:
     def __init__(self, store: LoggedStore, database: DerivedDatabase, encoder: Encoder) -> None:
         """`encoder`: the one that the labels were fitted for."""
         self._store, self._database, self._encoder = store, database, encoder
+        self._coder = Coder(encoder.dimensions, encoder=encoder.fingerprint)
         self._lock = threading.Lock()
 
     def pending(self) -> int:
@@ -47,7 +52,12 @@ class Reflector:
             return self._store.distance("", self._store.head()).appended
 
     def reflect(self, seconds: float | None = None) -> int:
-        """Read what the log holds by now, for at most about `seconds`. Returns the number of turns that were read."""
+        """Read what the log holds by now, for at most about `seconds`. Returns the number of turns that were read.
+
+        Reads nothing if the derived data is open for reading only: another process derives it.
+        """
+        if self._database.read_only:
+            return 0
         deadline = None if seconds is None else time.monotonic() + seconds
         read = 0
         with self._lock:
@@ -80,8 +90,8 @@ class Reflector:
             set_value(db, "cursor", changes.cursor)
         return len(changes.appended)
 
-    def _statements(self, records: Sequence[Record]) -> list[Statement]:
-        """Return the statements of the users' turns that last."""
+    def _statements(self, records: Sequence[Record]) -> list[tuple[Statement, Meaning]]:
+        """Return the sentences of users' turns that may state something."""
         places = [
             (r, span) for r in records if r.role == USER and r.origin <= TRUSTED for span in statements_of(r.text)
         ]
@@ -90,17 +100,17 @@ class Reflector:
             part = places[start : start + AT_ONCE]
             vectors = self._encoder.encode([record.text[a:b] for record, (a, b) in part])
             labels = labels_of(vectors)
+            codes, shares = self._coder.encode(vectors), packed(labels)
             kinds, slots = labels.kinds.argmax(axis=1), labels.slots.argmax(axis=1)
-            lasting = labels.kinds[:, :LASTING].sum(axis=1)
             sure = labels.slots[np.arange(len(part)), slots]
             slots = np.where(sure >= SURE, slots, 0)
-            for row in np.flatnonzero((lasting >= LASTS) | (slots > 0)).tolist():
+            numbers = np.array([_DIGIT.search(record.text, a, b) is not None for record, (a, b) in part])
+            for row in np.flatnonzero((labels.lasting >= LASTS) | (slots > 0) | numbers).tolist():
                 r, (a, b) = part[row]
                 effect = int(labels.effects[row].argmax())
-                result.append(
-                    Statement(
-                        r.namespace, r.seq, r.session, r.speaker, r.at, a, b, int(kinds[row]),
-                        int(slots[row]), effect, float(labels.own[row]), float(sure[row]),
-                    )
+                statement = Statement(
+                    r.namespace, r.seq, r.session, r.speaker, r.at, a, b, int(kinds[row]),
+                    int(slots[row]), effect, float(labels.own[row]), float(sure[row]), r.origin,
                 )  # fmt: skip
+                result.append((statement, Meaning(codes[row].tobytes(), shares[row])))
         return result

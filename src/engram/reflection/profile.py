@@ -1,0 +1,155 @@
+"""Profile: who a user is now, what they always want, and what they are about, in dated quotes.
+
+Owns which of the statements that hold are shown, in which order, and how they are worded. It is a view: nothing of it
+is stored. What stands as an order must have been typed by the user: a file or a program may say what it likes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from engram.engram import ORIGINS
+from engram.meaning.base import Vectors
+from engram.meaning.network import Floats
+from engram.recall.context import CountTokens
+from engram.reflection.chains import OWN
+from engram.reflection.database import Statement, Stored
+from engram.reflection.facts import Fact
+from engram.reflection.labels import EFFECTS, KINDS
+from engram.reflection.slots import ONE_VALUE, SLOT_OF, SLOTS
+
+FACT, EVENT, PLAN, PREFERENCE, ORDER = range(5)
+TYPED, TELLS = ORIGINS.index("user"), EFFECTS.index("tells")
+assert KINDS[:5] == ("fact", "event", "plan", "preference", "order")
+
+LASTING_SLOTS = frozenset(range(1, len(SLOTS))) - {
+    SLOT_OF[name] for name in ("deadline", "appointment", "trip", "venue", "plan")
+}
+"""Slots that say who somebody is, and not what they are about."""
+SURE = 0.7
+"""Probability of its slot from which a statement says who somebody is."""
+OF_A_SLOT = 2
+"""Statements of one slot that are shown, the latest ones; one if a person has one value at a time."""
+LATEST = 3
+"""Sessions, the latest ones, that say what somebody is about now."""
+ALIKE = 0.85
+"""Cosine from which two statements count as saying the same: the later one is shown."""
+SHARES = {"standing": 0.4, "who": 0.4, "now": 0.2}
+"""Part of the budget of each section; what one leaves over the next one may use."""
+TITLES = {"standing": "Standing wishes", "who": "About the user", "now": "Lately"}
+HEADING = "What the user has told of themselves (quotes, with their days):"
+MOST = 200
+"""Statements of a section that are looked at."""
+
+
+class Known(NamedTuple):
+    """A statement that holds, with what it means."""
+
+    stored: Stored
+    vector: Vectors
+    """Shape (dimensions,). The product of two is their cosine."""
+    kinds: Floats
+    """Probability of each of `labels.KINDS`: shape (kinds,)."""
+
+    @property
+    def statement(self) -> Statement:
+        """The statement."""
+        return self.stored.statement
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A view of what a user has told, within a budget."""
+
+    standing: tuple[Fact, ...]
+    """Orders for every conversation, then preferences; the latest first."""
+    who: tuple[Fact, ...]
+    """What fills their slots, in the order of `reflection.slots.SLOTS`."""
+    now: tuple[Fact, ...]
+    """What they told in their last sessions, the latest first."""
+    unread: int
+    """Turns of the memory that were remembered and not read yet: `Memory.reflect` reads them."""
+
+    @property
+    def text(self) -> str:
+        """The quotes by sections, for a prompt; "" if there are none."""
+        return worded({"standing": self.standing, "who": self.who, "now": self.now})
+
+
+def standing(statements: Sequence[Known]) -> list[Known]:
+    """Return the orders that the user typed, then their own preferences, the latest first, each once."""
+    orders = [each for each in statements if each.statement.kind == ORDER and each.statement.origin == TYPED]
+    wishes = [each for each in statements if each.statement.kind == PREFERENCE and each.statement.own >= OWN]
+    return distinct([*reversed(orders), *reversed(wishes)])
+
+
+def who(statements: Sequence[Known]) -> list[Known]:
+    """Return what surely fills a slot of the user's, by slots, the latest of each first."""
+    by_slot: dict[int, list[Known]] = {}
+    for each in reversed(statements):
+        s = each.statement
+        if s.slot in LASTING_SLOTS and s.sure >= SURE and s.own >= OWN and s.effect == TELLS and s.kind != ORDER:
+            by_slot.setdefault(s.slot, []).append(each)
+    shown = []
+    for slot in sorted(by_slot):
+        shown += distinct(by_slot[slot])[: 1 if slot in ONE_VALUE else OF_A_SLOT]
+    return shown
+
+
+def now(statements: Sequence[Known]) -> list[Known]:
+    """Return the facts, events and plans of the last sessions, the latest first, each once."""
+    sessions = list(dict.fromkeys(each.statement.session for each in reversed(statements)))[:LATEST]
+    told = [
+        each
+        for each in reversed(statements)
+        if each.statement.session in sessions and each.statement.kind in (FACT, EVENT, PLAN)
+    ]
+    return distinct(told)
+
+
+def distinct(statements: Sequence[Known]) -> list[Known]:
+    """Return statements without those that are nearly the same as one before: at most `MOST`."""
+    chosen: list[Known] = []
+    for each in statements:
+        if len(chosen) == MOST:
+            break
+        if not chosen or float(np.max(np.stack([one.vector for one in chosen]) @ each.vector)) < ALIKE:
+            chosen.append(each)
+    return chosen
+
+
+def within(sections: dict[str, list[Fact]], budget: int, count: CountTokens) -> dict[str, tuple[Fact, ...]]:
+    """Return the first facts of each section that fit into its share of a budget, and into what others leave over."""
+    left = budget - count(HEADING)
+    chosen: dict[str, list[Fact]] = {name: [] for name in sections}
+    spent: set[tuple[str, int, int]] = set()
+    for share in (SHARES, dict.fromkeys(sections, 1.0)):
+        for name, facts in sections.items():
+            room = min(left, int(share[name] * budget))
+            for fact in facts:
+                key = (fact.engram.id, fact.start, fact.stop)
+                tokens = count(line(fact)) + 1 + (0 if chosen[name] else count(TITLES[name]) + 2)
+                if key in spent or tokens > room:
+                    continue
+                room, left = room - tokens, left - tokens
+                spent.add(key)
+                chosen[name].append(fact)
+    return {name: tuple(facts) for name, facts in chosen.items()}
+
+
+def worded(sections: dict[str, tuple[Fact, ...]]) -> str:
+    """Return sections of facts as text: a heading, a title for each section, a line for each fact."""
+    lines = [HEADING]
+    for name, facts in sections.items():
+        if facts:
+            lines += [f"{TITLES[name]}:", *map(line, facts)]
+    return "\n".join(lines) if len(lines) > 1 else ""
+
+
+def line(fact: Fact) -> str:
+    """Return a fact as a line: its day and its words."""
+    return f"- [{fact.since.date().isoformat()}] " + " ".join(fact.text.split())

@@ -1,0 +1,116 @@
+"""Working memory: what a model should have before it answers a message, packed within a budget.
+
+Owns the shares of its parts and their order: what the user always wants, as far as it bears on the message; who they
+are; and the passages that recall finds. What a part leaves over the last one may use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from engram.engram import Engram
+from engram.meaning.base import Vectors
+from engram.recall.context import CountTokens, packed, passage_shown, rendered
+from engram.recall.result import Hit
+from engram.reflection.facts import Fact
+from engram.reflection.profile import ORDER, PREFERENCE, Known, line
+from engram.text.passages import passage_at
+
+STANDING, PROFILE, RECALLED = "standing", "profile", "recalled"
+SHARES: Mapping[str, float] = {STANDING: 0.25, PROFILE: 0.15, RECALLED: 0.6}
+"""Part of the budget that each part of a working memory may use."""
+HEADINGS = {
+    STANDING: "What the user has said that they want (quotes, with their days):",
+    PROFILE: "What the user has told of themselves (quotes, with their days):",
+}
+TOKENS_OF_HIT = 40
+"""A budget of so many tokens is reckoned for a hit: how many are recalled."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkingPart:
+    """One part of a working memory."""
+
+    name: str
+    """standing, profile or recalled."""
+    text: str
+    tokens: int
+    engrams: tuple[str, ...]
+    """The ids of the engrams that it quotes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Working:
+    """What a model should have before it answers a message."""
+
+    parts: tuple[WorkingPart, ...]
+    """Those that hold something, in the order in which they stand."""
+    unread: int
+    """Turns of the memory that were remembered and not read yet: `Memory.reflect` reads them."""
+
+    @property
+    def text(self) -> str:
+        """All parts as one text, for a prompt; "" if there are none."""
+        return "\n\n".join(part.text for part in self.parts)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of all parts, and of what stands between them."""
+        return sum(part.tokens for part in self.parts) + 2 * max(0, len(self.parts) - 1)
+
+
+def checked_shares(shares: Mapping[str, float] | None) -> Mapping[str, float]:
+    """Return the shares of all parts. Raises `ValueError` for an unknown part, or shares that are not 0 to 1 in sum."""
+    if shares is None:
+        return SHARES
+    if unknown := [name for name in shares if name not in SHARES]:
+        raise ValueError(f"{unknown[0]!r} is no part of a working memory; the parts are {', '.join(SHARES)}")
+    whole = {name: float(shares.get(name, 0.0)) for name in SHARES}
+    if not all(0 <= share <= 1 for share in whole.values()) or sum(whole.values()) > 1 + 1e-9:
+        raise ValueError(f"the shares are {dict(shares)}; each must be from 0 to 1, and their sum at most 1")
+    return whole
+
+
+def bearing_on(query: Vectors, statements: Sequence[Known]) -> list[Known]:
+    """Return standing orders and preferences, those first that surely are one and are near to a query.
+
+    query: its vector, as those of the statements.
+    """
+
+    def value(each: Known) -> float:
+        return float(each.kinds[PREFERENCE] + each.kinds[ORDER]) * max(0.0, float(each.vector @ query))
+
+    return sorted(statements, key=value, reverse=True)
+
+
+def quoted(name: str, facts: Sequence[Fact], budget: int, count: CountTokens) -> WorkingPart | None:
+    """Return the first facts that fit into a budget, as one part; None if none does."""
+    title = HEADINGS[name]
+    lines, left = [title], budget - count(title)
+    chosen = []
+    for fact in facts:
+        text = line(fact)
+        tokens = count(text) + 1
+        if tokens <= left:
+            left -= tokens
+            lines.append(text)
+            chosen.append(fact.engram.id)
+    if not chosen:
+        return None
+    text = "\n".join(lines)
+    return WorkingPart(name, text, count(text), tuple(dict.fromkeys(chosen)))
+
+
+def recalled(hits: Sequence[Hit], query: str, budget: int, count: CountTokens) -> WorkingPart | None:
+    """Return the passages of hits, best first, that fit into a budget, in the order of time; None if none does."""
+    shown: list[tuple[int, Engram]] = []
+    for hit in hits:
+        text = hit.engram.text
+        part = passage_shown(text, passage_at(text, hit.passage[0]), query)
+        shown.append((hit.seq, replace(hit.engram, text=part)))
+    passages = packed(shown, query, budget, count)
+    if not passages:
+        return None
+    text = rendered(passages)
+    return WorkingPart(RECALLED, text, count(text), tuple(engram.id for _, engram, _ in passages))
