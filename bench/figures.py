@@ -39,6 +39,7 @@ BARS = {
     "facts-other-language": Bar(0.88, 0.95, True),
     "messages-around": Bar(0.95, 0.99, True),
     "messages-nothing": Bar(0.97, 0.995, True),
+    "story-coherence": Bar(0.8, 0.95, True),
     "recall-p95-10000": Bar(5, 3),
     "recall-p95-100000": Bar(9, 5),
     "recall-p95-1000000": Bar(25, 12),

@@ -37,6 +37,7 @@ class PartName(StrEnum):
     BEAM = "beam"
     MEMDAILY = "memdaily"
     MESSAGES = "messages"
+    STORY = "story"
     IMPORT = "import"
     REMEMBER = "remember"
     RECALL = "recall"

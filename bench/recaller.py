@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -44,6 +45,19 @@ class Recaller:
         moment = None if now is None else datetime.fromisoformat(now)
         hits = self._memory.recall(question, namespace=namespace, limit=limit, now=moment)
         return [(str(hit.engram.metadata[KEY]), hit.score) for hit in hits]
+
+    def passages(self, namespace: str, question: str, limit: int, budget: int, now: str) -> list[str]:
+        """The passages of the hits of `recall`, best first, that notes show within `budget` tokens."""
+        from engram.recall.context import packed, passage_shown
+        from engram.text.passages import passage_at
+
+        hits = self._memory.recall(question, namespace=namespace, limit=limit, now=datetime.fromisoformat(now))
+        shown = []
+        for hit in hits:
+            text = hit.engram.text
+            part = passage_shown(text, passage_at(text, hit.passage[0]), question)
+            shown.append((hit.seq, replace(hit.engram, text=part)))
+        return [text for _, _, text in packed(shown, question, budget)]
 
     def notes(self, namespace: str, message: str) -> list[str]:
         """The keys of the notes, best first, that the proxy puts into a conversation that begins with `message`."""

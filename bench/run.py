@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import messages, quality, retrieval, serving, speed
+from bench import messages, quality, retrieval, serving, speed, story
 from bench.datasets import (
     BEAM_VARIABLE,
     LOCOMO_VARIABLE,
@@ -24,13 +24,15 @@ from bench.datasets import (
 )
 from bench.figures import Part, Progress
 from bench.lives import read_facts, read_lives, read_messages, read_wrappings
+from bench.stories.forms import read_stories
+from bench.stories.telling import tell
 from bench.systems import Bench, References
 
 LOCOMO_MISSING = f"LoCoMo: no path was given; pass --locomo PATH or set {LOCOMO_VARIABLE} (see docs/bench.md)"
 BEAM_MISSING = f"BEAM: no path was given; pass --beam PATH or set {BEAM_VARIABLE} (see docs/bench.md)"
 MEMDAILY_MISSING = f"MemDaily: no path was given; pass --memdaily PATH or set {MEMDAILY_VARIABLE} (see docs/bench.md)"
 CHATS_MISSING = "own chats: this copy of Engram does not contain them"
-OWN_MISSING = "lives, facts and messages: this copy of Engram does not contain them"
+OWN_MISSING = "lives, facts, messages and stories: this copy of Engram does not contain them"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class Run:
     paths: Paths
     chats: Path | None
     own: Path | None
-    """Folder of the lives, facts and messages."""
+    """Folder of the lives, facts, messages and stories."""
     references: References
     seed: int
     progress: Progress
@@ -133,6 +135,13 @@ def notes(run: Run) -> Part:
     return messages.measure(sets, run.bench("messages"))
 
 
+def stories(run: Run) -> Part:
+    """What a memory puts into a prompt while a long story goes on; the stories are generated from the run's seed."""
+    if run.own is None:
+        return Part("story")
+    return story.measure([tell(forms, run.seed) for forms in read_stories(run.own / "stories")], run.bench("story"))
+
+
 PARTS: dict[str, Callable[[Run], Part]] = {
     "locomo": locomo,
     "chats": chats,
@@ -141,6 +150,7 @@ PARTS: dict[str, Callable[[Run], Part]] = {
     "beam": beam,
     "memdaily": memdaily,
     "messages": notes,
+    "story": stories,
     "import": lambda run: speed.measure_import(run.plan, run.progress),
     "remember": lambda run: speed.measure_remember(run.plan, run.folder, run.seed, run.progress),
     "recall": lambda run: speed.measure_recall(run.plan, run.folder, run.seed, run.progress),
@@ -149,7 +159,7 @@ PARTS: dict[str, Callable[[Run], Part]] = {
 }
 
 
-GROUPS = {"quality": ("locomo", "chats", "lives", "facts", "beam", "memdaily", "messages")}
+GROUPS = {"quality": ("locomo", "chats", "lives", "facts", "beam", "memdaily", "messages", "story")}
 """Names for several parts."""
 
 

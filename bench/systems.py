@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -18,10 +18,13 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from bench import recaller
-from bench.datasets import Conversation
+from bench.datasets import Conversation, Turn
 from bench.figures import Progress
 from bench.rankers import MINILM_MISSING, Dense, Ranker, bm25, fused, minilm, minilm_installed, vectors
 from engram.errors import EngramError
+
+BEFORE = "recall of the commit before"
+"""The name of the other checkout's Engram."""
 
 
 class CheckoutFailed(EngramError):
@@ -88,6 +91,27 @@ class Checkout:
         self._process.communicate()
 
 
+def open_recaller(folder: Path, python: str | None = None, encoder: str | None = None) -> Any:
+    """The `Recaller` of a new memory in `folder`: of this Engram, or of the checkout that `python` belongs to."""
+    return Checkout(python, folder) if python else recaller.Recaller(str(folder), encoder)
+
+
+def items(namespace: str, turns: Iterable[Turn]) -> list[dict[str, Any]]:
+    """Turns as `Recaller.remember` takes them."""
+    return [
+        {
+            "text": turn.text,
+            "namespace": namespace,
+            "session": turn.session,
+            "speaker": turn.speaker or None,
+            "role": turn.role,
+            "at": turn.at.isoformat(),
+            "metadata": {recaller.KEY: turn.key},
+        }
+        for turn in turns
+    ]
+
+
 class EngramSystem:
     """Engram with its defaults, filled with one namespace a conversation."""
 
@@ -107,22 +131,9 @@ class EngramSystem:
         """
         self.name = name
         self._names = [conversation.name for conversation in conversations]
-        self._recaller: Any = Checkout(python, folder) if python else recaller.Recaller(str(folder), encoder)
+        self._recaller = open_recaller(folder, python, encoder)
         for conversation in conversations:
-            self._recaller.remember(
-                [
-                    {
-                        "text": turn.text,
-                        "namespace": conversation.name,
-                        "session": turn.session,
-                        "speaker": turn.speaker or None,
-                        "role": turn.role,
-                        "at": turn.at.isoformat(),
-                        "metadata": {recaller.KEY: turn.key},
-                    }
-                    for turn in conversation.turns
-                ]
-            )
+            self._recaller.remember(items(conversation.name, conversation.turns))
         self._recaller.flush()
 
     def ask(self, conversation: int, question: str, limit: int, now: datetime | None = None) -> list[Hit]:
@@ -167,7 +178,7 @@ class References:
     def __init__(self, before: str | None = None, wanted: bool = True) -> None:
         """before: the Python of another checkout, whose recall is one more reference. wanted: False for none at all."""
         self._before = before
-        self._wanted = wanted
+        self.wanted = wanted
         self._minilm: Dense | None = None
         self._vectors: Dense | None = None
         self.notes: list[str] = []
@@ -184,7 +195,7 @@ class References:
         progress: Progress,
     ) -> list[System]:
         """The references, filled with the conversations. questions: what will be asked, to be encoded together."""
-        if not self._wanted:
+        if not self.wanted:
             return []
         self._load()
         classic, strong = bm25(1.5, 0.75), bm25(0.9, 0.4)
@@ -214,14 +225,19 @@ class References:
         progress("remembering with the other checkout")
         place = folder / "before"
         place.mkdir()
-        system = EngramSystem(conversations, place, name="recall of the commit before", python=self._before)
+        system = EngramSystem(conversations, place, name=BEFORE, python=self._before)
         closing.callback(system.close)
         return system
 
     @property
     def has_before(self) -> bool:
         """Whether another checkout is asked."""
-        return self._wanted and self._before is not None
+        return self.checkout is not None
+
+    @property
+    def checkout(self) -> str | None:
+        """The Python of the other checkout, if it is asked."""
+        return self._before if self.wanted else None
 
     def _load(self) -> None:
         """Load the models that are not loaded yet, and note those that are missing, once."""
