@@ -29,7 +29,7 @@ USER_CHANGES, ASSISTANT_CHANGES = (0, 1, 1, 2), (1, 1, 2, 2, 3)
 """Numbers of changes in a turn, each as likely as the others."""
 MOVES_ON = 0.3
 """The share of exchanges after the first of a session in which the scene is another one."""
-COMPANY = 2
+LEAST_COMPANY = 2
 """People whom a turn needs in its scene; with fewer, the scene is another one, too."""
 CLOSED = 0.6
 """The share of the user's turns that end with a request."""
@@ -150,7 +150,7 @@ class Teller:
         here = self._world.scene()
         for index in range(2 * EXCHANGES):
             by_user = index % 2 == 0
-            if (by_user and index and self._rng.random() < MOVES_ON) or len(self._world.present(here)) < COMPANY:
+            if (by_user and index and self._rng.random() < MOVES_ON) or len(self._world.present(here)) < LEAST_COMPANY:
                 here = self._world.scene()
             key = f"{number}:{index + 1}"
             text = self._turn(key, number, here, by_user)

@@ -2,7 +2,10 @@
 
 import itertools
 import json
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -33,6 +36,19 @@ def test_one_story_is_tuned_on_and_one_is_held_out():
 def test_same_seed_same_story(forms, story):
     assert tell(forms, 0) == story
     assert tell(forms, 1).texts != story.texts
+
+
+@pytest.mark.parametrize("hash_seed", ["1", "2"])
+def test_another_process_tells_the_same_story(story, hash_seed):
+    program = (
+        "import sys; from bench.stories.forms import read_stories; from bench.stories.telling import tell\n"
+        "print(*(repr((s.sessions, s.questions)) for s in map(tell, read_stories()) if s.name == sys.argv[1]))"
+    )
+    environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+    told = subprocess.run(
+        [sys.executable, "-c", program, story.name], env=environment, capture_output=True, text=True, encoding="utf-8"
+    )
+    assert told.stdout == f"{(story.sessions, story.questions)!r}\n", told.stderr
 
 
 @pytest.mark.parametrize("seed", range(6))
