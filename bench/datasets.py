@@ -35,6 +35,10 @@ LOCOMO_CATEGORIES = {1: "multi-hop", 2: "temporal", 3: "open-domain", 4: "single
 EVIDENCE = re.compile(r"D\d+:\d+")
 
 
+UPDATE = "knowledge_update"
+"""The kind of the questions of a transcript about what has changed."""
+
+
 class DatasetError(ValueError):
     """A file of conversations is missing or malformed; the message names the file."""
 
@@ -144,14 +148,19 @@ def transcript(line: str, place: str) -> Conversation:
         chat = json.loads(line)
         turns = tuple(map(transcript_turn, chat["messages"]))
         now = turns[-1].at
-        questions = tuple(
-            Question(q["question"], tuple(map(str, q["evidence"])), q["kind"], now) for q in chat["questions"]
-        )
+        questions = tuple(transcript_question(question, now) for question in chat["questions"])
         conversation = Conversation(f"chat-{chat['chat']}", turns, questions)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise DatasetError(f"{place}: not a chat with messages and questions: {error!r}") from error
     check_keys(conversation, place)
     return conversation
+
+
+def transcript_question(question: Mapping[str, Any], now: datetime) -> Question:
+    """One question about a chat. Of an update, the turns that hold what is no more right count as evidence, too."""
+    original = question.get("evidence_by_part", {}).get("original_info", ())
+    outdated = tuple(map(str, original)) if question["kind"] == UPDATE else ()
+    return Question(question["question"], tuple(map(str, question["evidence"])), question["kind"], now, outdated)
 
 
 def transcript_turn(message: Mapping[str, Any]) -> Turn:

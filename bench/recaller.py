@@ -40,6 +40,19 @@ class Recaller:
         """Wait until everything is indexed."""
         self._memory.flush()
 
+    def reflect(self) -> None:
+        """Read the turns for what they state, as a server does in the background. Nothing in an Engram without that."""
+        if hasattr(self._memory, "reflect"):
+            self._memory.reflect()
+
+    def working(self, namespace: str, question: str, budget: int, now: str | None) -> tuple[list[str], list[str]]:
+        """The keys of the turns that `working` quotes, and the text of its parts. `now`: ISO 8601, or None."""
+        moment = None if now is None else datetime.fromisoformat(now)
+        working = self._memory.working(question, namespace=namespace, budget=budget, now=moment)
+        ids = [id for part in working.parts for id in part.engrams]
+        known = self._memory.get_many(ids)
+        return [str(known[id].metadata[KEY]) for id in ids], [part.text for part in working.parts]
+
     def ask(self, namespace: str, question: str, limit: int, now: str | None) -> list[tuple[str, float]]:
         """The key and the score of each hit of `recall`. `now`: the time of the question (ISO 8601), or None."""
         moment = None if now is None else datetime.fromisoformat(now)

@@ -29,6 +29,12 @@ SAME, OTHER = "same language", "another language"
 """The kinds of the questions about facts: asked in the language in which the fact is told, or in another one."""
 OTHER_LANGUAGES = 3
 """Number of other languages in which each fact is asked for: those that follow in the list of languages."""
+UNREAD = "Engram, nothing read"
+"""The name of Engram that has not read what turns state."""
+WORKING_BUDGET = 2_000
+"""Tokens of a working memory."""
+STANDING = {"preferences": "preference_following", "orders": "instruction_following"}
+"""What BEAM's users always want, and the kinds of the questions that call for it."""
 CONTEXTUAL = "minilm"
 """The encoder that reads words in their context, with which BEAM is measured once more."""
 CONTEXTUAL_MISSING = "BEAM with the encoder minilm: this Engram has no such encoder"
@@ -107,7 +113,10 @@ def ask_everyone(title: str, conversations: Sequence[Conversation], asks: Sequen
         questions = [ask.question.text for ask in asks]
         others = bench.references.systems(conversations, questions, bench.folder, closing, bench.progress)
         answers = {}
-        for system in [engram, *others]:
+        bench.progress(f"{title}: remembering, nothing read")
+        unread = EngramSystem(conversations, bench.inside("unread").folder, name=UNREAD, reflecting=False)
+        closing.callback(unread.close)
+        for system in [engram, unread, *others]:
             bench.progress(f"{title}: asking {system.name}")
             answers[system.name] = answers_of(system, asks)
         return answers
@@ -175,10 +184,33 @@ def silent_with(answers: Sequence[Answer]) -> float:
     return metrics.mean([float(not a.keys) for a in answers if a.evidence])
 
 
+def current_first(answers: Sequence[Answer], k: int) -> float:
+    """The share of the questions for which the first of the right and the outdated turns is right.
+
+    It must be among the first `k`.
+    """
+    found = []
+    for answer in answers:
+        outdated = answer.ask.question.outdated
+        first = next((key for key in answer.keys[:k] if key in answer.evidence or key in outdated), None)
+        found.append(float(first is not None and first not in outdated))
+    return metrics.mean(found)
+
+
+def of_kind(answers: Answers, kind: str) -> Answers:
+    """The answers to the questions of one kind."""
+    return those(answers, lambda ask: ask.question.kind == kind)
+
+
+def current(answer: Answer) -> tuple[str, ...]:
+    """The right turns that are not outdated."""
+    return tuple(key for key in answer.evidence if key not in answer.ask.question.outdated)
+
+
 def newer_first(answers: Sequence[Answer]) -> float:
     """The share of the questions with outdated turns for which a right turn stands before all of those."""
     ranks = [
-        (metrics.reciprocal_rank(a.keys, a.evidence), metrics.reciprocal_rank(a.keys, a.ask.question.outdated))
+        (metrics.reciprocal_rank(a.keys, current(a)), metrics.reciprocal_rank(a.keys, a.ask.question.outdated))
         for a in answers
         if a.ask.question.outdated
     ]
@@ -218,8 +250,8 @@ def kinds_table(title: str, answers: Answers) -> Table:
     names = ("first 3", "first 10", "R@10", "MRR", "answerable that bring nothing")
     rows = []
     for kind in kinds:
-        of_kind = [answer for answer in given if answer.ask.question.kind == kind]
-        rows.append([kind, f"{len(of_kind):,}", *(SHARE.show(MEASURES[name](of_kind)) for name in names)])
+        asked = [answer for answer in given if answer.ask.question.kind == kind]
+        rows.append([kind, f"{len(asked):,}", *(SHARE.show(MEASURES[name](asked)) for name in names)])
     return Table(f"{title}, by kind, {system}", ["", "questions", *names], rows)
 
 
@@ -247,6 +279,11 @@ def lives(conversations: Sequence[Conversation], bench: Bench) -> Part:
             figure(f"{key}-auc", f"{title}, answerable or not, by the best score (AUC)", of_own, area),
             figure(f"{key}-foreign-auc", f"{title}, own or another's memory, by the best score (AUC)", answered, area),
         ]
+        for kind, name in (("now", "now"), ("then", "a past day")):
+            label = f"{title}, about {name}: the value of the day in the first 3, nothing outdated above"
+            figures.append(
+                figure(f"{key}-{kind}", label, of_kind(answers, kind), lambda given: current_first(given, 3))
+            )
         groups[half(held_out)] = of_own
     return Part("lives", figures, [table("Lives", groups), kinds_table(f"Lives, {TUNED}", groups[TUNED])])
 
@@ -302,13 +339,46 @@ def beam(conversations: Sequence[Conversation], bench: Bench) -> Part:
             closing.callback(system.close)
             contextual, notes = share_found(answers_of(system, asks)), []
     references = {name: share_found(given) for name, given in list(answers.items())[1:]}
+    updates = those(answers, lambda ask: bool(ask.question.outdated))
     figures = [
         figure("beam-recall-10", "BEAM, R@10", answers, share_found),
+        figure(
+            "beam-updates",
+            "BEAM, the updated statement in the first 10 and not below the old one",
+            updates,
+            lambda given: current_first(given, LIMIT),
+        ),
+        *standing(conversations, answers, bench),
         compared(
             "beam-recall-10-contextual", f"BEAM, R@10, encoder {CONTEXTUAL}", {"": contextual, **references}, SHARE
         ),
     ]
     return Part("beam", figures, [table("BEAM", {"all": answers}), kinds_table("BEAM", answers)], notes)
+
+
+def standing(conversations: Sequence[Conversation], answers: Answers, bench: Bench) -> list[Figure]:
+    """What BEAM's users always want: how often a turn that says it is in the working memory of a question.
+
+    Beside it, how often one is among the first ten of a recall.
+    """
+    bench.progress("BEAM: working memories")
+    figures = []
+    with ExitStack() as closing:
+        engram = EngramSystem(conversations, bench.inside("working").folder)
+        closing.callback(engram.close)
+        for name, kind in STANDING.items():
+            asks = [ask for ask in own(conversations) if ask.question.kind == kind and ask.question.evidence]
+            quoted = [
+                engram.working(ask.conversation, ask.question.text, WORKING_BUDGET, ask.question.now) for ask in asks
+            ]
+            share = metrics.mean(
+                [float(not set(keys).isdisjoint(a.question.evidence)) for a, keys in zip(asks, quoted, strict=True)]
+            )
+            found = of_kind(answers, kind).items()
+            recalled = {f"{system}, first 10": any_found(given, LIMIT) for system, given in found}
+            title = f"BEAM, standing {name} in {WORKING_BUDGET:,} tokens of working memory"
+            figures.append(compared(f"beam-{name}", title, {"Engram": share, **recalled}, SHARE))
+    return figures
 
 
 def memdaily(conversations: Sequence[Conversation], unlike: Conversation | None, bench: Bench) -> Part:

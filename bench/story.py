@@ -44,7 +44,13 @@ def recalled(memory: Any, namespace: str, question: StoryQuestion) -> list[str]:
     return list(memory.passages(namespace, question.text, LIMIT, BUDGET, question.asked_at.isoformat()))
 
 
-PACKS: Mapping[str, Pack] = {"Engram": recalled}
+def in_working_memory(memory: Any, namespace: str, question: StoryQuestion) -> list[str]:
+    """The parts of `Memory.working`."""
+    _, texts = memory.working(namespace, question.text, BUDGET, question.asked_at.isoformat())
+    return list(texts)
+
+
+PACKS: Mapping[str, Pack] = {"Engram": in_working_memory, "Engram, recall alone": recalled}
 """The ways in which Engram fills the budget, by the names in the report; the first one has the bar."""
 
 

@@ -123,11 +123,12 @@ class EngramSystem:
         name: str = "Engram",
         python: str | None = None,
         encoder: str | None = None,
+        reflecting: bool = True,
     ) -> None:
         """Remember everything in a new memory in `folder`, and wait until it is indexed.
 
         python: the Python of another checkout, whose Engram is asked; None: this one. encoder: the name of this
-        Engram's encoder of sentences; None: the default.
+        Engram's encoder of sentences; None: the default. reflecting: read what the turns state, too.
         """
         self.name = name
         self._names = [conversation.name for conversation in conversations]
@@ -135,11 +136,19 @@ class EngramSystem:
         for conversation in conversations:
             self._recaller.remember(items(conversation.name, conversation.turns))
         self._recaller.flush()
+        if reflecting:
+            self._recaller.reflect()
 
     def ask(self, conversation: int, question: str, limit: int, now: datetime | None = None) -> list[Hit]:
         """The hits of `recall`."""
         moment = None if now is None else now.isoformat()
         return [Hit(*hit) for hit in self._recaller.ask(self._names[conversation], question, limit, moment)]
+
+    def working(self, conversation: int, question: str, budget: int, now: datetime | None = None) -> list[str]:
+        """The keys of the turns that a working memory of so many tokens quotes."""
+        moment = None if now is None else now.isoformat()
+        keys, _ = self._recaller.working(self._names[conversation], question, budget, moment)
+        return list(keys)
 
     def notes(self, conversation: int, message: str) -> list[str]:
         """The keys of the turns that the proxy puts into a message as notes, best first."""

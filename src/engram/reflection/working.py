@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from engram.engram import Engram
 from engram.meaning.base import Vectors
 from engram.recall.context import CountTokens, packed, passage_shown, rendered
 from engram.recall.result import Hit
@@ -103,14 +102,22 @@ def quoted(name: str, facts: Sequence[Fact], budget: int, count: CountTokens) ->
 
 
 def recalled(hits: Sequence[Hit], query: str, budget: int, count: CountTokens) -> WorkingPart | None:
-    """Return the passages of hits, best first, that fit into a budget, in the order of time; None if none does."""
-    shown: list[tuple[int, Engram]] = []
-    for hit in hits:
-        text = hit.engram.text
-        part = passage_shown(text, passage_at(text, hit.passage[0]), query)
-        shown.append((hit.seq, replace(hit.engram, text=part)))
-    passages = packed(shown, query, budget, count)
-    if not passages:
+    """Return the passages of hits, best first, that fit into a budget, in the order of time; None if none does.
+
+    Where room is left, the best ones come with what stands around them (`passage_shown`).
+    """
+    shown = [(hit.seq, replace(hit.engram, text=hit.engram.text[slice(*hit.passage)])) for hit in hits]
+    taken = packed(shown, query, budget, count)
+    if not taken:
         return None
-    text = rendered(passages)
-    return WorkingPart(RECALLED, text, count(text), tuple(engram.id for _, engram, _ in passages))
+    left = budget - count(rendered(taken))
+    wider = {
+        hit.seq: passage_shown(hit.engram.text, passage_at(hit.engram.text, hit.passage[0]), query) for hit in hits
+    }
+    for index, (seq, engram, text) in enumerate(taken):
+        more = count(wider[seq]) - count(text) + 1
+        if 0 < more <= left:
+            left -= more
+            taken[index] = (seq, engram, wider[seq])
+    text = rendered(taken)
+    return WorkingPart(RECALLED, text, count(text), tuple(engram.id for _, engram, _ in taken))
