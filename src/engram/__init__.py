@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from engram.engram import Engram
 from engram.memory import Memory, Stats
 from engram.recall.result import Explanation, Hit, Recall
+from engram.store.policy import Policy
 
-__all__ = ["Engram", "Explanation", "Hit", "Memory", "Recall", "Stats", "__version__"]
+__all__ = ["Engram", "Explanation", "Hit", "Memory", "Policy", "Recall", "Stats", "__version__"]
 
 if TYPE_CHECKING:
     __version__: str

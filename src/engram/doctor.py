@@ -1,4 +1,4 @@
-"""Examination of a memory, and salvage of the engrams that can be read.
+"""Examination of a memory, and salvage of the engrams and policies that can be read.
 
 Asks the store's file and the index for their states. Knows no file format.
 """
@@ -70,6 +70,10 @@ class Salvage:
     """The ids of the lost engrams that are known."""
     unnamed: int = 0
     """Engrams whose namespace, session or speaker lost its name, and was named "recovered-<number>"."""
+    policies: int = 0
+    """Policies that were saved."""
+    policies_lost: bool = False
+    """Whether policies could not be read, so that engrams which had expired may be back."""
 
 
 def examine(path: str | os.PathLike[str]) -> Report:
@@ -125,11 +129,12 @@ def _warnings(path: str) -> tuple[str, ...]:
 
 
 def salvage(path: str | os.PathLike[str], target: str | os.PathLike[str]) -> Salvage:
-    """Store every engram that can be read in the memory at `path` in a new memory at `target`.
+    """Store every engram and policy that can be read in the memory at `path` in a new memory at `target`.
 
-    Ids, times and order do not change. Raises `NotFound` if `path` does not exist, `MemoryTooNew` if a newer version of
-    Engram wrote it, `MemoryFull` if the disk is full, and `EngramError` if `target` exists or cannot be written, or if
-    nothing in the file can be read. Missing folders above `target` are created.
+    Expired engrams are saved too, and stay expired. Ids, times and order do not change. Raises `NotFound` if `path` does
+    not exist, `MemoryTooNew` if a newer version of Engram wrote it, `MemoryFull` if the disk is full, and `EngramError`
+    if `target` exists or cannot be written, or if nothing in the file can be read. Missing folders above `target` are
+    created.
     """
     where, new = _existing(path), file_of(target)
     if os.path.exists(new):
@@ -148,6 +153,10 @@ def salvage(path: str | os.PathLike[str], target: str | os.PathLike[str]) -> Sal
                     outcome.saved += _save(store, batch)
                     batch = []
             outcome.saved += _save(store, batch)
+            found = reader.policies()
+            for policy in found.policies:
+                store.policies.set(policy)
+        outcome.policies, outcome.policies_lost = len(found.policies), not found.complete
         outcome.lost_ids = reader.lost_ids()
         outcome.lost = len(outcome.lost_ids) if reader.all_known else None
         outcome.unnamed = reader.unnamed

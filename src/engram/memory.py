@@ -13,7 +13,7 @@ import threading
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -47,6 +47,7 @@ from engram.recall.result import Explanation, Recall
 from engram.recall.score import FLOOR
 from engram.search.base import Search
 from engram.store.base import Filter, LoggedStore, not_in_quarantine
+from engram.store.policy import Policy
 from engram.text.vectors import VectorTable
 from engram.times import as_utc
 
@@ -170,7 +171,8 @@ class Memory:
         default. id: a UUID; a new UUIDv7 by default.
 
         A text that did not come from the user and reads as an instruction to a model goes into quarantine: it is stored
-        and not recalled until it is released. The engram's `quarantined` then says why.
+        and not recalled until it is released. The engram's `quarantined` then says why. A text whose time is older than
+        the policy of its namespace allows is stored, and expired at once.
 
         Raises `InvalidEngram`, a `ValueError`, that names the field and its limit; `MemoryFull`, `MemoryLocked` or
         `MemoryReadOnly` if the engram could not be written. In either case nothing is stored.
@@ -475,12 +477,66 @@ class Memory:
     ) -> int:
         """Delete the engrams that meet all given conditions, at once for every recall. Returns how many.
 
-        Engrams in quarantine count too. `compact` then removes what is left of them in the files. Raises ValueError if
-        no condition is given.
+        Engrams in quarantine and expired ones count too. `compact` then removes what is left of them in the files.
+        Raises ValueError if no condition is given.
         """
         if id is None and namespace is None and session is None and before is None:
             raise ValueError("forget needs an id, a namespace, a session or a time; nothing was forgotten")
         count = self._store.forget(Filter(namespace, session, before), None if id is None else canonical_id(id))
+        if count:
+            self._search.deleted()
+        return count
+
+    # Policies.
+
+    def set_policy(self, namespace: str | None, *, expire_after: timedelta | None) -> Policy:
+        """Set how long the engrams of a namespace are kept, durably, in place of its last policy.
+
+        namespace: None sets the default, for all namespaces without a policy of their own. expire_after: the age, by
+        the time of the turn (`Engram.at`), above which an engram is expired: more than 0, at most 36,500 days. None:
+        keep, whatever the default says.
+
+        Applies at once, in every process that has the memory open: no method returns or counts an expired engram. It is
+        deleted for good by `compact`, `forget_expired` or a server; until then a longer policy brings it back.
+
+        Raises `InvalidEngram`, a `ValueError`, for a wrong name or age; `MemoryFull`, `MemoryLocked` or
+        `MemoryReadOnly` if the policy could not be written. In either case nothing is changed.
+        """
+        policy = Policy(namespace, expire_after)
+        self._store.policies.set(policy)
+        return policy
+
+    def clear_policy(self, namespace: str | None) -> bool:
+        """Remove the policy of a namespace, so that the default applies, or with None the default. Durable.
+
+        Returns whether there was one. What had expired by it and was not deleted yet is back. Raises as `set_policy`.
+        """
+        _ = Policy(namespace, None)
+        return self._store.policies.clear(namespace)
+
+    def policy(self, namespace: str | None) -> Policy:
+        """Return the policy that applies to a namespace: its own, else the default, which has the namespace None.
+
+        namespace: None returns the default. Where none is set, the default is to keep. Raises `InvalidEngram` for a
+        wrong name.
+        """
+        _ = Policy(namespace, None)
+        return self._store.policies.of(namespace)
+
+    def policies(self, *, limit: int | None = None, after: str = "") -> list[Policy]:
+        """Return the policies that were set for namespaces, by name, without the default.
+
+        limit: at most so many. after: only those of names that come after this one.
+        """
+        check_page(limit, after=after)
+        return self._store.policies.listed(limit, after)
+
+    def forget_expired(self) -> int:
+        """Delete the engrams that are expired, for good and in quarantine too. Returns how many. `compact` does it too.
+
+        Raises `MemoryReadOnly` or another `EngramError` if there are some and they could not be deleted.
+        """
+        count = self._store.forget_expired()
         if count:
             self._search.deleted()
         return count
@@ -529,12 +585,13 @@ class Memory:
         return engram
 
     def compact(self) -> None:
-        """Remove all traces of forgotten engrams from the files: rewrite the store, and rebuild the index.
+        """Remove all traces of forgotten and expired engrams from the files: rewrite the store, and rebuild the index.
 
         The index is rebuilt only if something was forgotten since it was begun. Then this takes as long as indexing the
         whole memory, and recall works in the meantime. Raises `MemoryLocked` if another process keeps reading or
         indexing.
         """
+        self.forget_expired()
         self._store.compact()
         self._search.purge()
 

@@ -6,6 +6,7 @@ import os
 import resource
 import subprocess
 import tempfile
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,27 @@ def test_open_on_a_full_disk_fails_cleanly(small_disk: Path) -> None:
     ballast.unlink()
     with Memory(small_disk / "memory.db") as memory:
         memory.remember("now there is room")
+
+
+def test_a_policy_on_a_full_disk_fails_cleanly(small_disk: Path) -> None:
+    ballast, week = small_disk / "ballast", timedelta(days=7)
+    with Memory(small_disk / "memory.db") as memory:
+        old = datetime.now(UTC) - timedelta(days=10)
+        memory.remember_many({"text": f"old {number}", "at": old} for number in range(2_000))
+        assert memory.flush(60)
+        with pytest.raises(OSError, match="No space"), ballast.open("wb") as file:
+            while True:
+                file.write(b"x" * 4096)
+                file.flush()
+        with pytest.raises(MemoryFull, match="disk is full"):
+            for number in range(10_000):
+                memory.set_policy(f"n{number}", expire_after=week)
+        stored = len(memory.policies())
+        assert memory.policy(f"n{stored}").expire_after is None
+        ballast.unlink()
+        memory.set_policy(None, expire_after=week)
+        assert memory.stats().engrams == 0
+        assert memory.policy("n0").expire_after == week
 
 
 @pytest.mark.parametrize("rescued", ["rescued.db", "missing/folder/rescued.db"])

@@ -360,6 +360,23 @@ class SearchReaderSuite:
         assert "more boats" not in known.texts(known.reader.all_rows(namespace, 99))
         assert len(newer.candidates(namespace, [term("boats")], 9)) == 3
 
+    def test_reader_since_a_time_leaves_earlier_turns_out(self, known: Known) -> None:
+        namespace, at = known.namespace("a"), T0 + timedelta(minutes=2)
+        reader = known.reader.since(microseconds(at))
+        rows = np.array(known.rows("a"))
+        later = [row for row in rows.tolist() if known.engrams[row].at >= at]
+        assert 0 < len(later) < len(rows)
+        turns = reader.take(rows)
+        assert turns.rows.tolist() == later
+        assert turns.tokens.tolist() == known.reader.take(np.array(later)).tokens.tolist()
+        assert len(turns.codes) == turns.passages.sum() == len(turns.passage_lengths)
+        (boats,) = ENCODER.encode(["boats"])
+        similar = reader.similar(namespace, boats, 100).tolist()
+        assert set(similar) == set(later) & set(known.reader.similar(namespace, boats, 100).tolist())
+        assert reader.since(0).take(rows).rows.tolist() == later
+        assert known.reader.take(rows).rows.tolist() == rows.tolist()
+        assert (reader.version, reader.unsearched) == (known.reader.version, known.reader.unsearched)
+
     def test_deleted_turns_are_absent(self, known: Known) -> None:
         store, rows, namespace = known.searchable.store, known.rows("a", "harbour"), known.namespace("a")
         seqs = known.reader.seqs(np.array(rows))

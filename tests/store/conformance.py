@@ -1,4 +1,4 @@
-"""Tests that every store must pass: `StoreSuite` for `Store`, `LogSuite` for `Log`."""
+"""Tests that every store must pass: `StoreSuite` for `Store`, `PolicySuite` for its policies, `LogSuite` for `Log`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from engram.engram import ORIGINS, Engram, draft
 from engram.errors import InvalidEngram, MemoryClosed, NotFound
 from engram.ids import uuid7
 from engram.store.base import CursorExpired, Filter, Key, LoggedStore, Record, Store
+from engram.store.policy import KEEP, LONGEST, Policy
 
 T0 = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
@@ -394,6 +395,206 @@ class StoreSuite:
             lambda: store.get(uuid7()),
             lambda: store.count(Filter()),
             store.compact,
+        ]
+        for call in calls:
+            with pytest.raises(MemoryClosed, match="closed"):
+                call()
+
+
+def ago(**age: float) -> datetime:
+    return datetime.now(UTC) - timedelta(**age)
+
+
+WEEK = timedelta(days=7)
+ODD_NAMES = [
+    "a/b",
+    "x\n\x1b[2J",
+    "' OR 1=1 --",
+    "\u05e9\u05dc\u05d5\u05dd",
+    "\U0001f98a",
+    "default",
+    " ",
+    "%",
+    "\U0010ffff" * 128,
+]
+
+
+class PolicySuite:
+    """Inherit, and define a fixture `store` that returns an empty store which is its own log."""
+
+    @pytest.fixture
+    def aged(self, store: LoggedStore) -> dict[str, Engram]:
+        """Engrams in two namespaces, and two in quarantine, by their texts; "old" ones are of ten days ago."""
+        engrams = [
+            one("old a", namespace="a", session="s", speaker="Ana", at=ago(days=10)),
+            one("new a", namespace="a", session="s", at=ago(days=1)),
+            one("old a 2", namespace="a", session="t", at=ago(days=10)),
+            one("old b", namespace="b", session="s", at=ago(days=10)),
+            one("held old", namespace="a", session="q", at=ago(days=10), quarantined="why"),
+            one("held new", namespace="a", session="q", at=ago(days=1), quarantined="why"),
+        ]
+        store.append(engrams)
+        return {engram.text: engram for engram in engrams}
+
+    def present(self, store: LoggedStore) -> list[str]:
+        """What a store lists, after a check that all of its methods agree."""
+        listed = list(store.engrams(Filter()))
+        assert list(store.engrams(Filter(), newest=True)) == listed[::-1]
+        assert store.count(Filter()) == len(listed) == sum(n for _, n in store.namespaces())
+        sessions = {name: store.sessions(name) for name, _ in store.namespaces()}
+        assert sum(n for counted in sessions.values() for _, n in counted) == len(listed)
+        held = list(store.quarantined(Filter()))
+        stats = store.stats()
+        assert (stats.engrams, stats.namespaces) == (len(listed), len(sessions))
+        assert (stats.sessions, stats.quarantined) == (sum(map(len, sessions.values())), len(held))
+        ids = [engram.id for engram in listed]
+        assert store.keys(ids).keys() == store.by_id(ids).keys() == set(ids)
+        assert [store.get(id) for id in ids] == listed
+        return [engram.text for engram in (*listed, *held)]
+
+    def test_expired_engrams_are_left_out_everywhere(self, store: LoggedStore, aged: dict[str, Engram]) -> None:
+        assert self.present(store) == list(aged)
+        keys = store.keys([engram.id for engram in aged.values()])
+        store.policies.set(Policy("a", WEEK))
+        assert self.present(store) == ["new a", "old b", "held new"]
+        assert store.namespaces() == [("a", 1), ("b", 1)]
+        assert store.namespaces("a", 5) == [("a", 1)]
+        assert store.sessions("a") == [("s", 1)]
+        old, new = aged["old a"], aged["new a"]
+        assert store.get(old.id) is None
+        assert store.by_id([old.id, new.id]) == store.by_id([old.id, new.id], "a") == {new.id: new}
+        assert store.keys([old.id]) == {}
+        key = keys[new.id]
+        assert store.by_seq(key.namespace, [keys[old.id].seq, key.seq]) == {key.seq: new}
+        assert store.session_seqs("a", "s", 9) == [key.seq]
+        assert store.session_seqs("a", "t", 9) == []
+        assert list(store.engrams(Filter("a", "s"), limit=1)) == [new]
+        assert list(store.engrams(Filter("a", before=ago(days=5)))) == []
+        assert list(store.quarantined(Filter(), aged["held old"].id)) == []
+        for call in (
+            lambda: store.engrams(Filter(), after_id=old.id),
+            lambda: store.quarantined(Filter(), after_id=aged["held old"].id),
+            lambda: store.sessions("a", after="t"),
+        ):
+            with pytest.raises(NotFound):
+                call()
+        assert not store.quarantine(old.id, "why")
+        assert not store.release(aged["held old"].id)
+        # Nothing was deleted.
+        store.policies.clear("a")
+        assert self.present(store) == list(aged)
+
+    def test_own_policy_comes_before_the_default(self, store: LoggedStore, aged: dict[str, Engram]) -> None:
+        store.policies.set(Policy(None, WEEK))
+        assert self.present(store) == ["new a", "held new"]
+        assert store.namespaces() == [("a", 1)]
+        store.policies.set(Policy("b", None))
+        assert self.present(store) == ["new a", "old b", "held new"]
+        store.policies.set(Policy("a", timedelta(hours=1)))
+        assert self.present(store) == ["old b"]
+        store.policies.set(Policy("a", timedelta(days=30)))
+        assert self.present(store) == list(aged)
+        store.policies.set(Policy("a", None))
+        store.policies.set(Policy(None, timedelta(microseconds=1)))
+        assert self.present(store) == list(aged)
+        assert [store.policies.clear(name) for name in ("a", "b", None)] == [True] * 3
+        assert [store.policies.clear(name) for name in ("a", "b", None)] == [False] * 3
+        assert self.present(store) == list(aged)
+
+    def test_policies_are_listed_by_name(self, store: LoggedStore) -> None:
+        assert store.policies.listed() == []
+        assert store.policies.of(None) == store.policies.of("a") == KEEP
+        policies = [Policy(name, timedelta(days=number + 1)) for number, name in enumerate(sorted(ODD_NAMES))]
+        for policy in reversed(policies):
+            store.policies.set(policy)
+        store.policies.set(Policy(None, WEEK))
+        assert store.policies.listed() == policies
+        assert store.policies.listed(2) == policies[:2]
+        assert store.policies.listed(2, policies[1].namespace or "") == policies[2:4]
+        assert store.policies.listed(0) == store.policies.listed(None, "\U0010ffff" * 128) == []
+        assert [store.policies.of(policy.namespace) for policy in policies] == policies
+        assert store.policies.of("another") == store.policies.of(None) == Policy(None, WEEK)
+        store.policies.set(KEEP)
+        assert store.policies.of("another") == KEEP
+        assert not store.policies.clear(None)
+        store.policies.set(Policy("%", None))
+        assert store.policies.of("%") == Policy("%", None)
+
+    @pytest.mark.parametrize("name", ODD_NAMES)
+    def test_a_policy_reaches_its_namespace_only(self, store: LoggedStore, name: str) -> None:
+        store.append([one(other, namespace=other, at=ago(days=10)) for other in ODD_NAMES])
+        store.policies.set(Policy(name, WEEK))
+        assert self.present(store) == [other for other in ODD_NAMES if other != name]
+
+    def test_the_time_of_the_turn_counts(self, store: LoggedStore) -> None:
+        store.policies.set(Policy(None, WEEK))
+        engrams = [
+            one("of long ago", at=ago(days=8), recorded_at=ago()),
+            one("stored long ago", at=ago(days=6), recorded_at=ago(days=900)),
+            one("of the future", at=ago(days=-900)),
+            one("of the year 1", at=datetime(1, 1, 1, tzinfo=UTC)),
+            one("of the year 9999", at=datetime(9999, 12, 31, tzinfo=UTC)),
+        ]
+        assert store.append(engrams) == [True] * 5
+        assert self.present(store) == ["stored long ago", "of the future", "of the year 9999"]
+        store.policies.set(Policy(None, LONGEST))
+        assert "of the year 1" not in self.present(store)
+        store.policies.clear(None)
+        assert len(self.present(store)) == 5
+
+    def test_the_id_of_an_expired_engram_is_in_use(self, store: LoggedStore, aged: dict[str, Engram]) -> None:
+        store.policies.set(Policy("a", WEEK))
+        for text in ("old a", "held old"):
+            assert store.append([aged[text]]) == [False]
+            assert store.append([aged[text], one("filler", namespace="c")]) == [False, True]
+            with pytest.raises(InvalidEngram, match="in use"):
+                store.append([one("other", id=aged[text].id)])
+        store.policies.clear("a")
+        assert len(self.present(store)) == len(aged) + 2
+
+    def test_forget_deletes_expired_engrams_too(self, store: LoggedStore, aged: dict[str, Engram]) -> None:
+        store.policies.set(Policy("a", WEEK))
+        assert store.forget(Filter("b"), aged["old a"].id) == 0
+        assert store.forget(Filter("a"), aged["old a"].id) == 1
+        assert store.forget(Filter("a", "t")) == 1
+        assert store.forget(Filter("a", "q", before=ago(days=5))) == 1
+        store.policies.clear("a")
+        assert self.present(store) == ["new a", "old b", "held new"]
+
+    def test_forget_expired_deletes_for_good(self, store: LoggedStore, aged: dict[str, Engram]) -> None:
+        reader = Follower(store)
+        assert store.forget_expired() == 0
+        store.policies.set(Policy("a", WEEK))
+        reader.read()
+        # The log still has what is not deleted.
+        assert len(reader.present) == 4
+        assert store.forget_expired() == 3
+        assert store.forget_expired() == 0
+        reader.read()
+        assert sorted(reader.texts()) == ["new a", "old b"]
+        store.policies.set(Policy("a", None))
+        assert self.present(store) == ["new a", "old b", "held new"]
+        assert store.append([aged["old a"]]) == [True]
+        number = store.namespace_number("a")
+        assert number is not None
+        assert store.speakers(number).keys() == {"Ana"}
+
+    def test_names_go_with_the_last_expired_engram(self, store: LoggedStore, aged: dict[str, Engram]) -> None:
+        store.policies.set(Policy(None, timedelta(hours=1)))
+        assert self.present(store) == []
+        assert store.forget_expired() == len(aged)
+        assert store.namespace_number("a") is store.namespace_number("b") is None
+        assert self.present(store) == []
+        assert store.policies.of("a") == Policy(None, timedelta(hours=1))
+
+    def test_closed_store_refuses_policies(self, store: LoggedStore) -> None:
+        store.close()
+        calls: list[Callable[[], object]] = [
+            lambda: store.policies.set(Policy("a", WEEK)),
+            lambda: store.policies.clear("a"),
+            lambda: store.policies.of("a"),
+            store.policies.listed,
+            store.forget_expired,
         ]
         for call in calls:
             with pytest.raises(MemoryClosed, match="closed"):

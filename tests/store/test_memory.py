@@ -1,4 +1,4 @@
-"""The store in RAM passes both suites."""
+"""The store in RAM passes all suites."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import pytest
 
 from engram.store.base import LoggedStore
 from engram.store.memory import MemoryStore
-from tests.store.conformance import LogSuite, StoreSuite
+from tests.store.conformance import LogSuite, PolicySuite, StoreSuite
 
 
-class TestMemoryStore(StoreSuite, LogSuite):
+class TestMemoryStore(StoreSuite, PolicySuite, LogSuite):
     @pytest.fixture
     def store(self) -> LoggedStore:
         return MemoryStore()

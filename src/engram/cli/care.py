@@ -64,7 +64,7 @@ def doctor(
         print_json(dataclasses.asdict(result))
     else:
         _print_salvage(result)
-    if result.lost != 0:
+    if result.lost != 0 or result.policies_lost:
         raise typer.Exit(EngramError.exit_code)
 
 
@@ -111,6 +111,8 @@ def _print_salvage(result: Salvage) -> None:
         print_note("the number of lost memories is unknown: the list of memories is damaged, too")
     elif result.lost:
         print_note(f"{result.lost:,} are lost; --json lists their ids")
+    if result.policies_lost:
+        print_note("policies are lost, so that expired memories may be back: set them again with engram policy set")
 
 
 def reindex(path: MemoryPath = None, encoder: EncoderName = None, as_json: Json = False) -> None:

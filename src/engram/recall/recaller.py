@@ -7,6 +7,7 @@ Knows the contracts of store, search and analyzer only; the ranking is `recall.r
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from typing import NamedTuple, Protocol
@@ -24,7 +25,9 @@ from engram.recall.score import FLOOR
 from engram.recall.spelling import spelled
 from engram.search.base import IndexDamaged, Ints, Search, SearchReader
 from engram.store.base import Filter, LoggedStore
+from engram.store.policy import expired_before
 from engram.text.base import Analyzer
+from engram.times import microseconds
 
 SESSION_MOST = 5_000
 """Turns of a session, the latest ones, that are candidates when recall is limited to the session."""
@@ -98,10 +101,19 @@ class Recaller:
     def _rank(
         self, query: str, namespace: str, where: Filter, limit: int, now: datetime
     ) -> tuple[SearchReader, list[tuple[Part, Ranking]]]:
-        """Return a new reader and its ranking of each part of a query; none if there is nothing to score."""
+        """Return a new reader and its ranking of each part of a query; none if there is nothing to score.
+
+        An expired engram is neither ranked nor counts as a neighbour.
+        """
         parts = parts_to_look_up(query, self._encoder)
+        bound = expired_before(self._store.policies.of(namespace))
+        if bound is not None:
+            # Look-ups are then wide enough to find others than expired engrams.
+            where = replace(where, after=bound if where.after is None else max(bound, where.after))
         for attempt in (1, 2):
             reader = self._search.reader()
+            if bound is not None:
+                reader = reader.since(microseconds(bound))
             number = self._store.namespace_number(namespace)
             if number is None:
                 return reader, []

@@ -148,6 +148,13 @@ class SearchReader(Protocol):
         """Number of passages, in all namespaces, that have no vector yet; 0 without an encoder."""
         ...
 
+    def since(self, at: int) -> SearchReader:
+        """Return this reader without the engrams of an earlier time, as if these were deleted lately.
+
+        at: microseconds since 1970, UTC.
+        """
+        ...
+
     def size(self, namespace: int) -> int:
         """Return the number of engrams of a namespace; 0 for an unknown one."""
         ...

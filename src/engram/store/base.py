@@ -1,7 +1,7 @@
 """The store contract: what every store of engrams does, and the log that indexes read.
 
 Owns the protocols `Store` and `Log` and the values that cross them. Knows no database, no index and no ranking. Every
-store passes the two suites in `tests/store/conformance.py`.
+store passes the suites in `tests/store/conformance.py`.
 
 An engram is identified inside a store by its `Key`: the number of its namespace and its seq. Seqs grow within a
 namespace in commit order and are never reused. Nothing follows from the seqs of different namespaces.
@@ -16,6 +16,7 @@ from typing import NamedTuple, Protocol
 
 from engram.engram import Engram, byte_length, check_origin, is_trusted
 from engram.errors import EngramError
+from engram.store.policy import Policies
 from engram.times import as_utc
 
 
@@ -137,6 +138,9 @@ def not_in_quarantine(id: str, description: str) -> str:
 class Store(Protocol):
     """Stores engrams durably. Safe to use from several threads, and by several processes at once.
 
+    An engram that is expired by the policies is as one that was deleted, except for `append`, which keeps its id in
+    use, for `forget`, `forget_expired`, `texts`, `namespace_number` and `speakers`, and for the log.
+
     Methods raise `MemoryClosed` after `close`, and another `EngramError` that names `description` if the store fails.
     """
 
@@ -153,6 +157,11 @@ class Store(Protocol):
     @property
     def identity(self) -> str:
         """Text that no other store has. An index made from a store of another identity is not used."""
+        ...
+
+    @property
+    def policies(self) -> Policies:
+        """The policies by which engrams expire."""
         ...
 
     def append(self, engrams: Sequence[Engram]) -> list[bool]:
@@ -206,9 +215,13 @@ class Store(Protocol):
     def forget(self, where: Filter, id: str | None = None) -> int:
         """Delete the engrams that a filter admits, only the one with `id` if given. Returns how many were deleted.
 
-        Those in quarantine count too. The deletion is one durable commit. Names that no engram has any more are deleted
-        too.
+        Those in quarantine and expired ones count too. The deletion is one durable commit. Names that no engram has any
+        more are deleted too.
         """
+        ...
+
+    def forget_expired(self) -> int:
+        """Delete all expired engrams, in quarantine too, as `forget` does. Returns how many were deleted."""
         ...
 
     def quarantined(
@@ -236,7 +249,7 @@ class Store(Protocol):
         ...
 
     def namespace_number(self, namespace: str) -> int | None:
-        """Return the number of a namespace in records; None if it holds no engram."""
+        """Return the number of a namespace in records; None if it holds no engram, not even an expired one."""
         ...
 
     def speakers(self, namespace: int) -> dict[str, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import NamedTuple
@@ -13,6 +13,7 @@ from engram.engram import ORIGINS, ROLES, Engram, canonical_id, refuse_nul
 from engram.errors import InvalidEngram, MemoryClosed, NotFound
 from engram.ids import uuid7
 from engram.store.base import Changes, Distance, Filter, Key, Record, StoreStats, not_in_quarantine
+from engram.store.policy import KEEP, Policy, expired_before
 from engram.store.positions import Position, distance
 from engram.times import microseconds
 
@@ -32,6 +33,41 @@ class Entry(NamedTuple):
         return Key(self.record.namespace, self.record.seq)
 
 
+class MemoryPolicies:
+    """The `Policies` of a store in RAM."""
+
+    def __init__(self, opened: Callable[[], threading.RLock]) -> None:
+        """`opened`: returns the lock of the store, to be held, or raises `MemoryClosed`."""
+        self._opened = opened
+        self._set: dict[str, Policy] = {}
+        """By namespace; "": the default."""
+
+    def set(self, policy: Policy) -> None:
+        """Set a policy."""
+        with self._opened():
+            self._set[policy.namespace or ""] = policy
+
+    def clear(self, namespace: str | None) -> bool:
+        """Remove a policy. Returns whether there was one."""
+        with self._opened():
+            return self._set.pop(namespace or "", KEEP) != KEEP
+
+    def of(self, namespace: str | None) -> Policy:
+        """Return the policy that applies to a namespace; None: the default."""
+        with self._opened():
+            return self._set.get(namespace or "", self._set.get("", KEEP))
+
+    def listed(self, limit: int | None = None, after: str = "") -> list[Policy]:
+        """Return the policies of namespaces, without the default, by name."""
+        with self._opened():
+            return [self._set[name] for name in sorted(self._set) if name > after][:limit]
+
+    def expired(self, engram: Engram) -> bool:
+        """Return whether an engram is expired now."""
+        bound = expired_before(self.of(engram.namespace))
+        return bound is not None and engram.at < bound
+
+
 class MemoryStore:
     """Engrams in RAM, in the order of their commits."""
 
@@ -41,6 +77,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self.identity = uuid7()
         self._lock = threading.RLock()
+        self.policies = MemoryPolicies(self._open)
         self._closed = False
         self._log: list[Entry | None] = []
         """Engrams in commit order; None: deleted."""
@@ -62,7 +99,7 @@ class MemoryStore:
             new: dict[str, Engram] = {}
             for engram in engrams:
                 refuse_nul(engram)
-                stored = self.get(engram.id) or self._quarantined.get(engram.id)
+                stored = next((e.engram for e in self._found([engram.id])), self._quarantined.get(engram.id))
                 if new.setdefault(engram.id, stored or engram) != engram:
                     raise InvalidEngram(f"id {engram.id} is in use with other content; leave id out to get a new one")
             written = []
@@ -118,7 +155,7 @@ class MemoryStore:
         """Return the engrams of a namespace with these seqs."""
         with self._open():
             found = self._at(self._positions.get(Key(namespace, seq)) for seq in seqs)
-            return {e.record.seq: e.engram for e in found}
+            return {e.record.seq: e.engram for e in found if not self.policies.expired(e.engram)}
 
     def texts(self, keys: Sequence[Key]) -> dict[Key, str]:
         """Return the texts of the engrams with these keys."""
@@ -130,11 +167,15 @@ class MemoryStore:
     ) -> Iterator[Engram]:
         """Iterate over the engrams that a filter admits, in commit order or in reverse."""
         with self._open():
-            position = None if after_id is None else self._positions.get(canonical_id(after_id))
-            if after_id is not None and position is None:
+            known = after_id is None or self._entries_of([after_id])
+            if after_id is not None and not known:
                 raise NotFound(f"no engram has the id {after_id}; after_id must be the id of one in {self.description}")
+            position = None if after_id is None else self._positions.get(canonical_id(after_id))
             log = self._log[:position][::-1] if newest else self._log[0 if position is None else position + 1 :]
-        return islice((e.engram for e in log if e is not None and where.admits(e.engram)), limit)
+        return islice((e.engram for e in log if e is not None and self._admits(where, e.engram)), limit)
+
+    def _admits(self, where: Filter, engram: Engram) -> bool:
+        return where.admits(engram) and not self.policies.expired(engram)
 
     def count(self, where: Filter) -> int:
         """Return the number of engrams that a filter admits."""
@@ -144,9 +185,19 @@ class MemoryStore:
         """Delete the engrams that a filter admits."""
         with self._open():
             ids = None if id is None else canonical_id(id)
-            doomed = [e for e in self._entries(where) if ids in (None, e.engram.id)]
+            doomed = [e for e in self._log if e is not None and ids in (None, e.engram.id) and where.admits(e.engram)]
             self._delete(doomed)
             held = [e.id for e in self._quarantined.values() if ids in (None, e.id) and where.admits(e)]
+            for key in held:
+                del self._quarantined[key]
+            return len(doomed) + len(held)
+
+    def forget_expired(self) -> int:
+        """Delete the expired engrams."""
+        with self._open():
+            doomed = [e for e in self._log if e is not None and self.policies.expired(e.engram)]
+            self._delete(doomed)
+            held = [e.id for e in self._quarantined.values() if self.policies.expired(e)]
             for key in held:
                 del self._quarantined[key]
             return len(doomed) + len(held)
@@ -161,7 +212,7 @@ class MemoryStore:
 
     def _drop_unused_names(self) -> None:
         used = set[tuple[str, int]]()
-        for _, record in self._entries(Filter()):
+        for _, record in filter(None, self._log):
             used |= {("namespace", record.namespace), ("session", record.session), ("speaker", record.speaker)}
         self._numbers = {key: number for key, number in self._numbers.items() if (key[0], number) in used}
 
@@ -171,7 +222,7 @@ class MemoryStore:
         """Iterate over the engrams in quarantine that a filter admits, oldest first."""
         wanted = None if id is None else canonical_id(id)
         with self._open():
-            held = list(self._quarantined.values())
+            held = [engram for engram in self._quarantined.values() if not self.policies.expired(engram)]
             if after_id is not None:
                 ids = [engram.id for engram in held]
                 if canonical_id(after_id) not in ids:
@@ -190,8 +241,11 @@ class MemoryStore:
     def release(self, id: str) -> bool:
         """Append an engram of the quarantine, and take it out."""
         with self._open():
-            engram = self._quarantined.pop(canonical_id(id), None)
-            return engram is not None and self.append([replace(engram, quarantined=None)]) == [True]
+            engram = next(self.quarantined(Filter(), id), None)
+            if engram is None:
+                return False
+            del self._quarantined[engram.id]
+            return self.append([replace(engram, quarantined=None)]) == [True]
 
     def session_seqs(self, namespace: str, session: str, limit: int) -> list[int]:
         """Return the last `limit` seqs of one session, in ascending order."""
@@ -229,10 +283,10 @@ class MemoryStore:
     def stats(self) -> StoreStats:
         """Return counts over the whole store."""
         with self._open():
-            tables = Counter(table for table, _, _ in self._numbers)
-            return StoreStats(
-                len(self._positions) // 2, tables["namespace"], tables["session"], len(self._quarantined), 0
-            )
+            found = self._entries(Filter())
+            namespaces, sessions = {e.record.namespace for e in found}, {e.record.session for e in found}
+            held = sum(1 for _ in self.quarantined(Filter()))
+            return StoreStats(len(found), len(namespaces), len(sessions), held, 0)
 
     def compact(self) -> None:
         """Do nothing: RAM keeps no trace of a deleted engram."""
@@ -278,10 +332,15 @@ class MemoryStore:
         return Position(len(self._log), len(self._deletions))
 
     def _entries(self, where: Filter) -> list[Entry]:
+        """The engrams that a filter admits and that are not expired."""
         with self._open():
-            return [e for e in self._log if e is not None and where.admits(e.engram)]
+            return [e for e in self._log if e is not None and self._admits(where, e.engram)]
 
     def _entries_of(self, ids: Sequence[str]) -> list[Entry]:
+        """The engrams with these ids that are not expired."""
+        return [entry for entry in self._found(ids) if not self.policies.expired(entry.engram)]
+
+    def _found(self, ids: Sequence[str]) -> list[Entry]:
         with self._open():
             return self._at(self._positions.get(canonical_id(id)) for id in ids)
 

@@ -1,4 +1,4 @@
-"""The SQLite store: both suites; old, foreign and damaged files; several processes."""
+"""The SQLite store: all suites; old, foreign and damaged files; several processes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from engram.store.sqlite.connections import Database
 from engram.store.sqlite.errors import translate
 from engram.store.sqlite.migrations import APPLICATION_ID, VERSION
 from engram.store.sqlite.store import SqliteStore
-from tests.store.conformance import Follower, LogSuite, StoreSuite, one
+from tests.store.conformance import Follower, LogSuite, PolicySuite, StoreSuite, one
 
 FORMAT_1 = """
 CREATE TABLE namespaces (number INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE);
@@ -75,6 +75,22 @@ PRAGMA user_version = 2;
     )
 )
 """A file of format 2, likewise."""
+
+FORMAT_3 = FORMAT_2.replace(
+    "PRAGMA user_version = 2;",
+    """
+ALTER TABLE engrams ADD COLUMN origin INTEGER;
+CREATE TABLE quarantined (number INTEGER PRIMARY KEY AUTOINCREMENT, id BLOB NOT NULL, namespace TEXT NOT NULL,
+ session TEXT NOT NULL, speaker TEXT, role INTEGER NOT NULL, at INTEGER NOT NULL, recorded INTEGER NOT NULL, kind TEXT,
+ source TEXT, metadata TEXT, text TEXT NOT NULL, origin INTEGER NOT NULL, why TEXT NOT NULL, since INTEGER NOT NULL);
+CREATE UNIQUE INDEX quarantined_by_id ON quarantined (id);
+CREATE INDEX quarantined_by_namespace ON quarantined (namespace);
+INSERT INTO quarantined VALUES (1, x'0195539c8b2d7000800000000000000c', 'ana', 'monday', NULL, 3, 1772452802000000, 0,
+ NULL, NULL, NULL, 'Obey.', 6, 'reads as an order', 1772452803000000);
+PRAGMA user_version = 3;
+""",
+)
+"""A file of format 3, likewise."""
 
 OLD_ORIGINS = [
     ("user", "chat", "turn", "user"),
@@ -147,14 +163,14 @@ def test_compact_removes_what_was_forgotten_from_the_quarantine(path: Path) -> N
         assert b"gone" not in content
 
 
-class TestInAFile(StoreSuite, LogSuite):
+class TestInAFile(StoreSuite, PolicySuite, LogSuite):
     @pytest.fixture
     def store(self, tmp_path: Path) -> Iterator[LoggedStore]:
         with closing(SqliteStore(tmp_path / "memory.db")) as store:
             yield store
 
 
-class TestInRam(StoreSuite, LogSuite):
+class TestInRam(StoreSuite, PolicySuite, LogSuite):
     @pytest.fixture
     def store(self) -> Iterator[LoggedStore]:
         with closing(SqliteStore(":memory:")) as store:
@@ -219,7 +235,7 @@ def test_file_of_format_1_is_migrated(path: Path) -> None:
         reader.read()
         assert len(reader.present) == 1
     with closing(sqlite3.connect(path)) as db:
-        assert db.execute("PRAGMA user_version").fetchone()[0] == 3
+        assert db.execute("PRAGMA user_version").fetchone()[0] == VERSION
         tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         assert "forgotten" not in tables
         assert dict(db.execute("SELECT * FROM counters")) == {"identity": 77, "compacted": 0, "pruned": 0}
@@ -297,7 +313,7 @@ def test_newer_file_is_refused_unchanged(path: Path) -> None:
     SqliteStore(path).close()
     run_sql(path, f"PRAGMA user_version = {VERSION + 1}")
     content = path.read_bytes()
-    with pytest.raises(MemoryTooNew, match=r"memory\.db has format 4.*upgrade"):
+    with pytest.raises(MemoryTooNew, match=rf"memory\.db has format {VERSION + 1}.*upgrade"):
         SqliteStore(path)
     assert path.read_bytes() == content
 

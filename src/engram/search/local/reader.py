@@ -7,7 +7,7 @@ the tail. Knows no query.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +44,12 @@ class IndexReader:
     """Grows whenever the store changes."""
     unencoded: int = 0
     """Passages that have no vector yet; 0 without an encoder."""
+    earliest: int | None = None
+    """Engrams of an earlier time are left out like deleted ones: microseconds since 1970, UTC. None: there are none."""
+
+    def since(self, at: int) -> IndexReader:
+        """The same reader without the engrams of a time before `at`."""
+        return replace(self, earliest=at if self.earliest is None else max(at, self.earliest))
 
     @property
     def _has_tail(self) -> bool:
@@ -118,11 +124,12 @@ class IndexReader:
             most *= 4
 
     def _shown(self, rows: Ints, namespace: int) -> npt.NDArray[np.bool_]:
-        """Which rows name an engram of this reader and the namespace that is not deleted."""
+        """Which rows name an engram of this reader and the namespace that is neither deleted nor too early."""
         shown = (rows <= self.index.rows) | ((rows >= self.tail.first) & (rows <= self.tail_last))
         columns = self.columns(rows[shown])
         # A damaged passage can name the row of another namespace.
-        shown[shown] = (columns["length"] != GONE) & (columns["namespace"] == namespace)
+        named = (columns["length"] != GONE) & (columns["namespace"] == namespace)
+        shown[shown] = named if self.earliest is None else named & (columns["at"] >= self.earliest)
         return shown & ~np.isin(rows, self.deleted) if len(self.deleted) else shown
 
     def similarities(self, codes: npt.NDArray[np.uint8], vector: Floats) -> Floats:
@@ -166,9 +173,13 @@ class IndexReader:
         return columns
 
     def take(self, rows: Ints) -> Turns:
-        """The engrams with these rows, those of the index first; deleted ones are left out."""
+        """The engrams with these rows, those of the index first; deleted and too early ones are left out."""
         if len(self.deleted):
             rows = rows[~np.isin(rows, self.deleted)]
+        turns = self._taken(rows)
+        return turns if self.earliest is None else turns.kept(turns.columns["at"] >= self.earliest)
+
+    def _taken(self, rows: Ints) -> Turns:
         early = self.index.forward.take(rows[rows <= self.index.rows])
         if not self._has_tail:
             return early

@@ -88,19 +88,35 @@ QUARANTINED = (
 """Columns as in the table of engrams, but with names. since: when it came into quarantine, as `at`."""
 
 
+def add_policies(db: sqlite3.Connection) -> None:
+    """Version 4. A table of policies: after which age the engrams of a namespace expire."""
+    db.execute(POLICIES.format("TABLE"))
+
+
+POLICIES = (
+    "CREATE {} policies (namespace TEXT NOT NULL PRIMARY KEY, expire_after INTEGER CHECK (expire_after > 0))"
+    " WITHOUT ROWID"
+)
+"""namespace: a name, '' for the default. expire_after: the age in microseconds; NULL: keep."""
+
+
 def imitate_current(db: sqlite3.Connection, version: int) -> None:
     """Let the store's queries run on a file of an older version that can only be read, by temporary tables."""
     db.execute("PRAGMA temp_store=MEMORY")
     # Without AUTOINCREMENT, which would hide the table of last numbers in the file.
     if version < 2:
         db.execute("CREATE TEMP TABLE deletions (number INTEGER PRIMARY KEY, namespace INTEGER, seq INTEGER)")
-    db.execute("CREATE TEMP VIEW engrams AS SELECT *, NULL AS origin FROM main.engrams")
-    db.execute(QUARANTINED.format("TEMP TABLE quarantined", ""))
+    if version < 3:
+        db.execute("CREATE TEMP VIEW engrams AS SELECT *, NULL AS origin FROM main.engrams")
+        db.execute(QUARANTINED.format("TEMP TABLE quarantined", ""))
+    if version < 4:
+        db.execute(POLICIES.format("TEMP TABLE"))
 
 
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     create_tables,
     log_deletions,
     add_origin_and_quarantine,
+    add_policies,
 )
 VERSION = len(MIGRATIONS)

@@ -167,7 +167,8 @@ def content_conditions(where: Filter, prefix: str) -> tuple[list[str], list[obje
     parts, values = list[str](), list[object]()
     for sign, moment in (("<", where.before), (">=", where.after)):
         if moment is not None:
-            parts.append(f"{prefix}at {sign} ?")
+            # The plus: found by an index over times, the rows would have to be sorted for every page.
+            parts.append(f"+{prefix}at {sign} ?")
             values.append(microseconds(moment))
     if where.kinds is not None:
         parts.append(f"ifnull({prefix}kind, 'turn') IN ({', '.join('?' * len(where.kinds))})")

@@ -1,4 +1,4 @@
-"""Reading a memory's file that may be damaged: examination, and salvage of the engrams that can be read.
+"""Reading a memory's file that may be damaged: examination, and salvage of the engrams and policies that can be read.
 
 Owns the ways around damage: halves of ranges, indexes instead of tables, a new header in a copy, and at last the pages
 themselves.
@@ -19,12 +19,15 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from engram.engram import Engram, checked
+from engram.errors import InvalidEngram
 from engram.records import replaced_nul
+from engram.store.policy import Policy
 from engram.store.positions import Position
 from engram.store.sqlite.errors import no_file, too_new
 from engram.store.sqlite.files import has_foreign_log, log_of
 from engram.store.sqlite.migrations import APPLICATION_ID, VERSION
 from engram.store.sqlite.pages import HEADER, PAGE_SIZE, TABLE_INTERIOR, TABLE_LEAF, Pages
+from engram.store.sqlite.policies import policy_of
 from engram.store.sqlite.rows import ORIGIN, QUARANTINED, engram_of
 
 SPAN = 512
@@ -151,6 +154,8 @@ def examine_file(path: str) -> FileReport:
             problems.append(f"{reader.unnamed} engrams have lost the name of their namespace, session or speaker")
         if lost and not problems:
             problems.append(f"{len(lost)} engrams cannot be read")
+        if not problems and not reader.policies().complete:
+            problems.append("policies cannot be read, so that expired engrams may come back")
         known = len(lost) if reader.all_known else None
         return FileReport(problems, readable, known, version, str(Position(reader.last, 0)), reader.identity())
 
@@ -247,6 +252,14 @@ class TableReader:
             return self._span(query, low, middle) + self._span(query, middle + 1, high)
 
 
+class ReadPolicies(NamedTuple):
+    """The policies that could be read."""
+
+    policies: list[Policy]
+    complete: bool
+    """Whether they are all."""
+
+
 class SalvageReader:
     """Reads the readable parts of a database that may be damaged."""
 
@@ -279,6 +292,22 @@ class SalvageReader:
             if engram is not None:
                 self._quarantined.count_as_read(row)
                 yield engram
+
+    def policies(self) -> ReadPolicies:
+        """Return the policies that can be read. A file of a format before 4 has none."""
+        found, complete = list[Policy](), True
+        try:
+            tables = {row[0] for row in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            if b"policies" not in tables:
+                return ReadPolicies([], b"engrams" in tables)
+            for name, age in self._db.execute("SELECT namespace, expire_after FROM policies"):
+                try:
+                    found.append(policy_of(name.decode(), age))
+                except (InvalidEngram, AttributeError, TypeError, ValueError, OverflowError):
+                    complete = False
+        except sqlite3.DatabaseError:
+            complete = False
+        return ReadPolicies(found, complete)
 
     def identity(self) -> str | None:
         """Return the identity of the store; None if it cannot be read."""

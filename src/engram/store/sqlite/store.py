@@ -12,22 +12,32 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
-from engram.engram import MAX_NAME_BYTES, Engram, canonical_id
+from engram.engram import Engram, canonical_id
 from engram.errors import InvalidEngram, MemoryClosed, MemoryReadOnly, NotFound
 from engram.ids import id_from_bytes, id_to_bytes
 from engram.store.base import Changes, Distance, Filter, Key, Record, StoreStats, not_in_quarantine
 from engram.store.positions import Position, distance
 from engram.store.sqlite.connections import IN_MEMORY, Database, log
+from engram.store.sqlite.counts import (
+    EXPIRED,
+    EXPIRED_IN_QUARANTINE,
+    any_expired,
+    count_namespaces,
+    count_sessions,
+    session_number,
+    totals,
+)
 from engram.store.sqlite.errors import damaged
 from engram.store.sqlite.files import logs_aside
 from engram.store.sqlite.migrations import APPLICATION_ID, MIGRATIONS, VERSION, imitate_current
+from engram.store.sqlite.policies import Condition, SqlitePolicies, times_now, unexpired
 from engram.store.sqlite.rows import (
     COLUMNS,
     INSERT,
@@ -44,11 +54,18 @@ from engram.store.sqlite.rows import (
 )
 
 T = TypeVar("T")
+Values = Sequence[object] | Mapping[str, object]
+"""Values of an SQL statement, by position or by name."""
 
 HEAD = (
     "SELECT (SELECT seq FROM sqlite_sequence WHERE name = 'engrams'),"
     " (SELECT seq FROM sqlite_sequence WHERE name = 'deletions')"
 )
+JOINED, ALONE = ("e.at", "n.name"), ("engrams.at", "(SELECT name FROM namespaces n WHERE n.number = engrams.namespace)")
+HELD = ("quarantined.at", "quarantined.namespace")
+"""The arguments of `unexpired` for a query of `COLUMNS`, of the table of engrams alone, and of the quarantine."""
+ALL = Condition()
+"""Admits expired engrams, too."""
 PAGE = 500
 """Rows that one query reads while many are listed."""
 
@@ -151,6 +168,7 @@ class SqliteStore:
         """
         self.description = str(path)
         self._file = MemoryFile(self.description, read_only, wait)
+        self.policies = SqlitePolicies(self._file)
         self._names = self._file.names
         self.read_only = self._file.read_only
         self.identity = self._file.identity
@@ -203,7 +221,22 @@ class SqliteStore:
             deleted = self._delete(db, condition, values)
             return deleted + db.execute(f"DELETE FROM quarantined WHERE {held}", held_values).rowcount
 
-    def _delete(self, db: sqlite3.Connection, condition: str, values: Sequence[object]) -> int:
+    def forget_expired(self) -> int:
+        """Delete the expired engrams, in one durable commit."""
+        with self._file.reading() as db:
+            # Most often nothing is: then nobody has to wait for the lock.
+            if (times := times_now(db)) is None or not any_expired(db, times):
+                return 0
+        with self._file.writing() as db:
+            # Read again: another process may have set a longer policy.
+            if (times := times_now(db)) is None:
+                return 0
+            self.policies.check(db)
+            held = f"DELETE FROM quarantined WHERE {EXPIRED_IN_QUARANTINE}"
+            deleted = self._delete(db, f"seq IN ({EXPIRED})", times._asdict())
+            return deleted + db.execute(held, times._asdict()).rowcount
+
+    def _delete(self, db: sqlite3.Connection, condition: str, values: Values) -> int:
         """Delete engrams, log the deletions, and return how many they are."""
         names = db.execute(f"SELECT DISTINCT namespace, session, speaker FROM engrams WHERE {condition}", values)
         used = names.fetchall()
@@ -227,25 +260,28 @@ class SqliteStore:
         at = 0
         if after_id is not None:
             with self._file.reading() as db:
-                key = id_to_bytes(canonical_id(after_id))
-                row = db.execute("SELECT number FROM quarantined WHERE id = ?", (key,)).fetchone()
+                row = self._held_row(db, canonical_id(after_id), unexpired(db, *HELD))
             if row is None:
                 raise NotFound(not_in_quarantine(after_id, self.description))
             at = int(row[0])
         condition, values = quarantined_conditions(where, None if id is None else canonical_id(id))
-        return self._in_pages(
-            f"{QUARANTINED} WHERE {condition} AND number > ? ORDER BY number LIMIT ?", values, limit, at
-        )
+        query, rest = f"{QUARANTINED} WHERE {condition}", " AND number > ? ORDER BY number LIMIT ?"
+        return self._in_pages(query, HELD, rest, values, limit, at)
 
-    def _held(self, db: sqlite3.Connection, id: str) -> Engram | None:
-        row = db.execute(f"{QUARANTINED} WHERE id = ?", (id_to_bytes(id),)).fetchone()
+    def _held(self, db: sqlite3.Connection, id: str, condition: Condition = ALL) -> Engram | None:
+        row = self._held_row(db, id, condition)
         return None if row is None else self._engram(row)
+
+    def _held_row(self, db: sqlite3.Connection, id: str, condition: Condition) -> Row | None:
+        query = f"{QUARANTINED} WHERE id = ?{condition.sql}"
+        row: Row | None = db.execute(query, (id_to_bytes(id), *condition.values)).fetchone()
+        return row
 
     def quarantine(self, id: str, why: str) -> bool:
         """Move an engram into quarantine, in one durable commit."""
         key = id_to_bytes(canonical_id(id))
         with self._file.writing() as db:
-            engram = self._get(db, key)
+            engram = self._get(db, key, unexpired(db, *JOINED))
             if engram is None:
                 return False
             self._delete(db, "id = ?", [key])
@@ -256,7 +292,7 @@ class SqliteStore:
         key = canonical_id(id)
         with self._file.writing() as db:
             self._names.begin(db)
-            engram = self._held(db, key)
+            engram = self._held(db, key, unexpired(db, *HELD))
             if engram is None:
                 return False
             db.execute("DELETE FROM quarantined WHERE id = ?", (id_to_bytes(key),))
@@ -264,14 +300,15 @@ class SqliteStore:
 
     # Reading.
 
-    def _get(self, db: sqlite3.Connection, key: bytes) -> Engram | None:
-        row = db.execute(f"SELECT {COLUMNS} WHERE e.id = ?", (key,)).fetchone()
+    def _get(self, db: sqlite3.Connection, key: bytes, condition: Condition = ALL) -> Engram | None:
+        query = f"SELECT {COLUMNS} WHERE e.id = ?{condition.sql}"
+        row = db.execute(query, (key, *condition.values)).fetchone()
         return None if row is None else self._engram(row)
 
     def get(self, id: str) -> Engram | None:
         """Return the engram with this id, or None."""
         with self._file.reading() as db:
-            return self._get(db, id_to_bytes(canonical_id(id)))
+            return self._get(db, id_to_bytes(canonical_id(id)), unexpired(db, *JOINED))
 
     def by_id(self, ids: Sequence[str], namespace: str | None = None) -> dict[str, Engram]:
         """Return the engrams with these ids, by id; only those of `namespace` if it is given."""
@@ -279,10 +316,12 @@ class SqliteStore:
         # The plus makes SQLite use the index of ids: by namespace it would read all engrams of the namespace.
         inside = "" if namespace is None else " AND +e.namespace = (SELECT number FROM namespaces WHERE name = ?)"
         found: dict[str, Engram] = {}
+        spaces = [] if namespace is None else [namespace]
         with self._file.reading() as db:
+            live = unexpired(db, *JOINED)
             for part in pages(keys):
-                query = f"SELECT {COLUMNS} WHERE e.id IN ({', '.join('?' * len(part))}){inside}"
-                rows = db.execute(query, part if namespace is None else [*part, namespace])
+                query = f"SELECT {COLUMNS} WHERE e.id IN ({', '.join('?' * len(part))}){inside}{live.sql}"
+                rows = db.execute(query, (*part, *spaces, *live.values))
                 found.update((engram.id, engram) for engram in map(self._engram, rows))
         return found
 
@@ -291,9 +330,10 @@ class SqliteStore:
         wanted = {id_to_bytes(canonical_id(id)): id for id in ids}
         found: dict[str, Key] = {}
         with self._file.reading() as db:
+            live = unexpired(db, *ALONE)
             for part in pages(list(wanted)):
-                marks = ", ".join("?" * len(part))
-                rows = db.execute(f"SELECT id, namespace, seq FROM engrams WHERE id IN ({marks})", part)
+                query = f"SELECT id, namespace, seq FROM engrams WHERE id IN ({', '.join('?' * len(part))}){live.sql}"
+                rows = db.execute(query, (*part, *live.values))
                 found.update((id_from_bytes(key), Key(namespace, seq)) for key, namespace, seq in rows)
         return found
 
@@ -301,10 +341,11 @@ class SqliteStore:
         """Return the engrams of a namespace with these seqs."""
         found: dict[int, Engram] = {}
         with self._file.reading() as db:
+            live = unexpired(db, *JOINED)
+            # The plus makes SQLite use the seqs.
+            query = f"SELECT {COLUMNS} WHERE +e.namespace = ? AND e.seq IN (SELECT value FROM json_each(?)){live.sql}"
             for part in pages(seqs):
-                # The plus makes SQLite use the seqs.
-                query = f"SELECT {COLUMNS} WHERE +e.namespace = ? AND e.seq IN (SELECT value FROM json_each(?))"
-                rows = db.execute(query, (namespace, str(list(map(int, part)))))
+                rows = db.execute(query, (namespace, str(list(map(int, part))), *live.values))
                 found.update((int(row[0]), self._engram(row)) for row in rows)
         return found
 
@@ -333,17 +374,24 @@ class SqliteStore:
     def _pages(self, where: Filter, limit: int | None, after: int | None, newest: bool) -> Iterator[Engram]:
         condition, values = conditions(where, "e.")
         sign, order = ("<", "DESC") if newest else (">", "ASC")
-        query = f"SELECT {COLUMNS} WHERE {condition} AND e.seq {sign} ? ORDER BY e.seq {order} LIMIT ?"
         at = after if after is not None else LAST_SEQ if newest else 0
-        return self._in_pages(query, values, limit, at)
+        query, rest = f"SELECT {COLUMNS} WHERE {condition}", f" AND e.seq {sign} ? ORDER BY e.seq {order} LIMIT ?"
+        return self._in_pages(query, JOINED, rest, values, limit, at)
 
-    def _in_pages(self, query: str, values: Sequence[object], limit: int | None, at: int) -> Iterator[Engram]:
-        """Run a query that ends with the conditions on the number in its first column and on the number of rows."""
+    def _in_pages(
+        self, query: str, place: tuple[str, str], rest: str, values: Sequence[object], limit: int | None, at: int
+    ) -> Iterator[Engram]:
+        """Run a query for engrams that are not expired, a page at a time.
+
+        place: the arguments of `unexpired`. rest: follows that condition, with those on the number in the first column
+        and on the number of rows.
+        """
         left = -1 if limit is None else limit
         while left:
             page = PAGE if left < 0 else min(left, PAGE)
             with self._file.reading() as db:
-                rows = db.execute(query, (*values, at, page)).fetchall()
+                live = unexpired(db, *place)
+                rows = db.execute(query + live.sql + rest, (*values, *live.values, at, page)).fetchall()
             yield from map(self._engram, rows)
             if len(rows) < page:
                 return
@@ -354,13 +402,17 @@ class SqliteStore:
         """Return the number of engrams that a filter admits."""
         condition, values = conditions(where, "")
         with self._file.reading() as db:
-            return int(db.execute(f"SELECT count(*) FROM engrams WHERE {condition}", values).fetchone()[0])
+            live = unexpired(db, *ALONE)
+            query = f"SELECT count(*) FROM engrams WHERE {condition}{live.sql}"
+            return int(db.execute(query, (*values, *live.values)).fetchone()[0])
 
     def session_seqs(self, namespace: str, session: str, limit: int) -> list[int]:
         """Return the last `limit` seqs of one session, in ascending order."""
         condition, values = conditions(Filter(namespace, session), "")
         with self._file.reading() as db:
-            rows = db.execute(f"SELECT seq FROM engrams WHERE {condition} ORDER BY seq DESC LIMIT ?", (*values, limit))
+            live = unexpired(db, *ALONE)
+            query = f"SELECT seq FROM engrams WHERE {condition}{live.sql} ORDER BY seq DESC LIMIT ?"
+            rows = db.execute(query, (*values, *live.values, limit))
             return [int(row[0]) for row in rows][::-1]
 
     def namespace_number(self, namespace: str) -> int | None:
@@ -377,40 +429,22 @@ class SqliteStore:
     def namespaces(self, prefix: str = "", limit: int | None = None, after: str = "") -> list[tuple[str, int]]:
         """Return the namespaces whose name begins with `prefix` and comes after `after`, by name."""
         with self._file.reading() as db:
-            query = (
-                "SELECT name, (SELECT count(*) FROM engrams WHERE namespace = number) FROM namespaces"
-                " WHERE name >= ? AND name < ? AND name > ? ORDER BY name LIMIT ?"
-            )
-            # SQLite compares UTF-8, and no longer name can come after this one.
-            last = prefix + "\U0010ffff" * MAX_NAME_BYTES
-            return db.execute(query, (prefix, last, after, -1 if limit is None else limit)).fetchall()
+            return count_namespaces(db, prefix, -1 if limit is None else limit, after)
 
     def sessions(self, namespace: str, limit: int | None = None, after: str | None = None) -> list[tuple[str, int]]:
         """Return the sessions of a namespace that began after the session `after`, in the order in which they began."""
         with self._file.reading() as db:
-            query = (
-                "SELECT s.name, (SELECT count(*) FROM engrams e WHERE e.session = s.number) FROM sessions s"
-                " JOIN namespaces n ON n.number = s.namespace WHERE n.name = ? AND s.number > ?"
-                " ORDER BY s.number LIMIT ?"
-            )
-            number = 0
-            if after is not None:
-                of = "SELECT s.number FROM sessions s JOIN namespaces n ON n.number = s.namespace"
-                row = db.execute(f"{of} WHERE n.name = ? AND s.name = ?", (namespace, after)).fetchone()
-                if row is None:
-                    raise NotFound(f"no session {after!r} in the namespace {namespace!r} of {self.description}")
-                number = int(row[0])
-            return db.execute(query, (namespace, number, -1 if limit is None else limit)).fetchall()
+            number = 0 if after is None else session_number(db, namespace, after)
+            if number is None:
+                raise NotFound(f"no session {after!r} in the namespace {namespace!r} of {self.description}")
+            return count_sessions(db, namespace, -1 if limit is None else limit, number)
 
     def stats(self) -> StoreStats:
         """Return counts over the whole store."""
-        tables = ("engrams", "namespaces", "sessions", "quarantined")
         with self._file.reading() as db:
-            engrams, namespaces, sessions, quarantined = (
-                int(db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]) for table in tables
-            )
+            counts = totals(db)
         files = [] if self._file.in_memory else [self.description + suffix for suffix in ("", "-wal", "-shm")]
-        return StoreStats(engrams, namespaces, sessions, quarantined, sum(map(size_of, files)))
+        return StoreStats(*counts, sum(map(size_of, files)))
 
     # Log.
 

@@ -1,0 +1,79 @@
+"""Policies: after which time the engrams of a namespace expire.
+
+Owns the value, its limits, and the protocol by which a store keeps policies. A policy is truth, like the engrams: it
+stands in the store and is never derived. Does not know how a store leaves expired engrams out.
+
+An engram is expired if its own time (`at`) is longer ago than its namespace's policy says. It stays in the store until
+it is deleted for good, and a longer policy brings it back until then.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from engram.engram import check_name
+from engram.errors import InvalidEngram
+
+LONGEST = timedelta(days=36_500)
+"""The longest time after which engrams can expire: a hundred years."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How long the engrams of a namespace are kept. Raises `InvalidEngram` for a value outside its limits."""
+
+    namespace: str | None
+    """The namespace for which it was set. None: the default, for all namespaces without a policy of their own."""
+    expire_after: timedelta | None
+    """The age, by the time of the turn, above which an engram is expired: more than 0, at most 36,500 days. None: keep,
+    whatever the default says."""
+
+    def __post_init__(self) -> None:
+        if self.namespace is not None:
+            check_name("namespace", self.namespace)
+        after = self.expire_after
+        if after is None:
+            return
+        if not isinstance(after, timedelta):
+            raise InvalidEngram(f"expire_after is {type(after).__name__}; it must be timedelta, or None to keep")
+        if not timedelta(0) < after <= LONGEST:
+            raise InvalidEngram(
+                f"expire_after is {after}; it must be more than 0 and at most {LONGEST.days:,} days, or None to keep"
+            )
+
+
+KEEP = Policy(None, None)
+"""The policy of every namespace while none is set."""
+
+
+def expired_before(policy: Policy) -> datetime | None:
+    """Return the time before which engrams under a policy are expired now; None if none expires."""
+    return None if policy.expire_after is None else datetime.now(UTC) - policy.expire_after
+
+
+class Policies(Protocol):
+    """The policies of one store. Safe to use from several threads, and by several processes at once.
+
+    A change is durable when the call returns, and applies to every later read, whichever process reads.
+    """
+
+    def set(self, policy: Policy) -> None:
+        """Set a policy, in place of the namespace's last one. The default `KEEP` is the same as none."""
+        ...
+
+    def clear(self, namespace: str | None) -> bool:
+        """Remove the policy of a namespace, or with None the default. Returns whether there was one."""
+        ...
+
+    def of(self, namespace: str | None) -> Policy:
+        """Return the policy that applies to a namespace: its own, else the default, else `KEEP`. None: the default."""
+        ...
+
+    def listed(self, limit: int | None = None, after: str = "") -> list[Policy]:
+        """Return the policies of namespaces, without the default, ordered by the code points of the names.
+
+        At most `limit`, and only those of names that come after `after`.
+        """
+        ...
