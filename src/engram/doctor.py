@@ -131,10 +131,10 @@ def _warnings(path: str) -> tuple[str, ...]:
 def salvage(path: str | os.PathLike[str], target: str | os.PathLike[str]) -> Salvage:
     """Store every engram and policy that can be read in the memory at `path` in a new memory at `target`.
 
-    Expired engrams are saved too, and stay expired. Ids, times and order do not change. Raises `NotFound` if `path` does
-    not exist, `MemoryTooNew` if a newer version of Engram wrote it, `MemoryFull` if the disk is full, and `EngramError`
-    if `target` exists or cannot be written, or if nothing in the file can be read. Missing folders above `target` are
-    created.
+    Expired engrams are saved too, and stay expired. Ids, times and order do not change. Raises `NotFound` if `path`
+    does not exist, `MemoryTooNew` if a newer version of Engram wrote it, `MemoryFull` if the disk is full, and
+    `EngramError` if `target` exists or cannot be written, or if nothing in the file can be read. Missing folders above
+    `target` are created.
     """
     where, new = _existing(path), file_of(target)
     if os.path.exists(new):

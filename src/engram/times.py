@@ -31,12 +31,13 @@ UNITS = {
     timedelta(seconds=1): ("seconds", "second", "s"),
 }
 """The names of units of durations. Months and years have no fixed length, so they are none."""
+
 _NUMBER = r"([0-9]{1,12}(?:\.[0-9]{1,6})?)"
-_IN_WORDS = re.compile(
-    rf"\s*{_NUMBER}\s*({'|'.join(name for names in UNITS.values() for name in names)})\b", re.IGNORECASE
-)
+_NAMES = "|".join(name for names in UNITS.values() for name in names)
+_IN_WORDS = re.compile(rf"\s*{_NUMBER}\s*({_NAMES})(?![a-z])", re.IGNORECASE | re.ASCII)
 _ISO_DURATION = re.compile(
-    rf"P(?=.)(?:{_NUMBER}W)?(?:{_NUMBER}D)?(?:T(?=.)(?:{_NUMBER}H)?(?:{_NUMBER}M)?(?:{_NUMBER}S)?)?", re.IGNORECASE
+    rf"P(?=.)(?:{_NUMBER}W)?(?:{_NUMBER}D)?(?:T(?=.)(?:{_NUMBER}H)?(?:{_NUMBER}M)?(?:{_NUMBER}S)?)?",
+    re.IGNORECASE | re.ASCII,
 )
 
 
@@ -93,49 +94,36 @@ def parse_duration(field_name: str, value: object) -> timedelta:
             " or P90D"
         )
     try:
-        return sum(amounts, timedelta(0))
+        return timedelta(microseconds=sum(amounts))
     except OverflowError:
         raise InvalidEngram(f"{field_name} is {value[:40]!r}, which is too long") from None
 
 
-def _amounts(text: str) -> list[timedelta]:
-    """Return the parts of a duration; none if the text is no duration."""
+def _amounts(text: str) -> list[int]:
+    """Return the parts of a duration in microseconds; none if the text is no duration."""
     if iso := _ISO_DURATION.fullmatch(text):
         return [_amount(number, unit) for number, unit in zip(iso.groups(), UNITS, strict=True) if number]
     unit_of = {name: unit for unit, names in UNITS.items() for name in names}
-    amounts, end = list[timedelta](), 0
+    amounts, end = list[int](), 0
     while part := _IN_WORDS.match(text, end):
         amounts.append(_amount(part[1], unit_of[part[2].lower()]))
         end = part.end()
     return amounts if end == len(text) else []
 
 
-def _amount(number: str, unit: timedelta) -> timedelta:
-    return int(Decimal(number) * (unit // MICROSECOND)) * MICROSECOND
-
-
-def duration_text(duration: timedelta) -> str:
-    """Return a duration that is not negative as ISO 8601 text: days, hours, minutes and seconds, such as P1DT12H."""
-    minutes, seconds = divmod(duration.seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    fraction = f".{duration.microseconds:06d}".rstrip("0") if duration.microseconds else ""
-    clock = "".join(
-        f"{number}{unit}"
-        for number, unit in ((hours, "H"), (minutes, "M"), (f"{seconds}{fraction}", "S"))
-        if str(number) != "0"
-    )
-    days = f"{duration.days}D" if duration.days else ""
-    return f"P{days}{'T' if clock else ''}{clock}" if days or clock else "PT0S"
+def _amount(number: str, unit: timedelta) -> int:
+    return int(Decimal(number) * (unit // MICROSECOND))
 
 
 def duration_in_words(duration: timedelta) -> str:
-    """Return a duration that is not negative in words: "90 days", "1 day 12 hours"."""
-    parts, left = [], duration
-    for unit, (many, one, _) in list(UNITS.items())[1:]:
-        count, rest = divmod(left, unit)
-        if unit == timedelta(seconds=1) and rest:
-            parts.append(f"{left / unit:f} {many}")
-        elif count:
-            parts.append(f"{count:,} {one if count == 1 else many}")
-        left = rest
-    return " ".join(parts) or "0 seconds"
+    """Return a duration that is not negative in words: 90 days, 1 day 12 hours."""
+    minutes, seconds = divmod(duration.seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    fraction = f".{duration.microseconds:06d}".rstrip("0") if duration.microseconds else ""
+    numbers = (str(duration.days), str(hours), str(minutes), f"{seconds}{fraction}")
+    parts = [
+        f"{number} {one if number == '1' else many}"
+        for number, (many, one, _) in zip(numbers, list(UNITS.values())[1:], strict=True)
+        if number != "0"
+    ]
+    return " ".join(parts) or "0 days"

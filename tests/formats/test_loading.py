@@ -30,7 +30,7 @@ def test_batches_are_limited_by_number_and_by_size(memory, monkeypatch):
     sizes: list[int] = []
 
     class RecordingMemory:
-        get = memory.get
+        get, policy = memory.get, memory.policy
 
         def add(self, engrams):
             sizes.append(len(engrams))

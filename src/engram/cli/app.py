@@ -17,6 +17,7 @@ from engram import installation
 from engram.cli import backup, care, facts, forget, memories, quarantine, recall, remember, transfer
 from engram.cli.keys import keys_app
 from engram.cli.options import help_of
+from engram.cli.policy import policy_app
 from engram.errors import EngramError, MissingExtra
 
 LAZY = {
@@ -120,6 +121,7 @@ for name, function in (
     app.command(name, help=help_of(function))(function)
 
 
+app.add_typer(policy_app, name="policy")
 app.add_typer(keys_app, name="keys")
 
 

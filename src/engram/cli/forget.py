@@ -78,7 +78,7 @@ def _confirm(memory: Memory, namespace: str | None, session: str | None, before:
 
 
 def compact(path: MemoryPath = None, as_json: Json = False) -> None:
-    """Remove the text of forgotten memories from every file of the memory.
+    """Remove the text of forgotten and expired memories from every file of the memory.
 
     Rewrites the file and rebuilds the index: a few seconds for a hundred thousand memories. Also
     removes the names of forgotten namespaces and sessions from the file of engram serve.
@@ -90,12 +90,15 @@ def compact(path: MemoryPath = None, as_json: Json = False) -> None:
 
     with open_memory(path) as memory:
         before = _bytes(memory)
+        expired = memory.forget_expired()
         memory.compact()
         erase_beside(memory)
         after = _bytes(memory)
     if as_json:
-        print_json({"bytes_before": before, "bytes_after": after})
+        print_json({"bytes_before": before, "bytes_after": after, "expired": expired})
     else:
+        if expired:
+            typer.echo(f"forgot {expired:,} that had expired")
         typer.echo(f"{format_bytes(before)} before, {format_bytes(after)} after")
 
 

@@ -76,10 +76,13 @@ def remember(
             source=source,
             metadata=None if metadata is None else json_object(metadata),
         )
+        expired = engram.quarantined is None and not memory.get_many([engram.id])
     if as_json:
         print_json(to_record(engram))
     else:
         typer.echo(escape_line(engram.id))
+    if expired:
+        print_note("it has expired already, by the policy of its namespace: see engram policy show")
     if engram.quarantined is not None:
         print_note(f"it is in quarantine: {engram.quarantined}; to release it: engram quarantine --release {engram.id}")
 

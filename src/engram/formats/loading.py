@@ -14,6 +14,7 @@ from engram.engram import Engram
 from engram.errors import InvalidEngram, NotFound
 from engram.formats.items import ImportedTurn, Item, Problem, Skipped
 from engram.records import FIELDS
+from engram.store.policy import Policy, expired_before
 from engram.text.redaction import Redactor, redacted
 
 BATCH = 1_000
@@ -29,6 +30,7 @@ MOST_REASONS = 100
 """Different reasons for skipped parts that are kept; parts with another reason are counted together."""
 
 OTHER_REASONS = "for other reasons"
+EXPIRED = "older than the policy of the namespace allows (engram policy show)"
 
 NOT_COMPARED = {"origin", "quarantined"}
 """Fields in which equal engrams may differ."""
@@ -45,6 +47,10 @@ class ImportTarget(Protocol):
         """Return the engram with this id; raises `NotFound`."""
         ...
 
+    def policy(self, namespace: str, /) -> Policy:
+        """Return the policy that applies to a namespace."""
+        ...
+
     def quarantined(self, *, id: str) -> Iterator[Engram]:
         """Iterate over the engrams in quarantine with this id: one or none."""
         ...
@@ -52,7 +58,7 @@ class ImportTarget(Protocol):
 
 @dataclass(slots=True)
 class ImportResult:
-    """The outcome of an import: each of the `read` turns is `remembered`, `already_there`, or a problem.
+    """The outcome of an import: each of the `read` turns is `remembered`, `already_there`, a problem, or left out.
 
     A turn that was changed, so that it could be stored, is counted in both.
     """
@@ -97,9 +103,9 @@ class ImportResult:
 def load(items: Iterable[Item], memory: ImportTarget | None, redactor: Redactor | None = None) -> ImportResult:
     """Store the turns among `items` in `memory`; None only counts them (a dry run).
 
-    redactor: takes secrets or personal data out first; None: nothing is taken out. Each batch is durable before the
-    next one is read. Raises what `Memory.add` raises, except for an id that exists with other content: that becomes a
-    problem of its turn.
+    A turn that is expired by a policy of the memory is left out. redactor: takes secrets or personal data out first;
+    None: nothing is taken out. Each batch is durable before the next one is read. Raises what `Memory.add` raises,
+    except for an id that exists with other content: that becomes a problem of its turn.
     """
     result = ImportResult()
     batch: list[ImportedTurn] = []
@@ -125,7 +131,10 @@ def load(items: Iterable[Item], memory: ImportTarget | None, redactor: Redactor 
     return result
 
 
-def _store(turns: list[ImportedTurn], memory: ImportTarget, result: ImportResult) -> None:
+def _store(batch: list[ImportedTurn], memory: ImportTarget, result: ImportResult) -> None:
+    turns = _unexpired(batch, memory)
+    if len(turns) < len(batch):
+        result.leave_out(EXPIRED, len(batch) - len(turns))
     try:
         _add(turns, memory, result)
     except InvalidEngram:
@@ -136,6 +145,12 @@ def _store(turns: list[ImportedTurn], memory: ImportTarget, result: ImportResult
         except InvalidEngram:
             for turn in new:
                 _store_alone(turn, memory, result)
+
+
+def _unexpired(turns: list[ImportedTurn], memory: ImportTarget) -> list[ImportedTurn]:
+    """Return the turns that no policy lets expire."""
+    bounds = {name: expired_before(memory.policy(name)) for name in {turn.engram.namespace for turn in turns}}
+    return [turn for turn in turns if (bound := bounds[turn.engram.namespace]) is None or turn.engram.at >= bound]
 
 
 def _add(turns: list[ImportedTurn], memory: ImportTarget, result: ImportResult) -> None:

@@ -1,4 +1,4 @@
-"""Results of recall as JSON: a hit, and the explanation of a rank.
+"""Results as JSON: a hit, the explanation of a rank, a fact, and a policy.
 
 Owns the names of the fields; an engram in them is a record of `engram.records`.
 """
@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from engram.recall.result import Explanation, Hit
 from engram.records import to_record
 from engram.reflection.facts import Fact
+from engram.store.policy import Policy
 
 
 def hit_record(hit: Hit) -> dict[str, object]:
@@ -51,6 +52,13 @@ def fact_record(fact: Fact) -> dict[str, object]:
         "span": [fact.start, fact.stop],
         "history": [fact_record(each) for each in fact.history],
     }
+
+
+def policy_record(policy: Policy) -> dict[str, object]:
+    """Return a policy as JSON values; its age in seconds."""
+    seconds = None if policy.expire_after is None else policy.expire_after.total_seconds()
+    whole = seconds is not None and seconds.is_integer()
+    return {"namespace": policy.namespace, "expire_after_seconds": int(seconds or 0) if whole else seconds}
 
 
 def numbers(parts: Mapping[str, float]) -> dict[str, float]:

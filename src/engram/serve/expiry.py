@@ -1,4 +1,4 @@
-"""Expiry: forgets what is older than the operator keeps.
+"""Expiry: forgets what is expired by the memory's policies, and what is older than the operator keeps.
 
 Owns the times at which it looks. Does not know what else forgets.
 """
@@ -24,13 +24,9 @@ logger = logging.getLogger("engram.serve")
 
 @asynccontextmanager
 async def expiring(services: Services) -> AsyncIterator[None]:
-    """Forget what is older than `keep_days` days now and every `PAUSE` until the end. None: never."""
-    keep_days = services.settings.keep_days
-    if keep_days is None:
-        yield
-        return
-    await services.run(forget_expired, services, keep_days)
-    repeating = asyncio.create_task(_repeat(services, keep_days))
+    """Forget what is expired now and every `PAUSE` until the end."""
+    await services.run(forget_expired, services)
+    repeating = asyncio.create_task(_repeat(services))
     try:
         yield
     finally:
@@ -39,21 +35,26 @@ async def expiring(services: Services) -> AsyncIterator[None]:
             await repeating
 
 
-async def _repeat(services: Services, keep_days: int) -> None:
+async def _repeat(services: Services) -> None:
     while True:
         await asyncio.sleep(PAUSE)
-        await services.run(forget_expired, services, keep_days)
+        await services.run(forget_expired, services)
 
 
-def forget_expired(services: Services, keep_days: int) -> None:
-    """Forget every engram, in quarantine too, whose time is over `keep_days` days ago, and the names it leaves behind.
+def forget_expired(services: Services) -> None:
+    """Forget every expired engram, in quarantine too, and the names that they leave behind.
 
+    By the policies of the memory, and if the operator sets `keep_days`, of every namespace also what is older.
     Blocking. Raises nothing: what fails is logged, and the next look repeats it.
     """
+    keep_days = services.settings.keep_days
     try:
         services.recorder.drain(SETTLE_SECONDS)
-        count = services.memory.forget(before=datetime.now(UTC) - timedelta(days=keep_days))
-        log(logger, logging.INFO, "expired turns were forgotten", turns=count)
+        count = services.memory.forget_expired()
+        if keep_days is not None:
+            count += services.memory.forget(before=datetime.now(UTC) - timedelta(days=keep_days))
+        if count or keep_days is not None:
+            log(logger, logging.INFO, "expired turns were forgotten", turns=count)
         if count:
             _erase_names(services)
     except EngramError as error:

@@ -33,15 +33,16 @@ class Policy:
     def __post_init__(self) -> None:
         if self.namespace is not None:
             check_name("namespace", self.namespace)
-        after = self.expire_after
-        if after is None:
-            return
-        if not isinstance(after, timedelta):
-            raise InvalidEngram(f"expire_after is {type(after).__name__}; it must be timedelta, or None to keep")
-        if not timedelta(0) < after <= LONGEST:
-            raise InvalidEngram(
-                f"expire_after is {after}; it must be more than 0 and at most {LONGEST.days:,} days, or None to keep"
-            )
+        if self.expire_after is not None:
+            check_age(self.expire_after)
+
+
+def check_age(value: object) -> None:
+    """Raise `InvalidEngram` unless `value` is an age at which engrams can expire."""
+    if not isinstance(value, timedelta):
+        raise InvalidEngram(f"expire_after is {type(value).__name__}; it must be timedelta, or None to keep")
+    if not timedelta(0) < value <= LONGEST:
+        raise InvalidEngram(f"expire_after is {value}; it must be more than 0 and at most {LONGEST.days:,} days")
 
 
 KEEP = Policy(None, None)

@@ -34,6 +34,7 @@ BASES: dict[str, dict[str, Any]] = {
     "/memory/recall": {"query": "x"},
     "/memory/why": {"query": "x", "id": ID},
     "/memory/forget": {"session": "s"},
+    "/memory/policies": {"namespace": "n", "expire_after_seconds": 60},
 }
 
 

@@ -697,13 +697,126 @@ def test_a_receipt_says_what_is_in_quarantine(client: RestClient):
     assert answer["quarantined"] == {held.id: "gives an order"}
 
 
+# Policies.
+
+
+def test_policies_are_set_listed_and_cleared(client: RestClient):
+    old = datetime.now(UTC) - timedelta(days=100)
+    client.memory.remember("The boat is called Kittiwake.", namespace="ana", session="old", at=old)
+    client.memory.remember("The goat is called Petunia.", namespace="ana", session="new")
+    assert client.get("/policies").json() == {
+        "default": {"namespace": None, "expire_after_seconds": None},
+        "policies": [],
+        "next": None,
+    }
+    own = {"namespace": "ana", "expire_after_seconds": 90 * 86_400}
+    answer = client.post("/policies", own)
+    assert (answer.status_code, answer.json()) == (200, own)
+    for path in ("/engrams?namespace=ana", "/export?namespace=ana", "/sessions?namespace=ana", "/namespaces"):
+        answer = client.get(path)
+        assert "Kittiwake" not in answer.text, path
+        assert "old" not in answer.text, path
+    assert client.get("/stats?namespace=ana").json()["engrams"] == 1
+    assert client.get("/stats").json()["engrams"] == 1
+    for query in ("boat", "goat"):
+        answer = client.post("/recall", {"query": query, "namespace": "ana", "floor": 0})
+        assert "Kittiwake" not in answer.text
+    default = {"namespace": None, "expire_after_seconds": 60}
+    assert client.post("/policies", default).json() == default
+    keep = {"namespace": "é/b?c", "expire_after_seconds": None}
+    assert client.post("/policies", keep).json() == keep
+    assert client.get("/policies").json() == {"default": default, "policies": [own, keep], "next": None}
+    assert client.get("/policies?limit=1").json() == {"default": default, "policies": [own], "next": "ana"}
+    assert client.get("/policies?limit=1&after=ana").json()["policies"] == [keep]
+    assert client.delete("/policies", params={"namespace": "é/b?c"}).json() == default
+    assert client.delete("/policies").json() == {"namespace": None, "expire_after_seconds": None}
+    error_of(client.delete("/policies"), 404)
+    assert client.delete("/policies?namespace=ana").status_code == 200
+    error = error_of(client.delete("/policies?namespace=ana"), 404)
+    assert error["param"] == "namespace"
+    assert client.get("/stats?namespace=ana").json()["engrams"] == 2
+
+
+def test_policies_are_for_admin_keys(client: RestClient):
+    _, ana = client.keys.create(namespace="ana", erase=True)
+    _, team = client.keys.create(prefix="a", erase=True)
+    _, admin = client.keys.create(admin=True)
+    _, eraser = client.keys.create(admin=True, read=False, erase=True)
+    own = {"namespace": "ana", "expire_after_seconds": 60}
+    calls = (("GET", "/policies", None), ("POST", "/policies", own), ("DELETE", "/policies?namespace=ana", None))
+    for method, path, body in calls:
+        for key in (ana, team):
+            assert error_of(client.ask(method, path, json=body, key=key), 403)["code"] == "right_missing"
+        error_of(client.ask(method, path, json=body), 401)
+    assert client.get("/policies", key=admin).status_code == 200
+    for method, path, body in calls[1:]:
+        error_of(client.ask(method, path, json=body, key=admin), 403)
+        assert client.ask(method, path, json=body, key=eraser).status_code == 200
+    error_of(client.get("/policies", key=eraser), 403)
+    assert client.memory.policies() == []
+
+
+@pytest.mark.parametrize("seconds", [0, -1, 1.5, 3_153_600_001, 10**30, True, "60", "P90D", [], {}])
+def test_wrong_ages_are_refused(client: RestClient, seconds):
+    error = error_of(client.post("/policies", {"namespace": "ana", "expire_after_seconds": seconds}), 422)
+    assert error["param"] == "expire_after_seconds"
+    assert client.memory.policies() == []
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_ages_that_are_no_numbers_are_refused(client: RestClient, number: str):
+    content = f'{{"namespace": "ana", "expire_after_seconds": {number}}}'.encode()
+    error_of(client.ask("POST", "/policies", content=content, headers={"Content-Type": "application/json"}), 422)
+
+
+def test_both_fields_of_a_policy_are_needed(client: RestClient):
+    for body in ({"namespace": "ana"}, {"expire_after_seconds": 60}, {}, {"namespace": "ana", "expire_after": 60}):
+        error_of(client.post("/policies", body), 422)
+    assert client.memory.policies() == []
+
+
+def test_a_policy_is_for_the_namespace_in_the_request_only(client: RestClient):
+    own, default = ({"namespace": name, "expire_after_seconds": 60} for name in ("ana", None))
+    for body in (own, default):
+        assert error_of(client.post("/policies", body, namespace="bo"), 409)["code"] == "namespace_conflict"
+    assert client.post("/policies", own, namespace="ana").status_code == 200
+    for path in ("/policies", "/policies?namespace=bo"):
+        assert error_of(client.delete(path, namespace="ana"), 409)["code"] == "namespace_conflict"
+    assert client.delete("/policies?namespace=ana", namespace="ana").status_code == 200
+    for name in ("a\nb", "\x7f", "x" * 600, "\U0001f41d" * 300, ""):
+        answer = client.post("/policies", {"namespace": name, "expire_after_seconds": 60})
+        assert answer.status_code in (400, 422), answer.text
+    assert client.memory.policies() == []
+
+
+def test_an_expired_engram_looks_like_one_that_does_not_exist(client: RestClient):
+    old = client.memory.remember("old", namespace="ana", at=datetime.now(UTC) - timedelta(days=9)).id
+    client.post("/policies", {"namespace": "ana", "expire_after_seconds": 86_400})
+    for method, path, body in (
+        ("GET", "/engrams/{}?namespace=ana", None),
+        ("GET", "/engrams?after_id={}&namespace=ana", None),
+        ("GET", "/quarantine?after_id={}&namespace=ana", None),
+        ("POST", "/why", {"query": "old", "id": "{}", "namespace": "ana"}),
+        ("POST", "/quarantine", {"id": "{}", "why": "x", "namespace": "ana"}),
+        ("POST", "/release", {"id": "{}", "namespace": "ana"}),
+    ):
+        answers = []
+        for id in (old, UNKNOWN_ID):
+            sent = None if body is None else json.loads(json.dumps(body).replace("{}", id))
+            answers.append(client.ask(method, path.format(id), json=sent))
+        error_of(answers[0], 404)
+        assert answers[0].content == answers[1].content
+    # To forget it erases it, whatever a later policy says.
+    assert client.delete(f"/engrams/{old}?namespace=ana").json() == {"forgotten": 1}
+
+
 # The OpenAPI document.
 
 
 def test_the_openapi_document_is_complete(client: RestClient):
     document = client.app.openapi()
     paths = {(method, path) for path, methods in document["paths"].items() for method in methods}
-    assert len(paths) == 16
+    assert len(paths) == 19
     for method, path in paths:
         operation = document["paths"][path][method]
         assert operation["summary"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from inspect import cleandoc
 from itertools import chain
 from typing import Annotated, Any
@@ -21,12 +21,12 @@ from pydantic import Field
 
 from engram.engram import ORIGIN_OF_ROLE, Engram, draft, less_trusted
 from engram.errors import InvalidEngram, NotFound
-from engram.formats.results import explanation_record, hit_record
+from engram.formats.results import explanation_record, hit_record, policy_record
 from engram.memory import Memory
 from engram.notes.zones import recall_in_zone
 from engram.records import to_json, to_record
 from engram.serve.api import schemas
-from engram.serve.api.rest_errors import ALWAYS, ERRORS, WITH_BODY
+from engram.serve.api.rest_errors import ALWAYS, ERRORS, WITH_BODY, forbidden
 from engram.serve.auth.access import Right
 from engram.serve.auth.headers import requested_namespace
 from engram.serve.caller import Caller
@@ -112,6 +112,9 @@ def router(services: Services) -> APIRouter:
     add("POST", "/release", rest.release, schemas.EngramForm, 404, 507)
     add("GET", "/sessions", rest.list_sessions, schemas.Sessions, 404)
     add("GET", "/namespaces", rest.list_namespaces, schemas.Namespaces)
+    add("GET", "/policies", rest.list_policies, schemas.Policies)
+    add("POST", "/policies", rest.set_policy, schemas.PolicyForm, 507)
+    add("DELETE", "/policies", rest.clear_policy, schemas.PolicyForm, 404, 507)
     add("GET", "/export", rest.export, None)
     add("DELETE", "", rest.erase, schemas.Forgotten, 507)
     add("GET", "/receipts/{id}", rest.get_receipt, schemas.ReceiptForm, 404)
@@ -313,6 +316,54 @@ class Rest:
 
         return await self._respond(namespaces)
 
+    async def list_policies(self, caller: CallerOf, params: Annotated[schemas.NamesParameters, Query()]) -> Response:
+        """List the policies by which engrams expire.
+
+        The default, and the policies of namespaces by name, one page at a time: `next` is the `after` of the following
+        page. For admin keys.
+        """
+        administer(caller, "read")
+        if caller.header_namespace is not None:
+            caller.access.namespace(caller.header_namespace)
+
+        def policies() -> object:
+            found = self._memory.policies(limit=params.limit + 1, after=params.after or "")
+            page = found[: params.limit]
+            return {
+                "default": policy_record(self._memory.policy(None)),
+                "policies": list(map(policy_record, page)),
+                "next": page[-1].namespace if len(found) > params.limit else None,
+            }
+
+        return await self._respond(policies)
+
+    async def set_policy(self, body: schemas.SetPolicy, caller: CallerOf) -> Response:
+        """Set how long the engrams of a namespace are kept.
+
+        Applies at once: an expired engram is neither recalled, listed nor counted. It is erased within an hour; until
+        then a longer policy brings it back. For admin keys with the right to erase.
+        """
+        administer(caller, "erase")
+        check_policy_namespace(caller, body.namespace)
+        seconds = body.expire_after_seconds
+        after = None if seconds is None else timedelta(seconds=seconds)
+        return await self._respond(lambda: policy_record(self._memory.set_policy(body.namespace, expire_after=after)))
+
+    async def clear_policy(self, caller: CallerOf, params: Annotated[schemas.PolicyParameters, Query()]) -> Response:
+        """Remove the policy of a namespace, or the default.
+
+        Returns the policy that applies to the namespace now. For admin keys with the right to erase.
+        """
+        administer(caller, "erase")
+        check_policy_namespace(caller, params.namespace)
+
+        def clear() -> object:
+            if not self._memory.clear_policy(params.namespace):
+                raise ServeError(404, "no policy is set for this namespace", "not_found", "namespace")
+            return policy_record(self._memory.policy(params.namespace))
+
+        return await self._respond(clear)
+
     async def export(self, params: Annotated[schemas.FilterParameters, Query()], caller: CallerOf) -> Response:
         """Export a namespace as JSON Lines.
 
@@ -424,6 +475,27 @@ def page_of_names(label: str, counted: Sequence[tuple[str, int]], limit: int) ->
 def namespace_of(caller: Caller, right: Right, field: str | None) -> str:
     """Return the namespace of a request; `field`: the one that the request itself names. Raises as `Caller.need`."""
     return caller.need(right, field, refuse_conflict=True)
+
+
+def administer(caller: Caller, right: Right) -> None:
+    """Raise `ServeError` 403 unless the caller has an admin key with a right."""
+    caller.access.need(right)
+    if not caller.access.admin:
+        raise forbidden("policies are for admin keys")
+
+
+def check_policy_namespace(caller: Caller, namespace: str | None) -> None:
+    """Raise `ServeError` 400 for an invalid name, and 409 if the header names another namespace than the request."""
+    if caller.header_namespace not in (None, namespace):
+        raise ServeError(
+            409,
+            "the header X-Engram-Namespace names another namespace than the request, which says whose policy it is;"
+            " leave the header out",
+            "namespace_conflict",
+            "namespace",
+        )
+    if namespace is not None:
+        caller.access.namespace(namespace)
 
 
 def held_engram(memory: Memory, id: str, namespace: str) -> Engram:

@@ -26,6 +26,7 @@ from pydantic import (
 
 from engram.engram import DEFAULT_SESSION, MAX_NAME_BYTES, MAX_TEXT_BYTES, Origin, byte_length, canonical_id
 from engram.notes.zones import with_zone
+from engram.store.policy import LONGEST
 from engram.times import as_utc, parse_time
 
 MAX_ITEMS = 1_000
@@ -119,6 +120,16 @@ NamespaceName = Annotated[
         min_length=1,
         max_length=MAX_NAME_BYTES,
         description="The namespace; the header X-Engram-Namespace sets it too. Default: the namespace of the key.",
+        examples=["ana"],
+        json_schema_extra={"pattern": NAMESPACE_PATTERN},
+    ),
+]
+PolicyNamespace = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=MAX_NAME_BYTES,
+        description="The namespace. Without one: the default, for all namespaces without a policy of their own.",
         examples=["ana"],
         json_schema_extra={"pattern": NAMESPACE_PATTERN},
     ),
@@ -298,6 +309,20 @@ class Forget(RequestBody):
         return self
 
 
+class SetPolicy(RequestBody):
+    """How long the engrams of a namespace are kept."""
+
+    namespace: PolicyNamespace | None
+    expire_after_seconds: Annotated[
+        Annotated[int, Field(ge=1, le=int(LONGEST.total_seconds())), BeforeValidator(without_fraction)] | None,
+        Field(
+            description="The age in seconds, by the time of the turn, above which an engram is expired; at most 36,500"
+            " days. null: keep, whatever the default says.",
+            examples=[7_776_000],
+        ),
+    ]
+
+
 # REST: query parameters.
 
 
@@ -332,6 +357,12 @@ class NamesParameters(Form):
     after: Annotated[
         LeftOut[Name], Field(description="Only names that come after this one: `next` of the previous page.")
     ] = None
+
+
+class PolicyParameters(Form):
+    """The namespace of a policy."""
+
+    namespace: LeftOut[PolicyNamespace] = None
 
 
 class SessionsParameters(NamesParameters, NamespaceParameter):
@@ -456,6 +487,26 @@ class Namespaces(BaseModel):
     """The namespaces that are not empty and that the key covers, by name."""
 
     namespaces: list[NamespaceCount]
+    next: Annotated[str | None, Field(description="The `after` of the next page; null on the last page.")]
+
+
+class PolicyForm(BaseModel):
+    """How long the engrams of a namespace are kept."""
+
+    namespace: Annotated[
+        str | None, Field(description="The namespace for which it was set; null: the default.", examples=["ana"])
+    ]
+    expire_after_seconds: Annotated[
+        float | None,
+        Field(description="The age above which an engram is expired; null: it is kept.", examples=[7_776_000]),
+    ]
+
+
+class Policies(BaseModel):
+    """The default, and the policies of namespaces, by name."""
+
+    default: PolicyForm
+    policies: list[PolicyForm]
     next: Annotated[str | None, Field(description="The `after` of the next page; null on the last page.")]
 
 
