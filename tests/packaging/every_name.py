@@ -5,11 +5,11 @@ For each public class one variable has its name in lower case: the test looks up
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import assert_type
 
-from engram import Engram, Explanation, Hit, Memory, Recall, Stats, __version__
+from engram import Engram, Explanation, Hit, Memory, Policy, Recall, Stats, __version__
 
 
 def use_engram(engram: Engram) -> None:
@@ -133,6 +133,20 @@ def doubt(memory: Memory, first: Engram) -> None:
     assert_type(memory.release(first.id), Engram)
 
 
+def use_policy(policy: Policy) -> None:
+    assert_type(policy.namespace, str | None)
+    assert_type(policy.expire_after, timedelta | None)
+
+
+def limit(memory: Memory) -> None:
+    use_policy(memory.set_policy("ana", expire_after=timedelta(days=90)))
+    assert_type(memory.set_policy(None, expire_after=None), Policy)
+    assert_type(memory.policy("ana"), Policy)
+    assert_type(memory.policies(limit=5, after=""), list[Policy])
+    assert_type(memory.forget_expired(), int)
+    assert_type(memory.clear_policy("ana"), bool)
+
+
 def delete(memory: Memory, first: Engram) -> None:
     assert_type(memory.forget(id=first.id), int)
     assert_type(memory.forget(namespace="ana", session="monday", before=datetime.now(UTC)), int)
@@ -148,6 +162,7 @@ def main(path: Path) -> None:
         first = write(memory)
         read(memory, first)
         doubt(memory, first)
+        limit(memory)
         delete(memory, first)
 
 

@@ -1,7 +1,10 @@
-"""--keep-days: what is older is not recalled, and is forgotten."""
+"""--keep-days and policies: what is older is not recalled, and is forgotten."""
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,10 +13,13 @@ import pytest
 
 from engram.memory import Memory
 from engram.serve import app, expiry
+from engram.serve.api.tools import TOOLS
 
-from .conftest import LocalServer, StartLocal, wait_until
-from .proxied import user
+from .calling import call
+from .conftest import LocalServer, StartLocal, StartServer, wait_until
+from .proxied import PATIENT, user
 from .test_erasure import holding
+from .upstream import Upstream
 
 OLD = "The boat is called Kittiwake."
 NEW = "The goat is called Petunia."
@@ -22,6 +28,12 @@ NEW = "The goat is called Petunia."
 def texts(server: LocalServer) -> list[str]:
     """Return what the memory holds."""
     return [engram["text"] for engram in server.http.get("/memory/engrams").json()["engrams"]]
+
+
+def policy(folder: Path, *arguments: str) -> None:
+    """Run `engram policy` as a process."""
+    command = [sys.executable, "-m", "engram", "policy", *arguments, "--memory", str(folder / "memory.db")]
+    subprocess.run(command, check=True, capture_output=True)
 
 
 def fill(path: Path) -> None:
@@ -112,3 +124,77 @@ def test_a_server_whose_expiry_fails_ends_in_order(local: StartLocal, monkeypatc
     wait_until(lambda: len(calls) > 2, "more than one look")
     server.stop()
     assert drained == [True]
+
+
+def test_a_policy_of_another_process_applies_to_the_running_server_at_once(
+    server: StartServer, upstream: Upstream, tmp_path: Path
+) -> None:
+    fill(tmp_path / "memory.db")
+    running = server(*PATIENT)
+    question = {"model": "plain", "messages": [user("What are the boat and the goat called?")]}
+
+    def asked() -> str:
+        """Ask the model without remembering; return what it was sent."""
+        answer = running.http.post("/v1/chat/completions", json=question, headers={"X-Engram": "read"})
+        assert answer.status_code == 200
+        return upstream.last.last_user
+
+    assert "Kittiwake" in asked()
+    policy(tmp_path, "set", "--all", "--expire-after", "30 days")
+    assert "Kittiwake" not in asked()
+    assert "Petunia" in asked()
+    for tool, arguments in (("recall", {"query": "What are the boat and the goat called?"}), ("list", {})):
+        succeeded, text, _ = call(running, tool, **arguments)
+        assert succeeded
+        assert "Kittiwake" not in text
+        assert "Petunia" in text
+    hits = running.http.post("/memory/recall", json={"query": "boat goat", "floor": 0}).json()["hits"]
+    assert [hit["engram"]["text"] for hit in hits] == [NEW]
+    # The server was started before: it has not looked again, and nothing is erased.
+    policy(tmp_path, "clear", "--all")
+    assert "Kittiwake" in asked()
+
+
+def test_what_a_policy_lets_expire_is_erased_by_the_running_server(
+    local: StartLocal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(expiry, "PAUSE", 0.02)
+    fill(tmp_path / "memory.db")
+    server = local()
+    assert texts(server) == [OLD, NEW]
+    answer = server.http.post("/memory/policies", json={"namespace": None, "expire_after_seconds": 30 * 86_400})
+    assert answer.status_code == 200
+    assert texts(server) == [NEW]
+    wait_until(lambda: bool(server.logged("expired turns were forgotten")), "the look of the server")
+    assert [line["turns"] for line in server.logged("expired turns were forgotten")] == [1]
+    assert server.http.delete("/memory/policies").status_code == 200
+    assert texts(server) == [NEW]
+
+
+def test_what_has_expired_is_erased_when_the_server_starts(local: StartLocal, tmp_path: Path) -> None:
+    fill(tmp_path / "memory.db")
+    with Memory(tmp_path / "memory.db") as memory:
+        memory.set_policy(None, expire_after=timedelta(days=30))
+    server = local()
+    assert server.http.delete("/memory/policies").status_code == 200
+    assert texts(server) == [NEW]
+
+
+def test_the_option_forgets_what_a_policy_keeps(local: StartLocal, tmp_path: Path) -> None:
+    fill(tmp_path / "memory.db")
+    with Memory(tmp_path / "memory.db") as memory:
+        memory.set_policy("default", expire_after=None)
+    assert texts(local(keep_days=30)) == [NEW]
+
+
+def test_a_shorter_policy_comes_before_the_option(local: StartLocal, tmp_path: Path) -> None:
+    fill(tmp_path / "memory.db")
+    with Memory(tmp_path / "memory.db") as memory:
+        memory.set_policy("default", expire_after=timedelta(days=1))
+    assert texts(local(keep_days=30)) == []
+
+
+def test_agents_have_no_tool_for_policies() -> None:
+    assert set(TOOLS) == {"remember", "recall", "forget", "list"}
+    for tool in TOOLS.values():
+        assert "polic" not in json.dumps(tool.input_schema())

@@ -1,7 +1,7 @@
 """The store contract: what every store of engrams does, and the log that indexes read.
 
-Owns the protocols `Store` and `Log` and the values that cross them. Knows no database, no index and no ranking. Every
-store passes the suites in `tests/store/conformance.py`.
+Owns the protocols `Store`, `Policies` and `Log` and the values that cross them. Knows no database, no index and no
+ranking. Every store passes the suites in `tests/store/conformance.py`.
 
 An engram is identified inside a store by its `Key`: the number of its namespace and its seq. Seqs grow within a
 namespace in commit order and are never reused. Nothing follows from the seqs of different namespaces.
@@ -16,7 +16,7 @@ from typing import NamedTuple, Protocol
 
 from engram.engram import Engram, byte_length, check_origin, is_trusted
 from engram.errors import EngramError
-from engram.store.policy import Policies
+from engram.store.policy import Policy
 from engram.times import as_utc
 
 
@@ -133,6 +133,32 @@ class StoreStats:
 def not_in_quarantine(id: str, description: str) -> str:
     """Return the message about an id that no engram in quarantine has."""
     return f"no engram in the quarantine of {description} has the id {id}; engram quarantine lists them"
+
+
+class Policies(Protocol):
+    """The policies of one store. Safe to use from several threads, and by several processes at once.
+
+    A change is durable when the call returns, and applies to every later read, whichever process reads.
+    """
+
+    def set(self, policy: Policy) -> None:
+        """Set a policy, in place of the namespace's last one. The default `KEEP` is the same as none."""
+        ...
+
+    def clear(self, namespace: str | None) -> bool:
+        """Remove the policy of a namespace, or with None the default. Returns whether there was one."""
+        ...
+
+    def of(self, namespace: str | None) -> Policy:
+        """Return the policy that applies to a namespace: its own, else the default, else `KEEP`. None: the default."""
+        ...
+
+    def listed(self, limit: int | None = None, after: str = "") -> list[Policy]:
+        """Return the policies of namespaces, without the default, ordered by the code points of the names.
+
+        At most `limit`, and only those of names that come after `after`.
+        """
+        ...
 
 
 class Store(Protocol):

@@ -1,7 +1,7 @@
 """Policies: after which time the engrams of a namespace expire.
 
-Owns the value, its limits, and the protocol by which a store keeps policies. A policy is truth, like the engrams: it
-stands in the store and is never derived. Does not know how a store leaves expired engrams out.
+Owns the value and its limits. A policy is truth, like the engrams: it stands in the store and is never derived. Does
+not know how a store keeps policies and leaves expired engrams out.
 
 An engram is expired if its own time (`at`) is longer ago than its namespace's policy says. It stays in the store until
 it is deleted for good, and a longer policy brings it back until then.
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
 
 from engram.engram import check_name
 from engram.errors import InvalidEngram
@@ -52,29 +51,3 @@ KEEP = Policy(None, None)
 def expired_before(policy: Policy) -> datetime | None:
     """Return the time before which engrams under a policy are expired now; None if none expires."""
     return None if policy.expire_after is None else datetime.now(UTC) - policy.expire_after
-
-
-class Policies(Protocol):
-    """The policies of one store. Safe to use from several threads, and by several processes at once.
-
-    A change is durable when the call returns, and applies to every later read, whichever process reads.
-    """
-
-    def set(self, policy: Policy) -> None:
-        """Set a policy, in place of the namespace's last one. The default `KEEP` is the same as none."""
-        ...
-
-    def clear(self, namespace: str | None) -> bool:
-        """Remove the policy of a namespace, or with None the default. Returns whether there was one."""
-        ...
-
-    def of(self, namespace: str | None) -> Policy:
-        """Return the policy that applies to a namespace: its own, else the default, else `KEEP`. None: the default."""
-        ...
-
-    def listed(self, limit: int | None = None, after: str = "") -> list[Policy]:
-        """Return the policies of namespaces, without the default, ordered by the code points of the names.
-
-        At most `limit`, and only those of names that come after `after`.
-        """
-        ...
