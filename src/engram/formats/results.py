@@ -55,10 +55,10 @@ def fact_record(fact: Fact) -> dict[str, object]:
 
 
 def policy_record(policy: Policy) -> dict[str, object]:
-    """Return a policy as JSON values; its age in seconds."""
+    """Return a policy as JSON values; its age in seconds, without a fraction if it is whole."""
     seconds = None if policy.expire_after is None else policy.expire_after.total_seconds()
-    whole = seconds is not None and seconds.is_integer()
-    return {"namespace": policy.namespace, "expire_after_seconds": int(seconds or 0) if whole else seconds}
+    whole = int(seconds) if seconds is not None and seconds.is_integer() else None
+    return {"namespace": policy.namespace, "expire_after_seconds": seconds if whole is None else whole}
 
 
 def numbers(parts: Mapping[str, float]) -> dict[str, float]:
