@@ -27,11 +27,13 @@ from engram.cli.options import (
     Timezone,
     given_time,
     open_memory,
+    time_option,
 )
 from engram.cli.output import escape_line, print_json, print_note
-from engram.engram import DEFAULT_NAMESPACE
+from engram.engram import DEFAULT_NAMESPACE, check_name
 from engram.errors import EngramError
 from engram.formats import MAX_UNPACKED
+from engram.formats.documents import DocumentFormat
 from engram.notes.zones import MACHINE
 
 if TYPE_CHECKING:
@@ -44,42 +46,93 @@ MAX_PRINTED_PROBLEMS = 50
 """Problems that are printed on a terminal; --json lists more."""
 
 
+Branches = Annotated[
+    bool, typer.Option(help="Import the other branches of a ChatGPT conversation too (regenerated replies, edits).")
+]
+MaxUnpacked = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        metavar="MIB",
+        envvar="ENGRAM_MAX_UNPACKED",
+        help="Maximum size in MiB that a compressed file may unpack to.",
+    ),
+]
+OfDocuments = Annotated[
+    DocumentFormat | None,
+    typer.Option(
+        "--format",
+        metavar="FORMAT",
+        help="What the files are, if neither name nor content says so: markdown, text, html or pdf.",
+        show_default=False,
+    ),
+]
+SessionOfDocuments = Annotated[
+    str | None,
+    typer.Option(
+        "--session",
+        "-s",
+        metavar="NAME",
+        help="The session of the documents. Default: the name of each file.",
+        show_default=False,
+    ),
+]
+TimeOfDocuments = Annotated[
+    datetime | None,
+    typer.Option(
+        parser=time_option,
+        metavar="TIME",
+        help="The time of the documents (ISO 8601; see --timezone). Default: the date that Markdown states in its "
+        "front matter, else the time of the file.",
+        show_default=False,
+    ),
+]
+
+
 def import_files(
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help="The files; - is stdin.", show_default=False)],
     namespace: Namespace = DEFAULT_NAMESPACE,
-    branches: Annotated[
-        bool,
-        typer.Option(help="Import the other branches of a ChatGPT conversation too (regenerated replies, edits)."),
-    ] = True,
-    max_unpacked: Annotated[
-        int,
-        typer.Option(
-            min=1,
-            metavar="MIB",
-            envvar="ENGRAM_MAX_UNPACKED",
-            help="Maximum size in MiB that a compressed file may unpack to.",
-        ),
-    ] = MAX_UNPACKED >> 20,
+    branches: Branches = True,
+    max_unpacked: MaxUnpacked = MAX_UNPACKED >> 20,
+    document: OfDocuments = None,
+    session: SessionOfDocuments = None,
+    at: TimeOfDocuments = None,
+    timezone: Timezone = MACHINE,
     redact: Redact = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only read; write nothing.")] = False,
     path: MemoryPath = None,
     encoder: EncoderName = None,
     as_json: Json = False,
 ) -> None:
-    """Import conversations: JSON Lines, a ChatGPT or Claude export, LoCoMo's JSON.
+    """Import conversations and documents.
 
-    The format is recognised by the content of the file, which can be the .zip of an export or
-    compressed with gzip. Importing a file twice adds nothing, and a newer export adds only what is
-    new. What cannot be read is reported with its location, the rest is imported, and the exit code
-    is 1. --namespace is for turns whose source names no namespace.
+    Conversations: JSON Lines, a ChatGPT or Claude export, LoCoMo's JSON. Documents: Markdown, text,
+    HTML and PDF, cut into passages with their headings, of the kind document; PDF needs the extra
+    documents. The format is recognised by the content and the name of the file, which can be the
+    .zip of an export or compressed with gzip. Importing a file twice adds nothing, and a newer
+    export or an edited document adds only what is new. What cannot be read is reported with its
+    location, the rest is imported, and the exit code is 1. --namespace is for what names no
+    namespace itself.
 
     Example:
       engram import chatgpt-export.zip --namespace ana
+      engram import notes.md report.pdf page.html --namespace ana
       engram import notes.jsonl --dry-run
     """
     from engram.formats.items import ImportSettings
 
-    settings = ImportSettings(datetime.now(UTC), namespace, branches, max_unpacked << 20)
+    if session is not None:
+        check_name("session", session)
+    settings = ImportSettings(
+        datetime.now(UTC),
+        namespace,
+        branches,
+        max_unpacked << 20,
+        format=document,
+        session=session,
+        at=given_time(at, timezone),
+        zone=timezone,
+    )
     with nullcontext(None) if dry_run else open_memory(path, create=True, redact=redact) as memory:
         before = 0 if memory is None else memory.stats().quarantined
         total, formats = _import(files, settings, memory, redact, quiet=as_json)
@@ -100,16 +153,23 @@ def _import(
     files: list[str], settings: ImportSettings, memory: Memory | None, redact: str, *, quiet: bool
 ) -> tuple[ImportResult, Counter[str]]:
     """Import files; return the total of their results, and the number of objects of each format."""
+    from engram.formats.items import Remark, SourceLocation
     from engram.formats.loading import ImportResult, load
     from engram.formats.reading import ImportFile
     from engram.text.redaction import open_redactor, redaction_kinds
 
     total, formats = ImportResult(), Counter[str]()
+    sessions: dict[str, str] = {}
     for name in files:
         file = ImportFile(name, settings, sys.stdin.buffer if name == "-" else None)
         with _progress_bar(file, quiet) as items:
             total.add(load(items, memory, open_redactor(redaction_kinds(redact))))
         formats += file.formats
+        if file.document is not None and settings.session is None:
+            other = sessions.setdefault(file.document, name)
+            if other != name:
+                why = f"shares the session {file.document} with {other}; --session gives it one of its own"
+                total.add_remark(Remark(SourceLocation(name), why))
     return total, formats
 
 
@@ -167,6 +227,7 @@ def _summary(total: ImportResult, formats: Counter[str], dry_run: bool) -> dict[
         "redacted": total.redacted,
         "problems": problems,
         "more_problems": total.more_problems,
+        "remarks": [{"file": remark.location.file, "why": remark.why} for remark in total.remarks],
         "formats": dict(formats),
         "dry_run": dry_run,
     }
@@ -175,6 +236,8 @@ def _summary(total: ImportResult, formats: Counter[str], dry_run: bool) -> dict[
 def _print_result(total: ImportResult, dry_run: bool) -> None:
     from engram.formats.loading import MOST_PROBLEMS
 
+    for remark in total.remarks[:MAX_PRINTED_PROBLEMS]:
+        print_note(str(remark))
     for problem in total.problems[:MAX_PRINTED_PROBLEMS]:
         print_note(str(problem))
     problems = len(total.problems) + total.more_problems

@@ -8,12 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from engram.engram import DEFAULT_NAMESPACE, Engram, draft, less_trusted
 from engram.errors import InvalidEngram
 from engram.formats import MAX_UNPACKED
+from engram.formats.documents import KIND, DocumentFormat
 from engram.ids import uuid7_of
 from engram.times import EPOCH, as_utc, parse_time
 
@@ -82,7 +83,18 @@ class Skipped:
     why: str
 
 
-Item = ImportedTurn | Problem | Skipped
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What a user should know of a part that was read."""
+
+    location: SourceLocation
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.location}: {self.why}"
+
+
+Item = ImportedTurn | Problem | Skipped | Remark
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +109,14 @@ class ImportSettings:
     """Whether to import all branches of a ChatGPT conversation."""
     max_unpacked: int = MAX_UNPACKED
     """The bytes that one compressed file may unpack to."""
+    format: DocumentFormat | None = None
+    """The format of the document that the file is; None to recognise what it is."""
+    session: str | None = None
+    """The session of documents; None for the name of the file."""
+    at: datetime | None = None
+    """The time of documents; None for the one that a document states, else that of its file."""
+    zone: tzinfo = UTC
+    """The time zone of dates that a document states without one."""
 
 
 def imported(
@@ -122,6 +142,7 @@ def with_import_origin(engram: Engram, *, stated: bool = False) -> Engram:
     known = engram.origin
     if not stated:
         known = "agent" if engram.source == "mcp" else "document" if engram.kind == "attachment" else known
+        known = less_trusted(known, "document") if engram.kind == KIND else known
     return replace(engram, origin=less_trusted("import", known))
 
 

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from engram.engram import Engram
 from engram.errors import InvalidEngram, NotFound
-from engram.formats.items import ImportedTurn, Item, Problem, Skipped
+from engram.formats.items import ImportedTurn, Item, Problem, Remark, Skipped
 from engram.records import FIELDS
 from engram.store.policy import Policy, expired_before
 from engram.text.redaction import Redactor, redacted
@@ -74,6 +74,8 @@ class ImportResult:
     """The first `MOST_PROBLEMS`."""
     more_problems: int = 0
     """Number of further problems."""
+    remarks: list[Remark] = field(default_factory=list)
+    """The first `MOST_PROBLEMS`."""
 
     def add_problem(self, problem: Problem) -> None:
         """Add one problem."""
@@ -81,6 +83,11 @@ class ImportResult:
             self.problems.append(problem)
         else:
             self.more_problems += 1
+
+    def add_remark(self, remark: Remark) -> None:
+        """Add one remark."""
+        if len(self.remarks) < MOST_PROBLEMS:
+            self.remarks.append(remark)
 
     def leave_out(self, why: str, count: int = 1) -> None:
         """Count skipped parts."""
@@ -98,6 +105,8 @@ class ImportResult:
         for problem in other.problems:
             self.add_problem(problem)
         self.more_problems += other.more_problems
+        for remark in other.remarks:
+            self.add_remark(remark)
 
 
 def load(items: Iterable[Item], memory: ImportTarget | None, redactor: Redactor | None = None) -> ImportResult:
@@ -116,6 +125,8 @@ def load(items: Iterable[Item], memory: ImportTarget | None, redactor: Redactor 
                 result.add_problem(item)
             case Skipped():
                 result.leave_out(item.why)
+            case Remark():
+                result.add_remark(item)
             case ImportedTurn():
                 result.read += 1
                 stored = replace(item, engram=redacted(item.engram, redactor))

@@ -22,6 +22,8 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import PurePath
 from typing import IO, TYPE_CHECKING, AnyStr, BinaryIO, NamedTuple, cast
 
 from engram.formats import MAX_UNPACKED
@@ -104,47 +106,67 @@ class SourceValue(NamedTuple):
     """The part of the file up to the end of this value, 0 to 1."""
 
 
-def values(
-    path: str, stdin: BinaryIO | None = None, max_unpacked: int = MAX_UNPACKED
-) -> Iterator[SourceValue | Problem]:
-    """Yield the JSON values of the file at `path` ("-": `stdin`). Errors in the file are yielded, never raised.
+class Source(NamedTuple):
+    """An open file: seekable, and unpacked unless it is a zip."""
 
-    max_unpacked: the bytes that a zip or gzip file may unpack to.
-    """
-    name = "stdin" if path == "-" else path
-    try:
-        with _opened(path, stdin) as file:
-            yield from _values_of_file(file, name, max_unpacked)
-    except READ_ERRORS as error:
-        yield Problem(SourceLocation(name), f"cannot be read: {reason(error)}")
+    file: BinaryIO
+    path: str
+    """Its path, for messages; "stdin" for stdin."""
+    name: str
+    """The name in it, without the end of a compression."""
+    progress: Callable[[], float]
+    """Returns the part of the file that was read, 0 to 1."""
+    modified: datetime | None
+    """When the file was written; None if it has no such time."""
+    is_stdin: bool = False
+    is_zip: bool = False
 
 
 @contextmanager
-def _opened(path: str, stdin: BinaryIO | None) -> Iterator[BinaryIO]:
+def opened(path: str, stdin: BinaryIO | None = None, max_unpacked: int = MAX_UNPACKED) -> Iterator[Source]:
+    """Open the file at `path` ("-": `stdin`). Raises one of `READ_ERRORS`, also later, when the file is read.
+
+    max_unpacked: the bytes that a gzip file may unpack to.
+    """
+    is_stdin = path == "-" and stdin is not None
+    shown = "stdin" if is_stdin else path
     with ExitStack() as stack:
-        file = stdin if path == "-" and stdin is not None else stack.enter_context(open(path, "rb"))
+        file = stdin if is_stdin and stdin is not None else stack.enter_context(open(path, "rb"))
+        modified = None if is_stdin else _modified(file)
         if not file.seekable():
             # The beginning is read twice to recognise the format, and the directory of a zip is at its end.
             spooled = stack.enter_context(tempfile.SpooledTemporaryFile(max_size=SPOOL))
             shutil.copyfileobj(file, spooled)
             file = cast(BinaryIO, spooled)
-        yield file
+        size = file.seek(0, os.SEEK_END) or 1
+        file.seek(0)
+        magic = file.read(2)
+        file.seek(0)
+        name = PurePath(shown).name
+        source = Source(file, shown, name, lambda: file.tell() / size, modified, is_stdin, is_zip=magic == b"PK")
+        if magic == b"\x1f\x8b":
+            unpacked = stack.enter_context(closing(gzip.GzipFile(fileobj=file)))
+            file_inside = limited(cast(BinaryIO, unpacked), max_unpacked)
+            source = source._replace(file=file_inside, name=name.removesuffix(".gz"))
+        yield source
 
 
-def _values_of_file(file: BinaryIO, name: str, max_unpacked: int) -> Iterator[SourceValue | Problem]:
-    size = file.seek(0, os.SEEK_END) or 1
-    file.seek(0)
-    magic = file.read(2)
-    file.seek(0)
-    if magic == b"PK":
-        yield from _values_of_zip(file, name, max_unpacked)
-    elif magic == b"\x1f\x8b":
-        with closing(gzip.GzipFile(fileobj=file)) as unpacked:
-            yield from _values_of_text(
-                limited(cast(BinaryIO, unpacked), max_unpacked), name, lambda: file.tell() / size
-            )
+def _modified(file: BinaryIO) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, UTC)
+    except (OSError, OverflowError, ValueError):
+        return None
+
+
+def values(source: Source, max_unpacked: int = MAX_UNPACKED) -> Iterator[SourceValue | Problem]:
+    """Yield the JSON values of a file. Errors in its content are yielded. Raises one of `READ_ERRORS`.
+
+    max_unpacked: the bytes that a zip may unpack to.
+    """
+    if source.is_zip:
+        yield from _values_of_zip(source.file, source.path, max_unpacked)
     else:
-        yield from _values_of_text(file, name, lambda: file.tell() / size)
+        yield from _values_of_text(source.file, source.path, source.progress)
 
 
 def _values_of_zip(file: BinaryIO, name: str, max_unpacked: int) -> Iterator[SourceValue | Problem]:
@@ -203,6 +225,15 @@ def _values_of_text(file: BinaryIO, name: str, progress: Callable[[], float]) ->
             SourceLocation(name),
             "contains no JSON; it must be JSON Lines, a ChatGPT or Claude export, or LoCoMo's JSON",
         )
+
+
+def beginning(source: Source) -> tuple[bytes, str, str]:
+    """Return the beginning of a file: its bytes, its text, and the shape of that as `shape_of` returns it."""
+    source.file.seek(0)
+    head = source.file.read(HEAD)
+    source.file.seek(0)
+    text = head.decode(encoding_of(head), "replace")
+    return head, text, shape_of(text)
 
 
 def encoding_of(head: bytes) -> str:
