@@ -32,14 +32,20 @@ class Chains:
         for older, newer, _ in closings(statements):
             self._older_of[newer], self._newer_of[older] = older, newer
 
-    def holding(self, moment: int) -> list[Stored]:
-        """Return the lasting statements that hold at a time, microseconds since 1970, in the order of their times."""
-        return [each for each in self._stored.values() if self._holds(each, moment)]
+    def holding(self, moment: int, *, lasting: bool = True) -> list[Stored]:
+        """Return the statements that hold at a time, microseconds since 1970, in the order of their times.
+
+        lasting: only those of a kind that lasts.
+        """
+        return [
+            each
+            for each in self._stored.values()
+            if self._holds(each, moment) and (not lasting or each.statement.kind < LASTING)
+        ]
 
     def _holds(self, each: Stored, moment: int) -> bool:
         newer = self._newer_of.get(each.number)
-        told = each.statement.at <= moment and each.statement.kind < LASTING
-        return told and (newer is None or self._stored[newer].statement.at > moment)
+        return each.statement.at <= moment and (newer is None or self._stored[newer].statement.at > moment)
 
     def facts(self, statements: Iterable[Stored], turns: Turns) -> list[Fact]:
         """Return some of the statements as facts with their history; none of a turn that was forgotten."""

@@ -18,7 +18,7 @@ from engram.reflection.chains import OWN, Chains, Turns
 from engram.reflection.database import DerivedDatabase
 from engram.reflection.facts import Facts
 from engram.reflection.holding import HoldingOrder
-from engram.reflection.profile import Known, Profile, now, standing, who, within
+from engram.reflection.profile import Known, Profile, is_wish, now, standing, who, within
 from engram.reflection.reflector import Reflector
 from engram.reflection.slots import SLOT_OF, SLOTS
 from engram.reflection.working import PROFILE, RECALLED, STANDING, Working, WorkingPart, bearing_on, quoted, recalled
@@ -91,6 +91,7 @@ class Knowledge:
             name: chains.facts([each.stored for each in chosen(statements)], self._turns(number))
             for name, chosen in (("standing", standing), ("who", who), ("now", now))
         }
+        sections["standing"] = list(filter(is_wish, sections["standing"]))
         return Profile(**within(sections, budget, count), unread=unread)
 
     def working(
@@ -114,6 +115,7 @@ class Knowledge:
             }
             for name, stored in chosen.items():
                 facts = chains.facts(stored, self._turns(number))
+                facts = list(filter(is_wish, facts)) if name == STANDING else facts
                 if part := quoted(name, facts, int(shares[name] * budget), count):
                     parts.append(part)
                     left -= part.tokens + 2
@@ -134,7 +136,7 @@ class Knowledge:
     def _known(self, number: int, moment: int) -> tuple[Chains, list[Known]]:
         """Return the statements of a namespace, and those that hold at a time with what they mean."""
         chains = Chains(self._database.statements(number))
-        stored = chains.holding(moment)
+        stored = chains.holding(moment, lasting=False)
         meanings = self._database.meaning_of([each.number for each in stored])
         kept = [each for each in stored if each.number in meanings]
         return chains, self._holding.known(kept, [meanings[each.number] for each in kept])

@@ -19,8 +19,9 @@ from engram.recall.context import CountTokens
 from engram.reflection.chains import OWN
 from engram.reflection.database import Statement, Stored
 from engram.reflection.facts import Fact
-from engram.reflection.labels import EFFECTS, KINDS
+from engram.reflection.labels import EFFECTS, KINDS, LASTING
 from engram.reflection.slots import ONE_VALUE, SLOT_OF, SLOTS
+from engram.reflection.wishes import likes, stands
 
 FACT, EVENT, PLAN, PREFERENCE, ORDER = range(5)
 TYPED, TELLS = ORIGINS.index("user"), EFFECTS.index("tells")
@@ -30,12 +31,16 @@ LASTING_SLOTS = frozenset(range(1, len(SLOTS))) - {
     SLOT_OF[name] for name in ("deadline", "appointment", "trip", "venue", "plan")
 }
 """Slots that say who somebody is, and not what they are about."""
+MAYBE = 0.2
+"""Probability from which a sentence may be an order or a preference, if its words say so, too."""
 SURE = 0.7
 """Probability of its slot from which a statement says who somebody is."""
 OF_A_SLOT = 2
 """Statements of one slot that are shown, the latest ones; one if a person has one value at a time."""
 LATEST = 3
 """Sessions, the latest ones, that say what somebody is about now."""
+SHORT = 12
+"""Characters under which a sentence says too little by itself."""
 ALIKE = 0.85
 """Cosine from which two statements count as saying the same: the later one is shown."""
 SHARES = {"standing": 0.4, "who": 0.4, "now": 0.2}
@@ -81,10 +86,23 @@ class Profile:
 
 
 def standing(statements: Sequence[Known]) -> list[Known]:
-    """Return the orders that the user typed, then their own preferences, the latest first, each once."""
-    orders = [each for each in statements if each.statement.kind == ORDER and each.statement.origin == TYPED]
-    wishes = [each for each in statements if each.statement.kind == PREFERENCE and each.statement.own >= OWN]
+    """Return what may be orders that the user typed, then preferences of their own, the latest first, each once.
+
+    Those count whose sentence passes `is_wish`.
+    """
+    orders = [each for each in statements if each.kinds[ORDER] >= MAYBE and each.statement.origin == TYPED]
+    chosen = {each.stored.number for each in orders}
+    wishes = [
+        each
+        for each in statements
+        if each.kinds[PREFERENCE] >= MAYBE and each.statement.own >= OWN and each.stored.number not in chosen
+    ]
     return distinct([*reversed(orders), *reversed(wishes)])
+
+
+def is_wish(fact: Fact) -> bool:
+    """Return whether a sentence has a word by which it is an order for every time, or says what somebody likes."""
+    return likes(fact.text) if fact.kind == KINDS[PREFERENCE] else stands(fact.text)
 
 
 def who(statements: Sequence[Known]) -> list[Known]:
@@ -92,7 +110,14 @@ def who(statements: Sequence[Known]) -> list[Known]:
     by_slot: dict[int, list[Known]] = {}
     for each in reversed(statements):
         s = each.statement
-        if s.slot in LASTING_SLOTS and s.sure >= SURE and s.own >= OWN and s.effect == TELLS and s.kind != ORDER:
+        if (
+            s.slot in LASTING_SLOTS
+            and s.kind < LASTING
+            and s.sure >= SURE
+            and s.own >= OWN
+            and s.effect == TELLS
+            and s.kind != ORDER
+        ):
             by_slot.setdefault(s.slot, []).append(each)
     shown = []
     for slot in sorted(by_slot):
@@ -106,7 +131,9 @@ def now(statements: Sequence[Known]) -> list[Known]:
     told = [
         each
         for each in reversed(statements)
-        if each.statement.session in sessions and each.statement.kind in (FACT, EVENT, PLAN)
+        if each.statement.session in sessions
+        and each.statement.kind in (FACT, EVENT, PLAN)
+        and each.statement.stop - each.statement.start >= SHORT
     ]
     return distinct(told)
 
