@@ -303,6 +303,13 @@ class Memory:
         """
         return self._knowledge().reflect(seconds)
 
+    def unread(self) -> int:
+        """Return how many turns of all namespaces were remembered and not read yet for what they state: see `reflect`.
+
+        Raises an `EngramError` that names the file of derived data if it cannot be opened or read.
+        """
+        return self._knowledge().unread()
+
     def facts(
         self,
         *,

@@ -105,6 +105,8 @@ for name, function in (
     ("recall", recall.recall),
     ("why", recall.why),
     ("facts", facts.facts),
+    ("profile", facts.profile),
+    ("working", facts.working),
     ("reflect", facts.reflect),
     ("memories", memories.memories),
     ("forget", forget.forget),

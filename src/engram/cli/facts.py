@@ -1,4 +1,4 @@
-"""`engram facts` and `engram reflect`."""
+"""`engram facts`, `engram profile`, `engram working` and `engram reflect`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from engram.cli.options import (
+    EncoderName,
     Json,
     MemoryPath,
     Namespace,
@@ -17,10 +18,22 @@ from engram.cli.options import (
     open_memory,
     time_option,
 )
-from engram.cli.output import escape_line, print_json, print_note
+from engram.cli.output import escape, escape_line, print_json, print_note
+from engram.cli.recall import QueryArgument
 from engram.engram import DEFAULT_NAMESPACE
-from engram.formats.results import fact_record
-from engram.notes.zones import MACHINE, local
+from engram.formats.results import fact_record, profile_record, working_record
+from engram.notes.zones import MACHINE, local, profile_in_zone
+
+At = Annotated[
+    datetime | None,
+    typer.Option(
+        metavar="TIME",
+        parser=time_option,
+        help="What held at this time, in ISO 8601; now by default.",
+        show_default=False,
+    ),
+]
+Budget = Annotated[int, typer.Option(min=1, metavar="TOKENS", help="Maximum tokens of the text.")]
 
 
 def facts(
@@ -29,15 +42,7 @@ def facts(
         str | None,
         typer.Option(help="Only what fills this attribute: home, job, phone, partner ...", show_default=False),
     ] = None,
-    at: Annotated[
-        datetime | None,
-        typer.Option(
-            metavar="TIME",
-            parser=time_option,
-            help="What held at this time, in ISO 8601; now by default.",
-            show_default=False,
-        ),
-    ] = None,
+    at: At = None,
     timezone: Timezone = MACHINE,
     path: MemoryPath = None,
     as_json: Json = False,
@@ -67,8 +72,69 @@ def facts(
                 )
         if not found:
             print_note("nothing that was said here holds")
-    if found.unread:
-        print_note(f"{found.unread:,} turns were not read yet; run: engram reflect")
+    note_unread(found.unread)
+
+
+def profile(
+    namespace: Namespace = DEFAULT_NAMESPACE,
+    at: At = None,
+    budget: Budget = 512,
+    timezone: Timezone = MACHINE,
+    path: MemoryPath = None,
+    as_json: Json = False,
+) -> None:
+    """Print who a user is now, what they always want, and what they are about, in dated quotes.
+
+    Each line is a part of a turn, word for word. What does not fit into the budget is left out.
+
+    Example:
+      engram profile --namespace ana
+      engram profile --at 2026-03-01 --budget 200 --json
+    """
+    with open_memory(path) as memory:
+        found = memory.profile(namespace=namespace, at=given_time(at, timezone), budget=budget)
+    if as_json:
+        print_json(profile_record(profile_in_zone(found, timezone)) | {"unread": found.unread})
+    elif found.text:
+        typer.echo(escape(profile_in_zone(found, timezone).text))
+    else:
+        print_note("nothing that was said here goes into a profile, or the budget is too small")
+    note_unread(found.unread)
+
+
+def working(
+    query: QueryArgument,
+    namespace: Namespace = DEFAULT_NAMESPACE,
+    budget: Budget = 2_000,
+    timezone: Timezone = MACHINE,
+    path: MemoryPath = None,
+    encoder: EncoderName = None,
+    as_json: Json = False,
+) -> None:
+    """Print what a model should have before it answers a message, within a budget.
+
+    First what the user has said that they want, then who they are, then the passages that recall
+    finds. Days are those of UTC.
+
+    Example:
+      engram working "What does the ticket to Bergen cost?" --namespace ana
+      engram working "Book me a table." --budget 500 --json
+    """
+    with open_memory(path) as memory:
+        found = memory.working(query, namespace=namespace, budget=budget, now=datetime.now(timezone))
+    if as_json:
+        print_json(working_record(found) | {"unread": found.unread})
+    elif found.parts:
+        typer.echo(escape(found.text))
+    else:
+        print_note(f"nothing in the namespace {namespace} bears on this, or the budget is too small")
+    note_unread(found.unread)
+
+
+def note_unread(count: int) -> None:
+    """Print a remark on stderr if turns were not read yet."""
+    if count:
+        print_note(f"{count:,} turns were not read yet; run: engram reflect")
 
 
 def reflect(path: MemoryPath = None, as_json: Json = False) -> None:

@@ -1,4 +1,4 @@
-"""Results as JSON: a hit, the explanation of a rank, a fact, and a policy.
+"""Results as JSON: a hit, the explanation of a rank, a fact, a profile, a working memory, and a policy.
 
 Owns the names of the fields; an engram in them is a record of `engram.records`.
 """
@@ -6,11 +6,17 @@ Owns the names of the fields; an engram in them is a record of `engram.records`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from engram.recall.result import Explanation, Hit
 from engram.records import to_record
 from engram.reflection.facts import Fact
 from engram.store.policy import Policy
+
+if TYPE_CHECKING:
+    # Heavy to import, and most commands show neither.
+    from engram.reflection.profile import Profile
+    from engram.reflection.working import Working
 
 
 def hit_record(hit: Hit) -> dict[str, object]:
@@ -52,6 +58,21 @@ def fact_record(fact: Fact) -> dict[str, object]:
         "span": [fact.start, fact.stop],
         "history": [fact_record(each) for each in fact.history],
     }
+
+
+def profile_record(profile: Profile) -> dict[str, object]:
+    """Return a profile as JSON values, without the number of unread turns."""
+    sections = {"standing": profile.standing, "who": profile.who, "now": profile.now}
+    return {"text": profile.text} | {name: list(map(fact_record, facts)) for name, facts in sections.items()}
+
+
+def working_record(working: Working) -> dict[str, object]:
+    """Return a working memory as JSON values, without the number of unread turns."""
+    parts = [
+        {"name": part.name, "text": part.text, "tokens": part.tokens, "engrams": list(part.engrams)}
+        for part in working.parts
+    ]
+    return {"text": working.text, "tokens": working.tokens, "parts": parts}
 
 
 def policy_record(policy: Policy) -> dict[str, object]:

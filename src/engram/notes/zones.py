@@ -15,6 +15,8 @@ from engram.errors import EngramError, InvalidEngram
 if TYPE_CHECKING:
     from engram.engram import Engram
     from engram.recall.result import Recall
+    from engram.reflection.facts import Fact
+    from engram.reflection.profile import Profile
 
 KNOWN = "Etc/UTC"
 """A zone that every copy of the time zone database has."""
@@ -97,3 +99,12 @@ def in_zone(engram: Engram, zone: tzinfo) -> Engram:
 def recall_in_zone(recall: Recall, zone: tzinfo) -> Recall:
     """Return the hits of a recall to show, with their times in `zone`."""
     return replace(recall, hits=tuple(replace(hit, engram=in_zone(hit.engram, zone)) for hit in recall))
+
+
+def profile_in_zone(profile: Profile, zone: tzinfo) -> Profile:
+    """Return a profile to show, with the days of its facts in `zone`."""
+
+    def shown(facts: tuple[Fact, ...]) -> tuple[Fact, ...]:
+        return tuple(replace(fact, engram=in_zone(fact.engram, zone)) for fact in facts)
+
+    return replace(profile, standing=shown(profile.standing), who=shown(profile.who), now=shown(profile.now))

@@ -49,6 +49,10 @@ class Knowledge:
         """Read the turns that were not read yet, for at most about `seconds`. Returns how many were read."""
         return self._reflector.reflect(seconds)
 
+    def unread(self) -> int:
+        """Return the number of turns that were not read yet."""
+        return self._reflector.pending()
+
     def ordered(self, part: Part, namespace: int, hits: Sequence[Hit]) -> list[Hit]:
         """Return the hits for a part of a message with what holds before what held; see `recall.recaller.Holding`.
 
