@@ -367,7 +367,8 @@ class Memory:
         Its parts: "standing", what the user has said that they want, what bears on the query first; "profile", who they
         are; "recalled", the passages that recall finds. shares: the part of the budget that each may use, 0 to 1, in
         sum at most 1; a part that is not named gets nothing; by default `reflection.working.SHARES`. What the others
-        leave over the recalled passages may use. now, count: as in `recall` and `Recall.context`.
+        leave over the recalled passages may use. now, count: as in `recall` and `Recall.context`; the days are those of
+        the time zone of `now`, by default UTC.
 
         Raises `ValueError` if `budget` is not positive, or shares are not as they must be.
         """
@@ -377,9 +378,9 @@ class Memory:
         from engram.reflection.working import RECALLED, TOKENS_OF_HIT, checked_shares
 
         whole = checked_shares(shares)
-        limit = max(1, int(budget / TOKENS_OF_HIT))
+        limit, zone = max(1, int(budget / TOKENS_OF_HIT)), UTC if now is None or now.tzinfo is None else now.tzinfo
         hits = self.recall(query, namespace=namespace, limit=limit, now=now) if whole[RECALLED] else ()
-        return self._knowledge().working(namespace, query, hits, budget, whole, count)
+        return self._knowledge().working(namespace, query, hits, budget, whole, count, zone)
 
     def _knowledge(self) -> Knowledge:
         with self._opening:

@@ -7,7 +7,7 @@ and seasons.
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 
 from engram.errors import InvalidEngram
@@ -127,3 +127,11 @@ def duration_in_words(duration: timedelta) -> str:
         if number != "0"
     ]
     return " ".join(parts) or "0 days"
+
+
+def local(moment: datetime, zone: tzinfo) -> datetime:
+    """Return an aware `moment` in `zone`; unchanged at the ends of the calendar, where `zone` has no such time."""
+    try:
+        return moment.astimezone(zone)
+    except (OverflowError, ValueError, OSError):
+        return moment

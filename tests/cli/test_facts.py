@@ -57,6 +57,10 @@ def test_a_working_memory_is_printed(run, told, path: Path):
     assert ORDER in ran.out
     assert TRIP in ran.out
     assert "0151" not in ran.out
+    later = run("working", "What does the ticket to Bergen cost?", "-n", "ana", "--timezone", "Europe/Oslo").out
+    assert f"- [2026-01-06] {ORDER}" in later
+    assert "[2026-05-06]" in later
+    assert "-05]" not in later
     value = run("working", "What does the ticket to Bergen cost?", "-n", "ana", "--json").json
     assert set(value) == {"text", "tokens", "parts", "unread"}
     assert value["text"] == ran.out.rstrip("\n")

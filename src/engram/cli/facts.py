@@ -114,7 +114,7 @@ def working(
     """Print what a model should have before it answers a message, within a budget.
 
     First what the user has said that they want, then who they are, then the passages that recall
-    finds. Days are those of UTC.
+    finds.
 
     Example:
       engram working "What does the ticket to Bergen cost?" --namespace ana

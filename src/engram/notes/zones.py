@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING
 
+from engram import times
 from engram.errors import EngramError, InvalidEngram
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from engram.recall.result import Recall
     from engram.reflection.facts import Fact
     from engram.reflection.profile import Profile
+
+local = times.local
 
 KNOWN = "Etc/UTC"
 """A zone that every copy of the time zone database has."""
@@ -76,14 +79,6 @@ def _zone(name: str) -> tzinfo | None:
     except (LookupError, ValueError, OSError):
         # A name that is a folder, that is too long or that leaves the folder of the zones, among others.
         return None
-
-
-def local(moment: datetime, zone: tzinfo) -> datetime:
-    """Return an aware `moment` in `zone`; unchanged at the ends of the calendar, where `zone` has no such time."""
-    try:
-        return moment.astimezone(zone)
-    except (OverflowError, ValueError, OSError):
-        return moment
 
 
 def with_zone(moment: datetime, zone: tzinfo) -> datetime:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, tzinfo
 
+from engram.engram import Engram
 from engram.errors import EngramError
 from engram.recall.context import CountTokens
 from engram.recall.message import Part
@@ -23,7 +25,7 @@ from engram.reflection.reflector import Reflector
 from engram.reflection.slots import SLOT_OF, SLOTS
 from engram.reflection.working import PROFILE, RECALLED, STANDING, Working, WorkingPart, bearing_on, quoted, recalled
 from engram.store.base import LoggedStore
-from engram.times import as_utc, microseconds
+from engram.times import as_utc, local, microseconds
 
 logger = logging.getLogger("engram")
 
@@ -106,8 +108,9 @@ class Knowledge:
         budget: int,
         shares: Mapping[str, float],
         count: CountTokens,
+        zone: tzinfo,
     ) -> Working:
-        """Return what a model should have before it answers a message; see `Memory.working`."""
+        """Return what a model should have before it answers a message; see `Memory.working`. zone: that of its days."""
         unread = self._caught_up()
         number = self._store.namespace_number(namespace)
         parts, left = list[WorkingPart](), budget
@@ -118,13 +121,18 @@ class Knowledge:
                 PROFILE: [each.stored for each in who(statements)],
             }
             for name, stored in chosen.items():
-                facts = chains.facts(stored, self._turns(number))
-                facts = list(filter(is_wish, facts)) if name == STANDING else facts
+                found = chains.facts(stored, self._turns(number))
+                facts = [
+                    replace(fact, engram=in_zone(fact.engram, zone))
+                    for fact in found
+                    if name != STANDING or is_wish(fact)
+                ]
                 if part := quoted(name, facts, int(shares[name] * budget), count):
                     parts.append(part)
                     left -= part.tokens + 2
         room = left if shares[RECALLED] else 0
-        if room > 0 and (part := recalled(hits, query, room, count)):
+        shown = [replace(hit, engram=in_zone(hit.engram, zone)) for hit in hits]
+        if room > 0 and (part := recalled(shown, query, room, count)):
             parts.append(part)
         return Working(tuple(parts), unread)
 
@@ -149,3 +157,8 @@ class Knowledge:
 def moment_of(at: datetime | None) -> int:
     """Return a time as microseconds since 1970 in UTC; None: now."""
     return microseconds(datetime.now(UTC) if at is None else as_utc("at", at))
+
+
+def in_zone(engram: Engram, zone: tzinfo) -> Engram:
+    """Return an engram to quote, with its time in `zone`."""
+    return replace(engram, at=local(engram.at, zone))

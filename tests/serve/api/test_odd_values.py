@@ -32,6 +32,8 @@ ID = "018f1111-2222-7333-8444-555566667777"
 BASES: dict[str, dict[str, Any]] = {
     "/memory/remember": {"text": "x"},
     "/memory/recall": {"query": "x"},
+    "/memory/working": {"query": "x"},
+    "/memory/reflect": {"seconds": 0},
     "/memory/why": {"query": "x", "id": ID},
     "/memory/forget": {"session": "s"},
     "/memory/policies": {"namespace": "n", "expire_after_seconds": 60},

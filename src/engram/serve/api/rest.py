@@ -21,9 +21,16 @@ from pydantic import Field
 
 from engram.engram import ORIGIN_OF_ROLE, Engram, draft, less_trusted
 from engram.errors import InvalidEngram, NotFound
-from engram.formats.results import explanation_record, hit_record, policy_record
+from engram.formats.results import (
+    explanation_record,
+    fact_record,
+    hit_record,
+    policy_record,
+    profile_record,
+    working_record,
+)
 from engram.memory import Memory
-from engram.notes.zones import recall_in_zone
+from engram.notes.zones import profile_in_zone, recall_in_zone
 from engram.records import to_json, to_record
 from engram.serve.api import schemas
 from engram.serve.api.rest_errors import ALWAYS, ERRORS, WITH_BODY, forbidden
@@ -103,6 +110,10 @@ def router(services: Services) -> APIRouter:
     add("POST", "/remember", rest.remember, schemas.Remembered, 507, status=201)
     add("POST", "/recall", rest.recall, schemas.Recalled)
     add("POST", "/why", rest.why, schemas.Reasons, 404)
+    add("GET", "/facts", rest.facts, schemas.FactsFound)
+    add("GET", "/profile", rest.profile, schemas.ProfileForm)
+    add("POST", "/working", rest.working, schemas.WorkingForm)
+    add("POST", "/reflect", rest.reflect, schemas.Reflected, 507)
     add("POST", "/forget", rest.forget, schemas.Forgotten, 404, 507)
     add("GET", "/engrams", rest.list_engrams, schemas.Page, 404)
     add("GET", "/engrams/{id}", rest.get_engram, schemas.EngramForm, 404)
@@ -196,6 +207,70 @@ class Rest:
         return await self._respond(
             lambda: explanation_record(self._memory.explain(body.query, body.id, namespace=namespace, now=now))
         )
+
+    async def facts(self, params: Annotated[schemas.FactsParameters, Query()], caller: CallerOf) -> Response:
+        """List what users said of lasting things and holds.
+
+        The latest first, each a sentence of a turn, with what it replaced. `at`: what held at that time.
+        """
+        namespace = namespace_of(caller, "read", params.namespace)
+
+        def facts() -> object:
+            found = self._memory.facts(namespace=namespace, slot=params.slot, own=params.own, at=params.at)
+            shown = list(map(fact_record, found[: params.limit]))
+            return {
+                "namespace": namespace,
+                "facts": shown,
+                "left_out": len(found) - len(shown),
+                **as_far_as_read(caller, found.unread),
+            }
+
+        return await self._respond(facts)
+
+    async def profile(self, params: Annotated[schemas.ProfileParameters, Query()], caller: CallerOf) -> Response:
+        """Return who a user is, what they always want, and what they are about.
+
+        In dated quotes within a budget of tokens. `at`: as it was at that time.
+        """
+        namespace = namespace_of(caller, "read", params.namespace)
+
+        def profile() -> object:
+            found = self._memory.profile(namespace=namespace, at=params.at, budget=params.budget)
+            record = profile_record(profile_in_zone(found, caller.zone))
+            return {"namespace": namespace, **record, **as_far_as_read(caller, found.unread)}
+
+        return await self._respond(profile)
+
+    async def working(self, body: schemas.WorkingQuery, caller: CallerOf) -> Response:
+        """Return what a model should have before it answers a message.
+
+        Within a budget of tokens: what the user wants, who they are, and the passages that recall finds.
+        """
+        namespace = namespace_of(caller, "read", body.namespace)
+
+        def working() -> object:
+            now = datetime.now(caller.zone)
+            found = self._memory.working(body.query, namespace=namespace, budget=body.budget, now=now)
+            return {"namespace": namespace, **working_record(found), **as_far_as_read(caller, found.unread)}
+
+        return await self._respond(working)
+
+    async def reflect(self, body: schemas.Reflect, caller: CallerOf) -> Response:
+        """Read turns that were not read yet for what they state.
+
+        Those of all namespaces, in the order in which they were remembered. The server does it by itself when nothing
+        is being remembered.
+        """
+        caller.access.need("write")
+        if caller.header_namespace is not None:
+            caller.access.namespace(caller.header_namespace)
+
+        def reflect() -> object:
+            read = self._memory.reflect(seconds=body.seconds)
+            known = as_far_as_read(caller, self._memory.unread())
+            return {"read": read if caller.access.admin else None, **known}
+
+        return await self._respond(reflect)
 
     async def forget(self, body: schemas.Forget, caller: CallerOf) -> Response:
         """Forget an engram, a session, or all engrams before a time.
@@ -470,6 +545,11 @@ def page_of_names(label: str, counted: Sequence[tuple[str, int]], limit: int) ->
     page = counted[:limit]
     names = [{label: name, "engrams": count} for name, count in page]
     return {f"{label}s": names, "next": page[-1][0] if len(counted) > limit else None}
+
+
+def as_far_as_read(caller: Caller, unread: int) -> dict[str, object]:
+    """Return whether all turns were read, and how many were not: that number would tell about other namespaces."""
+    return {"complete": unread == 0, "unread": unread if caller.access.admin else None}
 
 
 def namespace_of(caller: Caller, right: Right, field: str | None) -> str:

@@ -26,6 +26,7 @@ from pydantic import (
 
 from engram.engram import DEFAULT_SESSION, MAX_NAME_BYTES, MAX_TEXT_BYTES, Origin, byte_length, canonical_id
 from engram.notes.zones import with_zone
+from engram.reflection.slots import NONE, SLOTS
 from engram.store.policy import LONGEST
 from engram.times import as_utc, parse_time
 
@@ -37,6 +38,8 @@ MAX_LISTED = 1_000
 MAX_KINDS = 100
 MAX_BUDGET = 100_000
 """Tokens of a context."""
+MAX_SECONDS = 10
+"""Seconds that one request may read turns for what they state: a thread of the memory is busy for so long."""
 MAX_QUERY = 32_768
 """Characters of a query."""
 
@@ -89,6 +92,13 @@ def checked_name(value: str) -> str:
     size = byte_length("the name", value)
     if size > MAX_NAME_BYTES:
         raise ValueError(f"it is {size:,} bytes of UTF-8; the limit is {MAX_NAME_BYTES}")
+    return value
+
+
+def known_slot(value: str) -> str:
+    """Return the name of a slot. Raises ValueError if there is no such slot."""
+    if value not in SLOTS[NONE + 1 :]:
+        raise ValueError("this is no slot; the description of the API lists the slots")
     return value
 
 
@@ -158,6 +168,20 @@ Budget = Annotated[
     int,
     Field(ge=1, le=MAX_BUDGET, description="Also return the hits as notes for a prompt, within this many tokens."),
     BeforeValidator(without_fraction),
+]
+
+Slot = Annotated[
+    str,
+    AfterValidator(known_slot),
+    Field(
+        description="Only what fills this attribute of a person or thing.",
+        examples=["phone"],
+        json_schema_extra={"enum": list(SLOTS[NONE + 1 :])},
+    ),
+]
+AtTime = Annotated[Time, Field(description="As it was at this time (ISO 8601; without a zone: UTC). Default: now.")]
+TextBudget = Annotated[
+    int, Field(ge=1, le=MAX_BUDGET, description="Maximum tokens of the text."), BeforeValidator(without_fraction)
 ]
 
 
@@ -264,6 +288,22 @@ class RecallQuery(RequestBody):
     budget: Budget | None = None
 
 
+class WorkingQuery(RequestBody):
+    """A message that a model is to answer."""
+
+    query: Annotated[QueryText, Field(description="The message, in any words.")]
+    namespace: NamespaceName | None = None
+    budget: TextBudget = 2_000
+
+
+class Reflect(RequestBody):
+    """How long turns are read for what they state."""
+
+    seconds: Annotated[
+        float, Field(ge=0, le=MAX_SECONDS, description="Stop after about so long; at least one step is done.")
+    ] = 1.0
+
+
 class Why(RequestBody):
     """A question to the memory, and the engram whose rank is explained."""
 
@@ -350,6 +390,24 @@ class ListParameters(FilterParameters):
     ] = None
 
 
+class FactsParameters(NamespaceParameter):
+    """Which facts of a namespace."""
+
+    slot: LeftOut[Slot] = None
+    own: Annotated[
+        LeftOut[bool], Field(description="Only what the writers say of themselves (true), or of others (false).")
+    ] = None
+    at: LeftOut[AtTime] = None
+    limit: Annotated[int, Field(ge=1, le=MAX_LISTED, description="Maximum number of facts.")] = 100
+
+
+class ProfileParameters(NamespaceParameter):
+    """The time and the size of a profile."""
+
+    at: LeftOut[AtTime] = None
+    budget: TextBudget = 512
+
+
 class NamesParameters(Form):
     """One page of names."""
 
@@ -429,6 +487,81 @@ class Recalled(BaseModel):
     context: Annotated[
         str | None, Field(description="The hits as notes for a prompt; only if the request has a budget.")
     ] = None
+
+
+class Statement(BaseModel):
+    """A sentence of a turn that holds, or held."""
+
+    text: Annotated[str, Field(description="The sentence, verbatim.", examples=["My phone number is 0171 220 4415."])]
+    kind: Annotated[str, Field(description="fact, event, plan, preference or order.", examples=["fact"])]
+    slot: Annotated[str | None, Field(description="The attribute that it fills.", examples=["phone"])]
+    own: Annotated[bool, Field(description="Whether the writer says it of themselves.")]
+    since: Annotated[datetime, Field(description="When it was said.")]
+    until: Annotated[datetime | None, Field(description="When a later statement closed it; null while it holds.")]
+    closed_by: Annotated[str | None, Field(description="The id of the engram with that statement.")]
+    engram: Annotated[str, Field(description="The id of the engram.", examples=[ID_EXAMPLE])]
+    span: Annotated[tuple[int, int], Field(description="Where it begins and ends in the engram's text, in characters.")]
+
+
+class FactForm(Statement):
+    """A statement, with what it replaced."""
+
+    history: Annotated[list[Statement], Field(description="What it closed, the latest first.")]
+
+
+class AsFarAsRead(BaseModel):
+    """How much the answer rests on."""
+
+    complete: Annotated[bool, Field(description="Whether all turns of the memory were read for what they state.")]
+    unread: Annotated[
+        int | None,
+        Field(description="How many were not read yet, of all namespaces: null unless the key is an admin's."),
+    ]
+
+
+class FactsFound(AsFarAsRead):
+    """What users said of lasting things and holds, the latest first."""
+
+    namespace: str
+    facts: list[FactForm]
+    left_out: Annotated[int, Field(description="Facts beyond `limit`.")]
+
+
+class ProfileForm(AsFarAsRead):
+    """Who a user is, what they always want, and what they are about."""
+
+    namespace: str
+    text: Annotated[str, Field(description="The quotes by sections, for a prompt; empty if there are none.")]
+    standing: Annotated[list[FactForm], Field(description="Orders for every conversation, then preferences.")]
+    who: Annotated[list[FactForm], Field(description="What fills slots such as home or job.")]
+    now: Annotated[list[FactForm], Field(description="What was told in the last sessions.")]
+
+
+class WorkingPartForm(BaseModel):
+    """One part of a working memory."""
+
+    name: Literal["standing", "profile", "recalled"]
+    text: str
+    tokens: int
+    engrams: Annotated[list[str], Field(description="The ids of the engrams that it quotes.")]
+
+
+class WorkingForm(AsFarAsRead):
+    """What a model should have before it answers a message."""
+
+    namespace: str
+    text: Annotated[str, Field(description="All parts as one text, for a prompt; empty if there are none.")]
+    tokens: int
+    parts: list[WorkingPartForm]
+
+
+class Reflected(AsFarAsRead):
+    """What a request to read turns has done."""
+
+    read: Annotated[
+        int | None,
+        Field(description="How many turns were read, of all namespaces: null unless the key is an admin's."),
+    ]
 
 
 class Reasons(BaseModel):
