@@ -35,6 +35,7 @@ def test_every_variable_sets_its_option(monkeypatch: pytest.MonkeyPatch, tmp_pat
         "ENGRAM_LEAST_TRUST": "user",
         "ENGRAM_REDACT": " secrets ,secrets",
         "ENGRAM_KEEP_DAYS": "36500",
+        "ENGRAM_REFLECT": "Off",
         "ENGRAM_STRIP": "<ticket>.*?</ticket>\n\n^Ref: ",
     }
     for name, value in values.items():
@@ -47,6 +48,7 @@ def test_every_variable_sets_its_option(monkeypatch: pytest.MonkeyPatch, tmp_pat
         least_trust="user",
         redact=("secrets", "secrets"),
         keep_days=36_500,
+        reflect=False,
         strip=("<ticket>.*?</ticket>", "^Ref: "),
     )
 
@@ -77,6 +79,7 @@ def test_no_variable_of_the_command_line_is_missing() -> None:
         ("ENGRAM_KEEP_DAYS", "-3", "no whole number"),
         ("ENGRAM_KEEP_DAYS", "9" * 5_000, "no whole number"),
         ("ENGRAM_KEEP_DAYS", "1.5", "no whole number"),
+        ("ENGRAM_REFLECT", "perhaps", "'perhaps' is no switch; write 1 or 0"),
         ("ENGRAM_STRIP", "(", "no regular expression"),
     ],
 )

@@ -64,6 +64,14 @@ def serve(
             show_default=False,
         ),
     ] = None,
+    reflect: Annotated[
+        bool,
+        typer.Option(
+            "--reflect/--no-reflect",
+            envvar="ENGRAM_REFLECT",
+            help="Read turns for what they state while nothing is being remembered (see docs/facts.md).",
+        ),
+    ] = DEFAULTS.reflect,
     sticky: Annotated[
         bool, typer.Option("--sticky", help="Give earlier messages their notes back (see docs/serve.md).")
     ] = DEFAULTS.sticky,
@@ -123,6 +131,7 @@ def serve(
             least_trust=least_trust,
             redact=redaction_kinds(redact),
             keep_days=keep_days,
+            reflect=reflect,
             sticky=sticky,
             deadline=deadline / 1000,
             most_body=max_body << 20,

@@ -34,6 +34,7 @@ from engram.serve.http.logs import log
 from engram.serve.http.paths import addressed, local_path
 from engram.serve.http.zones import zoned
 from engram.serve.proxy.handler import Proxy
+from engram.serve.reflecting import reflecting
 from engram.serve.relay import choose_relay
 from engram.serve.services import ServerParts, Services, open_database, open_parts
 from engram.serve.settings import Settings
@@ -118,12 +119,14 @@ async def running(parts: ServerParts) -> AsyncIterator[ASGIApp]:
     services = parts.services
     proxy = Proxy(services, parts.upstream, parts.recalls)
     mcp = mcp_app(services)
-    parts.recalls.start()
     try:
-        async with mcp.lifespan(), expiring(services):
-            log(logger, logging.INFO, "requests that name no namespace", namespace=services.settings.namespace)
-            app = zoned(split(faces(services, proxy, mcp), proxy), services.settings.timezone)
-            yield with_lengths(addressed(guarded(app, services.settings)))
+        async with reflecting(services):
+            # The worker reads what `reflecting` derives, so that file must exist first.
+            parts.recalls.start()
+            async with mcp.lifespan(), expiring(services):
+                log(logger, logging.INFO, "requests that name no namespace", namespace=services.settings.namespace)
+                app = zoned(split(faces(services, proxy, mcp), proxy), services.settings.timezone)
+                yield with_lengths(addressed(guarded(app, services.settings)))
         await finish(services, proxy)
     finally:
         await parts.upstream.close()

@@ -18,6 +18,9 @@ from engram.serve.frontends.strip import Strip, patterns_from_environment
 from engram.serve.settings import MOST_KEEP_DAYS, Settings
 from engram.text.redaction import open_redactor, redaction_kinds
 
+ON_WORDS, OFF_WORDS = ("1", "true", "t", "yes", "y", "on"), ("0", "false", "f", "no", "n", "off")
+"""What the command line takes for a switch in a variable."""
+
 
 def settings_from_environment() -> Settings:
     """Return the options that the environment sets; the rest have their defaults. A variable that is empty counts as
@@ -54,6 +57,13 @@ def _days(text: str) -> int:
     return int(text)
 
 
+def _switch(text: str) -> bool:
+    word = text.strip().lower()
+    if word not in ON_WORDS + OFF_WORDS:
+        raise ValueError(f"{text[:80]!r} is no switch; write 1 or 0")
+    return word in ON_WORDS
+
+
 def _patterns(_: str) -> tuple[str, ...]:
     patterns = patterns_from_environment()
     Strip(patterns)
@@ -67,6 +77,7 @@ VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "ENGRAM_LEAST_TRUST": ("least_trust", _origin),
     "ENGRAM_REDACT": ("redact", _redact),
     "ENGRAM_KEEP_DAYS": ("keep_days", _days),
+    "ENGRAM_REFLECT": ("reflect", _switch),
     STRIP: ("strip", _patterns),
 }
 """For each variable the option and the parser of its value."""

@@ -55,6 +55,8 @@ class Settings:
     """What is taken out of every text before it is stored, of `engram.text.redaction.REDACTIONS`."""
     keep_days: int | None = None
     """Days after which a turn is forgotten, by the time of the turn; None: never."""
+    reflect: bool = True
+    """Whether turns are read for what they state while nothing is being remembered."""
     sticky: bool = False
     """Whether earlier messages get their notes back."""
     deadline: float = 0.15
