@@ -103,7 +103,7 @@ def test_import_export_imports_the_named_file(tmp_path: Path) -> None:
 def test_mcp_client_recalls_over_stdio(tmp_path: Path) -> None:
     needs("mcp")
     lines = run(tmp_path, "mcp_client.py").splitlines()
-    assert lines[0] == "tools: remember, recall, forget, list"
+    assert lines[0] == "tools: remember, recall, forget, list, facts, profile, working"
     assert re.fullmatch(r"[01]\.\d\d  My dog is called Biscuit\.", lines[1])
 
 

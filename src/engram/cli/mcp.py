@@ -24,9 +24,9 @@ def mcp(
 ) -> None:
     """Offer a memory to an agent as MCP tools, over stdio.
 
-    For clients that start the server as a process, as Claude Code and Cursor do. The tools are remember, recall, forget
-    and list; they see this one namespace only. Calls run one after the other, in the order in which they
-    came. The server ends when its input ends and every request is answered.
+    For clients that start the server as a process, as Claude Code and Cursor do. The tools are remember, recall,
+    forget, list, facts, profile and working; they see this one namespace only. Calls run one after the other, in the
+    order in which they came. The server ends when its input ends and every request is answered.
 
     Example:
       claude mcp add engram -- engram mcp --namespace ana

@@ -1,6 +1,6 @@
 """Memories as a numbered list for a model that called a tool, in the results of the MCP tools.
 
-Owns how an engram is shown and cut, and the text of the list. Does not know the protocol or the tools.
+Owns how an engram and a fact are shown and cut, and the text of the list. Does not know the protocol or the tools.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from engram.engram import Engram
 from engram.notes.injection import CLOSE, OPEN
 from engram.notes.zones import local
 from engram.recall.context import HEADING, estimated_tokens, shortened
+from engram.reflection.facts import Fact
 from engram.text.markup import neutral, one_line
 
 LIST_TOKENS = 16_000
@@ -92,3 +93,15 @@ def numbered(notes: Sequence[ShownNote]) -> str:
         # Indented, so that a line of a memory's text never looks like the first line of another memory.
         lines += [f"   {line}" for line in note.text.splitlines() or [""]]
     return "\n".join([*lines, CLOSE])
+
+
+def marked(text: str) -> str:
+    """Return text that is harmless already as notes, between the marks by which Engram recognises its notes."""
+    return "\n".join([OPEN, HEADING, text, CLOSE])
+
+
+def shown_fact(fact: Fact, max_tokens: int, zone: tzinfo) -> dict[str, object]:
+    """Return a fact as a model sees it, without what it replaced: on one line, harmless, cut to `max_tokens`."""
+    text, _ = shortened(fact.text, None, max_tokens, estimated_tokens, max_characters=8 * max_tokens)
+    when = local(fact.since, zone).isoformat()
+    return {"id": fact.engram.id, "text": one_line(neutral(text)), "at": when, "slot": fact.slot}

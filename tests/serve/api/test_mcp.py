@@ -28,7 +28,7 @@ from engram.formats.reading import ImportFile
 from engram.memory import Memory
 from engram.notes.injection import CLOSE, OPEN, without_notes
 from engram.serve.api.mcp import INSTRUCTIONS, make_server, mcp_app
-from engram.serve.api.tools import NOT_SHOWN
+from engram.serve.api.tools import NOT_SHOWN, TOOLS
 from engram.serve.auth.access import Access
 from engram.serve.caller import Caller
 from engram.serve.conversations.log import ConversationStore
@@ -91,7 +91,7 @@ def test_tools_have_descriptions_hints_and_strict_schemas(memory: Memory) -> Non
     async def work(client: Client) -> None:
         assert client.instructions == INSTRUCTIONS
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
-        assert list(tools) == ["remember", "recall", "forget", "list"]
+        assert list(tools) == ["remember", "recall", "forget", "list", "facts", "profile", "working"]
         for tool in tools.values():
             assert tool.title
             assert tool.description
@@ -111,7 +111,7 @@ def test_tools_have_descriptions_hints_and_strict_schemas(memory: Memory) -> Non
             "remember": (False, False, False),
             "recall": (True, False, True),
             "forget": (False, True, True),
-            "list": (True, False, True),
+            **dict.fromkeys(("list", "facts", "profile", "working"), (True, False, True)),
         }
         assert tools["remember"].input_schema["required"] == ["text"]
         assert tools["recall"].input_schema["required"] == ["query"]
@@ -470,7 +470,7 @@ KEYS = {"all": ALL, "ana": ANA, "ben": Access("b", "ben", read=True, write=True,
 def test_the_tools_work_over_http(memory: Memory, mode: str) -> None:
     async def main(url: str) -> None:
         async with connected(url, "ana", mode) as client:
-            assert len((await client.list_tools()).tools) == 4
+            assert len((await client.list_tools()).tools) == len(TOOLS)
             stored = await call(client, "remember", text="My dog is called Biscuit.")
             assert stored["namespace"] == "ana"
             (hit,) = (await call(client, "recall", query="What is my dog called?"))["passages"]
@@ -536,7 +536,7 @@ def test_requests_without_key_or_call_are_refused(memory: Memory) -> None:
                 url, json=listing, headers={**key, "Accept": "application/json", "Host": "memory.example"}
             )
             assert answer.status_code == 200
-            assert len(answer.json()["result"]["tools"]) == 4
+            assert len(answer.json()["result"]["tools"]) == len(TOOLS)
             answer = await http.post(url, content=b"{", headers={**key, "Content-Type": "application/json"})
             assert answer.status_code == 400
             call = {**listing, "method": "tools/call", "params": {"name": "drop", "arguments": {}}}
@@ -689,4 +689,4 @@ def test_input_that_is_not_a_message_is_skipped(tmp_path: Path) -> None:
         answers = [json.loads(process.stdout.readline())]
         while answers[-1].get("id") != 2:
             answers.append(json.loads(process.stdout.readline()))
-        assert len(answers[-1]["result"]["tools"]) == 4
+        assert len(answers[-1]["result"]["tools"]) == len(TOOLS)

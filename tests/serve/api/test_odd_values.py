@@ -89,7 +89,7 @@ def test_odd_parameters_of_rest(client: RestClient) -> None:
 
 @pytest.mark.parametrize("tool", TOOLS.values(), ids=TOOLS)
 def test_odd_arguments_of_mcp(tool: MemoryTool[Any]) -> None:
-    base = {"remember": {"text": "x"}, "recall": {"query": "x"}}.get(tool.name, {})
+    base = {"remember": {"text": "x"}, "recall": {"query": "x"}, "working": {"query": "x"}}.get(tool.name, {})
     messages = []
     for name in (*tool.arguments.model_fields, "unknown"):
         for odd in ODD:

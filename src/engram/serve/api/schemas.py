@@ -25,6 +25,7 @@ from pydantic import (
 )
 
 from engram.engram import DEFAULT_SESSION, MAX_NAME_BYTES, MAX_TEXT_BYTES, Origin, byte_length, canonical_id
+from engram.errors import InvalidEngram
 from engram.notes.zones import with_zone
 from engram.reflection.slots import NONE, SLOTS
 from engram.store.policy import LONGEST
@@ -96,9 +97,9 @@ def checked_name(value: str) -> str:
 
 
 def known_slot(value: str) -> str:
-    """Return the name of a slot. Raises ValueError if there is no such slot."""
+    """Return the name of a slot. Raises `InvalidEngram`, a ValueError, if there is no such slot."""
     if value not in SLOTS[NONE + 1 :]:
-        raise ValueError("this is no slot; the description of the API lists the slots")
+        raise InvalidEngram("the slot is none of those that the description of the API lists")
     return value
 
 
@@ -808,6 +809,33 @@ class ListArguments(ToolArguments):
     ] = None
 
 
+AsItWas = Annotated[
+    LeftOut[ToolTime], Field(description="As it was at this time, ISO 8601. If left out: as it is now.")
+]
+
+
+class FactsArguments(ToolArguments):
+    """The arguments of `facts`."""
+
+    slot: Annotated[LeftOut[Slot], Field(description="Only what fills this attribute.")] = None
+    at: AsItWas = None
+    limit: Annotated[int, Field(ge=1, le=100, description="How many facts at most.")] = 20
+
+
+class ProfileArguments(ToolArguments):
+    """The arguments of `profile`."""
+
+    at: AsItWas = None
+    budget: Annotated[int, Field(ge=1, le=MAX_BUDGET, description="How many tokens at most.")] = 512
+
+
+class WorkingArguments(ToolArguments):
+    """The arguments of `working`."""
+
+    query: Annotated[str, Field(description="The message that you are about to answer, in the user's words.")]
+    budget: Annotated[int, Field(ge=1, le=MAX_BUDGET, description="How many tokens at most.")] = 2_000
+
+
 # MCP: results of the tools.
 
 
@@ -870,3 +898,38 @@ class ListResult(BaseModel):
     about: Annotated[str, Field(description="How to read the memories.")]
     memories: Annotated[list[ShownMemory], Field(description="In the order in which they were remembered.")]
     next: Annotated[str | None, Field(description="after_id for the rest; null if this is all.")]
+
+
+Complete = Annotated[bool, Field(description="Whether all turns were read for what they state.")]
+
+
+class ShownStatement(BaseModel):
+    """One statement, as a model sees it."""
+
+    id: Annotated[str, Field(description="The id of the memory: list with it gives the whole.")]
+    text: Annotated[str, Field(description="What was said.")]
+    at: Annotated[str, Field(description="When it was said, ISO 8601.")]
+    slot: Annotated[str | None, Field(description="The attribute that it fills.")]
+
+
+class ShownFact(ShownStatement):
+    """One statement that holds, with what it replaced."""
+
+    replaced: Annotated[list[ShownStatement], Field(description="What it replaced, the latest first; at most ten.")]
+
+
+class FactsResult(BaseModel):
+    """The result of `facts`."""
+
+    about: Annotated[str, Field(description="How to read the facts.")]
+    facts: Annotated[list[ShownFact], Field(description="The latest first; empty if nothing holds.")]
+    left_out: Annotated[int, Field(description="How many more there are.")]
+    complete: Complete
+
+
+class QuotesResult(BaseModel):
+    """The result of `profile` and of `working`."""
+
+    about: Annotated[str, Field(description="How to read the quotes.")]
+    quotes: Annotated[str, Field(description="Dated quotes by sections; empty if there are none.")]
+    complete: Complete
