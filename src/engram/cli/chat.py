@@ -19,6 +19,7 @@ import typer
 from engram.chat import Conversation
 from engram.cli.options import EncoderName, LeastTrust, MemoryPath, Namespace, Redact, Timezone
 from engram.cli.output import escape
+from engram.cli.reading import reading
 from engram.engram import DEFAULT_NAMESPACE, Engram
 from engram.errors import EngramError, InvalidEngram, NotFound
 from engram.memory import Memory
@@ -77,7 +78,7 @@ def chat(
         budget=profile.budget if budget is None else budget,
     )
     tolerate_encoding_errors()
-    with Memory(path, redact=redaction_kinds(redact)) as memory:
+    with Memory(path, redact=redaction_kinds(redact)) as memory, reading(memory):
         language_model = open_model(model)
         try:
             conversation = Conversation(

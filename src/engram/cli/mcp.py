@@ -6,6 +6,7 @@ import anyio
 import typer
 
 from engram.cli.options import EncoderName, MemoryPath, Namespace, Redact, Timezone, open_memory
+from engram.cli.reading import reading
 from engram.engram import DEFAULT_NAMESPACE
 from engram.notes.zones import MACHINE
 from engram.serve.api.mcp import make_server
@@ -35,7 +36,7 @@ def mcp(
     check_namespace(namespace)
     access = Access(key_id=None, default=namespace, read=True, write=True, erase=True, admin=False)
     caller = Caller(access, zone=timezone)
-    with open_memory(path, create=True, redact=redact) as memory:
+    with open_memory(path, create=True, redact=redact) as memory, reading(memory):
         interrupted = anyio.run(serve_stdio, make_server(memory, caller=lambda: caller, at_once=1))
     if interrupted:
         raise typer.Abort
