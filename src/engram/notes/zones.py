@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from engram.reflection.facts import Fact
     from engram.reflection.profile import Profile
 
-local = times.local
+local = times.local  # Here too, for those that show times.
 
 KNOWN = "Etc/UTC"
 """A zone that every copy of the time zone database has."""

@@ -139,7 +139,7 @@ def test_wrong_arguments_and_missing_rights_are_refused(memory: Memory) -> None:
     async def wrong(client: Client) -> None:
         assert "slot" in await refused(client, "facts", slot="shoe")
         assert "at" in await refused(client, "profile", at="soon")
-        assert "budget" in await refused(client, "working", query="x", budget=100_001)
+        assert "budget" in await refused(client, "working", query="x", budget=16_001)
         assert "query" in await refused(client, "working")
         for tool, arguments in CALLS:
             assert "does not cover" in await refused(client, tool, namespace="ben", **arguments)

@@ -39,6 +39,8 @@ MAX_LISTED = 1_000
 MAX_KINDS = 100
 MAX_BUDGET = 100_000
 """Tokens of a context."""
+MAX_TOOL_BUDGET = 16_000
+"""Tokens of the result of one tool."""
 MAX_SECONDS = 10
 """Seconds that one request may read turns for what they state: a thread of the memory is busy for so long."""
 MAX_QUERY = 32_768
@@ -826,14 +828,14 @@ class ProfileArguments(ToolArguments):
     """The arguments of `profile`."""
 
     at: AsItWas = None
-    budget: Annotated[int, Field(ge=1, le=MAX_BUDGET, description="How many tokens at most.")] = 512
+    budget: Annotated[int, Field(ge=1, le=MAX_TOOL_BUDGET, description="How many tokens at most.")] = 512
 
 
 class WorkingArguments(ToolArguments):
     """The arguments of `working`."""
 
     query: Annotated[str, Field(description="The message that you are about to answer, in the user's words.")]
-    budget: Annotated[int, Field(ge=1, le=MAX_BUDGET, description="How many tokens at most.")] = 2_000
+    budget: Annotated[int, Field(ge=1, le=MAX_TOOL_BUDGET, description="How many tokens at most.")] = 2_000
 
 
 # MCP: results of the tools.
