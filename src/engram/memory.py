@@ -338,19 +338,21 @@ class Memory:
         at: datetime | None = None,
         budget: int = 512,
         count: CountTokens = estimated_tokens,
+        catch_up: int = 2_000,
     ) -> Profile:
         """Return who a user is now, what they always want, and what they are about, in dated quotes.
 
         `standing`: orders for every conversation that the user typed ("from now on ...", "never ..."), then
         preferences; `who`: what fills slots such as home or job; `now`: what they told in their last sessions.
         Nothing is worded anew: each is a part of a turn with its id. at: as it was at that time; now by default.
-        budget: tokens of `Profile.text`; what does not fit is left out. count: returns the tokens of a text.
+        budget: tokens of `Profile.text`; what does not fit is left out. count: returns the tokens of a text. catch_up:
+        turns that were remembered since and are read first; if more are unread, none is, and `Profile.unread` says so.
 
         Raises `ValueError` if `budget` is not positive, `InvalidEngram` if `at` is no datetime.
         """
         byte_length("namespace", namespace)
         check_budget(budget)
-        return self._knowledge().profile(namespace, at, budget, count)
+        return self._knowledge().profile(namespace, at, budget, count, catch_up)
 
     def working(
         self,

@@ -36,6 +36,8 @@ def test_every_variable_sets_its_option(monkeypatch: pytest.MonkeyPatch, tmp_pat
         "ENGRAM_REDACT": " secrets ,secrets",
         "ENGRAM_KEEP_DAYS": "36500",
         "ENGRAM_REFLECT": "Off",
+        "ENGRAM_PROFILE": "on",
+        "ENGRAM_PROFILE_BUDGET": "300",
         "ENGRAM_STRIP": "<ticket>.*?</ticket>\n\n^Ref: ",
     }
     for name, value in values.items():
@@ -49,6 +51,8 @@ def test_every_variable_sets_its_option(monkeypatch: pytest.MonkeyPatch, tmp_pat
         redact=("secrets", "secrets"),
         keep_days=36_500,
         reflect=False,
+        profile="on",
+        profile_budget=300,
         strip=("<ticket>.*?</ticket>", "^Ref: "),
     )
 

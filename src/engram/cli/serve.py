@@ -14,7 +14,7 @@ from engram.opening import default_path
 from engram.serve.frontends.strip import patterns_from_environment
 from engram.serve.http.logs import set_up
 from engram.serve.server import serve as run
-from engram.serve.settings import MOST_KEEP_DAYS, RelayMode, Settings
+from engram.serve.settings import MOST_KEEP_DAYS, ProfileMode, RelayMode, Settings
 from engram.text.redaction import redaction_kinds
 
 DEFAULTS = Settings(memory="")
@@ -75,6 +75,16 @@ def serve(
     sticky: Annotated[
         bool, typer.Option("--sticky", help="Give earlier messages their notes back (see docs/serve.md).")
     ] = DEFAULTS.sticky,
+    profile: Annotated[
+        ProfileMode,
+        typer.Option(
+            envvar="ENGRAM_PROFILE", help="Whether a conversation gets the user's profile in its system prompt."
+        ),
+    ] = DEFAULTS.profile,
+    profile_budget: Annotated[
+        int,
+        typer.Option(min=1, metavar="TOKENS", envvar="ENGRAM_PROFILE_BUDGET", help="Maximum tokens of the profile."),
+    ] = DEFAULTS.profile_budget,
     deadline: Annotated[
         float, typer.Option(min=1, metavar="MS", help="Milliseconds that a request waits for memory.")
     ] = DEFAULTS.deadline * 1000,
@@ -133,6 +143,8 @@ def serve(
             keep_days=keep_days,
             reflect=reflect,
             sticky=sticky,
+            profile=profile,
+            profile_budget=profile_budget,
             deadline=deadline / 1000,
             most_body=max_body << 20,
             allowed_hosts=tuple(allow_host or ()),

@@ -15,6 +15,7 @@ from types import MappingProxyType
 
 from engram.engram import Engram
 from engram.memory import Memory
+from engram.notes import profiles
 from engram.notes.choosing import LEAST_TRUST, SHORT, may_be_quoted
 from engram.notes.finding import FoundNotes, find_notes
 from engram.notes.wording import LARGE, SMALL, PromptProfile, lines_within, note_list, text_within_line
@@ -30,6 +31,11 @@ NO_PASSAGES: Mapping[str, int] = MappingProxyType({})
 OPEN, CLOSE = "<engram-notes>", "</engram-notes>"
 
 _LIST = re.compile(rf"{re.escape(SMALL.opening)}\n(?:- .*\n)++\n{re.escape(SMALL.closing)} ?")
+_BLOCKS = (
+    (f"{OPEN}\n{HEADING}\n", CLOSE),
+    (f"{profiles.OPEN}\n{profiles.FIRST_LINE}\n", profiles.CLOSE),
+)
+"""How what Engram inserts between marks begins, and the mark that ends it."""
 _GAP = 3
 """Line breaks after a block: two that are written with it, and one where the texts of parts are joined."""
 
@@ -151,15 +157,16 @@ def make_harmless(engram: Engram) -> Engram:
 
 
 def without_notes(text: str) -> str:
-    """Return `text` without the notes at its front; "" if nothing else remains.
+    """Return `text` without the notes, or the profile, at its front; "" if nothing else remains.
 
-    Notes are recognised as a whole, as `Wording.render` and the MCP tools write them: opening, heading, and closing.
-    All other text stays verbatim, also text that mentions the marks.
+    Notes are recognised as a whole, as `Wording.render` and the MCP tools write them: opening, heading, and closing. So
+    is the profile. All other text stays verbatim, also text that mentions the marks.
     """
-    if text.startswith(f"{OPEN}\n{HEADING}\n"):
-        # A note cannot contain the closing mark, so the first one belongs to the opening.
-        end = text.find(f"\n{CLOSE}")
-        rest = text[end + 1 + len(CLOSE) :]
-        return text if end < 0 else rest[:_GAP].lstrip("\n") + rest[_GAP:]
+    for beginning, close in _BLOCKS:
+        if text.startswith(beginning):
+            # Nothing inside can contain the closing mark, so the first one belongs to the opening.
+            end = text.find(f"\n{close}")
+            rest = text[end + 1 + len(close) :]
+            return text if end < 0 else rest[:_GAP].lstrip("\n") + rest[_GAP:]
     notes = _LIST.match(text)
     return text if notes is None else text[notes.end() :]

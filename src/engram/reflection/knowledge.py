@@ -86,9 +86,11 @@ class Knowledge:
         ]
         return Facts(tuple(reversed(chains.facts(wanted, self._turns(number)))), unread)
 
-    def profile(self, namespace: str, at: datetime | None, budget: int, count: CountTokens) -> Profile:
+    def profile(
+        self, namespace: str, at: datetime | None, budget: int, count: CountTokens, catch_up: int = AT_ONCE
+    ) -> Profile:
         """Return a view of what the user has told; see `Memory.profile`."""
-        moment, unread = moment_of(at), self._caught_up()
+        moment, unread = moment_of(at), self._caught_up(catch_up)
         number = self._store.namespace_number(namespace)
         if number is None:
             return Profile((), (), (), unread)
@@ -136,9 +138,9 @@ class Knowledge:
             parts.append(part)
         return Working(tuple(parts), unread)
 
-    def _caught_up(self) -> int:
-        """Read what was not read yet, unless it is too much. Returns the number of turns that are unread after that."""
-        if self._reflector.pending() <= AT_ONCE:
+    def _caught_up(self, most: int = AT_ONCE) -> int:
+        """Read what was not read yet, unless it is over `most` turns. Returns how many turns are unread after that."""
+        if 0 < self._reflector.pending() <= most:
             self._reflector.reflect()
         return self._reflector.pending()
 

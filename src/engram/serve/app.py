@@ -34,6 +34,7 @@ from engram.serve.http.logs import log
 from engram.serve.http.paths import addressed, local_path
 from engram.serve.http.zones import zoned
 from engram.serve.proxy.handler import Proxy
+from engram.serve.proxy.profiles import Profiles
 from engram.serve.reflecting import reflecting
 from engram.serve.relay import choose_relay
 from engram.serve.services import ServerParts, Services, open_database, open_parts
@@ -117,13 +118,14 @@ class EngramApp:
 async def running(parts: ServerParts) -> AsyncIterator[ASGIApp]:
     """Run the application over open parts; on exit let responses and pending writes finish."""
     services = parts.services
-    proxy = Proxy(services, parts.upstream, parts.recalls)
+    profiles = Profiles(services)
+    proxy = Proxy(services, parts.upstream, parts.recalls, profiles)
     mcp = mcp_app(services)
     try:
         async with reflecting(services):
             # The worker reads what `reflecting` derives, so that file must exist first.
             parts.recalls.start()
-            async with mcp.lifespan(), expiring(services):
+            async with mcp.lifespan(), expiring(services), profiles.ready():
                 log(logger, logging.INFO, "requests that name no namespace", namespace=services.settings.namespace)
                 app = zoned(split(faces(services, proxy, mcp), proxy), services.settings.timezone)
                 yield with_lengths(addressed(guarded(app, services.settings)))

@@ -21,7 +21,7 @@ from engram.store.sqlite.files import SERVER_SUFFIX
 APPLICATION_ID = 0x456E6773
 """Marks a SQLite file as a server database ("Engs")."""
 
-VERSION = 2
+VERSION = 3
 
 READ_WAIT = 0.1
 """Seconds a read waits for a lock. Locks against readers are rare, and the event loop may be the reader."""
@@ -62,7 +62,7 @@ TABLES = (
 )
 """Schema version 1. Times are microseconds since 1970 in UTC. A list of ids is their 16-byte forms concatenated.
 
-`add_left_out` makes it version 2.
+`add_left_out` makes it version 2, `add_profile` version 3.
 """
 
 Transaction = sqlite3.Connection
@@ -142,6 +142,7 @@ class ServerDatabaseFile(Database):
         # The transaction begins even if the tables exist: a file that cannot be written fails now, not in a request.
         self.migrate(0, create_tables)
         self.migrate(1, add_left_out)
+        self.migrate(2, add_profile)
         row = self.writer.execute("SELECT value FROM meta WHERE name = 'secret'").fetchone()
         if row is None or not isinstance(row[0], bytes) or len(row[0]) != 32:
             raise sqlite3.DatabaseError("its secret is missing")
@@ -164,6 +165,11 @@ class ServerDatabaseFile(Database):
 def add_left_out(db: sqlite3.Connection) -> None:
     """Migrate to schema version 2: receipts say what was left out of the messages, as a list in JSON."""
     db.execute("ALTER TABLE receipts ADD COLUMN left_out TEXT")
+
+
+def add_profile(db: sqlite3.Connection) -> None:
+    """Migrate to schema version 3: sessions hold the quotes of their profile (`notes.profiles.pack_quotes`)."""
+    db.execute("ALTER TABLE sessions ADD COLUMN profile BLOB")
 
 
 def create_tables(db: sqlite3.Connection) -> None:

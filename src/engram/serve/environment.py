@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from engram.engram import ORIGINS, Origin
 from engram.errors import EngramError
@@ -15,7 +15,7 @@ from engram.notes.zones import zone_named
 from engram.opening import default_path, file_of
 from engram.serve.frontends.strip import VARIABLE as STRIP
 from engram.serve.frontends.strip import Strip, patterns_from_environment
-from engram.serve.settings import MOST_KEEP_DAYS, Settings
+from engram.serve.settings import MOST_KEEP_DAYS, ProfileMode, Settings
 from engram.text.redaction import open_redactor, redaction_kinds
 
 ON_WORDS, OFF_WORDS = ("1", "true", "t", "yes", "y", "on"), ("0", "false", "f", "no", "n", "off")
@@ -62,6 +62,16 @@ def _switch(text: str) -> bool:
     if word not in ON_WORDS + OFF_WORDS:
         raise ValueError(f"{text[:80]!r} is no switch; write 1 or 0")
     return word in ON_WORDS
+def _profile(text: str) -> ProfileMode:
+    if text not in get_args(ProfileMode):
+        raise ValueError(f"{text[:80]!r} is no way to attach profiles; choose from {', '.join(get_args(ProfileMode))}")
+    return cast(ProfileMode, text)
+
+
+def _tokens(text: str) -> int:
+    if not (text.strip().isdecimal() and len(text) <= 9 and int(text) >= 1):
+        raise ValueError(f"{text[:80]!r} is no whole number of tokens from 1 on")
+    return int(text)
 
 
 def _patterns(_: str) -> tuple[str, ...]:
@@ -78,6 +88,8 @@ VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "ENGRAM_REDACT": ("redact", _redact),
     "ENGRAM_KEEP_DAYS": ("keep_days", _days),
     "ENGRAM_REFLECT": ("reflect", _switch),
+    "ENGRAM_PROFILE": ("profile", _profile),
+    "ENGRAM_PROFILE_BUDGET": ("profile_budget", _tokens),
     STRIP: ("strip", _patterns),
 }
 """For each variable the option and the parser of its value."""

@@ -16,6 +16,7 @@ from engram.notes.zones import MACHINE
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 RelayMode = Literal["auto", "fast", "plain"]
+ProfileMode = Literal["off", "on"]
 
 MOST_KEEP_DAYS = 36_500
 """The largest `keep_days`: a hundred years."""
@@ -59,6 +60,10 @@ class Settings:
     """Whether turns are read for what they state while nothing is being remembered."""
     sticky: bool = False
     """Whether earlier messages get their notes back."""
+    profile: ProfileMode = "off"
+    """Whether a conversation gets the user's profile in its system prompt, unless a request says otherwise."""
+    profile_budget: int = 256
+    """Maximum tokens of a profile, at least 1."""
     deadline: float = 0.15
     """Seconds that a request waits for memory."""
     most_body: int = 32 << 20

@@ -1,6 +1,6 @@
 """What a request does with memory: read, write, both or neither, by its headers and the rights of its key.
 
-Owns the values of the headers `X-Engram` and `X-Engram-Task`.
+Owns the values of the headers `X-Engram`, `X-Engram-Task` and `X-Engram-Profile`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ from engram.serve.http.errors import bad_request
 
 TASK_HEADER = "x-engram-task"
 """Names a front end's background request, such as one for a title. Empty or missing for a conversation."""
+
+PROFILE_HEADER = "x-engram-profile"
+"""Whether the conversation gets the user's profile: on or off. Empty or missing: as the server is set."""
 
 MODES = {"": (True, True), "off": (False, False), "read": (True, False), "write": (False, True)}
 """Values of `X-Engram`: whether the request may read memory, and whether it may write."""
@@ -29,3 +32,14 @@ def mode_of(headers: dict[str, str], access: Access) -> tuple[bool, bool]:
         raise bad_request(f"X-Engram is {mode[:40]!r}; it can be off, read or write", "X-Engram")
     reads, writes = MODES[mode]
     return reads and access.read, writes and access.write
+
+
+def wants_profile(headers: dict[str, str], default: str) -> bool:
+    """Return whether a request wants the user's profile: by its header, else by the server's setting, "on" or "off".
+
+    Raises `ServeError` (400) for an unknown value of `X-Engram-Profile`.
+    """
+    wanted = headers.get(PROFILE_HEADER, "").strip().lower() or default
+    if wanted not in ("on", "off"):
+        raise bad_request(f"X-Engram-Profile is {wanted[:40]!r}; it can be on or off", "X-Engram-Profile")
+    return wanted == "on"

@@ -118,6 +118,8 @@ class WriteJob:
     messages: list[PendingMessage]
     notes: tuple[bytes, tuple[str, ...]] | None = None
     """The id of a node, and references to the notes put into its message (`engram.ids.reference`)."""
+    profile: tuple[int, bytes] | None = None
+    """The key of a session, and the quotes of its profile (`engram.notes.profiles.pack_quotes`)."""
     responses: Mapping[bytes, Node] = field(default_factory=dict)
     """The nodes of a reply by the keys under which later requests look for them."""
     is_reply: bool = False

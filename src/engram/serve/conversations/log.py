@@ -88,6 +88,16 @@ class ConversationStore:
         with self.pending.lock:
             return set(self.pending.withdrawn)
 
+    def profile_of(self, session_key: int) -> bytes | None:
+        """Return the quotes of a session's profile as they were recorded; None if none were."""
+        with self.pending.lock:
+            pending = self.pending.profiles.get(session_key)
+        if pending is not None:
+            return pending
+        with self.database.reading() as db:
+            row = db.execute("SELECT profile FROM sessions WHERE place = ?", (session_key,)).fetchone()
+        return None if row is None else row[0]
+
     def was_interrupted(self, node: Node) -> bool:
         """Return whether a server accepted `node` and stopped before it wrote the engrams."""
         return node.in_file and node.state == ACCEPTED and node.id not in self.pending.nodes
@@ -159,7 +169,8 @@ class ConversationStore:
 
     def add_node(self, transaction: Transaction, node: Node) -> None:
         """Insert a node, and mark its parent as no leaf. A node that was accepted twice is inserted once."""
-        transaction.execute("INSERT OR IGNORE INTO sessions VALUES (?, ?)", (node.session_key, node.session))
+        session = (node.session_key, node.session)
+        transaction.execute("INSERT OR IGNORE INTO sessions (place, name) VALUES (?, ?)", session)
         transaction.execute(
             "INSERT OR IGNORE INTO nodes VALUES (?, ?, NULL, ?, ?, ?, ?, 1, ?, ?, ?, ?)",
             (
@@ -194,6 +205,10 @@ class ConversationStore:
         """Record which notes were put into a message, unless that is recorded already."""
         query = f"UPDATE nodes SET notes = ? WHERE id = {UNALIASED} AND notes IS NULL"
         transaction.execute(query, (pack_references(notes), id))
+
+    def set_profile(self, transaction: Transaction, session_key: int, quotes: bytes) -> None:
+        """Record the quotes of a session's profile; nothing if the file does not hold the session."""
+        transaction.execute("UPDATE sessions SET profile = ? WHERE place = ?", (quotes, session_key))
 
     def set_engrams(self, transaction: Transaction, id: bytes, engrams: Sequence[str]) -> None:
         """Replace the engrams of a node, which is "accepted" until they are written."""

@@ -87,6 +87,8 @@ class PendingWrites:
         """Number of pending children by the id of their parent, which may be in the file."""
         self.notes: dict[bytes, tuple[str, ...]] = {}
         """Notes put into a message that had a node already, by the id of that node."""
+        self.profiles: dict[int, bytes] = {}
+        """The quotes of the profile of a session, by its key."""
         self.responses: dict[bytes, Node] = {}
         """The node of a reply by its keys: the hash of its response id, the hashes of its text."""
         self.receipts: dict[str, Receipt] = {}

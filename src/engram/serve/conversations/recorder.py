@@ -113,11 +113,12 @@ class Recorder:
         at: datetime,
         notes: Sequence[str] | None,
         source: str,
+        profile: bytes | None = None,
     ) -> WriteTicket:
         """Queue the new messages of a request, dated `at` and each one microsecond later than the one before.
 
         notes: references to the notes put into the last user message; None if none were looked up. source: the source
-        field of the engrams.
+        field of the engrams. profile: the quotes of the profile that the conversation has from now on; None to keep it.
         """
         ticket = WriteTicket(match, source, newly_left_out(messages, match.new_indexes))
         pending = [
@@ -125,7 +126,10 @@ class Recorder:
             for position, (index, node) in enumerate(zip(match.new_indexes, match.new_nodes, strict=True))
         ]
         recorded = None if notes is None or match.user_node_id is None else (match.user_node_id, tuple(notes))
-        self._put(WriteJob(ticket, pending, notes=recorded))
+        attached = None
+        if profile is not None:
+            attached = Hashes(self._store.secret, match.namespace).session_key(match.session), profile
+        self._put(WriteJob(ticket, pending, notes=recorded, profile=attached))
         return ticket
 
     def reply(self, ticket: WriteTicket, replies: Sequence[Reply], response_id: str | None) -> None:
@@ -237,6 +241,8 @@ class Recorder:
                 new.notes = notes
             else:
                 pending.notes.setdefault(node_id, notes)
+        if job.profile is not None:
+            pending.profiles[job.profile[0]] = job.profile[1]
         pending.responses.update(job.responses)
         if job.withdraws:
             pending.withdrawn.update(node.id for node in ticket.match.new_nodes)
@@ -448,6 +454,8 @@ class Recorder:
                     pending.remove(message.node)
                 if job.notes is not None:
                     pending.notes.pop(job.notes[0], None)
+                if job.profile is not None and pending.profiles.get(job.profile[0]) is job.profile[1]:
+                    del pending.profiles[job.profile[0]]
                 for key in job.responses:
                     pending.responses.pop(key, None)
                 if job.withdraws:

@@ -38,6 +38,8 @@ class Resolver:
             self._resolve_message(message)
         if job.notes is not None:
             self._store.set_notes(transaction, *job.notes)
+        if job.profile is not None:
+            self._store.set_profile(transaction, *job.profile)
         for key, node in job.responses.items():
             self._store.set_response(transaction, key, node.id)
         if not job.is_reply:

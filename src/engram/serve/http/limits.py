@@ -22,7 +22,15 @@ from engram.serve.http.paths import local_path
 from engram.serve.settings import LOOPBACK, Settings
 from engram.serve.wire.table import error_wire
 
-EXPOSED = ("X-Engram-Recalled", "X-Engram-Ms", "X-Engram-Session", "X-Engram-Receipt", "X-Engram-Error", "Retry-After")
+EXPOSED = (
+    "X-Engram-Recalled",
+    "X-Engram-Profile",
+    "X-Engram-Ms",
+    "X-Engram-Session",
+    "X-Engram-Receipt",
+    "X-Engram-Error",
+    "Retry-After",
+)
 """Response headers that pages of other origins may read, where CORS is enabled."""
 
 ANY = "*"

@@ -41,10 +41,14 @@ class Metrics:
         self.note_tokens = Counter(
             "engram_note_tokens", "Tokens of notes inserted into requests.", registry=self._registry
         )
+        self.profile_tokens = Counter(
+            "engram_profile_tokens", "Tokens of profiles inserted into requests.", registry=self._registry
+        )
         self.turns = Counter("engram_turns", "Turns by outcome.", ("outcome",), registry=self._registry)
         """outcome: stored, refused, retry, overflow."""
         self.failures = Counter("engram_failures", "Failures by kind.", ("kind",), registry=self._registry)
-        """kind: recall_deadline, recall_error, record_error, record_deadline, upstream_unreachable, upstream_broken."""
+        """kind: recall_deadline, recall_error, profile_deadline, profile_error, record_error, record_deadline,
+        upstream_unreachable, upstream_broken."""
         self._redacted = Gauge(
             "engram_redacted_turns", "Turns of which a part was not stored (--redact).", registry=self._registry
         )

@@ -8,7 +8,6 @@ chunks reach the client (`reply`).
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import time
 from collections.abc import Callable, Coroutine, Sequence
@@ -24,7 +23,7 @@ from engram.errors import EngramError, MemoryReplaced
 from engram.ids import read_reference
 from engram.notes.wording import SMALL
 from engram.serve.auth.access import Access
-from engram.serve.auth.mode import mode_of
+from engram.serve.auth.mode import mode_of, wants_profile
 from engram.serve.auth.whose import SharingWatch, whose
 from engram.serve.conversations import matching
 from engram.serve.conversations.jobs import WriteTicket
@@ -36,6 +35,7 @@ from engram.serve.http.errors import NotRemembered, ServeError
 from engram.serve.http.logs import log
 from engram.serve.http.paths import local_path, target_of
 from engram.serve.http.zones import zone_of
+from engram.serve.proxy.profiles import NO_PROFILE, AttachedProfile, Profiles
 from engram.serve.proxy.recall_request import NO_NOTES, Notes, build_recall_request
 from engram.serve.proxy.recall_worker import RecallProcess
 from engram.serve.proxy.reply import (
@@ -87,11 +87,16 @@ class ProxyRequest:
     reads: bool
     writes: bool
     zone: tzinfo
+    wants_profile: bool = False
+    """Whether the conversation gets the user's profile, if the request reads memory."""
     received_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     conversation: ConversationMatch | None = None
     notes: Notes = NO_NOTES
     recall_finished: bool = False
     """Whether recall finished in time, with or without notes."""
+    finding_profile: asyncio.Task[AttachedProfile] | None = None
+    """Set once the conversation is matched, if the request gets a profile."""
+    profile: AttachedProfile = NO_PROFILE
     memory_ms: float = 0.0
     """Milliseconds that memory took before the request was forwarded."""
     error: str | None = None
@@ -106,6 +111,8 @@ class ProxyRequest:
         if self.reads:
             recalled = ",".join(read_reference(one)[0] for one in self.notes.recalled)
             headers.append(("x-engram-recalled", recalled))
+        if self.reads and self.wants_profile:
+            headers.append(("x-engram-profile", ",".join(self.profile.ids)))
         if self.conversation is not None:
             # Sent as UTF-8, as the client sent it.
             headers.append(("x-engram-session", self.conversation.session.encode().decode("latin-1")))
@@ -119,8 +126,9 @@ class ProxyRequest:
 class Proxy:
     """The ASGI application behind /v1."""
 
-    def __init__(self, services: Services, upstream: Upstream, recalls: RecallProcess) -> None:
+    def __init__(self, services: Services, upstream: Upstream, recalls: RecallProcess, profiles: Profiles) -> None:
         self._services = services
+        self._profiles = profiles
         self._upstream = upstream
         self._recalls = recalls
         self._sharing = SharingWatch()
@@ -204,6 +212,7 @@ class Proxy:
         """Forward a conversation with notes, and store its new messages and the reply."""
         by_name = dict(headers)
         reads, writes = mode_of(by_name, access)
+        with_profile = wants_profile(by_name, self._services.settings.profile)
         content = await body.read()
         state = None
         if reads or writes:
@@ -219,6 +228,7 @@ class Proxy:
         if state is not None:
             last = matching.last_user_index(state.request.messages)
             sender.log_text = None if last is None else state.request.messages[last].text
+            state.wants_profile = with_profile
             await self._apply_memory(state)
             content = await self._with_additions(state, content)
             sender.extra_headers = state.headers()
@@ -256,17 +266,19 @@ class Proxy:
         return ProxyRequest(wire, request, found.namespace, found.session, *mode)
 
     async def _with_additions(self, state: ProxyRequest, body: bytes) -> bytes:
-        """Return the body with notes, and with the system message that the embedded model needs."""
-        if state.notes.texts:
-            insert = partial(state.wire.with_notes, state.request, state.notes.texts, is_front_ends)
-            body = await asyncio.to_thread(insert) if len(body) > LARGE_BODY else insert()
-        if self._services.settings.upstream is None:
-            body = with_system_message(state.wire, state.request, body)
-        return body
+        """Return the body with notes and profile, and with the system message that the embedded model needs."""
+        system = state.profile.text
+        if self._services.settings.upstream is None and is_without_system_message(state.wire, state.request):
+            system = f"{SMALL.system}\n\n{system}" if system else SMALL.system
+        if not (state.notes.texts or system):
+            return body
+        insert = partial(state.wire.with_notes, state.request, state.notes.texts, is_front_ends, system)
+        return await asyncio.to_thread(insert) if len(body) > LARGE_BODY else insert()
 
     async def _apply_memory(self, state: ProxyRequest) -> None:
         """Match the conversation and recall notes within the deadline; start to store the new messages."""
         services, begun = self._services, time.perf_counter()
+        until = time.monotonic() + services.settings.deadline
         try:
             # On timeout, work that waits for a thread never starts. Work that runs continues, and sets `conversation`.
             async with asyncio.timeout(services.settings.deadline) as limit:
@@ -279,6 +291,8 @@ class Proxy:
             if state.error is None:
                 logger.exception("memory failed")
                 state.error = f"memory failed: {type(error).__name__}"
+        if state.finding_profile is not None:
+            await self._finish_profile(state, state.finding_profile, until)
         state.memory_ms = (time.perf_counter() - begun) * 1000
         if state.reads and state.error is None:
             services.metrics.note_tokens.inc(state.notes.tokens)
@@ -290,6 +304,24 @@ class Proxy:
                 state.error = state.ticket.reason and as_header(state.ticket.reason)
         else:
             state.late_ticket = self._start(self._accept_late(state))
+
+    async def _finish_profile(self, state: ProxyRequest, finding: asyncio.Task[AttachedProfile], until: float) -> None:
+        """Wait for the profile of the conversation, until the deadline. Without it, the request proceeds."""
+        metrics = self._services.metrics
+        await asyncio.wait({finding}, timeout=max(0.0, until - time.monotonic()))
+        try:
+            if not finding.done():
+                raise TimeoutError
+            state.profile = finding.result()
+            metrics.profile_tokens.inc(state.profile.tokens)
+        except Exception as error:  # the edge of memory: whatever failed, the request must proceed
+            late = isinstance(error, TimeoutError)
+            metrics.failures.labels("profile_deadline" if late else "profile_error").inc()
+            reason = self._reason(state, error, timed_out=late)
+            if reason is None:
+                logger.exception("no profile was attached")
+                reason = f"memory failed: {type(error).__name__}"
+            state.error = state.error or as_header(f"no profile: {reason}")
 
     def _reason(self, state: ProxyRequest, error: Exception, *, timed_out: bool) -> str | None:
         """Log and return why memory failed, without the path of the memory; None if the error is unexpected."""
@@ -315,6 +347,11 @@ class Proxy:
                 self._match_in_thread_until = time.monotonic() + THREAD_SECONDS
         if not state.reads:
             return
+        if state.wants_profile:
+            until = begun + services.settings.deadline
+            state.finding_profile = self._start(self._profiles.attached(conversation, state.zone, until))
+            # Read here too: on a timeout nobody waits for it.
+            state.finding_profile.add_done_callback(lambda task: task.cancelled() or task.exception())
         sticky, messages = services.settings.sticky, state.request.messages
         wanted = build_recall_request(conversation, messages, sticky=sticky, zone=state.zone)
         if wanted is not None:
@@ -348,7 +385,9 @@ class Proxy:
         """Enqueue the new messages."""
         recalled = state.notes.recalled if state.recall_finished else None
         messages = state.request.messages
-        ticket = self._services.recorder.accept(conversation, messages, state.received_at, recalled, SOURCE)
+        ticket = self._services.recorder.accept(
+            conversation, messages, state.received_at, recalled, SOURCE, state.profile.record
+        )
         ticket.prefill = state.request.prefill
         self._services.metrics.leave_out(ticket.left_out)
         return ticket
@@ -474,15 +513,10 @@ def has_body(headers: Sequence[tuple[str, str]]) -> bool:
     )
 
 
-def with_system_message(wire: Wire, request: Request, body: bytes) -> bytes:
-    """Return a request for the embedded model with the system message that suits it, unless the request has one."""
+def is_without_system_message(wire: Wire, request: Request) -> bool:
+    """Return whether a request for the embedded model needs the system message that suits the model."""
     first = request.messages[0] if request.messages else None
-    if wire is not CHAT or first is None or first.span is None or first.role == "system":
-        return body
-    # Notes are inside messages, so the body before the first message is unchanged.
-    head = request.text[: first.span[0]].encode()
-    system = json.dumps({"role": "system", "content": SMALL.system}) + ", "
-    return head + system.encode() + body[len(head) :]
+    return wire is CHAT and first is not None and first.span is not None and first.role != "system"
 
 
 def as_header(text: str) -> str:

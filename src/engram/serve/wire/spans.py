@@ -183,32 +183,72 @@ def _list(text: str, at: int) -> tuple[Items, int]:
 # Inserting.
 
 
-def splice(
-    text: str, notes: Iterable[tuple[Span, str]], part_type: str, skip: Callable[[str], bool] | None = None
-) -> bytes:
-    """Return `text` in UTF-8 with each note in front of the text of the message at its span.
+Edit = tuple[int, int, str]
+"""Start and end of what is replaced in a text, in characters, and what stands there instead."""
+
+
+def edited(text: str, edits: Iterable[Edit]) -> bytes:
+    """Return `text` in UTF-8 with edits, which must not overlap."""
+    done: list[str] = []
+    copied = 0
+    for start, end, inserted in sorted(edits):
+        done += text[copied:start], inserted
+        copied = end
+    done.append(text[copied:])
+    return "".join(done).encode()
+
+
+def note_edit(text: str, span: Span, note: str, part_type: str, skip: Callable[[str], bool] | None = None) -> Edit:
+    """Return the edit that puts a note in front of the text of the message at `span`.
 
     A message is an object with a content, or a string. Into a list of parts a note goes as a part of the type
     `part_type`, in front of the first text part that `skip` does not skip. Raises `ValueError` for a message without
     content.
     """
-    done: list[str] = []
-    copied = 0
-    for span, note in sorted(notes):
-        begin, end = _content(text, span)
-        quoted = json.dumps(note, ensure_ascii=False)
-        if text[begin] == '"':
-            position, inserted, resume = begin + 1, quoted[1:-1], begin + 1
-        elif text[begin] == "[":
-            position, has_parts = _first_text(text, begin, skip)
-            inserted = f'{{"type":"{part_type}","text":{quoted}}}{"," if has_parts else ""}'
-            resume = position
-        else:
-            position, inserted, resume = begin, quoted, end
-        done += text[copied:position], inserted
-        copied = resume
-    done.append(text[copied:])
-    return "".join(done).encode()
+    begin, end = _content(text, span)
+    quoted = json.dumps(note, ensure_ascii=False)
+    if text[begin] == '"':
+        return begin + 1, begin + 1, quoted[1:-1]
+    if text[begin] == "[":
+        position, has_parts = _first_text(text, begin, skip)
+        return position, position, f'{{"type":"{part_type}","text":{quoted}}}{"," if has_parts else ""}'
+    return begin, end, quoted
+
+
+def field_edit(text: str, field: str, addition: str, part_type: str) -> Edit | None:
+    """Return the edit that puts an addition at the end of a field of the object in `text`, a string or a list of parts.
+
+    A field that is missing or null becomes the addition. None if it is of another kind.
+    """
+    begin = _past_space(text, 0)
+    _, span, _ = _object(text, begin, field, _scan)
+    if span is None:
+        return begin + 1, begin + 1, f"{json.dumps(field)}:{json.dumps(addition, ensure_ascii=False)},"
+    return _end_edit(text, span, addition, part_type)
+
+
+def message_edit(text: str, span: Span, addition: str, part_type: str) -> Edit | None:
+    """Return the edit that puts an addition at the end of the content of the message at `span`, as `field_edit` does.
+
+    None if the message has no content, or one of another kind.
+    """
+    _, content, _ = _object(text, span[0], "content", _scan)
+    return None if content is None else _end_edit(text, content, addition, part_type)
+
+
+def _end_edit(text: str, span: Span, addition: str, part_type: str) -> Edit | None:
+    """Return the edit that puts an addition at the end of the content at `span`."""
+    begin, end = span
+    quoted = json.dumps(addition, ensure_ascii=False)
+    if text[begin] == '"':
+        gap = "" if end - begin == len('""') else "\\n\\n"
+        return end - 1, end - 1, gap + quoted[1:-1]
+    if text[begin] == "[":
+        parts, _ = _list(text, begin)
+        # Directly behind the last part, so that all bytes before it stay what they were.
+        position = parts.spans[-1][1] if parts.spans else begin + 1
+        return position, position, f'{"," if parts.spans else ""}{{"type":"{part_type}","text":{quoted}}}'
+    return (begin, end, quoted) if text.startswith("null", begin) else None
 
 
 def _content(text: str, message: Span) -> Span:

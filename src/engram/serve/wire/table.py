@@ -13,8 +13,10 @@ A new wire format needs:
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from engram.serve.http.errors import ServeError, bad_request
 from engram.serve.wire import anthropic_messages, openai_chat, openai_responses
@@ -22,7 +24,7 @@ from engram.serve.wire.base import ChatMessage, Collector, Request
 from engram.serve.wire.content import collapsed, plain, split_parts
 from engram.serve.wire.fields import identifier, openai_user
 from engram.serve.wire.openai_errors import openai_error
-from engram.serve.wire.spans import JsonBody, read_body, splice
+from engram.serve.wire.spans import Edit, JsonBody, edited, field_edit, message_edit, note_edit, read_body
 from engram.serve.wire.values import as_text
 
 
@@ -81,20 +83,40 @@ class Wire:
         )
 
     def with_notes(
-        self, request: Request, notes: Mapping[int, str], skip: Callable[[str], bool] | None = None
+        self, request: Request, notes: Mapping[int, str], skip: Callable[[str], bool] | None = None, system: str = ""
     ) -> bytes:
         """Return the request's body with each note in front of the text of the message at that index.
 
-        skip: returns whether a text part is not the user's; the note goes behind it. All other bytes stay the same.
-        Takes time in proportion to the body. Raises `ValueError` for a message without content.
+        skip: returns whether a text part is not the user's; the note goes behind it. system: an addition to the end of
+        the system prompt; a request without one gets it as its system prompt. All other bytes stay the same. Takes time
+        in proportion to the body. Raises `ValueError` for a message without content.
         """
-        spans = []
+        edits = []
         for index, note in notes.items():
             span = request.messages[index].span
             if span is None:
                 raise ValueError(f"message {index} cannot hold a note")
-            spans.append((span, plain(note)))
-        return splice(request.text, spans, self.note_type, skip)
+            edits.append(note_edit(request.text, span, plain(note), self.note_type, skip))
+        if system and (edit := self._system_edit(request, plain(system))) is not None:
+            edits.append(edit)
+        return edited(request.text, edits)
+
+    def _system_edit(self, request: Request, addition: str) -> Edit | None:
+        """Return the edit that puts an addition at the end of the system prompt; None if that is of no known kind.
+
+        The system prompt is a field of the request, or the system messages with which a conversation begins.
+        """
+        if self.system_field is not None:
+            return field_edit(request.text, self.system_field, addition, self.note_type)
+        spans = [message.span for message in takewhile(lambda one: one.role == "system", request.messages)]
+        if spans and spans[-1] is not None:
+            edit = message_edit(request.text, spans[-1], addition, self.note_type)
+            if edit is not None:
+                return edit
+        if not request.messages or (first := request.messages[0].span) is None:
+            return None
+        message = json.dumps({"role": "system", "content": addition}, ensure_ascii=False)
+        return first[0], first[0], f"{message}, "
 
 
 CHAT = Wire(
