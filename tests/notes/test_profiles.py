@@ -1,4 +1,4 @@
-"""The profile for a system prompt: its budget, what may not stand in it, and the form in which its quotes are recorded."""
+"""The profile for a system prompt: its budget, what may not stand in it, and the form of recorded quotes."""
 
 from __future__ import annotations
 

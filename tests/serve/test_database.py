@@ -11,9 +11,10 @@ import pytest
 from engram.errors import MemoryClosed, MemoryDamaged, MemoryTooNew
 from engram.ids import id_to_bytes, uuid7
 from engram.serve.auth.keys import KeyStore
+from engram.serve.conversations.log import ConversationStore
 from engram.serve.conversations.pending import PendingWrites
 from engram.serve.conversations.receipts import ReceiptStore
-from engram.serve.database import APPLICATION_ID, ServerDatabase, create_tables
+from engram.serve.database import APPLICATION_ID, ServerDatabase, add_left_out, create_tables
 
 
 def test_secret_is_kept_and_only_the_owner_can_read_the_file(tmp_path: Path) -> None:
@@ -85,6 +86,27 @@ def test_a_file_of_format_1_keeps_its_receipts(tmp_path: Path) -> None:
             assert (receipt.state, receipt.namespace, receipt.left_out) == ("stored", "ana", ())
             with database.writing() as transaction:
                 store.save(transaction, receipt)
+
+
+def test_a_file_of_format_2_keeps_its_sessions_which_have_no_profile(tmp_path: Path) -> None:
+    path = tmp_path / "memory.db.serve"
+    with sqlite3.connect(path, isolation_level=None) as db:
+        create_tables(db)
+        add_left_out(db)
+        db.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        db.execute("PRAGMA user_version=2")
+        db.execute("INSERT INTO sessions VALUES (7, 'monday')")
+    db.close()
+    for recorded in (None, b"quotes"):
+        with ServerDatabase(path) as database:
+            store = ConversationStore(database)
+            assert store.profile_of(7) == recorded
+            with database.writing() as transaction:
+                store.set_profile(transaction, 7, b"quotes")
+                store.set_profile(transaction, 8, b"quotes")
+            assert store.profile_of(8) is None
+            with database.reading() as reading:
+                assert reading.execute("SELECT name FROM sessions").fetchall() == [("monday",)]
 
 
 def test_use_after_close_raises_memory_closed(tmp_path: Path) -> None:

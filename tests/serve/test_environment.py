@@ -84,6 +84,9 @@ def test_no_variable_of_the_command_line_is_missing() -> None:
         ("ENGRAM_KEEP_DAYS", "9" * 5_000, "no whole number"),
         ("ENGRAM_KEEP_DAYS", "1.5", "no whole number"),
         ("ENGRAM_REFLECT", "perhaps", "'perhaps' is no switch; write 1 or 0"),
+        ("ENGRAM_PROFILE", "yes", "'yes' is no way to attach profiles; choose from off, on"),
+        ("ENGRAM_PROFILE_BUDGET", "0", "'0' is no whole number of tokens from 1 on"),
+        ("ENGRAM_PROFILE_BUDGET", "9" * 5_000, "no whole number"),
         ("ENGRAM_STRIP", "(", "no regular expression"),
     ],
 )

@@ -140,7 +140,7 @@ class Knowledge:
 
     def _caught_up(self, most: int = AT_ONCE) -> int:
         """Read what was not read yet, unless it is over `most` turns. Returns how many turns are unread after that."""
-        if 0 < self._reflector.pending() <= most:
+        if self._reflector.pending() <= most:
             self._reflector.reflect()
         return self._reflector.pending()
 

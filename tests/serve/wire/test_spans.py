@@ -147,3 +147,48 @@ def test_body_of_ten_thousand_messages() -> None:
     assert read.messages[9_999].text == "turn 9999"
     turns[9_998]["content"] = "note turn 9998"
     assert CHAT.with_notes(read, {9_998: "note "}) == body(messages=turns)
+
+
+# Additions to the system prompt.
+
+
+def added(content: Any, addition: str) -> Any:
+    """Return a content with an addition at its end, computed on parsed values."""
+    if isinstance(content, list):
+        return [*content, {"type": "text", "text": addition}]
+    return f"{content}\n\n{addition}" if content else addition
+
+
+@given(request=REQUEST, written=WRITTEN, addition=TEXT.filter(bool))
+def test_an_addition_to_the_system_prompt_changes_nothing_else(
+    request: dict[str, Any], written: dict[str, Any], addition: str
+) -> None:
+    whole = json.dumps(request, **written).encode()
+    sent = json.loads(CHAT.with_notes(CHAT.read(whole), {}, system=addition))
+    messages = request["messages"]
+    count = next((index for index, one in enumerate(messages) if one["role"] != "system"), len(messages))
+    if count:
+        messages[count - 1]["content"] = added(messages[count - 1]["content"], addition)
+    else:
+        messages.insert(0, {"role": "system", "content": addition})
+    assert sent == request
+
+
+@given(content=st.none() | TEXT | st.lists(PART, max_size=3), written=WRITTEN)
+def test_an_addition_to_a_field_with_the_system_prompt_changes_nothing_else(
+    content: Any, written: dict[str, Any]
+) -> None:
+    request = {"max_tokens": 1, "system": content, "messages": [{"role": "user", "content": "hi"}]}
+    read = MESSAGES.read(json.dumps(request, **written).encode())
+    sent = json.loads(MESSAGES.with_notes(read, {}, system='a "é"\n'))
+    assert sent == {**request, "system": added(content, 'a "é"\n')}
+    del request["system"]
+    read = MESSAGES.read(json.dumps(request, **written).encode())
+    sent = json.loads(MESSAGES.with_notes(read, {0: "note "}, system="more"))
+    assert sent == {**request, "system": "more", "messages": [{"role": "user", "content": "note hi"}]}
+
+
+@pytest.mark.parametrize("system", [7, True, {"text": "Be brief."}])
+def test_a_system_prompt_of_another_kind_stays_as_it_is(system: Any) -> None:
+    whole = body(max_tokens=1, system=system, messages=[{"role": "user", "content": "hi"}])
+    assert MESSAGES.with_notes(MESSAGES.read(whole), {}, system="more") == whole

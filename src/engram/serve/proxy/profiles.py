@@ -13,7 +13,7 @@ import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import tzinfo
 from functools import partial
 from typing import NamedTuple
@@ -156,12 +156,13 @@ class Profiles:
 
     async def _read(self, ending: asyncio.Event) -> None:
         await self._wanted.wait()
-        with suppress(EngramError, OSError):
-            # Load what finds profiles before the first request waits for it.
-            await self._new(self._services.settings.namespace, math.inf)
-        failing = False
+        loaded = failing = False
         while not ending.is_set():
             try:
+                if not loaded:
+                    # Load what finds profiles before a request waits for it.
+                    await self._new(self._services.settings.namespace, math.inf)
+                    loaded = True
                 read = await asyncio.to_thread(self._services.memory.reflect, seconds=0)
                 failing = False
             except (EngramError, OSError) as error:
