@@ -127,3 +127,14 @@ def test_what_was_said_twice_is_quoted_once() -> None:
         memory.remember("From now on, always give me prices including tax!", at=on(2, 5))
         (order,) = memory.profile().standing
         assert order.since == on(2, 5)
+
+
+def test_a_profile_reads_new_turns_first_unless_they_are_too_many() -> None:
+    with Memory(":memory:") as memory:
+        memory.remember(ORDER)
+        memory.remember(WISH)
+        unread = memory.profile(catch_up=1)
+        assert (unread.text, unread.unread) == ("", 2)
+        read = memory.profile(catch_up=2)
+        assert [fact.text for fact in read.standing] == [ORDER, WISH]
+        assert read.unread == 0

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -223,6 +225,26 @@ def test_a_forgotten_turn_leaves_the_profile_of_a_running_conversation(ana: Call
     assert quoted_ids(ana) == []
 
 
+def test_an_erased_namespace_leaves_no_place_of_its_quotes_and_no_file_holds_their_text(
+    local: StartLocal, upstream: Upstream
+) -> None:
+    server = local(profile="on")
+    path = server_database_path(server.memory)
+
+    def recorded() -> int:
+        with closing(sqlite3.connect(path)) as db:
+            count: int = db.execute("SELECT count(*) FROM sessions WHERE length(profile) > 1").fetchone()[0]
+            return count
+
+    with Caller(server, upstream, "ana") as ana:
+        tell(ana, ORDER, QUESTION)
+        wait_until(lambda: recorded() == 1, "the record")
+        for file in server.memory.parent.glob("memory.db.serve*"):
+            assert ORDER.encode() not in file.read_bytes()
+        assert server.http.delete("/memory", params={"namespace": "ana", "confirm": "ana"}).status_code == 200
+        assert recorded() == 0
+
+
 def test_namespaces_see_their_own_profile_only(place: tuple[LocalServer, Upstream], ana: Caller) -> None:
     tell(ana, ORDER)
     with Caller(*place) as ben:
@@ -394,6 +416,35 @@ def test_requests_pass_without_a_profile_if_it_cannot_be_found(
         assert str(tmp_path) not in ana.answer["x-engram-error"]
         assert ana.settle()["state"] in ("stored", "indexed")
     assert 'engram_failures_total{kind="profile_error"} 1.0' in server.http.get("/metrics").text
+
+
+def test_a_request_waits_for_a_profile_until_the_deadline_and_a_later_one_has_it(
+    local: StartLocal, upstream: Upstream, tmp_path: Path
+) -> None:
+    with Memory(tmp_path / "memory.db") as memory:
+        memory.remember(ORDER, namespace="ana")
+        memory.reflect()
+    with closing(sqlite3.connect(tmp_path / "memory.db.index" / STATEMENTS, isolation_level=None)) as other:
+        # Nobody else can open the file.
+        other.execute("PRAGMA locking_mode=EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        server = local(profile="on", deadline=1.0)
+        with Caller(server, upstream, "ana") as ana:
+            messages = [user(QUESTION)]
+            answer = ana.chat(messages)
+            assert answer.status_code == 200
+            assert OPEN not in ana.last.body.decode()
+            assert "memory took over 1000 ms" in ana.answer["x-engram-error"]
+            other.execute("ROLLBACK")
+            other.close()
+            ana.settle()
+
+            def attached() -> bool:
+                ana.chat(with_reply(ana, messages, answer, NEXT))
+                return ORDER in system_of(ana)
+
+            wait_until(attached, "the profile")
+    assert 'engram_failures_total{kind="profile_deadline"}' in server.http.get("/metrics").text
 
 
 @pytest.fixture

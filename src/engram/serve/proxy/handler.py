@@ -291,11 +291,11 @@ class Proxy:
             if state.error is None:
                 logger.exception("memory failed")
                 state.error = f"memory failed: {type(error).__name__}"
+        if state.reads and state.error is None:
+            services.metrics.note_tokens.inc(state.notes.tokens)
         if state.finding_profile is not None:
             await self._finish_profile(state, state.finding_profile, until)
         state.memory_ms = (time.perf_counter() - begun) * 1000
-        if state.reads and state.error is None:
-            services.metrics.note_tokens.inc(state.notes.tokens)
         if not state.writes:
             return
         if state.conversation is not None:
