@@ -62,6 +62,8 @@ def _switch(text: str) -> bool:
     if word not in ON_WORDS + OFF_WORDS:
         raise ValueError(f"{text[:80]!r} is no switch; write 1 or 0")
     return word in ON_WORDS
+
+
 def _profile(text: str) -> ProfileMode:
     if text not in get_args(ProfileMode):
         raise ValueError(f"{text[:80]!r} is no way to attach profiles; choose from {', '.join(get_args(ProfileMode))}")

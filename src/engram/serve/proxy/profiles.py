@@ -1,7 +1,7 @@
 """The profile that a conversation has in its system prompt: found once, when the conversation begins, and kept.
 
-Owns when a profile is found anew, how long a request waits for it, and the background reading that lets a new
-conversation see what earlier ones said. What a profile quotes is `notes.profiles`. Knows nothing of bodies and headers.
+Owns when a profile is found anew, and how long a request waits for it. What a profile quotes is `notes.profiles`.
+Knows nothing of bodies and headers.
 """
 
 from __future__ import annotations
@@ -27,9 +27,6 @@ from engram.serve.http.logs import log
 from engram.serve.services import Services
 
 logger = logging.getLogger("engram.serve")
-
-PAUSE = 1.0
-"""Seconds from one look for turns that were not read to the next."""
 
 FINDERS = 2
 """Threads that find profiles. They have no part in those that recall: of a large namespace it takes seconds."""
@@ -136,45 +133,27 @@ class Profiles:
         if len(self._last) > MOST_KEPT:
             self._last.popitem(last=False)
 
-    # In the background.
+    # Around the server.
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[None]:
-        """Read turns as they come, from the first request that wants a profile on; if all do, from the start."""
-        ending = asyncio.Event()
-        task = asyncio.create_task(self._read(ending))
+    async def ready(self) -> AsyncIterator[None]:
+        """Load what finds profiles at the first request that wants one, or at the start; wait for it at the end."""
+        task = asyncio.create_task(self._load())
         try:
             yield
         finally:
-            ending.set()
-            # The memory is closed next, and a step must not run then.
+            # The memory is closed next, and nothing must be looked up then.
             self._wanted.set()
             await task
             if self._finding:
                 await asyncio.wait(set(self._finding.values()))
             self._finders.shutdown()
 
-    async def _read(self, ending: asyncio.Event) -> None:
+    async def _load(self) -> None:
         await self._wanted.wait()
-        loaded = failing = False
-        while not ending.is_set():
-            try:
-                if not loaded:
-                    # Load what finds profiles before a request waits for it.
-                    await self._new(self._services.settings.namespace, math.inf)
-                    loaded = True
-                read = await asyncio.to_thread(self._services.memory.reflect, seconds=0)
-                failing = False
-            except (EngramError, OSError) as error:
-                read = 0
-                if not failing:
-                    log(logger, logging.ERROR, "turns could not be read for profiles", error=str(error))
-                failing = True
-            except Exception:  # the task's edge: profiles must not end the server
-                logger.exception("turns are not read for profiles any more")
-                return
-            try:
-                # A long history is read in steps, without a pause that nobody needs.
-                await asyncio.wait_for(ending.wait(), 0 if read else PAUSE)
-            except TimeoutError:
-                continue
+        try:
+            await self._new(self._services.settings.namespace, math.inf)
+        except (EngramError, OSError) as error:
+            log(logger, logging.ERROR, "the first profile could not be found", error=str(error))
+        except Exception:  # the task's edge: profiles must not end the server
+            logger.exception("the first profile could not be found")
