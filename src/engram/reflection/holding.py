@@ -23,7 +23,7 @@ from engram.reflection.profile import Known
 from engram.reflection.replacing import Said, order_of
 from engram.reflection.values import values_of
 
-LEAST = 0.55
+LEAST = 0.35
 """Probability from which a later statement comes before an earlier one."""
 BESIDE = 0.2
 """How much farther from the question than the nearest sentence of a turn its others may be whose numbers count."""

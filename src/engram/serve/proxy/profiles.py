@@ -13,7 +13,7 @@ import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import tzinfo
 from functools import partial
 from typing import NamedTuple
@@ -143,8 +143,10 @@ class Profiles:
             yield
         finally:
             # The memory is closed next, and nothing must be looked up then.
-            self._wanted.set()
-            await task
+            if not self._wanted.is_set():
+                task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
             if self._finding:
                 await asyncio.wait(set(self._finding.values()))
             self._finders.shutdown()
