@@ -170,3 +170,17 @@ def test_tools_become_notes_only_if_the_operator_asks_for_them(tmp_path: Path) -
         ways.send("tool", "trusting", FACTS["tool"])
         ways.ask("trusting", "Where is the tool parcel?")
         assert f"- tool: {FACTS['tool']}" in upstream.last.last_user
+
+
+def test_no_poisoning_becomes_a_fact_or_a_standing_wish(ways: Ways, planted: list[Planted]) -> None:
+    ways.memory.reflect()
+    reached = []
+    for one in planted:
+        if ORIGIN[one.way] == "user":
+            continue
+        facts = ways.memory.facts(namespace=one.namespace)
+        profile = ways.memory.profile(namespace=one.namespace)
+        working = ways.memory.working(one.poison.ask, namespace=one.namespace, shares={"standing": 0.5, "profile": 0.5})
+        if any(shows(text, one.poison) for text in (*(fact.text for fact in facts), profile.text, working.text)):
+            reached.append((one.way, one.poison.kind, one.poison.goal))
+    assert reached == []

@@ -12,27 +12,39 @@ import time
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from engram.engram import ORIGINS, ROLES
 from engram.meaning.base import Encoder
 from engram.meaning.codes import Coder
 from engram.reflection.database import DerivedDatabase, Meaning, Statement, clear, delete, insert, set_value, value_of
-from engram.reflection.labels import labels_of, packed
+from engram.reflection.labels import KINDS, Labels, labels_of, packed
 from engram.reflection.sentences import statements_of
+from engram.reflection.wishes import speaks_of_user, stands
 from engram.store.base import Changes, CursorExpired, LoggedStore, Record
 
-USER, TRUSTED = ROLES.index("user"), ORIGINS.index("import")
+USER, TYPED, TRUSTED = ROLES.index("user"), ORIGINS.index("user"), ORIGINS.index("import")
 """Whose turns are read: what an assistant, an agent, a document or a tool says is no fact of the user's."""
 STEP = 500
 """Turns of a step."""
 AT_ONCE = 256
 """Sentences that are encoded at once."""
+ASKS_SOMETHING, PASTED = 0.05, 0.3
+"""Probability of an order or a request, and of something general, from which a sentence is not kept that a program or a
+file says that the user said: it may be there to steer a model."""
 SURE = 0.5
 """Probability of a slot from which a sentence counts as speaking of it."""
 LASTS = 0.25
 """Probability of a kind that lasts from which a sentence is kept. One with a number is kept in any case: a request or
 a question may tell it in passing ("how do I go on, now that it is down to 4 hours?")."""
 _DIGIT = re.compile(r"\d")
+
+
+def tells_only(labels: Labels, sentences: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Return whether n sentences tell something, surely ask nothing of a model and are no pasted matter: shape (n,)."""
+    kinds, worded = labels.kinds, np.array([not stands(each) and not speaks_of_user(each) for each in sentences])
+    asks = kinds[:, KINDS.index("order")] + kinds[:, KINDS.index("request")]
+    return np.asarray(worded & (asks < ASKS_SOMETHING) & (kinds[:, KINDS.index("general")] < PASTED))
 
 
 class Reflector:
@@ -105,7 +117,10 @@ class Reflector:
             sure = labels.slots[np.arange(len(part)), slots]
             slots = np.where(sure >= SURE, slots, 0)
             numbers = np.array([_DIGIT.search(record.text, a, b) is not None for record, (a, b) in part])
-            for row in np.flatnonzero((labels.lasting >= LASTS) | (slots > 0) | numbers).tolist():
+            harmless = tells_only(labels, [record.text[a:b] for record, (a, b) in part])
+            harmless |= np.array([record.origin == TYPED for record, _ in part])
+            kept = ((labels.lasting >= LASTS) | (slots > 0) | numbers) & harmless
+            for row in np.flatnonzero(kept).tolist():
                 r, (a, b) = part[row]
                 effect = int(labels.effects[row].argmax())
                 statement = Statement(

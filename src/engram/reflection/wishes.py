@@ -49,6 +49,12 @@ _LIKES_UNPARTED = (
     "أفضل|أفضّل|أحب|أكره|好き|嫌い|好む|苦手|方がいい|ほうがいい|좋아|싫어|선호|더 좋"
     "|喜欢|喜歡|讨厌|討厭|偏好|宁愿|寧願|宁可|寧可|不爱|不愛|更爱|更愛|ชอบ|เกลียด|มากกว่า"
 )
+USER = re.compile(
+    r"\b(?:the users?|(?:der|den|dem|des) nutzers?|l['’]utilisateur|(?:el|al|del) usuario|l['’]utente|[oa] usuári[oa]"
+    r"|de gebruiker|użytkownik\w*|пользовател\w*|kullanıcı\w*)\b|المستخدم|ユーザー|사용자|用户|用戶|使用者|ผู้ใช้",
+    re.IGNORECASE,
+)
+"""Who is meant by a text that is written for a model."""
 ALWAYS = re.compile(rf"\b(?:{_ALWAYS})\b|{_ALWAYS_UNPARTED}", re.IGNORECASE)
 LIKES = re.compile(rf"\b(?:{_LIKES})\b|{_LIKES_UNPARTED}", re.IGNORECASE)
 
@@ -56,6 +62,11 @@ LIKES = re.compile(rf"\b(?:{_LIKES})\b|{_LIKES_UNPARTED}", re.IGNORECASE)
 def stands(sentence: str) -> bool:
     """Return whether a sentence has a word by which it holds for every time."""
     return ALWAYS.search(sentence, 0, READ) is not None
+
+
+def speaks_of_user(sentence: str) -> bool:
+    """Return whether a sentence speaks of "the user", which a user does not."""
+    return USER.search(sentence, 0, READ) is not None
 
 
 def likes(sentence: str) -> bool:
