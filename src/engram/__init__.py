@@ -9,12 +9,26 @@ memory.recall("What is my dog called?", namespace="ana")
 
 from typing import TYPE_CHECKING
 
+from engram.documents import Document, DocumentInfo
 from engram.engram import Engram
 from engram.memory import Memory, Stats
 from engram.recall.result import Explanation, Hit, Recall
+from engram.state import AgentState
 from engram.store.policy import Policy
 
-__all__ = ["Engram", "Explanation", "Hit", "Memory", "Policy", "Recall", "Stats", "__version__"]
+__all__ = [
+    "AgentState",
+    "Document",
+    "DocumentInfo",
+    "Engram",
+    "Explanation",
+    "Hit",
+    "Memory",
+    "Policy",
+    "Recall",
+    "Stats",
+    "__version__",
+]
 
 if TYPE_CHECKING:
     __version__: str

@@ -27,6 +27,8 @@ class Copy:
     source: str
     target: str
     engrams: int
+    documents: int
+    """Documents of agents' states."""
     bytes: int
     server: bool
     """Whether the server's file was copied with it."""
@@ -113,4 +115,4 @@ def _copied(source: str, target: str, finish: Callable[..., object] = lambda _: 
 
 def _result(source: str, target: str, server: bool) -> Copy:
     with closing(open_store(target, read_only=True)) as store:
-        return Copy(source, target, store.count(Filter()), os.path.getsize(target), server)
+        return Copy(source, target, store.count(Filter()), store.stats().documents, os.path.getsize(target), server)

@@ -1,4 +1,4 @@
-"""Examination of a memory, and salvage of the engrams and policies that can be read.
+"""Examination of a memory, and salvage of the engrams, documents and policies that can be read.
 
 Asks the store's file and the index for their states. Knows no file format.
 """
@@ -10,6 +10,7 @@ import shlex
 import stat
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import islice
 
 from engram import accel
 from engram.engram import Engram
@@ -25,6 +26,9 @@ from engram.store.sqlite.salvage import FileReport, SalvageReader, examine_file,
 
 BATCH = 1_000
 """Engrams saved in one commit."""
+
+DOCUMENT_BATCH = 50
+"""Versions of documents saved in one commit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,10 @@ class Report:
     """Passages of the index that have no vector yet; recall finds them by words."""
     store_bytes: int
     index_bytes: int
+    documents: int = 0
+    """Versions of documents that can be read."""
+    lost_documents: int | None = 0
+    """Known versions of documents that cannot be read; None if even that is unknown."""
     warnings: tuple[str, ...] = ()
     """What puts the memory at risk, such as rights for other users. No damage."""
 
@@ -74,6 +82,15 @@ class Salvage:
     """Policies that were saved."""
     policies_lost: bool = False
     """Whether policies could not be read, so that engrams which had expired may be back."""
+    documents: int = 0
+    """Versions of documents that were saved."""
+    lost_documents: list[str] | None = None
+    """The versions of documents that could not be read, in words; None if not even their number is known."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing was lost."""
+        return self.lost == 0 and self.lost_documents == [] and not self.policies_lost
 
 
 def examine(path: str | os.PathLike[str]) -> Report:
@@ -88,7 +105,7 @@ def examine(path: str | os.PathLike[str]) -> Report:
     size = sum(os.path.getsize(name) for name in files if os.path.exists(name))
     problems = tuple(store.problems)
     state = (store.readable, store.lost, store.format, index, unindexed, unencoded, size, index_bytes)
-    return Report(where, problems, *state, _warnings(where))
+    return Report(where, problems, *state, store.documents, store.lost_documents, _warnings(where))
 
 
 def examine_encoder(encoder: SentenceEncoder) -> str:
@@ -129,10 +146,10 @@ def _warnings(path: str) -> tuple[str, ...]:
 
 
 def salvage(path: str | os.PathLike[str], target: str | os.PathLike[str]) -> Salvage:
-    """Store every engram and policy that can be read in the memory at `path` in a new memory at `target`.
+    """Store every engram, document and policy that can be read in the memory at `path` in a new memory at `target`.
 
-    Expired engrams are saved too, and stay expired. Ids, times and order do not change. Raises `NotFound` if `path`
-    does not exist, `MemoryTooNew` if a newer version of Engram wrote it, `MemoryFull` if the disk is full, and
+    Expired engrams are saved too, and stay expired. Ids, versions, times and order do not change. Raises `NotFound` if
+    `path` does not exist, `MemoryTooNew` if a newer version of Engram wrote it, `MemoryFull` if the disk is full, and
     `EngramError` if `target` exists or cannot be written, or if nothing in the file can be read. Missing folders above
     `target` are created.
     """
@@ -143,7 +160,8 @@ def salvage(path: str | os.PathLike[str], target: str | os.PathLike[str]) -> Sal
     with opened(where) as db:
         refuse_newer(db, where)
         reader = SalvageReader(db, where)
-        if not reader.last and not reader.all_known:
+        unreadable = not reader.last and not reader.all_known
+        if unreadable and not reader.last_document:
             raise EngramError(f"{where}: nothing can be read; restore it from a backup")
         with new_database(new) as draft, closing(open_store(draft)) as store:
             batch: list[Engram] = []
@@ -156,7 +174,11 @@ def salvage(path: str | os.PathLike[str], target: str | os.PathLike[str]) -> Sal
             found = reader.policies()
             for policy in found.policies:
                 store.policies.set(policy)
+            documents = reader.documents()
+            while part := list(islice(documents, DOCUMENT_BATCH)):
+                outcome.documents += store.documents.restore(part)
         outcome.policies, outcome.policies_lost = len(found.policies), not found.complete
+        outcome.lost_documents = reader.lost_documents() if reader.all_documents_known else None
         outcome.lost_ids = reader.lost_ids()
         outcome.lost = len(outcome.lost_ids) if reader.all_known else None
         outcome.unnamed = reader.unnamed

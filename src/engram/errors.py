@@ -21,7 +21,7 @@ class InvalidEngram(EngramError, ValueError):
 
 
 class NotFound(EngramError, LookupError):
-    """No engram has this id."""
+    """No engram has this id, or no document this name or version."""
 
     exit_code = 3
     http_status = 404
@@ -91,3 +91,15 @@ class MissingExtra(EngramError, ImportError):
 
     exit_code = 10
     http_status = 501
+
+
+class StateConflict(EngramError):
+    """A document has another version than the write expected. Nothing was written."""
+
+    exit_code = 12
+    http_status = 412
+
+    def __init__(self, message: str, current: int = 0) -> None:
+        super().__init__(message)
+        self.current = current
+        """The current version; 0: there is no document."""

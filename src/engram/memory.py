@@ -1,4 +1,4 @@
-"""The memory: remember, recall, list, forget.
+"""The memory: remember, recall, list, forget, and the state of agents.
 
 Owns the verbs. An engram is durable in the store before `remember` returns; everything else is derived from the store.
 Knows neither which store it uses nor how engrams are indexed, which `opening` decides, nor how a query becomes hits,
@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from engram.documents import DEFAULT_AGENT, KEPT_VERSIONS, DocumentInfo
 from engram.engram import (
     DEFAULT_NAMESPACE,
     DEFAULT_SESSION,
@@ -39,6 +40,7 @@ from engram.opening import (
     open_redaction,
     open_search,
     open_store,
+    open_value_redaction,
     usable_encoder,
 )
 from engram.recall.context import CountTokens, estimated_tokens
@@ -46,6 +48,7 @@ from engram.recall.recaller import Holding, Recaller
 from engram.recall.result import Explanation, Recall
 from engram.recall.score import FLOOR
 from engram.search.base import Search
+from engram.state import AgentState
 from engram.store.base import Filter, LoggedStore, not_in_quarantine
 from engram.store.policy import Policy
 from engram.text.vectors import VectorTable
@@ -62,6 +65,9 @@ logger = logging.getLogger("engram")
 BATCH = 4_000
 """Engrams that `remember_many` commits at a time."""
 
+PAGE = 500
+"""Documents that `documents` reads at a time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stats:
@@ -73,6 +79,8 @@ class Stats:
     sessions: int
     quarantined: int
     """Engrams in quarantine, which are not among `engrams`."""
+    documents: int
+    """Documents of agents' states."""
     indexed_through: int
     """Engrams that the index has read, in the order in which they were remembered; forgotten ones count too."""
     unindexed: int
@@ -110,10 +118,11 @@ class Memory:
         process. store: an open store, instead of a path. search: an index over this store, instead of a local one.
         `close` closes both. detector: what says why an engram that the user did not type goes into quarantine (1 to 512
         bytes), or None if it need not; instead of the one that finds instructions to a model. redact: what
-        is taken out of every text before it is stored: "secrets" (keys, tokens, passwords), "pii" (e-mail addresses,
-        numbers of phones, accounts and cards). encoder: makes vectors of what texts mean, or its name: "use" (in the
-        package) or "minilm" (English; needs the extra minilm); by default what the environment variable ENGRAM_ENCODER
-        names, else "use". With another one than before, vectors are made again in the background.
+        is taken out of every text before it is stored, in documents too: "secrets" (keys, tokens, passwords), "pii"
+        (e-mail addresses, numbers of phones, accounts and cards). encoder: makes vectors of what texts mean, or its
+        name: "use" (in the package) or "minilm" (English; needs the extra minilm); by default what the environment
+        variable ENGRAM_ENCODER names, else "use". With another one than before, vectors are made again in the
+        background.
 
         Raises an `EngramError` that names the file: it is damaged, newer than this version, locked, not writable, or
         the disk is full. Raises `ValueError` if a path or read_only is given with a store, or `search` without one.
@@ -125,7 +134,9 @@ class Memory:
         if store is not None and read_only:
             raise ValueError("read_only was given with a store; open the store read-only instead")
         analyzer = open_analyzer(table)
-        self._redacted = open_redaction(redact)
+        kinds = tuple(redact)
+        self._redacted = open_redaction(kinds)
+        self._redacted_value = open_value_redaction(kinds)
         self._counting = threading.Lock()
         self.redactions = 0
         """Engrams that were stored without a part since the memory was opened; repetitions do not count."""
@@ -467,6 +478,7 @@ class Memory:
             namespaces=store.namespaces,
             sessions=store.sessions,
             quarantined=store.quarantined,
+            documents=store.documents,
             indexed_through=index.indexed_through,
             unindexed=index.unindexed,
             unencoded=index.unencoded,
@@ -487,8 +499,9 @@ class Memory:
     ) -> int:
         """Delete the engrams that meet all given conditions, at once for every recall. Returns how many.
 
-        Engrams in quarantine and expired ones count too. `compact` then removes what is left of them in the files.
-        Raises ValueError if no condition is given.
+        Engrams in quarantine and expired ones count too. A namespace without another condition is forgotten with the
+        documents of its agents, which count as one each; else these stay. `compact` then removes what is left of
+        all these in the files. Raises ValueError if no condition is given.
         """
         if id is None and namespace is None and session is None and before is None:
             raise ValueError("forget needs an id, a namespace, a session or a time; nothing was forgotten")
@@ -544,12 +557,53 @@ class Memory:
     def forget_expired(self) -> int:
         """Delete the engrams that are expired, for good and in quarantine too. Returns how many. `compact` does it too.
 
-        Raises `MemoryReadOnly` or another `EngramError` if there are some and they could not be deleted.
+        Documents of agents do not expire. Raises `MemoryReadOnly` or another `EngramError` if there are expired engrams
+        and they could not be deleted.
         """
         count = self._store.forget_expired()
         if count:
             self._search.deleted()
         return count
+
+    # The state of agents.
+
+    def state(
+        self,
+        namespace: str = DEFAULT_NAMESPACE,
+        agent: str = DEFAULT_AGENT,
+        *,
+        keep: int | None = KEPT_VERSIONS,
+    ) -> AgentState:
+        """Return the documents of an agent in a namespace: JSON values with versions, which the agent writes and reads.
+
+        Opens and reads nothing. keep: how many versions of a document each write leaves, the newest ones; None: all.
+        Raises `InvalidEngram` if a name is not 1 to 512 bytes of UTF-8 without NUL, or `keep` is under 1.
+        """
+        return AgentState(self._store.documents, namespace, agent, keep=keep, redact=self._redacted_value, owner=self)
+
+    def agents(
+        self, namespace: str = DEFAULT_NAMESPACE, *, limit: int | None = None, after: str = ""
+    ) -> list[tuple[str, int]]:
+        """Return every agent of a namespace that has documents, and their number, by name.
+
+        limit: at most so many. after: only names that come after this one.
+        """
+        check_page(limit, namespace=namespace, after=after)
+        return self._store.documents.agents(namespace, limit, after)
+
+    def documents(self, *, namespace: str | None = None, agent: str | None = None) -> Iterator[DocumentInfo]:
+        """Iterate over the documents of a namespace or of all, of an agent or of all, without their values.
+
+        Ordered by namespace, agent and name.
+        """
+        check_page(None, namespace=namespace, agent=agent)
+        return self._documents(namespace, agent)
+
+    def _documents(self, namespace: str | None, agent: str | None) -> Iterator[DocumentInfo]:
+        after = ("", "", "")
+        while page := self._store.documents.infos(namespace, agent, limit=PAGE, after=after):
+            yield from page
+            after = (page[-1].namespace, page[-1].agent, page[-1].name)
 
     # The quarantine.
 
@@ -595,11 +649,11 @@ class Memory:
         return engram
 
     def compact(self) -> None:
-        """Remove all traces of forgotten and expired engrams from the files: rewrite the store, and rebuild the index.
+        """Remove all traces of what was forgotten or deleted, or has expired, from the files.
 
-        The index is rebuilt only if something was forgotten since it was begun. Then this takes as long as indexing the
-        whole memory, and recall works in the meantime. Raises `MemoryLocked` if another process keeps reading or
-        indexing.
+        Rewrites the store, and rebuilds the index if an engram was forgotten since the index was begun. Then this takes
+        as long as indexing the whole memory, and recall works in the meantime. Raises `MemoryLocked` if another process
+        keeps reading or indexing.
         """
         self.forget_expired()
         self._store.compact()

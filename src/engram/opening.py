@@ -113,6 +113,17 @@ def open_redaction(kinds: Iterable[str]) -> Callable[[Engram], Engram]:
     return partial(redacted, redactor=open_redactor(wanted))
 
 
+def open_value_redaction(kinds: Iterable[str]) -> Callable[[object], object] | None:
+    """Return what takes `kinds` out of the texts in a JSON value; None for no kinds. See `engram.text.redaction`."""
+    wanted = tuple(kinds)
+    if not wanted:
+        return None
+    from engram.text.redaction import open_redactor, redacted_value
+
+    redactor = open_redactor(wanted)
+    return None if redactor is None else partial(redacted_value, redactor=redactor)
+
+
 def usable_encoder(name: str | None) -> Encoder | None:
     """Return the encoder `name` (see `open_encoder`); None if its data is damaged, which the log says with the cure.
 

@@ -246,6 +246,7 @@ def test_backup_and_restore_say_what_to_do_next(run, path: Path, tmp_path: Path)
         "source": str(target),
         "target": str(path),
         "engrams": 1,
+        "documents": 0,
         "bytes": path.stat().st_size,
         "server": False,
     }

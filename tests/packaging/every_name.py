@@ -7,9 +7,21 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import assert_type
+from typing import Any, assert_type
 
-from engram import Engram, Explanation, Hit, Memory, Policy, Recall, Stats, __version__
+from engram import (
+    AgentState,
+    Document,
+    DocumentInfo,
+    Engram,
+    Explanation,
+    Hit,
+    Memory,
+    Policy,
+    Recall,
+    Stats,
+    __version__,
+)
 
 
 def use_engram(engram: Engram) -> None:
@@ -69,6 +81,7 @@ def use_stats(stats: Stats) -> None:
     assert_type(stats.path, str)
     assert_type(stats.engrams, int)
     assert_type(stats.quarantined, int)
+    assert_type(stats.documents, int)
     assert_type(stats.namespaces, int)
     assert_type(stats.sessions, int)
     assert_type(stats.indexed_through, int)
@@ -133,6 +146,49 @@ def read(memory: Memory, first: Engram) -> None:
     use_stats(memory.stats())
 
 
+def use_document(document: Document) -> None:
+    assert_type(document.namespace, str)
+    assert_type(document.agent, str)
+    assert_type(document.name, str)
+    assert_type(document.version, int)
+    assert_type(document.at, datetime)
+    # As `json.loads` returns it: its shape is the caller's.
+    assert_type(document.value, Any)  # type: ignore[misc]
+
+
+def use_document_info(documentinfo: DocumentInfo) -> None:
+    assert_type(documentinfo.namespace, str)
+    assert_type(documentinfo.agent, str)
+    assert_type(documentinfo.name, str)
+    assert_type(documentinfo.version, int)
+    assert_type(documentinfo.at, datetime)
+
+
+def next_step(value: object) -> object:
+    assert value == {"step": 1}
+    return {"step": 2}
+
+
+def keep_state(memory: Memory) -> None:
+    agentstate = memory.state("ana", "planner", keep=100)
+    assert_type(agentstate, AgentState)
+    assert_type(agentstate.namespace, str)
+    assert_type(agentstate.agent, str)
+    assert_type(agentstate.keep, int | None)
+    use_document(agentstate.set("plan", {"step": 1}, expect=0))
+    use_document(agentstate.update("plan", next_step))
+    use_document(agentstate.rollback("plan", 1, expect=2))
+    assert_type(agentstate.get("plan"), Document | None)
+    assert_type(agentstate.get("plan", version=1), Document | None)
+    assert_type(agentstate.history("plan", limit=5, before=3), list[Document])
+    assert_type(agentstate.names("p", limit=5, after="a"), list[str])
+    for documentinfo in agentstate.infos("p", limit=5):
+        use_document_info(documentinfo)
+    assert_type(memory.agents("ana", limit=5), list[tuple[str, int]])
+    assert_type(memory.documents(namespace="ana", agent="planner"), Iterator[DocumentInfo])
+    assert_type(agentstate.delete("plan", expect=3), int)
+
+
 def doubt(memory: Memory, first: Engram) -> None:
     assert_type(memory.quarantine(first.id, "a doubt"), Engram)
     assert_type(memory.quarantined(namespace="ana", limit=5), Iterator[Engram])
@@ -167,6 +223,7 @@ def main(path: Path) -> None:
         assert_type(memory, Memory)
         first = write(memory)
         read(memory, first)
+        keep_state(memory)
         doubt(memory, first)
         limit(memory)
         delete(memory, first)

@@ -154,6 +154,21 @@ def step(path: str, seed: int) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def keep(path: str, seed: int) -> None:
+    """Write documents until killed: one with every step of this process, and one that all processes count up.
+
+    Each line is a document's name and the version and the value that were acknowledged.
+    """
+    state = Memory(path).state("ana", f"agent {seed % 2}", keep=None)
+    shared = Memory(path).state("ana", "all", keep=None)
+    write_line("open")
+    for number in itertools.count():
+        own = state.set("own", {"seed": seed, "number": number, "filler": "x" * (number % 7 * 3_000)})
+        write_line(f"own {own.version} {seed} {number}")
+        counted = shared.update("count", lambda value: (value or 0) + 1)
+        write_line(f"count {counted.version} {counted.value} 0")
+
+
 def copy(path: str, seed: int) -> None:
     """Back a memory up to PATH.backup, or restore PATH.backup, again and again until killed."""
     work = back_up if seed % 2 else restore

@@ -195,6 +195,7 @@ def test_a_shorter_policy_comes_before_the_option(local: StartLocal, tmp_path: P
 
 
 def test_agents_have_no_tool_for_policies() -> None:
-    assert set(TOOLS) == {"remember", "recall", "forget", "list", "facts", "profile", "working"}
-    for tool in TOOLS.values():
+    assert {"remember", "recall", "forget", "list", "facts", "profile", "working", "state_set"} <= set(TOOLS)
+    for name, tool in TOOLS.items():
+        assert "polic" not in name
         assert "polic" not in json.dumps(tool.input_schema())

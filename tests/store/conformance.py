@@ -1,4 +1,7 @@
-"""Tests that every store must pass: `StoreSuite` for `Store`, `PolicySuite` for its policies, `LogSuite` for `Log`."""
+"""Tests that every store must pass.
+
+`StoreSuite` is for `Store`, `PolicySuite` for its policies, `DocumentSuite` for its documents, `LogSuite` for `Log`.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from engram.documents import Document, DocumentInfo, DocumentKey
 from engram.engram import ORIGINS, Engram, draft
-from engram.errors import InvalidEngram, MemoryClosed, NotFound
+from engram.errors import InvalidEngram, MemoryClosed, NotFound, StateConflict
 from engram.ids import uuid7
 from engram.store.base import CursorExpired, Filter, Key, LoggedStore, Record, Store
 from engram.store.policy import KEEP, LONGEST, Policy
@@ -597,6 +601,204 @@ class PolicySuite:
             store.forget_expired,
         ]
         for call in calls:
+            with pytest.raises(MemoryClosed, match="closed"):
+                call()
+
+
+PLAN = DocumentKey("a", "planner", "plan")
+
+
+def put(
+    store: Store,
+    value: str,
+    key: DocumentKey = PLAN,
+    *,
+    expect: int | None = None,
+    keep: int | None = None,
+    at: int = 0,
+) -> int:
+    return store.documents.put(key, value, day(at), expect=expect, keep=keep)
+
+
+class DocumentSuite:
+    """Inherit, and define a fixture `store` that returns an empty store."""
+
+    def test_new_store_has_no_documents(self, store: Store) -> None:
+        documents = store.documents
+        assert documents.get(PLAN) is None
+        assert documents.get(PLAN, 1) is None
+        assert documents.versions(PLAN) == documents.infos() == documents.agents("a") == []
+        assert documents.delete(PLAN) == 0
+        assert store.stats().documents == 0
+
+    def test_every_write_is_a_version(self, store: Store) -> None:
+        assert [put(store, value, at=at) for at, value in enumerate(('{"a":[1]}', '"\U0001f98a"', '"\U0001f98a"'))] == [
+            1,
+            2,
+            3,
+        ]
+        one = Document("a", "planner", "plan", 1, day(0), {"a": [1]})
+        three = Document("a", "planner", "plan", 3, day(2), "\U0001f98a")
+        assert store.documents.get(PLAN) == store.documents.get(PLAN, 3) == three
+        assert store.documents.get(PLAN, 1) == one
+        assert store.documents.get(PLAN, 4) is None
+        assert [d.version for d in store.documents.versions(PLAN)] == [3, 2, 1]
+        assert store.documents.versions(PLAN)[::2] == [three, one]
+        assert [d.version for d in store.documents.versions(PLAN, 2)] == [3, 2]
+        assert [d.version for d in store.documents.versions(PLAN, 5, 3)] == [2, 1]
+        assert store.documents.versions(PLAN, 0) == store.documents.versions(PLAN, None, 1) == []
+        assert store.stats().documents == 1
+
+    def test_a_value_that_was_read_can_be_changed(self, store: Store) -> None:
+        put(store, '{"a":[1]}')
+        document = store.documents.get(PLAN)
+        assert document is not None
+        document.value["a"].append(2)
+        again = store.documents.get(PLAN)
+        assert again is not None
+        assert again.value == {"a": [1]}
+
+    def test_a_write_with_another_expected_version_is_refused(self, store: Store) -> None:
+        with pytest.raises(StateConflict, match="does not exist") as caught:
+            put(store, "1", expect=1)
+        assert caught.value.current == 0
+        assert put(store, "1", expect=0) == 1
+        for expect in (0, 2):
+            with pytest.raises(StateConflict, match="is at version 1") as caught:
+                put(store, "2", expect=expect)
+            assert caught.value.current == 1
+            with pytest.raises(StateConflict):
+                store.documents.delete(PLAN, expect)
+        assert [d.value for d in store.documents.versions(PLAN)] == [1]
+        assert put(store, "2", expect=1) == 2
+        assert store.documents.delete(PLAN, 2) == 2
+
+    def test_old_versions_are_deleted_beyond_the_number_to_keep(self, store: Store) -> None:
+        for number in range(1, 7):
+            put(store, str(number), keep=None if number < 5 else 3)
+            put(store, "0", DocumentKey("a", "planner", "other"))
+        assert [d.value for d in store.documents.versions(PLAN)] == [6, 5, 4]
+        assert store.documents.get(PLAN, 3) is None
+        assert put(store, "7", keep=1) == 7
+        assert [d.version for d in store.documents.versions(PLAN)] == [7]
+        assert len(store.documents.versions(DocumentKey("a", "planner", "other"))) == 6
+
+    def test_a_deleted_version_is_not_used_again(self, store: Store) -> None:
+        other, elsewhere = DocumentKey("a", "critic", "plan"), DocumentKey("b", "planner", "plan")
+        put(store, "1", other)
+        for number in (1, 2, 3):
+            assert put(store, str(number)) == number
+        assert store.documents.delete(PLAN) == 3
+        assert store.documents.get(PLAN) is None
+        assert store.documents.get(PLAN, 2) is None
+        assert store.documents.versions(PLAN) == []
+        with pytest.raises(StateConflict):
+            put(store, "4", expect=3)
+        assert put(store, "4", expect=0) == 4
+        assert put(store, "2", other) == 2
+        assert put(store, "1", elsewhere) == 1
+        assert store.documents.delete(other) == 2
+        assert put(store, "1", DocumentKey("a", "x", "x")) == 4
+
+    def test_documents_of_other_names_agents_and_namespaces_are_apart(self, store: Store) -> None:
+        keys = [DocumentKey(n, a, d) for n in ("a", "b") for a in ("p", "q") for d in ("x", "y")]
+        for number, key in enumerate(keys):
+            put(store, str(number), key)
+        assert [store.documents.get(key).value for key in keys] == list(range(8))  # type: ignore[union-attr]
+        assert store.documents.delete(keys[0]) == 1
+        assert [store.documents.get(key) is None for key in keys] == [True] + [False] * 7
+
+    def test_documents_are_listed_by_namespace_agent_and_name(self, store: Store) -> None:
+        names = ["a", "ab", "ab\U0010ffff", "b", "\ud7ff", "\ue000", "\U00010000", "a%", "A"]
+        for name in names:
+            put(store, "1", DocumentKey("a", "p", name))
+        for key in (DocumentKey("a", "q", "z"), DocumentKey("a", "p\U0001f98a", "z"), DocumentKey("b", "p", "a"), PLAN):
+            put(store, "1", key)
+        put(store, "2", at=1)
+        infos = store.documents.infos()
+        keys = [(info.namespace, info.agent, info.name) for info in infos]
+        assert keys == sorted(keys)
+        assert len(keys) == 13
+        assert DocumentInfo("a", "planner", "plan", 2, day(1)) in infos
+        assert [info.name for info in store.documents.infos("a", "p")] == sorted(names)
+        assert [info.name for info in store.documents.infos("a", "p", "ab")] == ["ab", "ab\U0010ffff"]
+        assert [info.name for info in store.documents.infos("a", "p", "a%")] == ["a%"]
+        assert store.documents.infos("a", limit=2, after=("a", "p", "b"))[0].name == "\ud7ff"
+        assert [info.namespace for info in store.documents.infos(agent="p")] == ["a"] * 9 + ["b"]
+        paged, after = [], ("", "", "")
+        while page := store.documents.infos(limit=4, after=after):
+            paged += page
+            after = (page[-1].namespace, page[-1].agent, page[-1].name)
+        assert paged == infos
+        assert store.documents.infos("c") == store.documents.infos(limit=0) == []
+        assert store.documents.agents("a") == [("p", 9), ("planner", 1), ("p\U0001f98a", 1), ("q", 1)]
+        assert store.documents.agents("a", 1, "planner") == [("p\U0001f98a", 1)]
+        assert store.stats().documents == 13
+
+    def test_forgetting_a_whole_namespace_erases_its_documents(self, store: Store) -> None:
+        other = DocumentKey("b", "planner", "plan")
+        store.append([one("turn", namespace="a")])
+        for key in (PLAN, PLAN, other, DocumentKey("a", "critic", "plan")):
+            put(store, "1", key)
+        for where, id in (
+            (Filter("a", "s"), None),
+            (Filter("a", before=day(0)), None),
+            (Filter(before=day(9)), uuid7()),
+        ):
+            store.forget(where, id)
+        id = uuid7()
+        assert store.forget(Filter("a"), id) == 0
+        assert store.stats().documents == 3
+        assert store.forget(Filter("a")) == 3
+        assert [info.namespace for info in store.documents.infos()] == ["b"]
+        assert store.documents.versions(PLAN) == []
+        # Nothing is left of the namespace, not even its highest version.
+        assert put(store, "1") == 1
+        assert store.forget(Filter()) == 2
+        assert store.documents.infos() == []
+
+    def test_documents_do_not_expire(self, store: LoggedStore) -> None:
+        store.append([one("turn", namespace="a", at=ago(days=10))])
+        put(store, "1")
+        put(store, "2", DocumentKey("b", "planner", "plan"))
+        for namespace in ("a", None):
+            store.policies.set(Policy(namespace, timedelta(microseconds=1)))
+        before = store.stats()
+        assert (before.engrams, before.namespaces, before.documents) == (0, 0, 2)
+        assert store.forget_expired() == 1
+        assert store.stats().documents == 2
+        assert [document.value for document in store.documents.versions(PLAN)] == [1]
+        assert store.forget(Filter("a")) == 1
+        assert store.policies.of("a") == Policy("a", timedelta(microseconds=1))
+
+    def test_documents_add_no_names_and_no_changes_to_the_log(self, store: LoggedStore) -> None:
+        head = store.head()
+        put(store, "1")
+        store.documents.delete(PLAN)
+        assert store.head() == head
+        assert store.namespaces() == []
+        assert store.namespace_number("a") is None
+        assert store.count(Filter()) == 0
+
+    def test_restored_versions_keep_their_numbers_and_times(self, store: Store) -> None:
+        put(store, '"here"')
+        versions = [Document("a", "planner", "plan", number, day(number), {"n": number}) for number in (4, 2, 1, 3)]
+        other = Document("b", "x", "y", 7, day(0), None)
+        assert store.documents.restore([*versions, other, other]) == 4
+        assert [(d.version, d.value) for d in store.documents.versions(PLAN)] == [
+            (4, {"n": 4}),
+            (3, {"n": 3}),
+            (2, {"n": 2}),
+            (1, "here"),
+        ]
+        assert store.documents.get(PLAN) == versions[0]
+        assert store.documents.get(DocumentKey("b", "x", "y")) == other
+        assert put(store, "5", expect=4) == 5
+        assert store.documents.restore([]) == 0
+
+    def test_closed_store_refuses_documents(self, store: Store) -> None:
+        store.close()
+        for call in (lambda: put(store, "1"), lambda: store.documents.get(PLAN), store.documents.infos):
             with pytest.raises(MemoryClosed, match="closed"):
                 call()
 

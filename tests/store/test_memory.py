@@ -6,10 +6,10 @@ import pytest
 
 from engram.store.base import LoggedStore
 from engram.store.memory import MemoryStore
-from tests.store.conformance import LogSuite, PolicySuite, StoreSuite
+from tests.store.conformance import DocumentSuite, LogSuite, PolicySuite, StoreSuite
 
 
-class TestMemoryStore(StoreSuite, PolicySuite, LogSuite):
+class TestMemoryStore(StoreSuite, PolicySuite, DocumentSuite, LogSuite):
     @pytest.fixture
     def store(self) -> LoggedStore:
         return MemoryStore()

@@ -18,6 +18,7 @@ from engram.cli import backup, care, facts, forget, memories, quarantine, recall
 from engram.cli.keys import keys_app
 from engram.cli.options import help_of
 from engram.cli.policy import policy_app
+from engram.cli.state import state_app
 from engram.errors import EngramError, MissingExtra
 
 LAZY = {
@@ -124,6 +125,7 @@ for name, function in (
 
 
 app.add_typer(policy_app, name="policy")
+app.add_typer(state_app, name="state")
 app.add_typer(keys_app, name="keys")
 
 

@@ -44,8 +44,9 @@ def forget(
 ) -> None:
     """Forget the memories that meet all given conditions. No later recall returns them.
 
-    On a terminal it asks before it forgets more than one memory. Forgotten text stays in the files
-    until engram compact removes it.
+    A whole namespace is forgotten with the documents of its agents (engram state), which count as
+    one each. On a terminal it asks before it forgets more than one memory. Forgotten text stays in
+    the files until engram compact removes it.
 
     Example:
       engram forget --id 019c2f7e-5c1a-7d70-8a3b-0f5d7e9a1c22
@@ -72,9 +73,12 @@ def _confirm(memory: Memory, namespace: str | None, session: str | None, before:
     """Ask before more than one memory is forgotten. Raises `typer.Abort` if the answer is no."""
     parts = (memory.engrams, memory.quarantined)
     count = sum(1 for part in parts for _ in part(namespace=namespace, session=session, before=before))
-    if count > 1:
+    whole = session is None and before is None
+    documents = sum(1 for _ in memory.documents(namespace=namespace)) if whole else 0
+    if count + documents > 1:
         where = f"the namespace {namespace}" + ("" if session is None else f", session {session}")
-        typer.confirm(f"Forget {count:,} memories of {escape_line(where)}?", abort=True, err=True)
+        what = f"{count:,} memories" + (f" and {documents:,} documents" if documents else "")
+        typer.confirm(f"Forget {what} of {escape_line(where)}?", abort=True, err=True)
 
 
 def compact(path: MemoryPath = None, as_json: Json = False) -> None:

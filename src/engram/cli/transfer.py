@@ -272,8 +272,8 @@ def export_file(
     """Write memories as JSON Lines, which engram import reads without loss.
 
     One engram per line, in the order in which they were remembered, and then those in quarantine,
-    which an import keeps there. The file appears when it is
-    complete, readable by its owner only.
+    which an import keeps there. Documents of agents (engram state) are not written: engram backup
+    copies them too. The file appears when it is complete, readable by its owner only.
 
     Example:
       engram export backup.jsonl

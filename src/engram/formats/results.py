@@ -1,4 +1,4 @@
-"""Results as JSON: a hit, the explanation of a rank, a fact, a profile, a working memory, and a policy.
+"""Results as JSON: a hit, the explanation of a rank, a fact, a profile, a working memory, a document, and a policy.
 
 Owns the names of the fields; an engram in them is a record of `engram.records`.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from engram.documents import Document, DocumentInfo
 from engram.recall.result import Explanation, Hit
 from engram.records import to_record
 from engram.reflection.facts import Fact
@@ -73,6 +74,22 @@ def working_record(working: Working) -> dict[str, object]:
         for part in working.parts
     ]
     return {"text": working.text, "tokens": working.tokens, "parts": parts}
+
+
+def document_record(document: Document) -> dict[str, object]:
+    """Return a version of a document as JSON values."""
+    return {**info_record(document), "value": document.value}
+
+
+def info_record(document: Document | DocumentInfo) -> dict[str, object]:
+    """Return a document without its value as JSON values."""
+    return {
+        "namespace": document.namespace,
+        "agent": document.agent,
+        "name": document.name,
+        "version": document.version,
+        "at": document.at.isoformat(),
+    }
 
 
 def policy_record(policy: Policy) -> dict[str, object]:

@@ -41,7 +41,7 @@ def route_class(services: Services) -> type[APIRoute]:
                 begun, status = time.perf_counter(), 500
                 try:
                     request.state.access = services.gate.access(request.headers)
-                    if request.method == "POST":
+                    if request.method in ("POST", "PUT"):
                         check_json(request)
                     response = await inner(ThreadedRequest(request.scope, request.receive))
                     status = response.status_code

@@ -1,7 +1,7 @@
-"""The store contract: what every store of engrams does, and the log that indexes read.
+"""The store contract: what every store of engrams and documents does, and the log that indexes read.
 
-Owns the protocols `Store`, `Policies` and `Log` and the values that cross them. Knows no database, no index and no
-ranking. Every store passes the suites in `tests/store/conformance.py`.
+Owns the protocols `Store`, `DocumentStore`, `Policies` and `Log` and the values that cross them. Knows no database, no
+index and no ranking. Every store passes the suites in `tests/store/conformance.py`.
 
 An engram is identified inside a store by its `Key`: the number of its namespace and its seq. Seqs grow within a
 namespace in commit order and are never reused. Nothing follows from the seqs of different namespaces.
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
+from engram.documents import Document, DocumentInfo, DocumentKey
 from engram.engram import Engram, byte_length, check_origin, is_trusted
 from engram.errors import EngramError
 from engram.store.policy import Policy
@@ -105,6 +106,11 @@ class Filter:
         if self.trust is not None:
             check_origin("trust", self.trust)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it has no condition but that on the namespace, and so admits documents too."""
+        return self == Filter(self.namespace)
+
     def admits(self, engram: Engram) -> bool:
         """Return whether an engram meets the condition."""
         return (
@@ -126,6 +132,8 @@ class StoreStats:
     sessions: int
     quarantined: int
     """Engrams in quarantine, which no other count includes."""
+    documents: int
+    """Documents of agents' states, each with all of its versions."""
     bytes: int
     """Size of the files on disk; 0 in RAM."""
 
@@ -161,6 +169,61 @@ class Policies(Protocol):
         ...
 
 
+class DocumentStore(Protocol):
+    """Stores the documents of agents' states durably, for as many writers at once as the store has.
+
+    Every write is one durable commit. An `expect` is compared with the current version in the same transaction: a
+    write whose document has another version raises `StateConflict` and writes nothing; 0: there is no such document.
+    """
+
+    def put(self, key: DocumentKey, value: str, at: datetime, *, expect: int | None, keep: int | None) -> int:
+        """Write a new version of a document: one more than its current version. Returns its number.
+
+        The first version of a document is 1, and more if a document of its namespace was deleted: a number that a
+        deleted version of this name had is not used again. value: as `canonical_json` returns it. keep: how many
+        versions stay, the newest ones; None: all.
+        """
+        ...
+
+    def get(self, key: DocumentKey, version: int | None = None) -> Document | None:
+        """Return a version of a document, the current one by default; None if there is none."""
+        ...
+
+    def versions(self, key: DocumentKey, limit: int | None = None, before: int | None = None) -> list[Document]:
+        """Return at most `limit` versions of a document, the newest first, only those under `before` if given."""
+        ...
+
+    def delete(self, key: DocumentKey, expect: int | None = None) -> int:
+        """Delete all versions of a document. Returns how many there were."""
+        ...
+
+    def infos(
+        self,
+        namespace: str | None = None,
+        agent: str | None = None,
+        prefix: str = "",
+        limit: int | None = None,
+        after: tuple[str, str, str] = ("", "", ""),
+    ) -> list[DocumentInfo]:
+        """Return at most `limit` documents, ordered by namespace, agent and name, each by code points.
+
+        namespace, agent: only of these. prefix: only names that begin with it. after: only those that come after this
+        namespace, agent and name.
+        """
+        ...
+
+    def agents(self, namespace: str, limit: int | None = None, after: str = "") -> list[tuple[str, int]]:
+        """Return at most `limit` agents with documents that come after `after`, by name, with numbers of documents."""
+        ...
+
+    def restore(self, documents: Sequence[Document]) -> int:
+        """Write versions with the numbers and times that they have, all in one commit. Returns how many were new.
+
+        A version that the store holds stays as it is. The current version of each document is its highest one.
+        """
+        ...
+
+
 class Store(Protocol):
     """Stores engrams durably. Safe to use from several threads, and by several processes at once.
 
@@ -188,6 +251,11 @@ class Store(Protocol):
     @property
     def policies(self) -> Policies:
         """The policies by which engrams expire."""
+        ...
+
+    @property
+    def documents(self) -> DocumentStore:
+        """The documents of agents' states, in the same store."""
         ...
 
     def append(self, engrams: Sequence[Engram]) -> list[bool]:
@@ -241,8 +309,9 @@ class Store(Protocol):
     def forget(self, where: Filter, id: str | None = None) -> int:
         """Delete the engrams that a filter admits, only the one with `id` if given. Returns how many were deleted.
 
-        Those in quarantine and expired ones count too. The deletion is one durable commit. Names that no engram has any
-        more are deleted too.
+        Those in quarantine and expired ones count too. A filter with no condition but a namespace deletes the documents
+        of the namespace too, which count as one each, in the same commit; any other filter, and an `id`, leave
+        documents alone. The deletion is one durable commit. Names that no engram has any more are deleted too.
         """
         ...
 
@@ -285,7 +354,8 @@ class Store(Protocol):
     def namespaces(self, prefix: str = "", limit: int | None = None, after: str = "") -> list[tuple[str, int]]:
         """Return the namespaces whose name begins with `prefix`, and their numbers of engrams, ordered by code points.
 
-        At most `limit`, and only names that come after `after`. Other namespaces are not read.
+        A namespace that holds documents only is left out. At most `limit`, and only names that come after `after`.
+        Other namespaces are not read.
         """
         ...
 
@@ -301,7 +371,7 @@ class Store(Protocol):
         ...
 
     def compact(self) -> None:
-        """Remove all traces of deleted engrams from the files of the store. May prune old deletions from the log."""
+        """Remove all traces of what was deleted from the files of the store. May prune old deletions from the log."""
         ...
 
     def close(self) -> None:

@@ -13,6 +13,7 @@ from engram.engram import ORIGINS, ROLES, Engram, canonical_id, refuse_nul
 from engram.errors import InvalidEngram, MemoryClosed, NotFound
 from engram.ids import uuid7
 from engram.store.base import Changes, Distance, Filter, Key, Record, StoreStats, not_in_quarantine
+from engram.store.memory_documents import MemoryDocuments
 from engram.store.policy import KEEP, Policy, expired_before
 from engram.store.positions import Position, distance
 from engram.times import microseconds
@@ -88,6 +89,7 @@ class MemoryStore:
         """Index into the log, by id and by key."""
         self._numbers: dict[tuple[str, int, str], int] = {}
         """Numbers of names: by table, number of the namespace (0 for a namespace) and name."""
+        self.documents = MemoryDocuments(self._open)
         self._last_numbers = Counter[str]()
         self._last_seqs = Counter[int]()
 
@@ -190,7 +192,8 @@ class MemoryStore:
             held = [e.id for e in self._quarantined.values() if ids in (None, e.id) and where.admits(e)]
             for key in held:
                 del self._quarantined[key]
-            return len(doomed) + len(held)
+            erased = self.documents.erase(where.namespace) if id is None and where.is_whole else 0
+            return len(doomed) + len(held) + erased
 
     def forget_expired(self) -> int:
         """Delete the expired engrams."""
@@ -286,10 +289,10 @@ class MemoryStore:
             found = self._entries(Filter())
             namespaces, sessions = {e.record.namespace for e in found}, {e.record.session for e in found}
             held = sum(1 for _ in self.quarantined(Filter()))
-            return StoreStats(len(found), len(namespaces), len(sessions), held, 0)
+            return StoreStats(len(found), len(namespaces), len(sessions), held, len(self.documents.infos()), 0)
 
     def compact(self) -> None:
-        """Do nothing: RAM keeps no trace of a deleted engram."""
+        """Do nothing: RAM keeps no trace of what was deleted."""
         with self._open():
             pass
 

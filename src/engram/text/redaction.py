@@ -177,6 +177,11 @@ def redacted(engram: Engram, redactor: Redactor | None) -> Engram:
     return replace(engram, text=text, metadata=checked_metadata({**metadata, NOTED: dict(sorted(counts.items()))}))
 
 
+def redacted_value(value: object, redactor: Redactor) -> object:
+    """Return a JSON value without what `redactor` takes out of the texts in it. Keys stay as they are."""
+    return _clean(value, redactor, Counter())
+
+
 def _clean(value: object, redactor: Redactor, counts: Counter[str]) -> object:
     if isinstance(value, str):
         value, found = redactor(value)

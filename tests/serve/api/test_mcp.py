@@ -91,7 +91,9 @@ def test_tools_have_descriptions_hints_and_strict_schemas(memory: Memory) -> Non
     async def work(client: Client) -> None:
         assert client.instructions == INSTRUCTIONS
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
-        assert list(tools) == ["remember", "recall", "forget", "list", "facts", "profile", "working"]
+        verbs = ["remember", "recall", "forget", "list", "facts", "profile", "working"]
+        own = ["state_list", "state_get", "state_set", "state_history", "state_rollback", "state_delete"]
+        assert list(tools) == [*verbs, *own]
         for tool in tools.values():
             assert tool.title
             assert tool.description
@@ -112,6 +114,12 @@ def test_tools_have_descriptions_hints_and_strict_schemas(memory: Memory) -> Non
             "recall": (True, False, True),
             "forget": (False, True, True),
             **dict.fromkeys(("list", "facts", "profile", "working"), (True, False, True)),
+            "state_list": (True, False, True),
+            "state_get": (True, False, True),
+            "state_set": (False, False, False),
+            "state_history": (True, False, True),
+            "state_rollback": (False, False, False),
+            "state_delete": (False, True, True),
         }
         assert tools["remember"].input_schema["required"] == ["text"]
         assert tools["recall"].input_schema["required"] == ["query"]

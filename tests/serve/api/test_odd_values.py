@@ -13,7 +13,8 @@ import httpx
 import pytest
 
 from engram.errors import InvalidEngram
-from engram.serve.api.tools import TOOLS, MemoryTool
+from engram.serve.api.tool import MemoryTool
+from engram.serve.api.tools import TOOLS
 
 from .test_rest import RestClient
 
@@ -37,6 +38,7 @@ BASES: dict[str, dict[str, Any]] = {
     "/memory/why": {"query": "x", "id": ID},
     "/memory/forget": {"session": "s"},
     "/memory/policies": {"namespace": "n", "expire_after_seconds": 60},
+    "/memory/state/rollback": {"name": "x", "version": 1},
 }
 
 
@@ -89,7 +91,9 @@ def test_odd_parameters_of_rest(client: RestClient) -> None:
 
 @pytest.mark.parametrize("tool", TOOLS.values(), ids=TOOLS)
 def test_odd_arguments_of_mcp(tool: MemoryTool[Any]) -> None:
-    base = {"remember": {"text": "x"}, "recall": {"query": "x"}, "working": {"query": "x"}}.get(tool.name, {})
+    needed = {"text": "x", "query": "x", "name": "x", "value": 1, "version": 1}
+    fields = tool.arguments.model_fields.items()
+    base = {name: needed[name] for name, field in fields if field.is_required()}
     messages = []
     for name in (*tool.arguments.model_fields, "unknown"):
         for odd in ODD:

@@ -15,7 +15,14 @@ import httpx
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
-from schemathesis.config import GenerationConfig, ProjectConfig, ProjectsConfig, SchemathesisConfig
+from schemathesis.config import (
+    ChecksConfig,
+    GenerationConfig,
+    PositiveDataAcceptanceConfig,
+    ProjectConfig,
+    ProjectsConfig,
+    SchemathesisConfig,
+)
 
 from engram.engram import ORIGINS, Engram, draft
 from engram.errors import MemoryDamaged, MemoryFull, MemoryLocked
@@ -353,6 +360,13 @@ EVERYTHING: list[tuple[str, str, object, str]] = [
     ("GET", "/export", None, "read"),
     ("DELETE", "?confirm=ana", None, "erase"),
     ("GET", "/stats", None, "read"),
+    ("GET", "/state", None, "read"),
+    ("GET", "/state/agents", None, "read"),
+    ("GET", "/state/document?name=plan", None, "read"),
+    ("PUT", "/state/document?name=plan", {"value": 1}, "write"),
+    ("GET", "/state/history?name=plan", None, "read"),
+    ("POST", "/state/rollback", {"name": "plan", "version": 1}, "write"),
+    ("DELETE", "/state/document?name=plan", None, "erase"),
 ]
 
 
@@ -816,7 +830,7 @@ def test_an_expired_engram_looks_like_one_that_does_not_exist(client: RestClient
 def test_the_openapi_document_is_complete(client: RestClient):
     document = client.app.openapi()
     paths = {(method, path) for path, methods in document["paths"].items() for method in methods}
-    assert len(paths) == 23
+    assert len(paths) == 30
     for method, path in paths:
         operation = document["paths"][path][method]
         assert operation["summary"]
@@ -862,7 +876,11 @@ def test_responses_match_the_openapi_document(client: RestClient, mode):
     """Every request that the document admits is answered as documented; every other request is refused."""
     client.memory.remember("My dog is called Biscuit.", namespace="home")
     # NUL is refused anywhere in the metadata too, which a schema cannot express.
-    generation = ProjectConfig(generation=GenerationConfig(allow_x00=False))
+    # A valid If-Match names a version that the document may not have.
+    accepted = PositiveDataAcceptanceConfig(expected_statuses=["2xx", "3xx", "404", "409", "412"])
+    generation = ProjectConfig(
+        generation=GenerationConfig(allow_x00=False), checks=ChecksConfig(positive_data_acceptance=accepted)
+    )
     config = SchemathesisConfig(projects=ProjectsConfig(default=generation))
     document = schemathesis.openapi.from_asgi("/openapi.json", client.app, config=config)
     tried = 0

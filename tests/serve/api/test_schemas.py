@@ -53,7 +53,7 @@ def rest_operations() -> dict[str, Any]:
                 "parameters": without_prose(operation.get("parameters"), components),
                 "body": without_prose(operation.get("requestBody"), components),
                 "answers": {
-                    status: without_prose(answer["content"], components) if int(status) < 400 else "error"
+                    status: without_prose(answer.get("content"), components) if int(status) < 400 else "error"
                     for status, answer in responses.items()
                 },
             }

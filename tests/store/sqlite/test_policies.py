@@ -22,7 +22,7 @@ from engram.store.sqlite.rows import COLUMNS, conditions
 from engram.store.sqlite.store import SqliteStore
 from tests.store.conformance import WEEK, ago, one
 
-from .test_store import FORMAT_1, FORMAT_2, FORMAT_3, check_format_1, run_sql
+from .test_store import FORMAT_1, FORMAT_2, FORMAT_3, FORMAT_4, check_format_1, run_sql
 
 INDEX = "engrams_by_session_and_time"
 
@@ -99,6 +99,15 @@ def test_older_files_get_policies_when_they_are_opened_for_writing(path: Path, s
         assert store.forget_expired() == 2 + len(held)
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("PRAGMA user_version").fetchone()[0] == VERSION
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_file_of_format_4_keeps_its_policies(path: Path, read_only: bool) -> None:
+    run_sql(path, FORMAT_4)
+    with closing(SqliteStore(path, read_only=read_only)) as store:
+        check_format_1(store)
+        assert store.policies.listed() == [Policy("bo", WEEK)]
+        assert store.forget_expired() == 0
 
 
 def test_policies_survive_a_restart_and_are_read_by_a_read_only_store(path: Path) -> None:

@@ -30,7 +30,7 @@ from engram.store.sqlite.connections import Database
 from engram.store.sqlite.errors import translate
 from engram.store.sqlite.migrations import APPLICATION_ID, VERSION
 from engram.store.sqlite.store import SqliteStore
-from tests.store.conformance import Follower, LogSuite, PolicySuite, StoreSuite, one
+from tests.store.conformance import DocumentSuite, Follower, LogSuite, PolicySuite, StoreSuite, one
 
 FORMAT_1 = """
 CREATE TABLE namespaces (number INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE);
@@ -91,6 +91,18 @@ PRAGMA user_version = 3;
 """,
 )
 """A file of format 3, likewise."""
+
+FORMAT_4 = FORMAT_3.replace(
+    "PRAGMA user_version = 3;",
+    """
+CREATE TABLE policies (namespace TEXT NOT NULL PRIMARY KEY, expire_after INTEGER CHECK (expire_after > 0))
+ WITHOUT ROWID;
+CREATE INDEX engrams_by_session_and_time ON engrams (session, at);
+INSERT INTO policies VALUES ('bo', 604800000000);
+PRAGMA user_version = 4;
+""",
+)
+"""A file of format 4, likewise."""
 
 OLD_ORIGINS = [
     ("user", "chat", "turn", "user"),
@@ -163,14 +175,14 @@ def test_compact_removes_what_was_forgotten_from_the_quarantine(path: Path) -> N
         assert b"gone" not in content
 
 
-class TestInAFile(StoreSuite, PolicySuite, LogSuite):
+class TestInAFile(StoreSuite, PolicySuite, DocumentSuite, LogSuite):
     @pytest.fixture
     def store(self, tmp_path: Path) -> Iterator[LoggedStore]:
         with closing(SqliteStore(tmp_path / "memory.db")) as store:
             yield store
 
 
-class TestInRam(StoreSuite, PolicySuite, LogSuite):
+class TestInRam(StoreSuite, PolicySuite, DocumentSuite, LogSuite):
     @pytest.fixture
     def store(self) -> Iterator[LoggedStore]:
         with closing(SqliteStore(":memory:")) as store:

@@ -1,7 +1,7 @@
 """REST under /memory: the verbs of a memory over HTTP, and the contents of a namespace.
 
-Owns the paths, and the right that each path needs. The forms are in `schemas`, errors in `rest_errors`, and who may do
-what in `access`. The memory is called in threads only, and responses are serialised in the same threads.
+Owns the paths, and the right that each path needs; those of documents are in `rest_state`. The forms are in `schemas`,
+errors in `rest_errors`, and who may do what in `access`.
 """
 
 from __future__ import annotations
@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
-from inspect import cleandoc
 from itertools import chain
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response, Security
+from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
-from fastapi.security import APIKeyHeader, HTTPBearer
 from pydantic import Field
 
 from engram.engram import ORIGIN_OF_ROLE, Engram, draft, less_trusted
@@ -31,82 +29,25 @@ from engram.formats.results import (
 )
 from engram.memory import Memory
 from engram.notes.zones import profile_in_zone, recall_in_zone
-from engram.records import to_json, to_record
+from engram.records import to_record
 from engram.serve.api import schemas
-from engram.serve.api.rest_errors import ALWAYS, ERRORS, WITH_BODY, forbidden
+from engram.serve.api.rest_errors import forbidden
+from engram.serve.api.rest_routes import JSON_LINES, CallerOf, Routes, namespace_of, respond
+from engram.serve.api.rest_state import add_state
 from engram.serve.auth.access import Right
-from engram.serve.auth.headers import requested_namespace
 from engram.serve.caller import Caller
 from engram.serve.http.errors import ServeError
-from engram.serve.http.zones import zone_of
 from engram.serve.pages import json_lines, page_of
-from engram.serve.routes import route_class
 from engram.serve.services import Services
 
-JSON_LINES = "application/x-ndjson"
-
-KEYS = (
-    Security(
-        APIKeyHeader(
-            name="X-Engram-Key",
-            scheme_name="EngramKey",
-            description="Created by `engram keys create`. Not needed if no keys are set up.",
-            auto_error=False,
-        )
-    ),
-    Security(HTTPBearer(scheme_name="EngramBearer", description="The same key, as a bearer token.", auto_error=False)),
-)
-
-
-async def caller_of(
-    request: Request,
-    x_engram_namespace: Annotated[
-        schemas.LeftOut[str],
-        Header(
-            description="The namespace. Default: the namespace of the key.",
-            min_length=1,
-            max_length=512,
-            examples=["ana"],
-            json_schema_extra={"pattern": schemas.NAMESPACE_PATTERN},
-        ),
-    ] = None,
-    x_engram_timezone: Annotated[
-        schemas.LeftOut[str],
-        Header(description="The time zone whose days count. Default: the server's.", examples=["Europe/Oslo"]),
-    ] = None,
-) -> Caller:
-    """Return the caller. The parameters are for the OpenAPI document; the headers were read before, as UTF-8."""
-    return Caller(request.state.access, requested_namespace(request.headers), zone_of(request.scope))
-
-
-CallerOf = Annotated[Caller, Depends(caller_of)]
 Id = Annotated[UUID, Field(examples=[schemas.ID_EXAMPLE])]
 
 
 def router(services: Services) -> APIRouter:
     """Return the routes of REST over the services of a server."""
     rest = Rest(services)
-    routes = APIRouter(prefix="/memory", tags=["memory"], route_class=route_class(services), dependencies=list(KEYS))
-
-    def add(method: str, path: str, handler: Callable[..., Any], model: Any, *more: int, status: int = 200) -> None:
-        errors = sorted({*ALWAYS, *more, *(WITH_BODY if method == "POST" else ())})
-        summary, _, description = cleandoc(handler.__doc__ or "").partition("\n")
-        routes.add_api_route(
-            path,
-            handler,
-            methods=[method],
-            status_code=status,
-            response_model=model,
-            response_class=StreamingResponse if model is None else Response,
-            operation_id=handler.__name__,
-            summary=summary.removesuffix("."),
-            description=description.strip() or summary,
-            responses={code: {"model": schemas.Failure, "description": ERRORS[code]} for code in errors}
-            | {status: EXPORTED if model is None else {"content": {"application/json": {}}} | LINKS.get(path, {})},
-            # A request without a key is allowed if no keys are set up.
-            openapi_extra={"security": [{}]},
-        )
-
+    routes = Routes(services, LINKS)
+    add = routes.add
     add("POST", "/remember", rest.remember, schemas.Remembered, 507, status=201)
     add("POST", "/recall", rest.recall, schemas.Recalled)
     add("POST", "/why", rest.why, schemas.Reasons, 404)
@@ -130,13 +71,8 @@ def router(services: Services) -> APIRouter:
     add("DELETE", "", rest.erase, schemas.Forgotten, 507)
     add("GET", "/receipts/{id}", rest.get_receipt, schemas.ReceiptForm, 404)
     add("GET", "/stats", rest.stats, schemas.MemoryStats | schemas.NamespaceStats)
-    return routes
-
-
-EXPORTED: dict[str, Any] = {
-    "description": "One engram per line, as `engram export` writes them",
-    "content": {JSON_LINES: {"schema": {"type": "string"}}},
-}
+    add_state(routes)
+    return routes.router
 
 
 def links_to(*operations: str, engram: str) -> dict[str, Any]:
@@ -535,9 +471,7 @@ class Rest:
         return await self._respond(forget)
 
     async def _respond(self, value: Callable[[], object], status: int = 200) -> Response:
-        """Return the result of `value` as a response; `value` is called and serialised in a thread."""
-        body = await self._services.run(lambda: to_json(value()).encode())
-        return Response(body, status, media_type="application/json")
+        return await respond(self._services, value, status)
 
 
 def page_of_names(label: str, counted: Sequence[tuple[str, int]], limit: int) -> dict[str, object]:
@@ -550,11 +484,6 @@ def page_of_names(label: str, counted: Sequence[tuple[str, int]], limit: int) ->
 def as_far_as_read(caller: Caller, unread: int) -> dict[str, object]:
     """Return whether all turns were read, and how many were not: that number would tell about other namespaces."""
     return {"complete": unread == 0, "unread": unread if caller.access.admin else None}
-
-
-def namespace_of(caller: Caller, right: Right, field: str | None) -> str:
-    """Return the namespace of a request; `field`: the one that the request itself names. Raises as `Caller.need`."""
-    return caller.need(right, field, refuse_conflict=True)
 
 
 def administer(caller: Caller, right: Right) -> None:

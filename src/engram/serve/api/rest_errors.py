@@ -13,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.routing import Match
 
-from engram.errors import EngramError, NotFound
+from engram.errors import EngramError, NotFound, StateConflict
 from engram.serve.api.schemas import MANY, ONE
 from engram.serve.http.anonymous import without_paths
 from engram.serve.http.errors import ServeError
@@ -25,7 +25,8 @@ ERRORS: dict[int, str] = {
     403: "The key does not cover this namespace, or lacks the right",
     404: "Not found in this namespace",
     408: "The body did not arrive in time",
-    409: "The request names two namespaces, or the erasure of one is not confirmed",
+    409: "The request names two namespaces or contradicts itself, or the erasure of a namespace is not confirmed",
+    412: "The document has another version than the request expects",
     413: "The body is too large",
     415: "The content type of the body is not JSON",
     421: "The server does not serve this host name",
@@ -72,6 +73,9 @@ def error_for(error: Exception, path: str | None = None) -> ServeError:
     if isinstance(error, NotFound):
         # The library's message names the file.
         return ServeError(404, "nothing in this namespace has this id", "not_found", "id")
+    if isinstance(error, StateConflict):
+        tag = {"ETag": etag(error.current)} if error.current else {}
+        return ServeError(error.http_status, str(error), "state_conflict", "If-Match", tag)
     if isinstance(error, EngramError):
         message = str(error) if path is None else without_paths(error, path)
         return ServeError(error.http_status, message, snake_case(type(error).__name__))
@@ -92,6 +96,11 @@ def invalid_field(error: RequestValidationError) -> ServeError:
     more = f" (and {len(others)} more)" if others else ""
     name = field or first["loc"][0]
     return ServeError(422, f"{name}: {problem}{more}", "invalid_field", str(name))
+
+
+def etag(version: int) -> str:
+    """Return the entity tag of a version of a document."""
+    return f'"{version}"'
 
 
 def snake_case(name: str) -> str:
@@ -118,7 +127,7 @@ def add_error_handlers(app: FastAPI) -> None:
 
     async def respond(request: Request, error: Exception) -> Response:
         answer = error_for(error)
-        headers = dict(ERROR_HEADERS.get(answer.status, {}))
+        headers = {**ERROR_HEADERS.get(answer.status, {}), **answer.headers}
         if answer.status == 405:
             headers["Allow"] = ", ".join(allowed_methods(request))
         return Response(CHAT.error(answer), answer.status, headers, media_type="application/json")

@@ -1,17 +1,16 @@
-"""The MCP tools of a memory: remember, recall, forget, list, facts, profile and working.
+"""The MCP tools of a memory: remember, recall, forget, list, facts, profile and working, and the table of all tools.
 
-Owns the description of each tool, its checks, and its result. Memories are shown to the model as notes, in which
-nothing is an instruction. Does not know the protocol (`mcp`), nor who may do what.
+Owns the description of each of these tools, its checks, and its result; the tools for documents are in `state_tools`.
+Memories are shown to the model as notes, in which nothing is an instruction. Does not know the protocol (`mcp`), nor
+who may do what.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, tzinfo
-from typing import Any, Generic, Literal, TypeVar
-
-from pydantic import BaseModel, ValidationError
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, tzinfo
+from typing import Any
 
 from engram.engram import Engram
 from engram.errors import InvalidEngram, NotFound
@@ -21,6 +20,8 @@ from engram.notes.listing import marked, numbered, share_of, shown_fact, shown_n
 from engram.notes.zones import local, profile_in_zone
 from engram.recall.context import HEADING
 from engram.serve.api import schemas
+from engram.serve.api.state_tools import STATE_TOOLS
+from engram.serve.api.tool import MemoryTool
 from engram.text.markup import neutral
 
 REPLACED = 10
@@ -220,79 +221,6 @@ def none_has(ids: Sequence[str]) -> str:
 
 # The table of tools.
 
-A = TypeVar("A", bound=schemas.ToolArguments)
-
-
-@dataclass(frozen=True, slots=True)
-class MemoryTool(Generic[A]):
-    """One tool: its description for a model, the right that it needs, and its function."""
-
-    name: str
-    title: str
-    description: str
-    right: Literal["read", "write", "erase"]
-    """The right that a caller needs."""
-    reads_only: bool
-    destroys: bool
-    idempotent: bool
-    """Whether a second call with the same arguments changes nothing more."""
-    arguments: type[A]
-    result: type[BaseModel]
-    run: Callable[[Memory, str, A, tzinfo], tuple[BaseModel, str]]
-    """Takes the memory, the namespace, the arguments, and the caller's time zone."""
-
-    def input_schema(self) -> dict[str, Any]:
-        """Return the JSON schema of the arguments."""
-        schema = short_schema(self.arguments.model_json_schema())
-        # The namespace comes last because it is needed least.
-        schema["properties"]["namespace"] = schema["properties"].pop("namespace")
-        return schema
-
-    def output_schema(self) -> dict[str, Any]:
-        """Return the JSON schema of the result."""
-        return short_schema(self.result.model_json_schema(mode="serialization"))
-
-    def read(self, arguments: dict[str, Any] | None, zone: tzinfo = UTC) -> A:
-        """Return the checked arguments of a call. Times without a zone are in `zone`.
-
-        Raises `InvalidEngram` with the names of the wrong fields; the message does not quote other values.
-        """
-        try:
-            return self.arguments.model_validate(arguments or {}, context={schemas.ZONE: zone})
-        except ValidationError as error:
-            problems = error.errors(include_url=False, include_input=False)
-        for problem in problems:
-            # Times and ids: the message names the field already.
-            if isinstance(cause := problem.get("ctx", {}).get("error"), InvalidEngram):
-                raise InvalidEngram(str(cause))
-        wrong = "; ".join(f"{field_of(problem['loc'])}: {problem['msg']}" for problem in problems)
-        raise InvalidEngram(f"{self.name}: {wrong.replace(' after validation', '')}")
-
-
-def field_of(steps: Sequence[str | int]) -> str:
-    """Return the name of a wrong argument and the numbers inside it, without pydantic's names of validators."""
-    return ".".join(str(step) for number, step in enumerate(steps) if number == 0 or isinstance(step, int))
-
-
-def short_schema(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return a JSON schema without what a model need not read: titles, class descriptions, and null as a default."""
-
-    def stripped(value: Any, inside_properties: bool = False) -> Any:
-        if isinstance(value, list):
-            return [stripped(item) for item in value]
-        if not isinstance(value, dict):
-            return value
-        if not inside_properties:
-            value = {name: item for name, item in value.items() if name != "title" and (name, item) != NULL_DEFAULT}
-        return {name: stripped(item, name in ("properties", "$defs")) for name, item in value.items()}
-
-    result: dict[str, Any] = stripped(schema)
-    result.pop("description", None)
-    return result
-
-
-NULL_DEFAULT = ("default", None)
-
 TOOLS: dict[str, MemoryTool[Any]] = {
     tool.name: tool
     for tool in (
@@ -341,6 +269,7 @@ TOOLS: dict[str, MemoryTool[Any]] = {
             right="erase",
             reads_only=False,
             destroys=True,
+            forgets=True,
             idempotent=True,
             arguments=schemas.ForgetArguments,
             result=schemas.ForgetResult,
@@ -412,4 +341,4 @@ TOOLS: dict[str, MemoryTool[Any]] = {
             run=working,
         ),
     )
-}
+} | STATE_TOOLS

@@ -5,18 +5,27 @@ Owns its status, code and message. Each API formats it in its own way: see `wire
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from engram.errors import EngramError
+
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class ServeError(EngramError):
     """Ends a request with an error response: `status` for HTTP, `code` for programs, `message` for people."""
 
-    def __init__(self, status: int, message: str, code: str, param: str | None = None) -> None:
+    def __init__(
+        self, status: int, message: str, code: str, param: str | None = None, headers: Mapping[str, str] = NO_HEADERS
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
         self.code = code
         self.param = param
+        self.headers = headers
+        """Headers that REST adds to the response."""
 
 
 class NotRemembered(ServeError):

@@ -30,6 +30,7 @@ EXPOSED = (
     "X-Engram-Receipt",
     "X-Engram-Error",
     "Retry-After",
+    "ETag",
 )
 """Response headers that pages of other origins may read, where CORS is enabled."""
 

@@ -100,6 +100,26 @@ POLICIES = (
 """namespace: a name, '' for the default. expire_after: the age in microseconds; NULL: keep."""
 
 
+def add_documents(db: sqlite3.Connection) -> None:
+    """Version 5. The documents of agents' states. Each row is one version with all of its names.
+
+    The names are in no other table, so that a document adds none to the names of engrams. No other table has as many
+    columns, by which the rows of a damaged file are told apart.
+    """
+    db.execute(DOCUMENTS.format("TABLE documents", " AUTOINCREMENT"))
+    db.execute("CREATE UNIQUE INDEX documents_by_name ON documents (namespace, agent, name, version)")
+    db.execute("CREATE UNIQUE INDEX documents_current ON documents (namespace, agent, name) WHERE current = 1")
+    # The highest version of a document that was deleted, so that its number is not used again.
+    db.execute("CREATE TABLE deleted_documents (namespace TEXT PRIMARY KEY, version INTEGER NOT NULL)")
+
+
+DOCUMENTS = (
+    "CREATE {} (number INTEGER PRIMARY KEY{}, namespace TEXT NOT NULL, agent TEXT NOT NULL, name TEXT NOT NULL,"
+    " version INTEGER NOT NULL, at INTEGER NOT NULL, current INTEGER, value TEXT NOT NULL)"
+)
+"""at: microseconds since 1970, UTC. current: 1 in the row of the highest version, else NULL. value: canonical JSON."""
+
+
 def imitate_current(db: sqlite3.Connection, version: int) -> None:
     """Let the store's queries run on a file of an older version that can only be read, by temporary tables."""
     db.execute("PRAGMA temp_store=MEMORY")
@@ -111,6 +131,8 @@ def imitate_current(db: sqlite3.Connection, version: int) -> None:
         db.execute(QUARANTINED.format("TEMP TABLE quarantined", ""))
     if version < 4:
         db.execute(POLICIES.format("TEMP TABLE"))
+    if version < 5:
+        db.execute(DOCUMENTS.format("TEMP TABLE documents", ""))
 
 
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
@@ -118,5 +140,6 @@ MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     log_deletions,
     add_origin_and_quarantine,
     add_policies,
+    add_documents,
 )
 VERSION = len(MIGRATIONS)

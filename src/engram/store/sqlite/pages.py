@@ -14,6 +14,8 @@ from typing import Any
 PAGE_SIZE = 4096
 HEADER = 100
 TABLE_LEAF, TABLE_INTERIOR = 0x0D, 0x05
+DOCUMENT_COLUMNS = 8
+"""Columns of the table `documents`; no other table has as many."""
 INTEGER_BYTES = (0, 1, 2, 3, 4, 6, 8)
 
 Row = tuple[Any, ...]
@@ -40,6 +42,16 @@ class Pages:
     def quarantined(self) -> dict[int, Row]:
         """The rows of the table `quarantined` by number, with their columns in the order of `rows.QUARANTINED`."""
         return {number: reordered(number, row[:14]) for number, row in self._rows_with_id(15)}
+
+    @cached_property
+    def documents(self) -> dict[int, Row]:
+        """The rows of the table `documents` by number, with their columns in the order of `documents.ROW`."""
+        return {
+            number: (number, *row[1:6], row[7])
+            for page in self._leaves()
+            for number, row in self._rows(page)
+            if len(row) == DOCUMENT_COLUMNS and row[0] is None and isinstance(row[7], bytes)
+        }
 
     def _rows_with_id(self, *widths: int) -> Iterator[tuple[int, Row]]:
         """Rowid and values of the rows with so many columns, of which the first is the rowid and the second an id."""

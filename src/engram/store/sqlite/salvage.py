@@ -1,4 +1,4 @@
-"""Reading a memory's file that may be damaged: examination, and salvage of the engrams and policies that can be read.
+"""Reading a memory's file that may be damaged: examination, and salvage of what can be read.
 
 Owns the ways around damage: halves of ranges, indexes instead of tables, a new header in a copy, and at last the pages
 themselves.
@@ -18,11 +18,13 @@ from functools import cached_property
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from engram.documents import Document, checked_document, shown
 from engram.engram import Engram, checked
 from engram.errors import InvalidEngram
 from engram.records import replaced_nul
 from engram.store.policy import Policy
 from engram.store.positions import Position
+from engram.store.sqlite.documents import SELECT_DOCUMENTS, document_of
 from engram.store.sqlite.errors import no_file, too_new
 from engram.store.sqlite.files import has_foreign_log, log_of
 from engram.store.sqlite.migrations import APPLICATION_ID, VERSION
@@ -131,6 +133,10 @@ class FileReport(NamedTuple):
     """Head of the store's log, from the readable rows."""
     identity: str | None = None
     """Identity of the store; None if it cannot be read."""
+    documents: int = 0
+    """Versions of documents that can be read."""
+    lost_documents: int | None = None
+    """Known versions of documents that cannot be read; None if even that is unknown."""
 
 
 def examine_file(path: str) -> FileReport:
@@ -157,7 +163,20 @@ def examine_file(path: str) -> FileReport:
         if not problems and not reader.policies().complete:
             problems.append("policies cannot be read, so that expired engrams may come back")
         known = len(lost) if reader.all_known else None
-        return FileReport(problems, readable, known, version, str(Position(reader.last, 0)), reader.identity())
+        documents = sum(1 for _ in reader.documents())
+        lost_documents = reader.lost_documents()
+        if lost_documents and not problems:
+            problems.append(f"{len(lost_documents)} versions of documents cannot be read")
+        return FileReport(
+            problems,
+            readable,
+            known,
+            version,
+            str(Position(reader.last, 0)),
+            reader.identity(),
+            documents,
+            len(lost_documents) if reader.all_documents_known else None,
+        )
 
 
 def _check_integrity(db: sqlite3.Connection) -> list[str]:
@@ -177,21 +196,31 @@ def without_nul(engram: Engram) -> Engram:
 
 
 class TableReader:
-    """Reads the readable rows of one table of engrams."""
+    """Reads the readable rows of one table."""
 
-    def __init__(self, db: sqlite3.Connection, query: str, key: str, pages: Callable[[], Mapping[int, Row]], size: int):
+    def __init__(
+        self,
+        db: sqlite3.Connection,
+        query: str,
+        key: str,
+        pages: Callable[[], Mapping[int, Row]],
+        size: int,
+        names: tuple[str, ...] = (),
+    ):
         """query: selects the columns, the first of which is `key`. pages: the rows that SQLite may not reach, by key.
 
-        size: bytes of the file. The table has an index of ids, called "<table>_by_id".
+        size: bytes of the file. names: the columns that name a row, and that the table's index "<table>_by_name" holds;
+        () for a table with an index "<table>_by_id".
         """
         self._db = db
         self._query = query
         self._key = key
         self._table = query.rpartition(" ")[2]
+        self._columns = names or ("id",)
         self._pages = pages
         self._read: set[int] = set()
-        self._known, self.all_known = self._ids()
-        """Ids by key, from the index of ids, and whether all of that index can be read."""
+        self._known, self.all_known = self._names()
+        """Names of rows by key, from their index, and whether all of that index can be read."""
         self.last = self._last(size)
         """The highest key that is possible; 0 if nothing can be read."""
 
@@ -210,21 +239,25 @@ class TableReader:
             low += SPAN
 
     def count_as_read(self, row: Row) -> None:
-        """Note that a row holds a valid engram."""
+        """Note that a row is valid."""
         self._read.add(int(row[0]))
 
-    def lost_ids(self) -> list[str]:
-        """Return the known ids of the rows that were not read."""
-        return [str(uuid.UUID(bytes=id)) for key, id in sorted(self._known.items()) if key not in self._read]
+    def lost(self) -> list[Row]:
+        """Return the known names of the rows that were not read."""
+        return [names for key, names in sorted(self._known.items()) if key not in self._read]
 
-    def _ids(self) -> tuple[dict[int, bytes], bool]:
-        known: dict[int, bytes] = {}
+    def _names(self) -> tuple[dict[int, Row], bool]:
+        known: dict[int, Row] = {}
         try:
             if not self._db.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (self._table,)).fetchone():
                 return known, True
-            # The index holds both columns, so that SQLite does not read the table.
-            rows = self._db.execute(f"SELECT {self._key}, id FROM {self._table} INDEXED BY {self._table}_by_id")
-            known.update((key, id) for key, id in rows if isinstance(key, int) and len(id) == 16)
+            # The index holds all these columns, so that SQLite does not read the table.
+            by_id = self._columns == ("id",)
+            index = f"{self._table}_by_{'id' if by_id else 'name'}"
+            columns = ", ".join((self._key, *self._columns))
+            for key, *names in self._db.execute(f"SELECT {columns} FROM {self._table} INDEXED BY {index}"):
+                if isinstance(key, int) and (not by_id or len(names[0]) == 16):
+                    known[key] = tuple(names)
         except sqlite3.DatabaseError:
             return known, False
         return known, True
@@ -270,6 +303,12 @@ class SalvageReader:
         size = os.path.getsize(path)
         self._engrams = TableReader(db, self._query(), "seq", lambda: self._pages.engrams, size)
         self._quarantined = TableReader(db, QUARANTINED, "number", lambda: self._pages.quarantined, size)
+        names = ("namespace", "agent", "name", "version")
+        self._documents = TableReader(db, SELECT_DOCUMENTS, "number", lambda: self._pages.documents, size, names)
+        self.all_documents_known = self._documents.all_known
+        """Whether all versions of documents are known."""
+        self.last_document = self._documents.last
+        """The highest number of a version that is possible; 0 if nothing can be read."""
         self.all_known = self._engrams.all_known and self._quarantined.all_known
         """Whether the ids of all engrams are known."""
         self.last = self._engrams.last
@@ -316,7 +355,23 @@ class SalvageReader:
 
     def lost_ids(self) -> list[str]:
         """Return the known ids that `engrams` could not read."""
-        return self._engrams.lost_ids() + self._quarantined.lost_ids()
+        lost = (*self._engrams.lost(), *self._quarantined.lost())
+        return [str(uuid.UUID(bytes=id)) for (id,) in lost]
+
+    def documents(self) -> Iterator[Document]:
+        """Iterate over every version of a document that can be read, in the order of writing."""
+        for row in self._documents.rows():
+            document = document_or_none(row)
+            if document is not None:
+                self._documents.count_as_read(row)
+                yield document
+
+    def lost_documents(self) -> list[str]:
+        """Return the known versions that `documents` could not read: number, namespace, agent and name, in words."""
+        return [
+            f"version {version} of {', '.join(shown(bytes(name).decode(errors='replace')) for name in names)}"
+            for *names, version in self._documents.lost()
+        ]
 
     def _query(self) -> str:
         """The query of the table of engrams, which has no origin in a file of format 1 or 2."""
@@ -368,6 +423,14 @@ def engram_or_none(values: list[Any]) -> Engram | None:
     try:
         return checked(without_nul(engram_of(tuple(values))))
     except (ValueError, TypeError, IndexError, OverflowError, RecursionError):
+        return None
+
+
+def document_or_none(row: Row) -> Document | None:
+    """Return the document in a row of `SELECT_DOCUMENTS`; None if its columns are not valid."""
+    try:
+        return checked_document(document_of(tuple(one.decode() if isinstance(one, bytes) else one for one in row)))
+    except (ValueError, TypeError, OverflowError, RecursionError):
         return None
 
 

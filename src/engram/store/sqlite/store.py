@@ -34,6 +34,7 @@ from engram.store.sqlite.counts import (
     session_number,
     totals,
 )
+from engram.store.sqlite.documents import SqliteDocuments, count_documents, erase_documents
 from engram.store.sqlite.errors import damaged
 from engram.store.sqlite.files import logs_aside
 from engram.store.sqlite.migrations import APPLICATION_ID, MIGRATIONS, VERSION, imitate_current
@@ -170,6 +171,7 @@ class SqliteStore:
         self._file = MemoryFile(self.description, read_only, wait)
         self.policies = SqlitePolicies(self._file)
         self._names = self._file.names
+        self.documents = SqliteDocuments(self._file)
         self.read_only = self._file.read_only
         self.identity = self._file.identity
 
@@ -210,7 +212,7 @@ class SqliteStore:
         return new
 
     def forget(self, where: Filter, id: str | None = None) -> int:
-        """Delete the engrams that a filter admits, in one durable commit."""
+        """Delete the engrams that a filter admits, and documents with a whole namespace, in one durable commit."""
         key = None if id is None else canonical_id(id)
         condition, values = conditions(where, "")
         if key is not None:
@@ -219,7 +221,8 @@ class SqliteStore:
         held, held_values = quarantined_conditions(where, key)
         with self._file.writing() as db:
             deleted = self._delete(db, condition, values)
-            return deleted + db.execute(f"DELETE FROM quarantined WHERE {held}", held_values).rowcount
+            deleted += db.execute(f"DELETE FROM quarantined WHERE {held}", held_values).rowcount
+            return deleted + (erase_documents(db, where.namespace) if id is None and where.is_whole else 0)
 
     def forget_expired(self) -> int:
         """Delete the expired engrams, in one durable commit."""
@@ -442,9 +445,9 @@ class SqliteStore:
     def stats(self) -> StoreStats:
         """Return counts over the whole store."""
         with self._file.reading() as db:
-            counts = totals(db)
+            counts, documents = totals(db), count_documents(db)
         files = [] if self._file.in_memory else [self.description + suffix for suffix in ("", "-wal", "-shm")]
-        return StoreStats(*counts, sum(map(size_of, files)))
+        return StoreStats(*counts, documents, sum(map(size_of, files)))
 
     # Log.
 
@@ -501,7 +504,7 @@ class SqliteStore:
     # Maintenance.
 
     def compact(self) -> None:
-        """Rewrite the file and truncate SQLite's log, so that neither holds text of a deleted engram.
+        """Rewrite the file and truncate SQLite's log, so that neither holds text of what was deleted.
 
         Prunes the deletions that were logged before the previous call. Raises `MemoryLocked` if another process keeps
         reading.
