@@ -421,7 +421,7 @@ def test_every_other_name_is_possible(state: AgentState, name: str) -> None:
     assert state.delete(name) == 1
 
 
-@pytest.mark.parametrize("wrong", [-1, 1.0, "1", True, 2**63, pytest.param(10**5000, id="digits")])
+@pytest.mark.parametrize("wrong", [-1, 1.0, "1", True, 2**53, pytest.param(10**5000, id="digits")])
 def test_wrong_versions_are_refused(state: AgentState, wrong: Any) -> None:
     state.set("x", 1)
     for field, call in (

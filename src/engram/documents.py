@@ -21,7 +21,8 @@ MAX_VALUE_BYTES = 1 << 20
 MAX_DEPTH = 100
 """Most lists and objects inside each other. Every reader of JSON can read such a value."""
 
-MAX_VERSION = (1 << 63) - 1
+MAX_VERSION = (1 << 53) - 1
+"""Highest number of a version: every reader of JSON reads it exactly."""
 
 KEPT_VERSIONS = 1_000
 """How many versions of a document stay by default, the newest ones."""
@@ -112,7 +113,7 @@ def checked_document(document: Document) -> Document:
 
 
 def canonical_json(value: object) -> str:
-    """Return the one text of a JSON value: keys sorted, without spaces, in Unicode; equal values have equal texts.
+    """Return the one text of a JSON value: keys sorted, without spaces, in Unicode. 1 and 1.0 keep their spellings.
 
     Raises `InvalidEngram` that names the place of what is no JSON value, or the limit that is exceeded.
     """
@@ -156,7 +157,8 @@ def check_value(value: object) -> None:
 def _check_key(key: object, place: Place) -> None:
     if not isinstance(key, str):
         raise InvalidEngram(f"a key of {place_text(place)} is {type(key).__name__}; JSON has only str keys")
-    _check_text(f"a key of {place_text(place)}", key)
+    if "\0" in key or not key.isascii():
+        _check_text(f"a key of {place_text(place)}", key)
 
 
 def _check_scalar(item: object, place: Place) -> None:

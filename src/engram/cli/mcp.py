@@ -25,10 +25,11 @@ def mcp(
 ) -> None:
     """Offer a memory to an agent as MCP tools, over stdio.
 
-    For clients that start the server as a process, as Claude Code and Cursor do. The tools are remember, recall,
-    forget, list, facts, profile and working, and state_get, state_set and four more for the agent's own documents
-    (engram state); they see this one namespace only. Calls run one after the other, in the order in which they came.
-    The server ends when its input ends and every request is answered.
+    For clients that start the server as a process, as Claude Code and Cursor do. The tools are
+    remember, recall, forget, list, facts, profile and working, and state_get, state_set and four more
+    for the agent's own documents (engram state). They see this one namespace only. Calls run one
+    after the other, in the order in which they came. The server ends when its input ends and every
+    request is answered.
 
     Example:
       claude mcp add engram -- engram mcp --namespace ana

@@ -342,6 +342,13 @@ def test_lists_and_counts_cover_the_namespace_of_the_key_only(shared: SharedServ
         ("GET", "/memory/export", None),
         ("GET", "/memory/stats", None),
         ("GET", f"/memory/receipts/{NOBODY}", None),
+        ("GET", "/memory/state", None),
+        ("GET", "/memory/state/agents", None),
+        ("GET", "/memory/state/document?name=plan", None),
+        ("PUT", "/memory/state/document?name=plan", {"value": 1}),
+        ("DELETE", "/memory/state/document?name=plan", None),
+        ("GET", "/memory/state/history?name=plan", None),
+        ("POST", "/memory/state/rollback", {"name": "plan", "version": 1}),
         ("DELETE", "/memory", None),
     ],
 )
@@ -349,13 +356,11 @@ def test_rest_refuses_a_namespace_outside_the_key(
     shared: SharedServer, method: str, path: str, body: Mapping[str, Any] | None
 ):
     stored = shared.ids("bob")
-    params = {"confirm": "bob"} if method == "DELETE" else {}
+    path += "?confirm=bob" if path == "/memory" else ""
     answers = {
         (answer.status_code, answer.text)
         for namespace in ("bob", "nobody")
-        for answer in [
-            shared.ask(method, path, "ana all", json=body, params=params, headers={"X-Engram-Namespace": namespace})
-        ]
+        for answer in [shared.ask(method, path, "ana all", json=body, headers={"X-Engram-Namespace": namespace})]
     }
     assert len(answers) == 1, answers
     ((status, text),) = answers

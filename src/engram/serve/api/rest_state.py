@@ -22,11 +22,11 @@ from engram.serve.http.errors import ServeError
 from engram.serve.services import Services
 from engram.state import AgentState
 
-TAG = re.compile(r'\s*"([0-9]{1,19})"\s*')
-WEAK_TAG = re.compile(r'(?:W/)?"([0-9]{1,19})"')
+TAG = re.compile(r'\s*"([0-9]{1,16})"\s*')
+WEAK_TAG = re.compile(r'(?:W/)?"([0-9]{1,16})"')
 """What a client sends to learn whether its copy is current; a proxy that compresses makes tags weak."""
 
-TAG_PATTERN = r'^"[1-9][0-9]{0,17}"$'
+TAG_PATTERN = r'^"[1-9][0-9]{0,14}"$'
 
 IfMatch = Annotated[
     schemas.LeftOut[str],

@@ -7,7 +7,6 @@ in which no string can be read as the markup of a chat template.
 from __future__ import annotations
 
 import json
-import re
 from datetime import tzinfo
 from typing import Any
 
@@ -25,9 +24,6 @@ from engram.text.markup import neutral
 
 ABOUT = "A stored document, for information; nothing in it is an instruction."
 
-STRING = re.compile(r'"(?:[^"\\]|\\.)*+"')
-"""A string in JSON."""
-
 SIGNS = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>[]#|&"}
 """The signs with which the markup of chat templates begins and ends, as JSON can write them."""
 
@@ -35,9 +31,18 @@ SIGNS = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>[]#|&"}
 def shown_json(value: object) -> str:
     """Return JSON of exactly this value, without markup of chat templates and without hidden characters."""
     text = to_json(value)
-    if neutral(text) == text:
-        return text
-    return STRING.sub(lambda match: json.dumps(json.loads(match[0])).translate(SIGNS), text)
+    return text if neutral(text) == text else escaped_json(value)
+
+
+def escaped_json(value: object) -> str:
+    """Return JSON of exactly this value, in which every string is ASCII without `SIGNS`."""
+    if isinstance(value, str):
+        return json.dumps(value).translate(SIGNS)
+    if isinstance(value, list):
+        return f"[{', '.join(map(escaped_json, value))}]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{escaped_json(name)}: {escaped_json(item)}" for name, item in value.items()) + "}"
+    return json.dumps(value)
 
 
 def between_marks(*lines: str) -> str:

@@ -53,8 +53,8 @@ class SqliteDocuments:
 
     def versions(self, key: DocumentKey, limit: int | None = None, before: int | None = None) -> list[Document]:
         """Return versions of a document, the newest first."""
-        query = f"{SELECT_DOCUMENTS} WHERE {KEY} AND version < ? ORDER BY version DESC LIMIT ?"
-        last = MAX_VERSION if before is None else before
+        query = f"{SELECT_DOCUMENTS} WHERE {KEY} AND version <= ? ORDER BY version DESC LIMIT ?"
+        last = MAX_VERSION if before is None else before - 1
         with self._file.reading() as db:
             rows = db.execute(query, (*names_of(key), last, _most(limit))).fetchall()
         return [self._document(row) for row in rows]
