@@ -253,10 +253,10 @@ def test_documents_and_agents_are_listed(memory: Memory) -> None:
     assert memory.agents("ana") == [("critic", 1), ("planner", 3)]
     assert memory.agents("ana", limit=1, after="critic") == [("planner", 3)]
     assert memory.agents("nobody") == []
-    assert len(list(memory.documents())) == 5
-    assert [info.namespace for info in memory.documents(agent="planner")] == ["ana"] * 3 + ["bo"]
-    assert [info.name for info in memory.documents(namespace="ana")] == ["x", "a/1", "a/2", "b"]
-    assert memory.stats().documents == 5
+    assert len(list(memory.state_documents())) == 5
+    assert [info.namespace for info in memory.state_documents(agent="planner")] == ["ana"] * 3 + ["bo"]
+    assert [info.name for info in memory.state_documents(namespace="ana")] == ["x", "a/1", "a/2", "b"]
+    assert memory.stats().state_documents == 5
     assert memory.namespaces() == []
 
 
@@ -264,7 +264,7 @@ def test_many_documents_are_listed_in_pages(memory: Memory, monkeypatch: pytest.
     monkeypatch.setattr("engram.memory.PAGE", 3)
     for number in range(10):
         memory.state(f"n{number % 2}").set(f"x{number}", number)
-    assert [info.name for info in memory.documents()] == [f"x{n}" for n in (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)]
+    assert [info.name for info in memory.state_documents()] == [f"x{n}" for n in (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)]
 
 
 # Forgetting.
@@ -276,7 +276,7 @@ def test_forgetting_a_namespace_erases_its_documents(memory: Memory) -> None:
         for agent in ("planner", "critic"):
             memory.state(namespace, agent).set("plan", 1)
     assert memory.forget(namespace="ana") == 3
-    assert [info.namespace for info in memory.documents()] == ["bo", "bo"]
+    assert [info.namespace for info in memory.state_documents()] == ["bo", "bo"]
     assert memory.state("ana", "planner").history("plan") == []
 
 
@@ -448,8 +448,8 @@ def test_wrong_numbers_and_filters_are_refused(memory: Memory, state: AgentState
         lambda: state.names("\ud800"),
         lambda: state.names(after="\ud800"),
         lambda: memory.agents("\ud800"),
-        lambda: list(memory.documents(namespace="\ud800")),
-        lambda: list(memory.documents(agent="\ud800")),
+        lambda: list(memory.state_documents(namespace="\ud800")),
+        lambda: list(memory.state_documents(agent="\ud800")),
     ):
         with pytest.raises(InvalidEngram, match="lone surrogate"):
             call()

@@ -79,7 +79,7 @@ class Stats:
     sessions: int
     quarantined: int
     """Engrams in quarantine, which are not among `engrams`."""
-    documents: int
+    state_documents: int
     """Documents of agents' states."""
     indexed_through: int
     """Engrams that the index has read, in the order in which they were remembered; forgotten ones count too."""
@@ -478,7 +478,7 @@ class Memory:
             namespaces=store.namespaces,
             sessions=store.sessions,
             quarantined=store.quarantined,
-            documents=store.documents,
+            state_documents=store.documents,
             indexed_through=index.indexed_through,
             unindexed=index.unindexed,
             unencoded=index.unencoded,
@@ -591,15 +591,15 @@ class Memory:
         check_page(limit, namespace=namespace, after=after)
         return self._store.documents.agents(namespace, limit, after)
 
-    def documents(self, *, namespace: str | None = None, agent: str | None = None) -> Iterator[DocumentInfo]:
+    def state_documents(self, *, namespace: str | None = None, agent: str | None = None) -> Iterator[DocumentInfo]:
         """Iterate over the documents of a namespace or of all, of an agent or of all, without their values.
 
         Ordered by namespace, agent and name.
         """
         check_page(None, namespace=namespace, agent=agent)
-        return self._documents(namespace, agent)
+        return self._state_documents(namespace, agent)
 
-    def _documents(self, namespace: str | None, agent: str | None) -> Iterator[DocumentInfo]:
+    def _state_documents(self, namespace: str | None, agent: str | None) -> Iterator[DocumentInfo]:
         after = ("", "", "")
         while page := self._store.documents.infos(namespace, agent, limit=PAGE, after=after):
             yield from page

@@ -107,7 +107,7 @@ def test_stats_counts_engrams(run, path: Path):
     run("remember", "one")
     ran = run("stats", "--json").json
     assert (ran["engrams"], ran["namespaces"], ran["path"]) == (1, 1, str(path))
-    assert "memories         1\n" in run("stats").out
+    assert "memories             1\n" in run("stats").out
 
 
 def test_forget_by_id_session_time_and_namespace(run):

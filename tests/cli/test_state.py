@@ -27,7 +27,7 @@ def test_a_document_goes_through_all_commands(run, path: Path):
     assert deleted.out == "erased 4 versions; engram compact removes the text from the files\n"
     assert run("state", "list").err == "no documents\n"
     with Memory(path) as memory:
-        assert list(memory.documents()) == []
+        assert list(memory.state_documents()) == []
 
 
 def test_commands_print_json(run):
@@ -160,8 +160,8 @@ def test_redact_takes_secrets_out(run, monkeypatch):
 def test_other_commands_count_documents(run, path: Path, tmp_path: Path):
     run("state", "set", "x", "1")
     run("state", "set", "x", "2")
-    assert run("stats", "--json").json["documents"] == 1
-    assert "documents        1" in run("stats").out
+    assert run("stats", "--json").json["state_documents"] == 1
+    assert "documents of agents  1" in run("stats").out
     assert run("doctor", "--json").json["documents"] == 2
     assert "documents  2 versions, 0 lost" in run("doctor").out
     assert "0 memories and 1 documents backed up" in run("backup", str(tmp_path / "b.db")).out

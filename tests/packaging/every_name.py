@@ -81,7 +81,7 @@ def use_stats(stats: Stats) -> None:
     assert_type(stats.path, str)
     assert_type(stats.engrams, int)
     assert_type(stats.quarantined, int)
-    assert_type(stats.documents, int)
+    assert_type(stats.state_documents, int)
     assert_type(stats.namespaces, int)
     assert_type(stats.sessions, int)
     assert_type(stats.indexed_through, int)
@@ -185,7 +185,7 @@ def keep_state(memory: Memory) -> None:
     for documentinfo in agentstate.infos("p", limit=5):
         use_document_info(documentinfo)
     assert_type(memory.agents("ana", limit=5), list[tuple[str, int]])
-    assert_type(memory.documents(namespace="ana", agent="planner"), Iterator[DocumentInfo])
+    assert_type(memory.state_documents(namespace="ana", agent="planner"), Iterator[DocumentInfo])
     assert_type(agentstate.delete("plan", expect=3), int)
 
 

@@ -74,7 +74,7 @@ def _confirm(memory: Memory, namespace: str | None, session: str | None, before:
     parts = (memory.engrams, memory.quarantined)
     count = sum(1 for part in parts for _ in part(namespace=namespace, session=session, before=before))
     whole = session is None and before is None
-    documents = sum(1 for _ in memory.documents(namespace=namespace)) if whole else 0
+    documents = sum(1 for _ in memory.state_documents(namespace=namespace)) if whole else 0
     if count + documents > 1:
         where = f"the namespace {namespace}" + ("" if session is None else f", session {session}")
         what = f"{count:,} memories" + (f" and {documents:,} documents" if documents else "")

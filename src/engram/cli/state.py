@@ -66,7 +66,7 @@ def list_documents(
     """
     found = False
     with open_memory(path) as memory:
-        for info in memory.documents(namespace=namespace, agent=agent):
+        for info in memory.state_documents(namespace=namespace, agent=agent):
             found = True
             if as_json:
                 print_json(info_record(info))

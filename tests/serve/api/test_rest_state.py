@@ -51,7 +51,7 @@ def test_a_document_is_written_read_rolled_back_and_deleted(client: RestClient):
     deleted = client.delete(DOCUMENT, params={"name": "plan", "agent": "planner"})
     assert (deleted.status_code, deleted.json()) == (200, {"deleted": 4})
     error_of(get(client), 404)
-    assert client.memory.stats().documents == 0
+    assert client.memory.stats().state_documents == 0
 
 
 @pytest.mark.parametrize("value", [None, False, 0, -1.5, "", [], {}, "x" * 1_000_000, [[]]])
@@ -214,7 +214,7 @@ def test_wrong_bodies_are_refused_with_their_status(client: RestClient, content:
     headers = {"Content-Type": "application/json"}
     answer = client.ask("PUT", DOCUMENT, content=content, headers=headers, params={"name": "x"})
     error_of(answer, status)
-    assert client.memory.stats().documents == 0
+    assert client.memory.stats().state_documents == 0
 
 
 def test_wrong_parameters_and_types_are_refused(client: RestClient):
@@ -310,5 +310,5 @@ def test_the_erasure_of_a_namespace_reaches_its_documents(client: RestClient):
     assert get(client).status_code == 200
     assert client.delete("?confirm=home").json() == {"forgotten": 1}
     error_of(get(client), 404)
-    assert [info.namespace for info in client.memory.documents()] == ["other"]
-    assert client.get("/stats", key=None).json()["documents"] == 1
+    assert [info.namespace for info in client.memory.state_documents()] == ["other"]
+    assert client.get("/stats", key=None).json()["state_documents"] == 1

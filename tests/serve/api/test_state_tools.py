@@ -48,7 +48,7 @@ def test_a_document_goes_through_all_tools(memory: Memory) -> None:
         assert "there is no document" in await refused(client, "state_delete", name="plan")
 
     run(memory, work)
-    assert memory.stats().documents == 0
+    assert memory.stats().state_documents == 0
 
 
 @pytest.mark.parametrize("value", [None, False, 0, "", [], {}, "[]", [[1.5]]])
@@ -133,7 +133,7 @@ def test_wrong_arguments_are_named(memory: Memory) -> None:
         assert "unknown" in await refused(client, "state_set", name="x", value=1, unknown=1)
 
     run(memory, work)
-    assert memory.stats().documents == 0
+    assert memory.stats().state_documents == 0
 
 
 HOSTILE = {

@@ -662,7 +662,7 @@ class MemoryStats(BaseModel):
     namespaces: int
     sessions: int
     quarantined: Annotated[int, Field(description="Engrams in quarantine, which are not among the others.")]
-    documents: Annotated[int, Field(description="Documents of agents' states.")]
+    state_documents: Annotated[int, Field(description="Documents of agents' states.")]
     indexed_through: Annotated[int, Field(description="Sequence number up to which the index is complete.")]
     unindexed: Annotated[int, Field(description="Engrams that are not in the index yet; recall finds them too.")]
     unencoded: Annotated[int, Field(description="Passages without a vector yet; recall finds them by words.")]
