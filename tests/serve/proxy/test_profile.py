@@ -169,7 +169,7 @@ def test_the_profile_ends_the_instructions_of_responses(ana: Caller) -> None:
     first = ana.last.json["instructions"]
     assert ORDER in profile_in(first)
     ana.settle()
-    ana.remember(WISH)
+    tell(ana, WISH)
     following = {"model": "plain", "input": NEXT, "previous_response_id": answer.json()["id"], "instructions": "Rhyme."}
     ana.post(RESPONSES, following)
     assert ana.last.json["instructions"] == f"Rhyme.\n\n{first}"
