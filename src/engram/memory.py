@@ -66,7 +66,7 @@ BATCH = 4_000
 """Engrams that `remember_many` commits at a time."""
 
 PAGE = 500
-"""Documents that `documents` reads at a time."""
+"""Documents that `state_documents` reads at a time."""
 
 
 @dataclass(frozen=True, slots=True)

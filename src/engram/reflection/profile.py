@@ -141,10 +141,12 @@ def now(statements: Sequence[Known]) -> list[Known]:
 def distinct(statements: Sequence[Known]) -> list[Known]:
     """Return statements without those that are nearly the same as one before: at most `MOST`."""
     chosen: list[Known] = []
+    vectors = np.zeros((MOST, len(statements[0].vector) if statements else 0), np.float32)
     for each in statements:
         if len(chosen) == MOST:
             break
-        if not chosen or float(np.max(np.stack([one.vector for one in chosen]) @ each.vector)) < ALIKE:
+        if not chosen or float(np.max(vectors[: len(chosen)] @ each.vector)) < ALIKE:
+            vectors[len(chosen)] = each.vector
             chosen.append(each)
     return chosen
 

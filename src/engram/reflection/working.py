@@ -13,7 +13,7 @@ from engram.meaning.base import Vectors
 from engram.recall.context import CountTokens, packed, passage_shown, rendered
 from engram.recall.result import Hit
 from engram.reflection.facts import Fact
-from engram.reflection.profile import ORDER, PREFERENCE, Known, line
+from engram.reflection.profile import HEADING, ORDER, PREFERENCE, Known, line
 from engram.text.passages import passage_at
 
 STANDING, PROFILE, RECALLED = "standing", "profile", "recalled"
@@ -21,7 +21,7 @@ SHARES: Mapping[str, float] = {STANDING: 0.25, PROFILE: 0.15, RECALLED: 0.6}
 """Part of the budget that each part of a working memory may use."""
 HEADINGS = {
     STANDING: "What the user has said that they want (quotes, with their days):",
-    PROFILE: "What the user has told of themselves (quotes, with their days):",
+    PROFILE: HEADING,
 }
 TOKENS_OF_HIT = 40
 """A budget of so many tokens is reckoned for a hit: how many are recalled."""
