@@ -234,19 +234,13 @@ def replaces_of(pairs: Pairs) -> Replaces:
     )  # fmt: skip
 
 
-def outputs(replaces: Replaces, numbers: Floats) -> Floats:
-    """Return the log odds that the newer turn is right: shape (n,)."""
-    scaled = np.clip((numbers - replaces.mean) / replaces.deviation, -OUTLIER, OUTLIER)
-    return np.asarray(replaces.network.outputs(scaled)[:, 0], np.float32)
-
-
 def main() -> None:
     """Fit, report and write."""
     pairs = read_pairs()
     held = np.zeros(len(pairs.newer), np.float32)
     for fold in range(FOLDS):
         used = pairs.folds != fold
-        held[~used] = outputs(replaces_of(Pairs(*(part[used] for part in pairs))), pairs.numbers[~used])
+        held[~used] = replaces_of(Pairs(*(part[used] for part in pairs))).odds(pairs.numbers[~used])
     newer = pairs.newer > 0
     greater = (np.searchsorted(np.sort(held[~newer]), held[newer])).mean() / max(1, (~newer).sum())
     print(f"{len(newer):,} pairs, the newer one is right in {newer.mean():.3f}; area under the curve {greater:.3f}")

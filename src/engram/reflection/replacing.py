@@ -103,10 +103,13 @@ class Replaces(NamedTuple):
         """Return for each pair of an older and a newer turn the probability that the newer one is right: shape (n,)."""
         if not pairs:
             return np.zeros(0, np.float32)
-        numbers = np.array([numbers_of_pair(asked, *pair) for pair in pairs], np.float32)
+        odds = self.odds(np.array([numbers_of_pair(asked, *pair) for pair in pairs], np.float32))
+        return np.asarray(1 / (1 + np.exp(-odds)), np.float32)
+
+    def odds(self, numbers: Floats) -> Floats:
+        """Return the log odds that the newer turn is right, by the numbers of n pairs: shape (n,)."""
         scaled = np.clip((numbers - self.mean) / self.deviation, -OUTLIER, OUTLIER)
-        outputs = self.network.outputs(scaled)[:, 0]
-        return np.asarray(1 / (1 + np.exp(-outputs)), np.float32)
+        return np.asarray(self.network.outputs(scaled)[:, 0], np.float32)
 
 
 @cache
