@@ -240,6 +240,8 @@ class Server(RunningServer):
             self.process.wait()
             pytest.fail(f"the server did not end in {seconds:.0f} seconds:\n" + "\n".join(self.said[-40:]))
         self._reader.join(PATIENCE)
+        # To close the pipe while a thread reads it would wait for ever.
+        assert not self._reader.is_alive(), "a child process of the server still runs and holds its log open"
         assert self.process.stderr is not None
         self.process.stderr.close()
         return code

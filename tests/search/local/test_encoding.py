@@ -350,6 +350,34 @@ def test_read_only_memory_encodes_the_newest_first(tmp_path: Path) -> None:
         assert len(set(encoder.encoded)) == 102 + 1
 
 
+def long(passages: int) -> Engram:
+    return draft("\n\n".join(f"Paragraph {number} " + "of a long report " * 20 for number in range(passages)))
+
+
+def test_a_reader_encodes_few_passages_and_leaves_a_longer_text_to_the_indexer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pending, "FEW_PASSAGES", 8)
+    encoder = ConceptEncoder()
+    with opened(tmp_path, encoder) as (store, index):
+        store.append([draft(DOG), *(long(length) for length in (5, 5, 30, 30))])
+        assert index.reader().unencoded == 4
+        assert len(encoder.encoded) == 5
+        assert index.reader().unencoded == 2
+        assert encoder.encoded[5] == DOG
+        until(lambda: index.reader().unencoded == 0)
+
+
+def test_a_read_only_memory_encodes_no_text_that_stalls_recall(tmp_path: Path) -> None:
+    encoder, huge = ConceptEncoder(), "<|" * (1 << 18)
+    with opened(tmp_path, None) as (store, _):
+        store.append([draft(DOG), draft(huge), draft("a dog on the beach"), draft(huge + "<|")])
+    with opened(tmp_path, encoder, read_only=True) as (store, index):
+        assert index.reader().unencoded == 2
+        assert sorted(encoder.encoded) == [DOG, "a dog on the beach"]
+        assert set(nearest(store, index, encoder)) >= {DOG, "a dog on the beach"}
+
+
 @pytest.mark.parametrize("part", ["codes", "signs", "passages"])
 def test_damaged_vectors_are_noticed_and_made_again(tmp_path: Path, part: str) -> None:
     encoder = ConceptEncoder()

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Coroutine, Iterator
@@ -214,6 +217,37 @@ def test_the_worker_ignores_signals_and_ends_with_the_server(asker: Asker) -> No
     asker.run(asker.recalls.close())
     assert process.returncode == 0
     asker.run(asker.recalls.close())
+
+
+BUSY = """
+from engram.serve.proxy import recall_worker
+
+class Busy:
+    def __init__(self, memory, wording): pass
+
+    def notes(self, request):
+        while True:
+            pass
+
+recall_worker.NoteFinder = Busy
+recall_worker.main()
+"""
+
+
+def test_a_worker_in_the_middle_of_a_recall_ends_with_the_server(memory: Memory) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        command = [sys.executable, "-c", BUSY, str(theirs.fileno()), memory.path]
+        process = subprocess.Popen(command, pass_fds=[theirs.fileno()])
+        theirs.close()
+        ours.settimeout(30)
+        ours.sendall(recall_worker.framed(WORDING))
+        received = bytearray(ours.recv(1 << 16))
+        assert recall_worker.next_message(received) == recall_worker.READY
+        ours.sendall(recall_worker.framed((question("dog", "ana"), time.monotonic() + 30)))
+        time.sleep(0.2)
+        assert process.poll() is None
+    assert process.wait(30) == 1
 
 
 def test_a_memory_in_ram_needs_no_worker() -> None:

@@ -39,6 +39,8 @@ class DeltaIndex:
         self.forward = ForwardIndex(first, token_type, older=older, coder=coder)
         self.unencoded: list[int] = []
         """Rows whose passages have no codes yet, in ascending order; none without an encoder."""
+        self.long: list[int] = []
+        """Rows without codes that are too long for a reader to encode."""
         self.known = {} if known is None else known
         self.deleted: set[int] = set()
         """`key_number` of every engram that the log reports as deleted after `start`."""

@@ -107,9 +107,9 @@ class LocalIndex:
             left = self._backlog.left(snapshot)
             if unsearched or len(tail) >= WORTH_A_COMMIT or self._folder.damage or len(self._deleted) or left:
                 self._indexer.wake()
-            elif self._backlog.has_encoder and len(tail) > FEW:
+            elif self._backlog.has_encoder and (len(tail) > FEW or tail.long):
                 self._indexer.wake(later=True)
-            missing = self._backlog.missing(snapshot) + len(tail.unencoded)
+            missing = self._backlog.missing(snapshot) + len(tail.unencoded) + len(tail.long)
             return IndexReader(snapshot, tail, tail.last, self._deleted, unsearched, self._version, missing)
 
     def damaged(self, reader: SearchReader, error: IndexDamaged) -> None:

@@ -34,6 +34,9 @@ ENCODED_ON_CLOSE = 512
 FEW = 64
 """Engrams of the tail that a reader encodes itself: some 15 ms, if each is one passage."""
 
+FEW_PASSAGES = 256
+"""Passages that a reader encodes at most. A longer text is found by words until it is in the index."""
+
 KNOWN_MOST = 1_000
 """Engrams whose codes are kept besides those of the tail, until the index holds them."""
 
@@ -109,24 +112,40 @@ class Backlog:
 
     def encode_tail(self, tail: DeltaIndex) -> None:
         """Encode the newest engrams of the tail that have no codes yet, if they are few or nobody indexes them."""
-        encoder, rows = self._encoder, tail.unencoded[-FEW:]
-        if encoder is None or encoder.trouble or not rows:
+        encoder = self._encoder
+        if encoder is None or encoder.trouble or (len(tail.unencoded) > FEW and not self._store.read_only):
             return
-        if len(tail.unencoded) > FEW and not self._store.read_only:
+        rows = take_few(tail)
+        if not rows:
             return
         entries = [tail.entries[row - tail.first] for row in rows]
         keys = [key_number(entry.key) for entry in entries]
         texts = texts_of(self._store, keys)
         codes = encoder.encode([texts.get(key, "") for key in keys], [len(entry.passages) for entry in entries])
         if codes is None:
+            tail.unencoded += rows
             return
-        del tail.unencoded[-FEW:]
         for row, made in zip(rows, codes, strict=True):
             tail.encode(row, made)
         if len(self.known) > 2 * (len(tail) + KNOWN_MOST):
             kept = {key_number(entry.key) for entry in tail.entries}
             for key in [key for key in self.known if key not in kept]:
                 del self.known[key]
+
+
+def take_few(tail: DeltaIndex) -> list[int]:
+    """Take from a tail the newest rows that a reader encodes, in ascending order; leave longer texts to the indexer."""
+    rows, passages = list[int](), 0
+    while tail.unencoded and len(rows) < FEW:
+        count = len(tail.entries[tail.unencoded[-1] - tail.first].passages)
+        if count > FEW_PASSAGES:
+            tail.long.append(tail.unencoded.pop())
+        elif passages + count > FEW_PASSAGES:
+            break
+        else:
+            rows.append(tail.unencoded.pop())
+            passages += count
+    return rows[::-1]
 
 
 def next_codes(

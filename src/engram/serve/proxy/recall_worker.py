@@ -11,7 +11,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import pickle
+import select
 import signal
 import socket
 import struct
@@ -22,6 +24,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import suppress
+from threading import Thread
 from typing import Any, cast
 
 from engram.errors import EngramError
@@ -45,6 +48,9 @@ IDLE = 0.2
 
 CALM = 0.03
 """Seconds after the last request from which on the worker reads new commits as soon as the server reports a write."""
+
+FAREWELL = 1.0
+"""Seconds after which a worker whose server has closed the socket, or was killed, ends in the middle of its work."""
 
 READY = "ready"
 WRITTEN = "written"
@@ -165,7 +171,7 @@ def reap(process: subprocess.Popen[bytes] | None) -> None:
     if process is None:
         return
     with suppress(subprocess.TimeoutExpired):
-        process.wait(1.0)
+        process.wait(FAREWELL)
         return
     process.kill()
     process.wait()
@@ -279,6 +285,15 @@ class WorkerChannel:
         self._connection.sendall(framed(message))
 
 
+def end_with_server(connection: socket.socket) -> None:
+    """Wait until the server has closed the socket, and end this process soon after it, whatever it is doing."""
+    closed = select.poll()
+    closed.register(connection, 0)  # a closed socket is reported in any case
+    closed.poll()
+    time.sleep(FAREWELL)
+    os._exit(1)
+
+
 def answer(finder: NoteFinder, request: RecallRequest, until: float) -> tuple[bool, object]:
     """Return whether recall succeeded, and the notes or the error."""
     if time.monotonic() > until:
@@ -318,15 +333,13 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     set_up(with_text=False)
     return_freed_memory()
-    with (
-        socket.socket(fileno=int(sys.argv[1])) as connection,
-        Memory(sys.argv[2], read_only=True) as memory,
-        suppress(EOFError, ConnectionError),
-    ):
-        with suppress(EngramError, OSError):
-            # Load the encoder before the first request waits for it.
-            memory.recall("Who am I?", limit=1)
-        serve(WorkerChannel(connection), memory)
+    with socket.socket(fileno=int(sys.argv[1])) as connection:
+        Thread(target=end_with_server, args=(connection,), name="engram-farewell", daemon=True).start()
+        with Memory(sys.argv[2], read_only=True) as memory, suppress(EOFError, ConnectionError):
+            with suppress(EngramError, OSError):
+                # Load the encoder before the first request waits for it.
+                memory.recall("Who am I?", limit=1)
+            serve(WorkerChannel(connection), memory)
 
 
 if __name__ == "__main__":
