@@ -21,16 +21,14 @@ from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from bench.datasets import Conversation, Question, read_locomo, read_transcripts
 from bench.lives import read_lives, read_messages
 from bench.metrics import area_under_curve
 from engram.meaning.network import Network
 from engram.opening import open_encoder
+from tools.adam import Adam, Floats
 from tools.told import read_items
-
-Floats = npt.NDArray[np.float64]
 
 Labelled = tuple[bool, str, str]
 """Label, source or language, and text of a message."""
@@ -79,21 +77,15 @@ def fitted_once(
         rng.uniform(-1, 1, HIDDEN) / np.sqrt(HIDDEN),
         np.zeros(1),
     ]
-    first, second = [np.zeros_like(value) for value in values], [np.zeros_like(value) for value in values]
-    chosen = rng.choice(len(x), (STEPS, BATCH), p=weight / weight.sum())
-    for step, rows in enumerate(chosen, 1):
+    adam = Adam(values, DECAY)
+    for rows in rng.choice(len(x), (STEPS, BATCH), p=weight / weight.sum()):
         kept = (rng.random((BATCH, HIDDEN)) >= DROPPED) / (1 - DROPPED)
         entered = x[rows] @ values[0] + values[1]
         hidden = np.maximum(entered, 0) * kept
         odds = hidden @ values[2] + values[3]
         wrong = (1 / (1 + np.exp(-odds)) - labels[rows] * (1 - 2 * SMOOTH) - SMOOTH) / BATCH
         back = np.outer(wrong, values[2]) * kept * (entered > 0)
-        gradients = [x[rows].T @ back, back.sum(axis=0), hidden.T @ wrong, wrong.sum(keepdims=True)]
-        for value, gradient, mean, square in zip(values, gradients, first, second, strict=True):
-            mean += 0.1 * (gradient - mean)
-            square += 0.001 * (gradient**2 - square)
-            value *= 1 - RATE * DECAY
-            value -= RATE * mean / (1 - 0.9**step) / (np.sqrt(square / (1 - 0.999**step)) + 1e-8)
+        adam.step([x[rows].T @ back, back.sum(axis=0), hidden.T @ wrong, wrong.sum(keepdims=True)], RATE)
     return values[0] * SCALE, values[1], values[2], values[3]
 
 

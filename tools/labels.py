@@ -29,8 +29,8 @@ from engram.opening import open_encoder
 from engram.reflection.labels import ASKS, EFFECTS, KINDS, SAYS
 from engram.reflection.sentences import statements_of
 from engram.reflection.slots import NONE, SLOT_OF
+from tools.adam import Adam, Floats
 
-Floats = npt.NDArray[np.float64]
 DATA = Path(__file__).parent / "data"
 KINDS_FILE, TOPICS, PLAIN = DATA / "kinds.tsv", DATA / "topics.tsv", DATA / "plain.tsv"
 ASKING, CHAINS = DATA / "asking.tsv", DATA / "chains"
@@ -156,7 +156,7 @@ def fitted(
         rng.uniform(-1, 1, (x.shape[1], hidden_values)) / np.sqrt(x.shape[1]), np.zeros(hidden_values),
         rng.uniform(-1, 1, (hidden_values, outputs)) / np.sqrt(hidden_values), np.zeros(outputs),
     ]  # fmt: skip
-    first, second = [np.zeros_like(v) for v in values], [np.zeros_like(v) for v in values]
+    adam = Adam(values, DECAY)
     # Of each head as many examples as of the others, whatever their numbers.
     weight = sum((labels[:, head] >= 0) / max(1, (labels[:, head] >= 0).sum()) for head in range(len(sizes)))
     for step in range(1, STEPS + 1):
@@ -175,12 +175,7 @@ def fitted(
             wrong[known, starts[head] : starts[head + 1]] = (share - SMOOTH / size) / BATCH
         back = wrong @ values[2].T * kept * (entered > 0)
         gradients = [x[rows].T @ back, back.sum(axis=0), hidden.T @ wrong, wrong.sum(axis=0)]
-        rate = RATE * (1 - step / (STEPS + 1))
-        for value, gradient, mean, square in zip(values, gradients, first, second, strict=True):
-            mean += 0.1 * (gradient - mean)
-            square += 0.001 * (gradient**2 - square)
-            value *= 1 - rate * DECAY
-            value -= rate * mean / (1 - 0.9**step) / (np.sqrt(square / (1 - 0.999**step)) + 1e-8)
+        adam.step(gradients, RATE * (1 - step / (STEPS + 1)))
     return Network(*(np.asarray(v, np.float32) for v in (values[0] * scale, values[1], values[2], values[3])))
 
 
