@@ -10,12 +10,12 @@ import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any, Literal, get_args
 
 from engram.errors import InvalidEngram
 from engram.ids import uuid7
-from engram.times import as_utc
+from engram.times import as_utc, local
 
 MAX_TEXT_BYTES = 1 << 20
 """Longest text of one engram, in bytes of UTF-8 (1 MiB)."""
@@ -151,6 +151,11 @@ def is_trusted(origin: str, least: str) -> bool:
 def less_trusted(first: str, second: str) -> str:
     """Return the less trusted of two origins."""
     return second if is_trusted(first, second) else first
+
+
+def in_zone(engram: Engram, zone: tzinfo) -> Engram:
+    """Return an engram to show or to quote, with its time in `zone`."""
+    return dataclasses.replace(engram, at=local(engram.at, zone))
 
 
 def check_text(text: object) -> None:

@@ -12,12 +12,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from engram.engram import draft
+from engram.engram import draft, in_zone
 from engram.errors import EngramError, InvalidEngram
 from engram.memory import Memory
 from engram.notes.injection import wording_for
 from engram.notes.listing import shown_note
-from engram.notes.zones import MACHINE, in_zone, local, recall_in_zone, with_zone, zone_named
+from engram.notes.zones import MACHINE, local, recall_in_zone, with_zone, zone_named
 from engram.text.dates.period import FIRST, LAST
 from engram.times import parse_time
 

@@ -69,3 +69,9 @@ def test_passages_cover_the_text_in_order(text: str) -> None:
     assert spans[-1][1] == len(text)
     assert all(before[1] == after[0] for before, after in pairwise(spans))
     assert all(start < end for start, end in spans) or text == ""
+
+
+@pytest.mark.parametrize(("sentence", "joined"), [("Am 3.", True), ("3.", True), ("In 1987.", False), ("a 3. b", False)])
+def test_a_sentence_that_ends_in_a_small_number_goes_on(sentence: str, joined: bool) -> None:
+    assert goes_on(sentence) is joined
+    assert not goes_on("word " * LONGEST_JOINED + sentence)

@@ -10,12 +10,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from typing import NamedTuple
 
-from engram.engram import Engram, is_trusted
+from engram.engram import Engram, in_zone, is_trusted
 from engram.errors import NotFound
 from engram.memory import Memory
 from engram.notes.choosing import LEAST_TRUST, SHORT, choose, may_be_quoted
 from engram.notes.wording import PromptProfile
-from engram.notes.zones import in_zone
 from engram.recall.result import Hit
 from engram.text.markup import comparable
 

@@ -13,13 +13,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
 from types import MappingProxyType
 
-from engram.engram import Engram
+from engram.engram import Engram, in_zone
 from engram.memory import Memory
 from engram.notes import profiles
 from engram.notes.choosing import LEAST_TRUST, SHORT, may_be_quoted
 from engram.notes.finding import FoundNotes, find_notes
 from engram.notes.wording import LARGE, SMALL, PromptProfile, lines_within, note_list, text_within_line
-from engram.notes.zones import in_zone
 from engram.recall.context import HEADING, estimated_tokens, packed, part_shown, passage_shown, rendered, window
 from engram.text.markup import neutral
 

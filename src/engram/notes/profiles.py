@@ -13,11 +13,10 @@ from dataclasses import replace
 from datetime import UTC, tzinfo
 from typing import NamedTuple
 
-from engram.engram import Engram, is_trusted
+from engram.engram import Engram, in_zone, is_trusted
 from engram.ids import id_from_bytes, id_to_bytes
 from engram.memory import Memory
 from engram.notes.choosing import LEAST_TRUST, SHORT, may_be_quoted
-from engram.notes.zones import in_zone
 from engram.recall.context import estimated_tokens
 from engram.reflection.facts import Fact
 from engram.reflection.profile import HEADING, TITLES, Profile, within

@@ -11,10 +11,10 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING
 
 from engram import times
+from engram.engram import in_zone
 from engram.errors import EngramError, InvalidEngram
 
 if TYPE_CHECKING:
-    from engram.engram import Engram
     from engram.recall.result import Recall
     from engram.reflection.facts import Fact
     from engram.reflection.profile import Profile
@@ -84,11 +84,6 @@ def _zone(name: str) -> tzinfo | None:
 def with_zone(moment: datetime, zone: tzinfo) -> datetime:
     """Return a time that somebody gave: without a zone of its own it is a time in `zone`."""
     return moment.replace(tzinfo=zone) if moment.tzinfo is None else moment
-
-
-def in_zone(engram: Engram, zone: tzinfo) -> Engram:
-    """Return an engram to show, with its time in `zone`."""
-    return replace(engram, at=local(engram.at, zone))
 
 
 def recall_in_zone(recall: Recall, zone: tzinfo) -> Recall:

@@ -16,7 +16,7 @@ import numpy as np
 from engram.meaning.asking import leaning
 from engram.meaning.base import AnsweringEncoder, Encoder, Vectors
 from engram.text.base import QUESTION_MARKS
-from engram.text.passages import passages, size, units
+from engram.text.passages import goes_on, passages, size, units
 
 MOST_PARTS = 24
 """Parts of a message that are read: the first third and the last two thirds of these."""
@@ -26,10 +26,7 @@ WHOLE = 60.0
 """Words of a message up to which the whole of it is looked up, too."""
 FENCES = ("```", "~~~", ">", "|")
 """How blocks of code, quoted lines and rows of tables begin: none of them is asked by who sends them."""
-_ORDINAL = re.compile(r"(?:^|\s)\d{1,2}\.$")
 _COLON = re.compile(r":\s|\uff1a")
-LONGEST_JOINED = 200
-"""Characters of a sentence up to which the next one is joined to it if it ends in a number."""
 READ = 65_536
 """Characters at each end of a message that are read in parts."""
 _FENCE = re.compile(r"^[ \t]{0,12}(?:```|~~~)", re.MULTILINE)
@@ -126,8 +123,7 @@ def sentences(text: str) -> list[str]:
     parts = list[str]()
     for start, end in units(text):
         part = text[start:end].strip()
-        # Joined to what is short only, so that the time is linear.
-        if parts and len(parts[-1]) <= LONGEST_JOINED and _ORDINAL.search(parts[-1]):
+        if parts and goes_on(parts[-1]):
             parts[-1] += f" {part}"
         else:
             parts.append(part)

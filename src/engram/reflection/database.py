@@ -107,10 +107,8 @@ class DerivedDatabase(Database):
             if not version or value_of(self.writer, "made_by") != self._made_by:
                 raise MemoryReadOnly(f"{self.path} was derived by another version; reflect once with write access")
             return
-        self.use_log()
         # The store holds the truth: a power cut may lose the last commits of this file, which are derived again.
-        self.writer.execute("PRAGMA synchronous=NORMAL")
-        self.writer.execute("PRAGMA secure_delete=ON")
+        self.use_light_log()
         self.migrate(0, create_tables)
         with self.transaction() as db:
             if value_of(db, "made_by") != self._made_by:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 
-from engram.engram import Engram
+from engram.engram import in_zone
 from engram.errors import EngramError
 from engram.recall.context import CountTokens
 from engram.recall.message import Part
@@ -25,7 +25,7 @@ from engram.reflection.reflector import Reflector
 from engram.reflection.slots import SLOT_OF, SLOTS
 from engram.reflection.working import PROFILE, RECALLED, STANDING, Working, WorkingPart, bearing_on, quoted, recalled
 from engram.store.base import LoggedStore
-from engram.times import as_utc, local, microseconds
+from engram.times import as_utc, microseconds
 
 logger = logging.getLogger("engram")
 
@@ -159,8 +159,3 @@ class Knowledge:
 def moment_of(at: datetime | None) -> int:
     """Return a time as microseconds since 1970 in UTC; None: now."""
     return microseconds(datetime.now(UTC) if at is None else as_utc("at", at))
-
-
-def in_zone(engram: Engram, zone: tzinfo) -> Engram:
-    """Return an engram to quote, with its time in `zone`."""
-    return replace(engram, at=local(engram.at, zone))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from engram.text.passages import Span, passages, size, units
+from engram.text.passages import Span, goes_on, passages, size, units
 
 LONGEST = 60.0
 """Words of a sentence above which it is cut like a passage."""
@@ -17,8 +17,6 @@ MOST = 64
 """Sentences of a turn that are read, from its beginning."""
 READ = 65_536
 """Characters of a turn that are read."""
-LONGEST_JOINED = 200
-"""Characters of a sentence up to which the next one is joined to it if it ends in a number: "on the 3. August"."""
 
 _ASIDE = ("```", "~~~", ">", "|")
 """How code, quoted lines and rows of tables begin."""
@@ -36,7 +34,6 @@ _SALUTATION = re.compile(
     rf"\s{{0,8}}[\"'“«„]?(?:sehr geehrte|{'|'.join(_SALUTATIONS)})[^.!?\n]{{0,80}}[,:!，：]?\s*$", re.IGNORECASE
 )
 """The first line of a letter."""
-_NUMBER_AT_END = re.compile(r"(?:^|\s)\d{1,2}\.$")
 _LETTER = re.compile(r"[^\W\d_]")
 
 
@@ -53,18 +50,13 @@ def statements_of(text: str) -> list[Span]:
             break
         if not _LETTER.search(part) or part.startswith(_ASIDE):
             continue
-        if found and _joins(text, found[-1]):
+        if found and goes_on(text[slice(*found[-1])]):
             found[-1] = (found[-1][0], stop)
             continue
         found += _cut(text, begin, stop)
         if len(found) >= MOST:
             break
     return found[:MOST]
-
-
-def _joins(text: str, span: Span) -> bool:
-    start, end = span
-    return end - start <= LONGEST_JOINED and bool(_NUMBER_AT_END.search(text[start:end]))
 
 
 def _trimmed(text: str, start: int, end: int) -> Span:

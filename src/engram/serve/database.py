@@ -134,11 +134,8 @@ class ServerDatabaseFile(Database):
 
     def ready(self, version: int) -> None:
         """Create the tables if the file is new, and read the secret."""
-        self.use_log()
         # A power cut may lose the last commits of this file. The memory loses none: it syncs every commit.
-        self.writer.execute("PRAGMA synchronous=NORMAL")
-        # Deleted rows are overwritten with zeros: the names in them may be those of persons.
-        self.writer.execute("PRAGMA secure_delete=ON")
+        self.use_light_log()
         # The transaction begins even if the tables exist: a file that cannot be written fails now, not in a request.
         self.migrate(0, create_tables)
         self.migrate(1, add_left_out)

@@ -168,6 +168,13 @@ class Database:
             else:
                 return
 
+    def use_light_log(self) -> None:
+        """As `use_log`, for a file of which a power cut may lose the last commits. Deleted rows are overwritten."""
+        self.use_log()
+        self.writer.execute("PRAGMA synchronous=NORMAL")
+        # What was deleted may name persons.
+        self.writer.execute("PRAGMA secure_delete=ON")
+
     def migrate(self, number: int, step: Callable[[sqlite3.Connection], None]) -> None:
         """Migrate the file from format `number` to the next. The step commits together with the new number."""
         with self.transaction() as db:
