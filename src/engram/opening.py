@@ -158,9 +158,10 @@ def open_knowledge(store: LoggedStore, encoder: Encoder | None = None) -> Knowle
     from engram.reflection.knowledge import Knowledge
     from engram.reflection.labels import made_by
     from engram.reflection.reflector import Reflector
+    from engram.reflection.rules import REVISION
 
     own = default_encoder()
-    made = f"{store.identity} {own.fingerprint} {made_by()}"
+    made = f"{store.identity} {own.fingerprint} {made_by()} {REVISION}"
     file = derived_file(store)
     read_only = isinstance(store, SqliteStore) and store.read_only
     database = None

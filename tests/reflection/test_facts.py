@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -209,3 +211,20 @@ def test_the_command_prints_what_holds_with_what_it_replaced(tmp_path: Path) -> 
     assert json.loads(run("reflect", "--json").stdout) == {"read": 0}
     wrong = run("facts", "--slot", "shoe")
     assert (wrong.returncode, "is no slot" in wrong.stderr) == (2, True)
+
+
+def test_derived_data_of_the_first_format_is_derived_again(tmp_path: Path) -> None:
+    path = tmp_path / "memory.db"
+    with Memory(path) as memory:
+        with_numbers(memory)
+        memory.reflect()
+    derived = index_folder(str(path)) / STATEMENTS
+    with closing(sqlite3.connect(derived)) as db:
+        db.executescript("ALTER TABLE statements DROP COLUMN wish; PRAGMA user_version = 1")
+    with Memory(path, read_only=True) as memory:
+        assert phones(memory) == [NEW]
+    with Memory(path) as memory:
+        assert memory.unread() == 3
+        assert phones(memory) == [NEW]
+    with closing(sqlite3.connect(derived)) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (2,)

@@ -8,6 +8,7 @@ import pytest
 
 from engram import Memory
 from engram.recall.context import estimated_tokens
+from engram.reflection import profile
 
 ORDER = "From now on always give me prices including tax."
 WISH = "I prefer trains to planes, whenever there is a choice."
@@ -138,3 +139,13 @@ def test_a_profile_reads_new_turns_first_unless_they_are_too_many() -> None:
         read = memory.profile(catch_up=2)
         assert [fact.text for fact in read.standing] == [ORDER, WISH]
         assert read.unread == 0
+
+
+def test_orders_are_not_crowded_out_by_what_has_no_word_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(profile, "MOST", 3)
+    matters = "recipes, invoices, train tickets, poems, football, the garden, horses, Latin grammar".split(", ")
+    with Memory(":memory:") as memory:
+        memory.remember(ORDER, at=on(1, 5))
+        memory.remember_many({"text": f"You should address me formally on {each}.", "at": on(2, 5)} for each in matters)
+        assert [fact.text for fact in memory.profile().standing] == [ORDER]
+        assert ORDER in memory.working("What does the ticket to Bergen cost?").text

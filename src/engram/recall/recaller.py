@@ -43,6 +43,10 @@ FIRST = 10
 class Holding(Protocol):
     """What knows which of several turns says what holds. Safe to call from several threads."""
 
+    def catch_up(self) -> None:
+        """Read a few turns that were remembered lately. Called once for a recall, before `ordered`."""
+        ...
+
     def ordered(self, part: Part, namespace: int, hits: Sequence[Hit]) -> list[Hit]:
         """Return the hits for a part of a message with what holds before what held. namespace: its number."""
         ...
@@ -77,6 +81,8 @@ class Recaller:
         """
         reader, rankings = self._rank(query, namespace, where, limit, now)
         wanted = limit if holding is None else max(limit, FIRST)
+        if holding is not None and any(not ranking.query.periods for _, ranking in rankings):
+            holding.catch_up()
         found = []
         for part, ranking in rankings:
             hits = list(self._hits(ranking, ranking.order(where, floor), where, wanted))

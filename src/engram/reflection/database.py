@@ -18,7 +18,7 @@ from engram.store.sqlite.store import uri_of
 
 APPLICATION_ID = 0x456E6766
 """Marks a SQLite file as one of derived data ("Engf")."""
-VERSION = 1
+VERSION = 2
 
 TABLES = (
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
@@ -26,13 +26,13 @@ TABLES = (
     " number INTEGER PRIMARY KEY, namespace INTEGER NOT NULL, seq INTEGER NOT NULL, session INTEGER NOT NULL,"
     " speaker INTEGER NOT NULL, at INTEGER NOT NULL,"
     " start INTEGER NOT NULL, stop INTEGER NOT NULL, kind INTEGER NOT NULL, slot INTEGER NOT NULL,"
-    " effect INTEGER NOT NULL, own REAL NOT NULL, sure REAL NOT NULL, origin INTEGER NOT NULL,"
+    " effect INTEGER NOT NULL, own REAL NOT NULL, sure REAL NOT NULL, origin INTEGER NOT NULL, wish INTEGER NOT NULL,"
     " code BLOB NOT NULL, labels BLOB NOT NULL)",
     "CREATE INDEX statements_by_turn ON statements (namespace, seq)",
 )
-"""Schema version 1. Times are microseconds since 1970 in UTC; start and stop are characters of the turn."""
+"""Schema version 2. Times are microseconds since 1970 in UTC; start and stop are characters of the turn."""
 
-COLUMNS = "namespace, seq, session, speaker, at, start, stop, kind, slot, effect, own, sure, origin"
+COLUMNS = "namespace, seq, session, speaker, at, start, stop, kind, slot, effect, own, sure, origin, wish"
 MEANING = "code, labels"
 AT_ONCE = 500
 """Statements that one query names."""
@@ -63,6 +63,8 @@ class Statement(NamedTuple):
     """Probability of the slot."""
     origin: int
     """Position in `engram.engram.ORIGINS`."""
+    wish: bool
+    """Whether its words say that it is an order for every time, or what somebody likes (`wishes.is_wish`)."""
 
 
 class Stored(NamedTuple):
@@ -104,12 +106,13 @@ class DerivedDatabase(Database):
     def ready(self, version: int) -> None:
         """Create the tables if the file is new, and empty them if something else has made their rows."""
         if self.read_only:
-            if not version or value_of(self.writer, "made_by") != self._made_by:
+            if version != VERSION or value_of(self.writer, "made_by") != self._made_by:
                 raise MemoryReadOnly(f"{self.path} was derived by another version; reflect once with write access")
             return
         # The store holds the truth: a power cut may lose the last commits of this file, which are derived again.
         self.use_light_log()
-        self.migrate(0, create_tables)
+        self.migrate(0, make_anew)
+        self.migrate(1, make_anew)
         with self.transaction() as db:
             if value_of(db, "made_by") != self._made_by:
                 clear(db)
@@ -157,8 +160,10 @@ class DerivedDatabase(Database):
         return found
 
 
-def create_tables(db: sqlite3.Connection) -> None:
-    """Create schema version 1."""
+def make_anew(db: sqlite3.Connection) -> None:
+    """Create the tables of this version in the place of those of an older one: their rows are derived again."""
+    db.execute("DROP TABLE IF EXISTS statements")
+    db.execute("DROP TABLE IF EXISTS meta")
     for table in TABLES:
         db.execute(table)
 

@@ -20,7 +20,7 @@ from engram.reflection.chains import OWN, Chains, Turns
 from engram.reflection.database import DerivedDatabase
 from engram.reflection.facts import Facts
 from engram.reflection.holding import HoldingOrder
-from engram.reflection.profile import Known, Profile, is_wish, now, standing, who, within
+from engram.reflection.profile import Known, Profile, now, standing, who, within
 from engram.reflection.reflector import Reflector
 from engram.reflection.slots import SLOT_OF, SLOTS
 from engram.reflection.working import PROFILE, RECALLED, STANDING, Working, WorkingPart, bearing_on, quoted, recalled
@@ -55,15 +55,20 @@ class Knowledge:
         """Return the number of turns that were not read yet."""
         return self._reflector.pending()
 
-    def ordered(self, part: Part, namespace: int, hits: Sequence[Hit]) -> list[Hit]:
-        """Return the hits for a part of a message with what holds before what held; see `recall.recaller.Holding`.
-
-        Reads a few turns first that were not read yet. If the derived data cannot be read, the hits keep their order,
-        and the log says so.
-        """
+    def catch_up(self) -> None:
+        """Read a few turns that were not read yet; see `recall.recaller.Holding`. The log says if that fails."""
         try:
             if 0 < self._reflector.pending() <= FEW:
                 self._reflector.reflect()
+        except EngramError as error:
+            logger.warning("the latest turns were not read for what holds: %s", error)
+
+    def ordered(self, part: Part, namespace: int, hits: Sequence[Hit]) -> list[Hit]:
+        """Return the hits for a part of a message with what holds before what held; see `recall.recaller.Holding`.
+
+        If the derived data cannot be read, the hits keep their order, and the log says so.
+        """
+        try:
             return self._holding.ordered(part, namespace, hits)
         except EngramError as error:
             logger.warning("hits are not ordered by what holds: %s", error)
@@ -99,7 +104,6 @@ class Knowledge:
             name: chains.facts([each.stored for each in chosen(statements)], self._turns(number))
             for name, chosen in (("standing", standing), ("who", who), ("now", now))
         }
-        sections["standing"] = list(filter(is_wish, sections["standing"]))
         return Profile(**within(sections, budget, count), unread=unread)
 
     def working(
@@ -124,11 +128,7 @@ class Knowledge:
             }
             for name, stored in chosen.items():
                 found = chains.facts(stored, self._turns(number))
-                facts = [
-                    replace(fact, engram=in_zone(fact.engram, zone))
-                    for fact in found
-                    if name != STANDING or is_wish(fact)
-                ]
+                facts = [replace(fact, engram=in_zone(fact.engram, zone)) for fact in found]
                 if part := quoted(name, facts, int(shares[name] * budget), count):
                     parts.append(part)
                     left -= part.tokens + 2

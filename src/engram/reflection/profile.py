@@ -21,7 +21,6 @@ from engram.reflection.database import Statement, Stored
 from engram.reflection.facts import Fact
 from engram.reflection.labels import EFFECTS, KINDS, LASTING
 from engram.reflection.slots import ONE_VALUE, SLOT_OF, SLOTS
-from engram.reflection.wishes import likes, stands
 
 FACT, EVENT, PLAN, PREFERENCE, ORDER = range(5)
 TYPED, TELLS = ORIGINS.index("user"), EFFECTS.index("tells")
@@ -88,21 +87,17 @@ class Profile:
 def standing(statements: Sequence[Known]) -> list[Known]:
     """Return what may be orders that the user typed, then preferences of their own, the latest first, each once.
 
-    Those count whose sentence passes `is_wish`.
+    Those count whose words say so, too (`wishes.is_wish`).
     """
-    orders = [each for each in statements if each.kinds[ORDER] >= MAYBE and each.statement.origin == TYPED]
+    wished = [each for each in statements if each.statement.wish]
+    orders = [each for each in wished if each.kinds[ORDER] >= MAYBE and each.statement.origin == TYPED]
     chosen = {each.stored.number for each in orders}
     wishes = [
         each
-        for each in statements
+        for each in wished
         if each.kinds[PREFERENCE] >= MAYBE and each.statement.own >= OWN and each.stored.number not in chosen
     ]
     return distinct([*reversed(orders), *reversed(wishes)])
-
-
-def is_wish(fact: Fact) -> bool:
-    """Return whether a sentence has a word by which it is an order for every time, or says what somebody likes."""
-    return likes(fact.text) if fact.kind == KINDS[PREFERENCE] else stands(fact.text)
 
 
 def who(statements: Sequence[Known]) -> list[Known]:

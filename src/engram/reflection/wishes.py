@@ -64,6 +64,14 @@ def stands(sentence: str) -> bool:
     return ALWAYS.search(sentence, 0, READ) is not None
 
 
+def is_wish(sentence: str, *, preference: bool) -> bool:
+    """Return whether a sentence has a word by which it is an order for every time, or says what somebody likes.
+
+    preference: whether its labels say that it is a preference; else it must hold for every time.
+    """
+    return likes(sentence) if preference else stands(sentence)
+
+
 def speaks_of_user(sentence: str) -> bool:
     """Return whether a sentence speaks of "the user", which a user does not."""
     return USER.search(sentence, 0, READ) is not None

@@ -1,0 +1,83 @@
+"""Reading: which sentences of turns are kept as statements, and with which labels.
+
+Owns whose turns are read, and what a sentence must be to be kept. Knows no store and no file: `reflection.reflector`
+brings the turns and writes what is read of them. After a change of what is read, `reflection.rules` needs a new
+revision.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from engram.engram import ORIGINS, ROLES
+from engram.meaning.base import Encoder
+from engram.meaning.codes import Coder
+from engram.reflection.database import Meaning, Statement
+from engram.reflection.labels import KINDS, Labels, labels_of, packed
+from engram.reflection.sentences import statements_of
+from engram.reflection.wishes import is_wish, speaks_of_user, stands
+from engram.store.base import Record
+
+USER, TYPED, TRUSTED = ROLES.index("user"), ORIGINS.index("user"), ORIGINS.index("import")
+"""Whose turns are read: what an assistant, an agent, a document or a tool says is no fact of the user's."""
+AT_ONCE = 256
+"""Sentences that are encoded at once."""
+ASKS_SOMETHING, PASTED = 0.05, 0.3
+"""Probability of an order or a request, and of something general, from which a sentence is not kept that a program or a
+file says that the user said: it may be there to steer a model."""
+SURE = 0.5
+"""Probability of a slot from which a sentence counts as speaking of it."""
+LASTS = 0.25
+"""Probability of a kind that lasts from which a sentence is kept. One with a number is kept in any case: a request or
+a question may tell it in passing ("how do I go on, now that it is down to 4 hours?")."""
+PREFERENCE = KINDS.index("preference")
+_DIGIT = re.compile(r"\d")
+
+Place = tuple[Record, tuple[int, int]]
+"""A turn, and where a sentence begins and ends in it, in characters."""
+
+
+def statements_in(records: Sequence[Record], encoder: Encoder, coder: Coder) -> list[tuple[Statement, Meaning]]:
+    """Return the sentences of users' turns that may state something, in the order of the turns.
+
+    encoder: the one that the labels were fitted for. coder: of its vectors.
+    """
+    places = [(r, span) for r in records if r.role == USER and r.origin <= TRUSTED for span in statements_of(r.text)]
+    result = []
+    for start in range(0, len(places), AT_ONCE):
+        result += _read(places[start : start + AT_ONCE], encoder, coder)
+    return result
+
+
+def _read(places: Sequence[Place], encoder: Encoder, coder: Coder) -> list[tuple[Statement, Meaning]]:
+    texts = [record.text[a:b] for record, (a, b) in places]
+    vectors = encoder.encode(texts)
+    labels = labels_of(vectors)
+    codes, shares = coder.encode(vectors), packed(labels)
+    kinds, slots = labels.kinds.argmax(axis=1), labels.slots.argmax(axis=1)
+    sure = labels.slots[np.arange(len(places)), slots]
+    slots = np.where(sure >= SURE, slots, 0)
+    numbers = np.array([_DIGIT.search(text) is not None for text in texts])
+    harmless = tells_only(labels, texts) | np.array([record.origin == TYPED for record, _ in places])
+    kept = ((labels.lasting >= LASTS) | (slots > 0) | numbers) & harmless
+    result = []
+    for row in np.flatnonzero(kept).tolist():
+        r, (a, b) = places[row]
+        statement = Statement(
+            r.namespace, r.seq, r.session, r.speaker, r.at, a, b, int(kinds[row]), int(slots[row]),
+            int(labels.effects[row].argmax()), float(labels.own[row]), float(sure[row]), r.origin,
+            is_wish(texts[row], preference=kinds[row] == PREFERENCE),
+        )  # fmt: skip
+        result.append((statement, Meaning(codes[row].tobytes(), shares[row])))
+    return result
+
+
+def tells_only(labels: Labels, sentences: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Return whether n sentences tell something, surely ask nothing of a model and are no pasted matter: shape (n,)."""
+    kinds, worded = labels.kinds, np.array([not stands(each) and not speaks_of_user(each) for each in sentences])
+    asks = kinds[:, KINDS.index("order")] + kinds[:, KINDS.index("request")]
+    return np.asarray(worded & (asks < ASKS_SOMETHING) & (kinds[:, KINDS.index("general")] < PASTED))
