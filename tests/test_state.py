@@ -305,11 +305,11 @@ def test_a_backup_holds_documents_with_their_history(memory: Memory, state: Agen
     for number in range(3):
         state.set("plan", number)
     copy = back_up(memory.path, tmp_path / "backup.db")
-    assert (copy.engrams, copy.documents) == (0, 1)
+    assert (copy.engrams, copy.state_documents) == (0, 1)
     history = state.history("plan")
     state.set("plan", "later")
     memory.close()
-    assert restore(tmp_path / "backup.db", memory.path, overwrite=True).documents == 1
+    assert restore(tmp_path / "backup.db", memory.path, overwrite=True).state_documents == 1
     with Memory(memory.path) as restored:
         assert restored.state("ana", "planner").history("plan") == history
 

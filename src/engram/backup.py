@@ -27,7 +27,7 @@ class Copy:
     source: str
     target: str
     engrams: int
-    documents: int
+    state_documents: int
     """Documents of agents' states."""
     bytes: int
     server: bool

@@ -28,7 +28,7 @@ BATCH = 1_000
 """Engrams saved in one commit."""
 
 DOCUMENT_BATCH = 50
-"""Versions of documents saved in one commit."""
+"""Versions of state documents saved in one commit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +52,10 @@ class Report:
     """Passages of the index that have no vector yet; recall finds them by words."""
     store_bytes: int
     index_bytes: int
-    documents: int = 0
-    """Versions of documents that can be read."""
-    lost_documents: int | None = 0
-    """Known versions of documents that cannot be read; None if even that is unknown."""
+    state_documents: int = 0
+    """Versions of state documents that can be read."""
+    lost_state_documents: int | None = 0
+    """Known versions of state documents that cannot be read; None if even that is unknown."""
     warnings: tuple[str, ...] = ()
     """What puts the memory at risk, such as rights for other users. No damage."""
 
@@ -82,15 +82,15 @@ class Salvage:
     """Policies that were saved."""
     policies_lost: bool = False
     """Whether policies could not be read, so that engrams which had expired may be back."""
-    documents: int = 0
-    """Versions of documents that were saved."""
-    lost_documents: list[str] | None = None
-    """The versions of documents that could not be read, in words; None if not even their number is known."""
+    state_documents: int = 0
+    """Versions of state documents that were saved."""
+    lost_state_documents: list[str] | None = None
+    """The versions of state documents that could not be read, in words; None if not even their number is known."""
 
     @property
     def is_complete(self) -> bool:
         """Whether nothing was lost."""
-        return self.lost == 0 and self.lost_documents == [] and not self.policies_lost
+        return self.lost == 0 and self.lost_state_documents == [] and not self.policies_lost
 
 
 def examine(path: str | os.PathLike[str]) -> Report:
@@ -176,9 +176,9 @@ def salvage(path: str | os.PathLike[str], target: str | os.PathLike[str]) -> Sal
                 store.policies.set(policy)
             documents = reader.documents()
             while part := list(islice(documents, DOCUMENT_BATCH)):
-                outcome.documents += store.documents.restore(part)
+                outcome.state_documents += store.documents.restore(part)
         outcome.policies, outcome.policies_lost = len(found.policies), not found.complete
-        outcome.lost_documents = reader.lost_documents() if reader.all_documents_known else None
+        outcome.lost_state_documents = reader.lost_documents() if reader.all_documents_known else None
         outcome.lost_ids = reader.lost_ids()
         outcome.lost = len(outcome.lost_ids) if reader.all_known else None
         outcome.unnamed = reader.unnamed

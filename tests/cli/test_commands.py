@@ -107,7 +107,7 @@ def test_stats_counts_engrams(run, path: Path):
     run("remember", "one")
     ran = run("stats", "--json").json
     assert (ran["engrams"], ran["namespaces"], ran["path"]) == (1, 1, str(path))
-    assert "memories             1\n" in run("stats").out
+    assert "memories         1\n" in run("stats").out
 
 
 def test_forget_by_id_session_time_and_namespace(run):
@@ -246,7 +246,7 @@ def test_backup_and_restore_say_what_to_do_next(run, path: Path, tmp_path: Path)
         "source": str(target),
         "target": str(path),
         "engrams": 1,
-        "documents": 0,
+        "state_documents": 0,
         "bytes": path.stat().st_size,
         "server": False,
     }

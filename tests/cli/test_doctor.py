@@ -118,8 +118,8 @@ def test_doctor_reports_a_healthy_memory(run, path: Path):
         "encoder": f"{fingerprint}, 512 dimensions, {'compiled' if accel.available else 'in numpy, slower'}",
         "conflicts": [],
         "warnings": [],
-        "documents": 0,
-        "lost_documents": 0,
+        "state_documents": 0,
+        "lost_state_documents": 0,
     }
     out = run("doctor").out
     assert "database  good" in out

@@ -25,7 +25,7 @@ def test_a_document_goes_through_all_commands(run, path: Path):
     assert listed[0].split() == ["4", *listed[0].split()[1:3], "default", "/", "planner", "/", "trip"]
     deleted = run("state", "delete", "trip", "-a", "planner")
     assert deleted.out == "erased 4 versions; engram compact removes the text from the files\n"
-    assert run("state", "list").err == "no documents\n"
+    assert run("state", "list").err == "no state documents\n"
     with Memory(path) as memory:
         assert list(memory.state_documents()) == []
 
@@ -137,7 +137,7 @@ def test_delete_and_forget_ask_on_a_terminal(run, terminal):
     assert run("state", "delete", "x", "-n", "ana", stdin=b"y\n").code == 0
     run("remember", "My dog is called Biscuit.", "-n", "ana")
     ran = run("forget", "-n", "ana", stdin=b"n\n")
-    assert (ran.code, "Forget 1 memories and 1 documents of the namespace ana?" in ran.err) == (130, True)
+    assert (ran.code, "Forget 1 memories and 1 state documents of the namespace ana?" in ran.err) == (130, True)
     assert len(run("state", "list", "--json").lines) == 1
     assert run("forget", "-n", "ana", "--json", stdin=b"y\n").out.endswith('{"forgotten": 2}\n')
     assert run("state", "list", "--json").lines == []
@@ -161,11 +161,11 @@ def test_other_commands_count_documents(run, path: Path, tmp_path: Path):
     run("state", "set", "x", "1")
     run("state", "set", "x", "2")
     assert run("stats", "--json").json["state_documents"] == 1
-    assert "documents of agents  1" in run("stats").out
-    assert run("doctor", "--json").json["documents"] == 2
-    assert "documents  2 versions, 0 lost" in run("doctor").out
-    assert "0 memories and 1 documents backed up" in run("backup", str(tmp_path / "b.db")).out
+    assert "state documents  1" in run("stats").out
+    assert run("doctor", "--json").json["state_documents"] == 2
+    assert "state documents  2 versions, 0 lost" in run("doctor").out
+    assert "0 memories and 1 state documents backed up" in run("backup", str(tmp_path / "b.db")).out
     saved = run("doctor", "--save", str(tmp_path / "c.db"))
-    assert (saved.code, "2 versions of documents saved" in saved.out) == (0, True)
+    assert (saved.code, "2 versions of state documents saved" in saved.out) == (0, True)
     assert run("state", "get", "x", "-m", str(tmp_path / "c.db")).out == "2\n"
     assert run("export").out == ""

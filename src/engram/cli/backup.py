@@ -74,7 +74,7 @@ def _print(copy: Copy, done: str, as_json: bool) -> None:
         print_json(dataclasses.asdict(copy))
         return
     size = format_bytes(copy.bytes)
-    documents = f" and {copy.documents:,} documents" if copy.documents else ""
+    documents = f" and {copy.state_documents:,} state documents" if copy.state_documents else ""
     typer.echo(f"{copy.engrams:,} memories{documents} {done} {escape_line(copy.target)} ({size}), and checked")
     if copy.server:
         typer.echo(f"with the server's file: {escape_line(copy.target)}.serve")

@@ -86,7 +86,7 @@ def _print_report(report: Report, encoder: str) -> None:
         typer.echo(f"- {escape_line(problem)}")
     for warning in report.warnings:
         typer.echo(f"warning: {escape_line(warning)}")
-    if report.problems and (report.readable or report.documents):
+    if report.problems and (report.readable or report.state_documents):
         typer.echo(
             f"save what can be read: engram doctor --memory {escape_line(shlex.quote(report.path))} --save NEW.db"
         )
@@ -95,11 +95,11 @@ def _print_report(report: Report, encoder: str) -> None:
 
 
 def _documents(report: Report) -> dict[str, str]:
-    """The row about documents; none if the memory has none."""
-    lost = "an unknown number" if report.lost_documents is None else f"{report.lost_documents:,}"
-    if not report.documents and report.lost_documents == 0:
+    """The row about state documents; none if the memory has none."""
+    lost = "an unknown number" if report.lost_state_documents is None else f"{report.lost_state_documents:,}"
+    if not report.state_documents and report.lost_state_documents == 0:
         return {}
-    return {"documents": f"{report.documents:,} versions, {lost} lost"}
+    return {"state documents": f"{report.state_documents:,} versions, {lost} lost"}
 
 
 def _missing(report: Report) -> str:
@@ -114,8 +114,8 @@ def _missing(report: Report) -> str:
 
 def _print_salvage(result: Salvage) -> None:
     typer.echo(f"{result.saved:,} memories saved to {escape_line(result.target)}")
-    if result.documents:
-        typer.echo(f"{result.documents:,} versions of documents saved")
+    if result.state_documents:
+        typer.echo(f"{result.state_documents:,} versions of state documents saved")
     if result.unnamed:
         typer.echo(f'{result.unnamed:,} of them had lost a name, which is now "recovered-<number>"')
     if result.lost is None:
@@ -124,10 +124,10 @@ def _print_salvage(result: Salvage) -> None:
         print_note(f"{result.lost:,} are lost; --json lists their ids")
     if result.policies_lost:
         print_note("policies are lost, so that expired memories may be back: set them again with engram policy set")
-    if result.lost_documents is None:
-        print_note("the number of lost versions of documents is unknown: their list is damaged, too")
-    elif result.lost_documents:
-        print_note(f"{len(result.lost_documents):,} versions of documents are lost; --json lists them")
+    if result.lost_state_documents is None:
+        print_note("the number of lost versions of state documents is unknown: their list is damaged, too")
+    elif result.lost_state_documents:
+        print_note(f"{len(result.lost_state_documents):,} versions of state documents are lost; --json lists them")
 
 
 def reindex(path: MemoryPath = None, encoder: EncoderName = None, as_json: Json = False) -> None:

@@ -77,7 +77,7 @@ def _confirm(memory: Memory, namespace: str | None, session: str | None, before:
     documents = sum(1 for _ in memory.state_documents(namespace=namespace)) if whole else 0
     if count + documents > 1:
         where = f"the namespace {namespace}" + ("" if session is None else f", session {session}")
-        what = f"{count:,} memories" + (f" and {documents:,} documents" if documents else "")
+        what = f"{count:,} memories" + (f" and {documents:,} state documents" if documents else "")
         typer.confirm(f"Forget {what} of {escape_line(where)}?", abort=True, err=True)
 
 

@@ -124,7 +124,7 @@ def stats(path: MemoryPath = None, encoder: EncoderName = None, as_json: Json = 
             "namespaces": f"{figures.namespaces:,}",
             "sessions": f"{figures.sessions:,}",
             "in quarantine": f"{figures.quarantined:,}",
-            "documents of agents": f"{figures.state_documents:,}",
+            "state documents": f"{figures.state_documents:,}",
             "not indexed yet": f"{figures.unindexed:,}",
             "not encoded yet": f"{figures.unencoded:,}",
             "store": format_bytes(figures.store_bytes),

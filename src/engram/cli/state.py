@@ -74,7 +74,7 @@ def list_documents(
                 where = f"{info.namespace} / {info.agent} / {info.name}"
                 typer.echo(escape_line(f"{info.version:>6}  {local(info.at, timezone):%Y-%m-%d %H:%M}  {where}"))
     if not found:
-        print_note("no documents")
+        print_note("no state documents")
 
 
 def get(

@@ -215,9 +215,9 @@ def documents_of(path: Path) -> list[Document]:
 def test_the_doctor_finds_a_healthy_file_and_saves_all_of_it(path: Path, tmp_path: Path) -> None:
     engrams, documents = rich(path)
     report = examine(path)
-    assert (report.problems, report.readable, report.documents, report.lost_documents) == ((), 401, 300, 0)
+    assert (report.problems, report.readable, report.state_documents, report.lost_state_documents) == ((), 401, 300, 0)
     saved = salvage(path, tmp_path / "new.db")
-    assert (saved.saved, saved.documents, saved.lost_documents, saved.is_complete) == (401, 300, [], True)
+    assert (saved.saved, saved.state_documents, saved.lost_state_documents, saved.is_complete) == (401, 300, [], True)
     assert documents_of(tmp_path / "new.db") == documents
     with closing(SqliteStore(tmp_path / "new.db")) as store:
         assert list(store.engrams(Filter())) == engrams
@@ -234,12 +234,12 @@ def test_the_doctor_saves_every_version_that_damage_has_left(path: Path, tmp_pat
     report = examine(path)
     saved = salvage(path, tmp_path / "new.db")
     found = documents_of(tmp_path / "new.db")
-    assert len(found) == saved.documents == report.documents
+    assert len(found) == saved.state_documents == report.state_documents
     assert 0 < 300 - len(found) < 100
     assert all(document in documents for document in found)
-    if saved.lost_documents is not None:
-        assert len(saved.lost_documents) == report.lost_documents == 300 - len(found)
-        assert all(lost.startswith("version ") for lost in saved.lost_documents)
+    if saved.lost_state_documents is not None:
+        assert len(saved.lost_state_documents) == report.lost_state_documents == 300 - len(found)
+        assert all(lost.startswith("version ") for lost in saved.lost_state_documents)
         assert not saved.is_complete
 
 
@@ -251,7 +251,7 @@ def test_the_doctor_reads_documents_from_the_pages_when_no_tree_leads_to_them(pa
     content[(root - 1) * PAGE : root * PAGE] = bytes(PAGE)
     path.write_bytes(content)
     saved = salvage(path, tmp_path / "new.db")
-    assert saved.documents == 300
+    assert saved.state_documents == 300
     assert documents_of(tmp_path / "new.db") == documents
     with closing(SqliteStore(tmp_path / "new.db")) as store:
         assert list(store.engrams(Filter())) == engrams
@@ -264,7 +264,7 @@ def test_the_doctor_saves_documents_of_a_file_without_its_first_page(path: Path,
     content[100] = 0x0D
     path.write_bytes(content)
     saved = salvage(path, tmp_path / "new.db")
-    assert saved.lost_documents is None
+    assert saved.lost_state_documents is None
     assert documents_of(tmp_path / "new.db") == documents
 
 
@@ -272,5 +272,5 @@ def test_the_doctor_saves_documents_of_a_file_without_its_first_page(path: Path,
 def test_the_doctor_finds_no_documents_in_older_files(path: Path, tmp_path: Path, script: str) -> None:
     run_sql(path, script)
     report = examine(path)
-    assert (report.problems, report.documents, report.lost_documents) == ((), 0, 0)
+    assert (report.problems, report.state_documents, report.lost_state_documents) == ((), 0, 0)
     assert salvage(path, tmp_path / "new.db").is_complete

@@ -166,7 +166,7 @@ def examine_file(path: str) -> FileReport:
         documents = sum(1 for _ in reader.documents())
         lost_documents = reader.lost_documents()
         if lost_documents and not problems:
-            problems.append(f"{len(lost_documents)} versions of documents cannot be read")
+            problems.append(f"{len(lost_documents)} versions of state documents cannot be read")
         return FileReport(
             problems,
             readable,
