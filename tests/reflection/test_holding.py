@@ -72,9 +72,9 @@ def test_what_the_user_did_not_say_does_not_come_first(role: str) -> None:
     with Memory(":memory:") as memory:
         with_homes(memory, role)
         query = "Where do I live, in the flat above the pharmacy?"
-        order = found(memory, query)
+        place = found(memory, query).index(NEW)
         memory.reflect()
-        assert found(memory, query) == order
+        assert found(memory, query).index(NEW) >= place
 
 
 def test_a_few_new_turns_are_read_before_a_recall() -> None:

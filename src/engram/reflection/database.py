@@ -138,8 +138,11 @@ class DerivedDatabase(Database):
         with self.reading() as db:
             return [Stored(row[0], Statement(*row[1:])) for row in db.execute(query, (namespace,)).fetchall()]
 
-    def meanings(self, namespace: int, seqs: Sequence[int]) -> list[tuple[Statement, Meaning]]:
-        """Return the statements of some turns of a namespace with what they mean, in the order of the turns."""
+    def meanings(self, namespace: int, seqs: Sequence[int]) -> tuple[list[tuple[Statement, Meaning]], int]:
+        """Return the statements of some turns of a namespace with what they mean, in the order of the turns.
+
+        And the seq of its last turn of which there is a statement: the turns up to it were read. -1 if there is none.
+        """
         query = (
             f"SELECT {COLUMNS}, {MEANING} FROM statements WHERE namespace = ? AND seq IN ({marks(len(seqs))})"
             " ORDER BY seq, start"
@@ -147,7 +150,8 @@ class DerivedDatabase(Database):
         size = len(Statement._fields)
         with self.reading() as db:
             rows = db.execute(query, (namespace, *seqs)).fetchall()
-        return [(Statement(*row[:size]), Meaning(*row[size:])) for row in rows]
+            (last,) = db.execute("SELECT max(seq) FROM statements WHERE namespace = ?", (namespace,)).fetchone()
+        return [(Statement(*row[:size]), Meaning(*row[size:])) for row in rows], -1 if last is None else last
 
     def meaning_of(self, numbers: Sequence[int]) -> dict[int, Meaning]:
         """Return what the statements with some numbers mean, by number; those that were deleted are left out."""

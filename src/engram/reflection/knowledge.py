@@ -69,7 +69,7 @@ class Knowledge:
         If the derived data cannot be read, the hits keep their order, and the log says so.
         """
         try:
-            return self._holding.ordered(part, namespace, hits)
+            return self._holding.ordered(part, namespace, hits, complete=not self._reflector.pending())
         except EngramError as error:
             logger.warning("hits are not ordered by what holds: %s", error)
             return list(hits)
