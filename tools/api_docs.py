@@ -20,7 +20,7 @@ from types import ModuleType
 
 PAGE = Path(__file__).parent.parent / "docs" / "api.md"
 MARK = "<!-- tools/api_docs.py generates everything below this line from the docstrings. -->"
-MODULES = ("engram", "engram.errors", "engram.store.base", "engram.search.base")
+MODULES = ("engram", "engram.tools", "engram.errors", "engram.store.base", "engram.search.base")
 """The public modules, in the order of the page. A module that does not exist is left out."""
 WIDTH = 100
 """Longest signature on one line, in characters."""

@@ -38,6 +38,7 @@ def test_every_variable_sets_its_option(monkeypatch: pytest.MonkeyPatch, tmp_pat
         "ENGRAM_REFLECT": "Off",
         "ENGRAM_PROFILE": "on",
         "ENGRAM_PROFILE_BUDGET": "300",
+        "ENGRAM_TOOLS": "off",
         "ENGRAM_STRIP": "<ticket>.*?</ticket>\n\n^Ref: ",
     }
     for name, value in values.items():
@@ -53,6 +54,7 @@ def test_every_variable_sets_its_option(monkeypatch: pytest.MonkeyPatch, tmp_pat
         reflect=False,
         profile="on",
         profile_budget=300,
+        tools="off",
         strip=("<ticket>.*?</ticket>", "^Ref: "),
     )
 
@@ -87,6 +89,7 @@ def test_no_variable_of_the_command_line_is_missing() -> None:
         ("ENGRAM_PROFILE", "yes", "'yes' is no way to attach profiles; choose from off, on"),
         ("ENGRAM_PROFILE_BUDGET", "0", "'0' is no whole number of tokens from 1 on"),
         ("ENGRAM_PROFILE_BUDGET", "9" * 5_000, "no whole number"),
+        ("ENGRAM_TOOLS", "yes", "'yes' does not say who gets tools; choose from off, allow, on"),
         ("ENGRAM_STRIP", "(", "no regular expression"),
     ],
 )

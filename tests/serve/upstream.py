@@ -40,6 +40,7 @@ import socket
 import ssl
 import struct
 import zlib
+from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -125,7 +126,7 @@ class Said:
 
     texts: tuple[str, ...]
     """One piece per token."""
-    tools: tuple[tuple[str, Json], ...] = ()
+    tools: tuple[tuple[str, Json | str], ...] = ()
     length: bool = False
     refusal: bool = False
     thinking: bool = False
@@ -135,12 +136,29 @@ class Said:
         return "".join(self.texts)
 
 
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One reply of `Upstream.plan`."""
+
+    text: str = ""
+    calls: tuple[tuple[str, Json | str], ...] = ()
+    """Names and arguments of its tool calls; a text is sent as it is, where the form has text."""
+    script: str = "plain"
+    """How it is delivered, or how it fails."""
+
+    def said(self) -> Said:
+        """Return the reply."""
+        words = Script(self.script)
+        return Said(tokens(self.text) if self.text else (), self.calls, "length" in words, thinking="thinking" in words)
+
+
 class Upstream:
     """The server, in a thread with its own event loop. A context manager."""
 
     def __init__(self, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
         self.reply = "Grüße from upstream, 你好 🦔."
         """The reply of scripts that name no text."""
+        self._plan: deque[Planned] = deque()
         self._port = port
         self._tls = tls
         self._asked: list[Asked] = []
@@ -185,6 +203,16 @@ class Upstream:
         """Forget the requests."""
         with self._lock:
             self._asked.clear()
+
+    def plan(self, *rounds: Planned) -> None:
+        """Answer the next conversations with these replies, in place of what their scripts say."""
+        with self._lock:
+            self._plan = deque(rounds)
+
+    def next_planned(self) -> Planned | None:
+        """Return the next planned reply, None if there is none left."""
+        with self._lock:
+            return self._plan.popleft() if self._plan else None
 
     # The server.
 
@@ -274,7 +302,9 @@ class Answer:
             body = json.loads(asked.body)
             self._body = body if isinstance(body, dict) else {}
         model = self._body.get("model")
-        self._script = Script(asked.header("x-script") or (model if isinstance(model, str) else "") or "plain")
+        self._planned = upstream.next_planned() if asked.path in FORMS and asked.method == "POST" else None
+        named = asked.header("x-script") or (model if isinstance(model, str) else "") or "plain"
+        self._script = Script(named if self._planned is None else self._planned.script)
         self._packer: Any = None
 
     async def send(self) -> str:
@@ -304,6 +334,8 @@ class Answer:
 
     def _says(self) -> Said:
         script, asked = self._script, self._asked
+        if self._planned is not None:
+            return self._planned.said()
         messages = asked.messages
         last = messages[-1] if messages else {}
         text = self._upstream.reply
@@ -458,7 +490,7 @@ class Chat:
         if said.tools:
             message["tool_calls"] = [
                 {"id": f"call_{number}_{place}", "type": "function", "function": function}
-                for place, function in enumerate({"name": n, "arguments": dumps(given)} for n, given in said.tools)
+                for place, function in enumerate({"name": n, "arguments": as_json(given)} for n, given in said.tools)
             ]
         choices = []
         for index in range(body.get("n") or 1):
@@ -490,7 +522,7 @@ class Chat:
         for place, (name, given) in enumerate(said.tools):
             start = {"index": place, "id": f"call_{number}_{place}", "type": "function"}
             yield event(0, {"tool_calls": [{**start, "function": {"name": name, "arguments": ""}}]})
-            for piece in cut(dumps(given)):
+            for piece in cut(as_json(given)):
                 yield event(0, {"tool_calls": [{"index": place, "function": {"arguments": piece}}]})
         for index in range(count):
             yield event(index, {}, finish(said))
@@ -525,7 +557,7 @@ class Messages:
         return {**head, "stop_reason": self._reason(said), "stop_sequence": None, "usage": counts}
 
     def _reason(self, said: Said) -> str:
-        return "tool_use" if said.tools else "max_tokens" if said.length else "end_turn"
+        return "max_tokens" if said.length else "tool_use" if said.tools else "end_turn"
 
     def _blocks(self, number: int, said: Said) -> Iterator[Json]:
         if said.thinking:
@@ -542,7 +574,7 @@ class Messages:
         elif block["type"] == "text":
             yield from ({"type": "text_delta", "text": text} for text in said.texts)
         else:
-            pieces = cut(dumps(block["input"]))
+            pieces = cut(as_json(block["input"]))
             yield from ({"type": "input_json_delta", "partial_json": piece} for piece in pieces)
 
 
@@ -593,7 +625,7 @@ class Responses:
             items.append({**head, "status": "incomplete" if said.length else "completed", "content": [part]})
         for place, (name, given) in enumerate(said.tools):
             call = {"id": f"fc_{number}_{place}", "type": "function_call", "call_id": f"call_{number}_{place}"}
-            items.append({**call, "status": "completed", "name": name, "arguments": dumps(given)})
+            items.append({**call, "status": "completed", "name": name, "arguments": as_json(given)})
         return items
 
     def _response(self, number: int, body: Json, status: str, output: list[Json]) -> Json:
@@ -661,7 +693,7 @@ def is_result(said: Json) -> bool:
 
 def finish(said: Said) -> str:
     """Why the reply ended, as chat completions say it."""
-    return "tool_calls" if said.tools else "length" if said.length else "stop"
+    return "length" if said.length else "tool_calls" if said.tools else "stop"
 
 
 def usage(said: Said) -> Json:
@@ -692,6 +724,11 @@ def embeddings(body: Json) -> Json:
 def dumps(value: object) -> str:
     """JSON as text."""
     return json.dumps(value, ensure_ascii=False)
+
+
+def as_json(given: Json | str) -> str:
+    """The arguments of a call as text."""
+    return given if isinstance(given, str) else dumps(given)
 
 
 def dumped(value: object) -> bytes:

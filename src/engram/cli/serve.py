@@ -14,7 +14,7 @@ from engram.opening import default_path
 from engram.serve.frontends.strip import patterns_from_environment
 from engram.serve.http.logs import set_up
 from engram.serve.server import serve as run
-from engram.serve.settings import MOST_KEEP_DAYS, ProfileMode, RelayMode, Settings
+from engram.serve.settings import MOST_KEEP_DAYS, ProfileMode, RelayMode, Settings, ToolsMode
 from engram.text.redaction import redaction_kinds
 
 DEFAULTS = Settings(memory="")
@@ -85,6 +85,14 @@ def serve(
         int,
         typer.Option(min=1, metavar="TOKENS", envvar="ENGRAM_PROFILE_BUDGET", help="Maximum tokens of the profile."),
     ] = DEFAULTS.profile_budget,
+    tools: Annotated[
+        ToolsMode,
+        typer.Option(
+            envvar="ENGRAM_TOOLS",
+            help="Whether models get function tools for their memory: never, if a request asks, or always (see"
+            " docs/tools.md).",
+        ),
+    ] = DEFAULTS.tools,
     deadline: Annotated[
         float, typer.Option(min=1, metavar="MS", help="Milliseconds that a request waits for memory.")
     ] = DEFAULTS.deadline * 1000,
@@ -145,6 +153,7 @@ def serve(
             sticky=sticky,
             profile=profile,
             profile_budget=profile_budget,
+            tools=tools,
             deadline=deadline / 1000,
             most_body=max_body << 20,
             allowed_hosts=tuple(allow_host or ()),

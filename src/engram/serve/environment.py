@@ -15,7 +15,7 @@ from engram.notes.zones import zone_named
 from engram.opening import default_path, file_of
 from engram.serve.frontends.strip import VARIABLE as STRIP
 from engram.serve.frontends.strip import Strip, patterns_from_environment
-from engram.serve.settings import MOST_KEEP_DAYS, ProfileMode, Settings
+from engram.serve.settings import MOST_KEEP_DAYS, ProfileMode, Settings, ToolsMode
 from engram.text.redaction import open_redactor, redaction_kinds
 
 ON_WORDS, OFF_WORDS = ("1", "true", "t", "yes", "y", "on"), ("0", "false", "f", "no", "n", "off")
@@ -70,6 +70,12 @@ def _profile(text: str) -> ProfileMode:
     return cast(ProfileMode, text)
 
 
+def _tools(text: str) -> ToolsMode:
+    if text not in get_args(ToolsMode):
+        raise ValueError(f"{text[:80]!r} does not say who gets tools; choose from {', '.join(get_args(ToolsMode))}")
+    return cast(ToolsMode, text)
+
+
 def _tokens(text: str) -> int:
     if not (text.strip().isdecimal() and len(text) <= 9 and int(text) >= 1):
         raise ValueError(f"{text[:80]!r} is no whole number of tokens from 1 on")
@@ -92,6 +98,7 @@ VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "ENGRAM_REFLECT": ("reflect", _switch),
     "ENGRAM_PROFILE": ("profile", _profile),
     "ENGRAM_PROFILE_BUDGET": ("profile_budget", _tokens),
+    "ENGRAM_TOOLS": ("tools", _tools),
     STRIP: ("strip", _patterns),
 }
 """For each variable the option and the parser of its value."""

@@ -17,6 +17,7 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 RelayMode = Literal["auto", "fast", "plain"]
 ProfileMode = Literal["off", "on"]
+ToolsMode = Literal["off", "allow", "on"]
 
 MOST_KEEP_DAYS = 36_500
 """The largest `keep_days`: a hundred years."""
@@ -64,6 +65,9 @@ class Settings:
     """Whether a conversation gets the user's profile in its system prompt, unless a request says otherwise."""
     profile_budget: int = 256
     """Maximum tokens of a profile, at least 1."""
+    tools: ToolsMode = "allow"
+    """Whether a model gets the functions of `engram.tools`. off: never; allow: if a request asks for them; on: unless a
+    request says otherwise."""
     deadline: float = 0.15
     """Seconds that a request waits for memory."""
     most_body: int = 32 << 20

@@ -52,7 +52,12 @@ class CoreBlocks:
         return result
 
     def append(self, block: str, text: str) -> dict[str, object]:
-        """Add a line to a block. Raises `ToolError` if the block would be too long or the text may not be kept."""
+        """Add a line to a block, unless it stands there. Raises `ToolError` if the block may not hold the text."""
+        document = self.state.get(document_name(block))
+        before = "" if document is None else text_of(document.value) or ""
+        if document is not None and f"\n{text}\n" in f"\n{before}\n":
+            # A model that does not see its call any more makes it again.
+            return {**self._written(block, document), "note": "this line stood in the block already"}
 
         def longer(before: str) -> str:
             return f"{before.rstrip()}\n{text}" if before.strip() else text

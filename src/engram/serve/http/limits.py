@@ -29,6 +29,7 @@ EXPOSED = (
     "X-Engram-Session",
     "X-Engram-Receipt",
     "X-Engram-Error",
+    "X-Engram-Tools",
     "Retry-After",
     "ETag",
 )

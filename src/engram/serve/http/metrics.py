@@ -46,9 +46,13 @@ class Metrics:
         )
         self.turns = Counter("engram_turns", "Turns by outcome.", ("outcome",), registry=self._registry)
         """outcome: stored, refused, retry, overflow."""
+        self.tool_calls = Counter(
+            "engram_tool_calls", "Calls of Engram's tools by models.", ("tool", "outcome"), registry=self._registry
+        )
+        """tool: a name in `engram.tools`, or unknown. outcome: ok, error."""
         self.failures = Counter("engram_failures", "Failures by kind.", ("kind",), registry=self._registry)
         """kind: recall_deadline, recall_error, profile_deadline, profile_error, record_error, record_deadline,
-        upstream_unreachable, upstream_broken."""
+        upstream_unreachable, upstream_broken, upstream_in_tools."""
         self._redacted = Gauge(
             "engram_redacted_turns", "Turns of which a part was not stored (--redact).", registry=self._registry
         )

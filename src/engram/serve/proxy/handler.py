@@ -49,11 +49,15 @@ from engram.serve.proxy.reply import (
 )
 from engram.serve.proxy.upstream import Upstream, UpstreamResponse
 from engram.serve.services import Services
+from engram.serve.tool_calls.granting import WITHOUT_MEMORY, asks_for_tools, with_tools
+from engram.serve.tool_calls.loop import Storing, ToolLoop
+from engram.serve.tool_calls.request import ToolRequest
 from engram.serve.wire.base import Collector, Request
 from engram.serve.wire.collector import EVENT_STREAM
 from engram.serve.wire.reading import as_stored
 from engram.serve.wire.table import CHAT, Wire, error_wire, wire_at
 from engram.text.markup import one_line
+from engram.tools import MemoryTools
 
 logger = logging.getLogger("engram.serve")
 
@@ -213,6 +217,7 @@ class Proxy:
         by_name = dict(headers)
         reads, writes = mode_of(by_name, access)
         with_profile = wants_profile(by_name, self._services.settings.profile)
+        asks_tools = asks_for_tools(by_name, self._services.settings.tools)
         content = await body.read()
         state = None
         if reads or writes:
@@ -232,8 +237,15 @@ class Proxy:
             await self._apply_memory(state)
             content = await self._with_additions(state, content)
             sender.extra_headers = state.headers()
+        tools = None
+        if asks_tools:
+            tools, said = await self._with_tools(state, content)
+            sender.extra_headers.append(("x-engram-tools", as_header(said)))
 
         async def forward() -> None:
+            if tools is not None and state is not None:
+                await self._tool_loop(state, tools, target_of(scope), headers).run(sender)
+                return
             async with self._upstream.request("POST", *target_of(scope), headers, content) as response:
                 if state is None or not state.writes or not 200 <= response.status < 300:
                     self._no_reply(state, unseen=response.status in UNSEEN)
@@ -274,6 +286,47 @@ class Proxy:
             return body
         insert = partial(state.wire.with_notes, state.request, state.notes.texts, is_front_ends, system)
         return await asyncio.to_thread(insert) if len(body) > LARGE_BODY else insert()
+
+    # The tools.
+
+    async def _with_tools(self, state: ProxyRequest | None, body: bytes) -> tuple[ToolRequest | None, str]:
+        """Return the request with Engram's tools, None if it gets none; and what the response's header says of it."""
+        if state is None:
+            return None, WITHOUT_MEMORY
+        add = partial(
+            with_tools,
+            state.wire,
+            state.request,
+            body,
+            self._services.settings,
+            reads=state.reads,
+            writes=state.writes,
+        )
+        return await asyncio.to_thread(add) if len(body) > LARGE_BODY else add()
+
+    def _tool_loop(
+        self, state: ProxyRequest, request: ToolRequest, target: tuple[str, str], headers: list[tuple[str, str]]
+    ) -> ToolLoop:
+        """Return the loop that answers a request with tools."""
+        match = state.conversation
+        seen = () if match is None else match.known_engrams.union(*(node.engrams for node in match.new_nodes))
+        tools = MemoryTools(
+            self._services.memory,
+            namespace=state.namespace,
+            session=state.session if match is None else match.session,
+            writes=state.writes,
+            zone=state.zone,
+            seen=seen,
+        )
+        storing = Storing(
+            state.wire.collector,
+            lambda collector: self._start(self._store_reply(state, collector)),
+            lambda status: self._no_reply(state, unseen=status in UNSEEN),
+        )
+        ask = partial(self._upstream.request, "POST", *target, headers)
+        return ToolLoop(self._services, request, tools, ask, storing if state.writes else None, self._recalls.written)
+
+    # Memory on the way to the model.
 
     async def _apply_memory(self, state: ProxyRequest) -> None:
         """Match the conversation and recall notes within the deadline; start to store the new messages."""

@@ -227,6 +227,37 @@ def field_edit(text: str, field: str, addition: str, part_type: str) -> Edit | N
     return _end_edit(text, span, addition, part_type)
 
 
+def list_edit(text: str, field: str, items: str) -> Edit | None:
+    """Return the edit that puts items, as JSON without brackets, at the front of a list in the object in `text`.
+
+    A field that is missing or null becomes the list. None if it is of another kind.
+    """
+    span = field_span(text, field)
+    if span is None:
+        return value_edit(text, field, f"[{items}]")
+    begin, end = span
+    if text.startswith("null", begin):
+        return begin, end, f"[{items}]"
+    if text[begin] != "[":
+        return None
+    return begin + 1, begin + 1, items + (", " if _list(text, begin)[0].spans else "")
+
+
+def value_edit(text: str, field: str, value: str) -> Edit:
+    """Return the edit that gives a field of the object in `text` a value, as JSON."""
+    span = field_span(text, field)
+    if span is not None:
+        return *span, value
+    begin = _past_space(text, 0) + 1
+    gap = "" if text[_past_space(text, begin)] == "}" else ", "
+    return begin, begin, f"{json.dumps(field)}: {value}{gap}"
+
+
+def field_span(text: str, field: str) -> Span | None:
+    """Return the span of a field's value in the object in `text`; None if the field is missing."""
+    return _object(text, _past_space(text, 0), field, _scan)[1]
+
+
 def message_edit(text: str, span: Span, addition: str, part_type: str) -> Edit | None:
     """Return the edit that puts an addition at the end of the content of the message at `span`, as `field_edit` does.
 
