@@ -12,7 +12,7 @@ from datetime import UTC, tzinfo
 from typing import Any, cast
 
 from engram.documents import DEFAULT_AGENT
-from engram.engram import DEFAULT_NAMESPACE, check_name, draft
+from engram.engram import DEFAULT_NAMESPACE, Origin, check_name, check_origin, draft
 from engram.errors import (
     EngramError,
     InvalidEngram,
@@ -25,6 +25,7 @@ from engram.errors import (
     NotFound,
 )
 from engram.memory import Memory
+from engram.notes.choosing import LEAST_TRUST
 from engram.notes.exact import shown_json
 from engram.opening import Detector, open_detector
 from engram.tools.arguments import ToolError, Values, read_arguments, shown
@@ -61,6 +62,7 @@ class MemoryTools:
         writes: bool = True,
         block_limit: int = BLOCK_LIMIT,
         zone: tzinfo = UTC,
+        least_trust: Origin = LEAST_TRUST,
         seen: Collection[str] = (),
         detector: Detector | None = None,
     ) -> None:
@@ -69,8 +71,9 @@ class MemoryTools:
         session: the conversation, which passages for the archive belong to, so that they are forgotten with it; None:
         the session "archive". writes: False offers and runs only the functions that read. block_limit: characters of
         one core block, 1 to 20,000. zone: the reader's, in which times are shown, and times without a zone are read.
-        seen: ids of turns that the model sees anyway; searches leave them out. detector: as for `Memory`; an edit of a
-        core block that it finds is refused.
+        least_trust: the least trusted origin of what a search returns; with "agent", no turn of a tool, and the whole
+        archive. seen: ids of turns that the model sees anyway; searches leave them out. detector: as for `Memory`; an
+        edit of a core block that it finds is refused.
 
         Raises `InvalidEngram` for a wrong name, `ValueError` for a wrong limit.
         """
@@ -78,10 +81,11 @@ class MemoryTools:
             raise ValueError(f"block_limit is {block_limit}; it must be from 1 to {LONGEST_EDIT:,} characters")
         if session is not None:
             check_name("session", session)
+        check_origin("least_trust", least_trust)
         self._writes = writes
         self._detector = open_detector() if detector is None else detector
         self._blocks = CoreBlocks(memory.state(namespace, agent), block_limit, self._why_not_kept)
-        self._passages = Passages(memory, namespace, session, zone, frozenset(seen))
+        self._passages = Passages(memory, namespace, session, zone, least_trust, frozenset(seen))
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -11,13 +11,14 @@ import json
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
+from functools import partial
 
-from engram.engram import Engram
+from engram.engram import Engram, is_trusted
 from engram.errors import InvalidEngram
 from engram.formats.documents import KIND as DOCUMENT
 from engram.ids import uuid7_of
 from engram.memory import Memory
-from engram.notes.choosing import may_be_quoted
+from engram.notes.choosing import LEAST_TRUST, may_be_quoted
 from engram.notes.listing import ShownNote, shown_note
 from engram.notes.zones import with_zone
 from engram.recall.context import HEADING
@@ -63,17 +64,21 @@ class Passages:
     """The conversation in which passages are kept."""
     zone: tzinfo
     """The reader's time zone."""
+    trust: str = LEAST_TRUST
+    """The least trusted origin of turns. Of the archive only if it is more trusted than an agent: else documents, which
+    the archive is for, are found too."""
     seen: Collection[str] = field(default=())
     """Ids of turns that the model sees anyway: no search returns them."""
 
     def search_turns(self, query: str, limit: int | None, after: str | None, before: str | None) -> dict[str, object]:
         """Return the turns that answer a query. after, before: ISO 8601. Raises `ToolError` for a wrong time."""
         since, until = self._time("after", after), self._time("before", before)
-        return self._found(query, limit, (TURN,), since, until)
+        return self._found(query, limit, (TURN,), since, until, self.trust)
 
     def search_archive(self, query: str, limit: int | None) -> dict[str, object]:
         """Return the passages of the archive that answer a query."""
-        return self._found(query, limit, (DOCUMENT, ARCHIVE), None, None)
+        trust = None if is_trusted("agent", self.trust) else self.trust
+        return self._found(query, limit, (DOCUMENT, ARCHIVE), None, None, trust)
 
     def add(self, text: str) -> dict[str, object]:
         """Keep a passage; a text that was kept in this conversation before is not kept twice."""
@@ -114,13 +119,20 @@ class Passages:
             raise ToolError(f"{name} is outside of the years 1 to 9999; give another time") from None
 
     def _found(
-        self, query: str, limit: int | None, kinds: tuple[str, ...], after: datetime | None, before: datetime | None
+        self,
+        query: str,
+        limit: int | None,
+        kinds: tuple[str, ...],
+        after: datetime | None,
+        before: datetime | None,
+        trust: str | None,
     ) -> dict[str, object]:
+        find = partial(self._hits, query, kinds, after, before, trust)
         limit, note = limit or DEFAULT_RESULTS, ""
-        hits, unsearched = self._hits(query, limit, kinds, after, before, None)
+        hits, unsearched = find(limit, None)
         if not hits:
             # Key words alone can score low: a model that reads the passages can tell.
-            near, _ = self._hits(query, min(limit, MOST_NEAR), kinds, after, before, 0.0)
+            near, _ = find(min(limit, MOST_NEAR), 0.0)
             hits = [hit for hit in near if hit.why["words"] + hit.why["meaning"] >= NEAR_ENOUGH]
             note = NEAR if hits else NOTHING
         shown = [(hit, self._shown(hit, query)) for hit in hits]
@@ -137,10 +149,11 @@ class Passages:
     def _hits(
         self,
         query: str,
-        limit: int,
         kinds: tuple[str, ...],
         after: datetime | None,
         before: datetime | None,
+        trust: str | None,
+        limit: int,
         floor: float | None,
     ) -> tuple[list[Hit], int]:
         """Return the hits that the model does not see anyway, and how many engrams could not be searched."""
@@ -151,6 +164,7 @@ class Passages:
             kinds=kinds,
             after=after,
             before=before,
+            trust=trust,
             now=datetime.now(self.zone),
             floor=floor,
         )

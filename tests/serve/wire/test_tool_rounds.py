@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from engram.serve.http.errors import ServeError
 from engram.serve.tool_calls.base import RoundReply, added
@@ -29,9 +31,9 @@ def fed(reply: RoundReply, events: Iterable[Json | str]) -> list[Json | str]:
     reply.begin()
     parts = []
     for event in events:
-        kind = event.get("type", "") if isinstance(event, dict) else ""
+        kind = event.get("type") if isinstance(event, dict) else ""
         data = event if isinstance(event, str) else json.dumps(event)
-        parts += reply.event(Event(kind, data.encode()))
+        parts += reply.event(Event(kind if isinstance(kind, str) else "", data.encode()))
     return values(parts)
 
 
@@ -272,6 +274,35 @@ def test_functions_come_in_front_of_the_clients(body: str) -> None:
     names = [tool["name"] for tool in json.loads(request.body(last=False))["tools"]]
     assert names[:3] == ["engram_core_read", "engram_conversation_search", "engram_archive_search"]
     assert names[3:] == sorted(request.client_tools)
+
+
+NAMES = st.sampled_from(
+    "type index delta content_block choices finish_reason tool_calls function name arguments id usage content role text"
+    " item output response output_index call_id message stop_reason input error sequence_number tools status".split()
+)
+WORDS = st.sampled_from(
+    "engram_a weather tool_use text function_call tool_calls stop content_block_start content_block_delta message_start"
+    " message_delta input_json_delta response.output_item.added response.output_item.done response.completed".split()
+)
+LEAVES = st.none() | st.booleans() | st.integers(-2, 3) | st.floats() | st.text(max_size=3) | WORDS
+ANYTHING = st.recursive(
+    LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=4), max_leaves=14
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(rounds=st.lists(st.lists(st.dictionaries(NAMES, ANYTHING, max_size=5), max_size=4), min_size=1, max_size=3))
+def test_no_response_of_upstream_raises(rounds: list[list[Json]]) -> None:
+    for kind in (ChatReply, MessagesReply, ResponsesReply):
+        streamed, whole = kind(ours), kind(ours)
+        for events in rounds:
+            fed(streamed, events)
+            streamed.following(["{}"] * len(streamed.calls), {})
+            whole.begin()
+            whole.take(dict(events[0]) if events else {})
+            whole.following(["{}"] * len(whole.calls), {"store": False})
+        streamed.release(cut=True)
+        json.dumps(whole.whole(cut=True))
 
 
 def test_errors_of_upstream_are_said_in_the_form_of_each_stream() -> None:

@@ -316,6 +316,7 @@ class Proxy:
             session=state.session if match is None else match.session,
             writes=state.writes,
             zone=state.zone,
+            least_trust=self._services.settings.least_trust,
             seen=seen,
         )
         storing = Storing(

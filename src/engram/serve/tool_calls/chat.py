@@ -67,7 +67,9 @@ class ChatReply(RoundReply):
             del message["tool_calls"]
         if cut and message["content"] is None:
             message["content"] = ""
-        first, *others = as_objects(self._body.get("choices"))
+        if not (choices := as_objects(self._body.get("choices"))):
+            return self._body
+        first, *others = choices
         choice = {**first, "message": message, **({"finish_reason": "length"} if cut else {})}
         body = {**self._body, "choices": [choice, *others]}
         return {**body, "usage": self._uses()} if self._uses() else body

@@ -59,6 +59,8 @@ class MessagesReply(RoundReply):
 
     def whole(self, *, cut: bool) -> Json:
         """Return the message of all rounds."""
+        if "content" not in self._body:
+            return self._body
         body = {**self._body, "content": self._content, "usage": self._uses()}
         return {**body, "stop_reason": "max_tokens"} if cut else body
 

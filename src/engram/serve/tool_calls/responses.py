@@ -64,7 +64,7 @@ class ResponsesReply(RoundReply):
 
     def whole(self, *, cut: bool) -> Json:
         """Return the response of all rounds."""
-        return self._joined(self._body, cut=cut)
+        return self._joined(self._body, cut=cut) if "output" in self._body else self._body
 
     # Streams.
 
