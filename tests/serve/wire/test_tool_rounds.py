@@ -290,7 +290,7 @@ ANYTHING = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(rounds=st.lists(st.lists(st.dictionaries(NAMES, ANYTHING, max_size=5), max_size=4), min_size=1, max_size=3))
 def test_no_response_of_upstream_raises(rounds: list[list[Json]]) -> None:
     for kind in (ChatReply, MessagesReply, ResponsesReply):

@@ -87,6 +87,8 @@ class ToolLoop:
         self._written = written
         self._reply = REPLIES[request.wire.name](request.is_ours)
         self._until = time.monotonic() + ROUND_SECONDS
+        self._last = False
+        """Whether this round is the last one, as the model was told."""
 
     async def run(self, sender: ResponseSender) -> None:
         """Answer the request. Raises `ServeError` if upstream fails before the response is begun."""
@@ -104,7 +106,8 @@ class ToolLoop:
     async def _round(self) -> AsyncIterator[UpstreamResponse]:
         """Send the request of the next round."""
         self._reply.begin()
-        async with self._ask(self._request.body(last=self._is_last())) as response:
+        self._last = self._is_last()
+        async with self._ask(self._request.body(last=self._last)) as response:
             yield response
 
     def _is_last(self) -> bool:
@@ -114,11 +117,10 @@ class ToolLoop:
 
     async def _whole(self, response: UpstreamResponse, body: bytes, sender: ResponseSender) -> None:
         """Read a first response that is no stream; ask on, and send the last one."""
-        last = self._is_last()
         self._reply.take(parse_object(body))
-        while await self._goes_on(last=last):
+        while await self._goes_on():
             async with self._round() as response:
-                last, body = self._is_last(), await response.read()
+                body = await response.read()
             if not 200 <= response.status < 300:
                 self._failed(f"upstream answered with {response.status}")
                 self._no_reply(None)
@@ -165,11 +167,9 @@ class ToolLoop:
     async def _rounds(self, response: UpstreamResponse, sink: Sink) -> None:
         """Write the streams of all rounds to `sink`; an error of upstream ends them as its API says."""
         try:
-            last = self._is_last()
             await self._read(response, sink)
-            while await self._goes_on(last=last):
+            while await self._goes_on():
                 async with self._round() as response:
-                    last = self._is_last()
                     if not 200 <= response.status < 300 or EVENT_STREAM not in response.content_type.lower():
                         body = await response.read()
                         error = ServeError(502, f"upstream answered with {response.status}", "upstream_failed")
@@ -196,14 +196,14 @@ class ToolLoop:
 
     # The functions.
 
-    async def _goes_on(self, *, last: bool) -> bool:
+    async def _goes_on(self) -> bool:
         """Run this round's calls of Engram's functions; return whether another round follows.
 
         If the model called the client's tools too, the client answers next: it gets its calls, and Engram's are run
         without their results being shown.
         """
         reply = self._reply
-        if not reply.calls or not reply.runnable or reply.failed or (last and not reply.for_client):
+        if not reply.calls or not reply.runnable or reply.failed or (self._last and not reply.for_client):
             return False
         results = [await self._call(call, number) for number, call in enumerate(reply.calls)]
         if reply.for_client:
