@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engram.text.passages import LONGEST_JOINED, MOST, goes_on, passages, size
+from engram.text.passages import MOST, passages, size
 
 SENTENCE = "The ferry to the island leaves at seven from the old harbour behind the fish market. "
 
@@ -69,11 +69,3 @@ def test_passages_cover_the_text_in_order(text: str) -> None:
     assert spans[-1][1] == len(text)
     assert all(before[1] == after[0] for before, after in pairwise(spans))
     assert all(start < end for start, end in spans) or text == ""
-
-
-@pytest.mark.parametrize(
-    ("sentence", "joined"), [("Am 3.", True), ("3.", True), ("In 1987.", False), ("a 3. b", False)]
-)
-def test_a_sentence_that_ends_in_a_small_number_goes_on(sentence: str, joined: bool) -> None:
-    assert goes_on(sentence) is joined
-    assert not goes_on("word " * LONGEST_JOINED + sentence)

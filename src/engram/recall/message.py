@@ -15,8 +15,9 @@ import numpy as np
 
 from engram.meaning.asking import leaning
 from engram.meaning.base import AnsweringEncoder, Encoder, Vectors
+from engram.text.abbreviations import goes_on
 from engram.text.base import QUESTION_MARKS
-from engram.text.passages import goes_on, passages, size, units
+from engram.text.passages import passages, size, units
 
 MOST_PARTS = 24
 """Parts of a message that are read: the first third and the last two thirds of these."""
@@ -119,11 +120,11 @@ def texts_of(message: str) -> list[str]:
 
 
 def sentences(text: str) -> list[str]:
-    """Return the sentences and lines of a text. A number such as that of "am 3. August" ends none."""
+    """Return the sentences and lines of a text. What `goes_on`, as "am 3." does before "August", ends none."""
     parts = list[str]()
     for start, end in units(text):
         part = text[start:end].strip()
-        if parts and goes_on(parts[-1]):
+        if parts and goes_on(parts[-1], part):
             parts[-1] += f" {part}"
         else:
             parts.append(part)

@@ -14,7 +14,9 @@ from engram.reflection.database import Stored
 from engram.reflection.facts import Fact
 from engram.reflection.labels import KINDS, LASTING
 from engram.reflection.slots import SLOTS
+from engram.reflection.withdrawing import Withdrawal
 
+ORDER = KINDS.index("order")
 OWN = 0.5
 """Probability from which a statement is taken for one about its writer."""
 
@@ -25,12 +27,24 @@ Turns = Callable[[Sequence[int]], Mapping[int, Engram]]
 class Chains:
     """The statements of a namespace. Immutable."""
 
-    def __init__(self, statements: Sequence[Stored]) -> None:
-        """statements: in the order in which they were said."""
-        self._stored = {each.number: each for each in statements}
+    def __init__(self, statements: Sequence[Stored], withdrawn: Sequence[Withdrawal] = ()) -> None:
+        """statements: in the order in which they were said. withdrawn: which of them withdraw an order."""
         self._older_of, self._newer_of = dict[int, int](), dict[int, int]()
+        self.withdrawing = frozenset(each.by for each in withdrawn)
+        """Numbers of the statements that withdraw an order. Each counts as an order itself."""
+        self._stored = {each.number: self._as_order(each) for each in statements}
+        self.partly = {each.order: each.by for each in withdrawn if not each.whole}
+        """Number of the statement that withdraws a part of an order last, by the number of the order."""
+        for order, by, whole in withdrawn:
+            if whole:
+                self._older_of[by], self._newer_of[order] = order, by
         for older, newer, _ in closings(statements):
             self._older_of[newer], self._newer_of[older] = older, newer
+
+    def _as_order(self, each: Stored) -> Stored:
+        if each.number not in self.withdrawing:
+            return each
+        return each._replace(statement=each.statement._replace(kind=ORDER, wish=True))
 
     def holding(self, moment: int, *, lasting: bool = True) -> list[Stored]:
         """Return the statements that hold at a time, microseconds since 1970, in the order of their times.

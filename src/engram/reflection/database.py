@@ -56,7 +56,7 @@ class Statement(NamedTuple):
     slot: int
     """Position in `slots.SLOTS`; 0: none."""
     effect: int
-    """Position in `labels.EFFECTS`."""
+    """Position in `labels.EFFECTS`, or `withdrawing.WITHDRAWS`."""
     own: float
     """Probability that the writer says it of themselves."""
     sure: float

@@ -19,7 +19,7 @@ from engram.recall.message import Part
 from engram.recall.recaller import FIRST
 from engram.recall.result import Hit
 from engram.reflection.database import DerivedDatabase, Meaning, Statement, Stored
-from engram.reflection.labels import Asked, Labels, asked_of, unpacked
+from engram.reflection.labels import Asked, Labels, asked_of, labels_of, unpacked
 from engram.reflection.profile import Known
 from engram.reflection.replacing import Said, order_of
 from engram.reflection.stating import STATES, Nearest, gains
@@ -98,6 +98,10 @@ class HoldingOrder:
     def vector_of(self, text: str) -> Vectors:
         """Return the vector of a text, as it is compared with the statements of `known`: shape (dimensions,)."""
         return np.asarray(self._coder.decode(self._coder.encode(self._encoder.encode([text])))[0], np.float32)
+
+    def labels_of(self, texts: Sequence[str]) -> Labels:
+        """Return what some texts say."""
+        return labels_of(self._encoder.encode(texts))
 
     def known(self, stored: Sequence[Stored], meanings: Sequence[Meaning]) -> list[Known]:
         """Return statements with their vectors and kinds."""

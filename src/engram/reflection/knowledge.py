@@ -7,7 +7,7 @@ Reads the text of a fact from the store, so that a turn that was forgotten has n
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 
@@ -17,12 +17,25 @@ from engram.recall.context import CountTokens
 from engram.recall.message import Part
 from engram.recall.result import Hit
 from engram.reflection.chains import OWN, Chains, Turns
-from engram.reflection.database import DerivedDatabase
+from engram.reflection.database import DerivedDatabase, Stored
+from engram.reflection.ending import going_on, near_ends
 from engram.reflection.facts import Facts
 from engram.reflection.holding import HoldingOrder
-from engram.reflection.profile import Known, Profile, now, standing, who, within
+from engram.reflection.profile import (
+    Known,
+    Profile,
+    as_order,
+    may_be_wish,
+    now,
+    standing,
+    who,
+    wish_of,
+    within,
+)
 from engram.reflection.reflector import Reflector
 from engram.reflection.slots import SLOT_OF, SLOTS
+from engram.reflection.wishes import likes
+from engram.reflection.withdrawing import WITHDRAWS, Withdrawal, withdrawals
 from engram.reflection.working import PROFILE, RECALLED, STANDING, Working, WorkingPart, bearing_on, quoted, recalled
 from engram.store.base import LoggedStore
 from engram.times import as_utc, microseconds
@@ -82,7 +95,7 @@ class Knowledge:
         number = self._store.namespace_number(namespace)
         if number is None:
             return Facts((), unread)
-        chains = Chains(self._database.statements(number))
+        chains = self._chains(number)
         wanted = [
             each
             for each in chains.holding(moment)
@@ -101,8 +114,9 @@ class Knowledge:
             return Profile((), (), (), unread)
         chains, statements = self._known(number, moment)
         sections = {
-            name: chains.facts([each.stored for each in chosen(statements)], self._turns(number))
-            for name, chosen in (("standing", standing), ("who", who), ("now", now))
+            "standing": chains.facts([each.stored for each in standing(statements)], self._turns(number)),
+            "who": chains.facts(self._who(number, statements), self._turns(number)),
+            "now": chains.facts([each.stored for each in now(statements)], self._turns(number)),
         }
         return Profile(**within(sections, budget, count), unread=unread)
 
@@ -122,12 +136,12 @@ class Knowledge:
         parts, left = list[WorkingPart](), budget
         if number is not None:
             chains, statements = self._known(number, moment_of(None))
+            bearing = bearing_on(self._holding.vector_of(query), standing(statements), chains.partly)
             chosen = {
-                STANDING: [each.stored for each in bearing_on(self._holding.vector_of(query), standing(statements))],
-                PROFILE: [each.stored for each in who(statements)],
+                STANDING: chains.facts([each.stored for each in bearing], self._turns(number)),
+                PROFILE: chains.facts(self._who(number, statements), self._turns(number)),
             }
-            for name, stored in chosen.items():
-                found = chains.facts(stored, self._turns(number))
+            for name, found in chosen.items():
                 facts = [replace(fact, engram=in_zone(fact.engram, zone)) for fact in found]
                 if part := quoted(name, facts, int(shares[name] * budget), count):
                     parts.append(part)
@@ -149,11 +163,44 @@ class Knowledge:
 
     def _known(self, number: int, moment: int) -> tuple[Chains, list[Known]]:
         """Return the statements of a namespace, and those that hold at a time with what they mean."""
-        chains = Chains(self._database.statements(number))
+        chains = self._chains(number)
         stored = chains.holding(moment, lasting=False)
         meanings = self._database.meaning_of([each.number for each in stored])
         kept = [each for each in stored if each.number in meanings]
-        return chains, self._holding.known(kept, [meanings[each.number] for each in kept])
+        known = self._holding.known(kept, [meanings[each.number] for each in kept])
+        return chains, [as_order(each) if each.stored.number in chains.withdrawing else each for each in known]
+
+    def _who(self, number: int, statements: Sequence[Known]) -> list[Stored]:
+        """Return what says who a user is, without what a later statement has ended."""
+        shown = who(statements)
+        ends = near_ends(shown, statements)
+        if ends:
+            seqs = sorted({each.statement.seq for each in (*shown, *ends)})
+            shown = going_on(shown, ends, self._store.by_seq(number, seqs))
+        return [each.stored for each in shown]
+
+    def _chains(self, number: int) -> Chains:
+        """Return the statements of a namespace with what closed and what withdrew what."""
+        statements = self._database.statements(number)
+        return Chains(statements, list(self._withdrawn(number, statements)))
+
+    def _withdrawn(self, number: int, statements: Sequence[Stored]) -> Iterator[Withdrawal]:
+        """Yield the orders and preferences of a namespace that a later statement has withdrawn."""
+        later = [each for each in statements if each.statement.effect == WITHDRAWS]
+        if not later:
+            return
+        numbers = {each.number for each in later}
+        asked = [each for each in statements if each.number in numbers or may_be_wish(each.statement)]
+        meanings = self._database.meaning_of([each.number for each in asked])
+        kept = [each for each in asked if each.number in meanings]
+        known = self._holding.known(kept, [meanings[each.number] for each in kept])
+        turns = self._store.by_seq(number, sorted({each.statement.seq for each in kept}))
+        wishes = [wish_of(each, turns[each.statement.seq].text) for each in known if each.statement.seq in turns]
+        yield from withdrawals(
+            [wish for wish in wishes if likes(wish.text)],
+            [wish for wish in wishes if wish.number in numbers],
+            self._holding.labels_of,
+        )
 
 
 def moment_of(at: datetime | None) -> int:

@@ -21,10 +21,11 @@ from engram.reflection.database import Statement, Stored
 from engram.reflection.facts import Fact
 from engram.reflection.labels import EFFECTS, KINDS, LASTING
 from engram.reflection.slots import ONE_VALUE, SLOT_OF, SLOTS
+from engram.reflection.withdrawing import Wish
 
-FACT, EVENT, PLAN, PREFERENCE, ORDER = range(5)
+FACT, EVENT, PLAN, PREFERENCE, ORDER, REQUEST = range(6)
 TYPED, TELLS = ORIGINS.index("user"), EFFECTS.index("tells")
-assert KINDS[:5] == ("fact", "event", "plan", "preference", "order")
+assert KINDS[:6] == ("fact", "event", "plan", "preference", "order", "request")
 
 LASTING_SLOTS = frozenset(range(1, len(SLOTS))) - {
     SLOT_OF[name] for name in ("deadline", "appointment", "trip", "venue", "plan")
@@ -98,6 +99,24 @@ def standing(statements: Sequence[Known]) -> list[Known]:
         if each.kinds[PREFERENCE] >= MAYBE and each.statement.own >= OWN and each.stored.number not in chosen
     ]
     return distinct([*reversed(orders), *reversed(wishes)])
+
+
+def may_be_wish(statement: Statement) -> bool:
+    """Return whether a statement may be an order that the user typed, or a preference of their own, by its kind."""
+    return statement.origin == TYPED and (
+        statement.kind in (ORDER, REQUEST) or (statement.kind == PREFERENCE and statement.own >= OWN)
+    )
+
+
+def wish_of(known: Known, text: str) -> Wish:
+    """Return a statement of a turn as `reflection.withdrawing` compares it. text: of the turn."""
+    s = known.statement
+    return Wish(known.stored.number, s.speaker, s.at, known.vector, text[s.start : s.stop])
+
+
+def as_order(known: Known) -> Known:
+    """Return a statement that withdraws an order as one that surely is an order: it stands in the place of it."""
+    return known._replace(kinds=np.eye(len(KINDS), dtype=np.float32)[ORDER])
 
 
 def who(statements: Sequence[Known]) -> list[Known]:

@@ -8,7 +8,7 @@ revision.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,10 @@ from engram.meaning.codes import Coder
 from engram.reflection.database import Meaning, Statement
 from engram.reflection.labels import KINDS, Labels, labels_of, packed
 from engram.reflection.sentences import statements_of
-from engram.reflection.wishes import is_wish, speaks_of_user, stands
+from engram.reflection.slots import ONE_VALUE
+from engram.reflection.supposing import supposes
+from engram.reflection.wishes import is_wish, mentions_always, speaks_of_user
+from engram.reflection.withdrawing import WITHDRAWS, withdraws
 from engram.store.base import Record
 
 USER, TYPED, TRUSTED = ROLES.index("user"), ORIGINS.index("user"), ORIGINS.index("import")
@@ -61,23 +64,31 @@ def _read(places: Sequence[Place], encoder: Encoder, coder: Coder) -> list[tuple
     kinds, slots = labels.kinds.argmax(axis=1), labels.slots.argmax(axis=1)
     sure = labels.slots[np.arange(len(places)), slots]
     slots = np.where(sure >= SURE, slots, 0)
-    numbers = np.array([_DIGIT.search(text) is not None for text in texts])
-    harmless = tells_only(labels, texts) | np.array([record.origin == TYPED for record, _ in places])
-    kept = ((labels.lasting >= LASTS) | (slots > 0) | numbers) & harmless
+    typed = np.array([record.origin == TYPED for record, _ in places])
+    # "I no longer have that phone" ends a slot and takes no order back.
+    withdrawing = typed & are(withdraws, texts) & ~np.isin(slots, sorted(ONE_VALUE))
+    lasts = (labels.lasting >= LASTS) | (slots > 0) | are(_DIGIT.search, texts) | withdrawing
+    kept = lasts & (typed | tells_only(labels, texts)) & ~are(supposes, texts)
     result = []
     for row in np.flatnonzero(kept).tolist():
         r, (a, b) = places[row]
         statement = Statement(
             r.namespace, r.seq, r.session, r.speaker, r.at, a, b, int(kinds[row]), int(slots[row]),
-            int(labels.effects[row].argmax()), float(labels.own[row]), float(sure[row]), r.origin,
+            WITHDRAWS if withdrawing[row] else int(labels.effects[row].argmax()), float(labels.own[row]),
+            float(sure[row]), r.origin,
             is_wish(texts[row], preference=kinds[row] == PREFERENCE),
         )  # fmt: skip
         result.append((statement, Meaning(codes[row].tobytes(), shares[row])))
     return result
 
 
+def are(test: Callable[[str], object], sentences: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Return of which of n sentences a test is true: shape (n,)."""
+    return np.array([bool(test(each)) for each in sentences], np.bool_)
+
+
 def tells_only(labels: Labels, sentences: Sequence[str]) -> npt.NDArray[np.bool_]:
     """Return whether n sentences tell something, surely ask nothing of a model and are no pasted matter: shape (n,)."""
-    kinds, worded = labels.kinds, np.array([not stands(each) and not speaks_of_user(each) for each in sentences])
+    kinds, worded = labels.kinds, ~are(mentions_always, sentences) & ~are(speaks_of_user, sentences)
     asks = kinds[:, KINDS.index("order")] + kinds[:, KINDS.index("request")]
     return np.asarray(worded & (asks < ASKS_SOMETHING) & (kinds[:, KINDS.index("general")] < PASTED))

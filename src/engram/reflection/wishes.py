@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from engram.reflection.quotes import outside_quotes
+
 READ = 2_048
 """Characters of a sentence that are read."""
 
@@ -59,9 +61,14 @@ ALWAYS = re.compile(rf"\b(?:{_ALWAYS})\b|{_ALWAYS_UNPARTED}", re.IGNORECASE)
 LIKES = re.compile(rf"\b(?:{_LIKES})\b|{_LIKES_UNPARTED}", re.IGNORECASE)
 
 
+def mentions_always(text: str) -> bool:
+    """Return whether a text has a word by which something holds for every time, be it in a quote."""
+    return ALWAYS.search(text, 0, READ) is not None
+
+
 def stands(sentence: str) -> bool:
-    """Return whether a sentence has a word by which it holds for every time."""
-    return ALWAYS.search(sentence, 0, READ) is not None
+    """Return whether a sentence has a word, outside its quotes, by which it holds for every time."""
+    return ALWAYS.search(outside_quotes(sentence[:READ])) is not None
 
 
 def is_wish(sentence: str, *, preference: bool) -> bool:
@@ -78,5 +85,5 @@ def speaks_of_user(sentence: str) -> bool:
 
 
 def likes(sentence: str) -> bool:
-    """Return whether a sentence has a word by which it says what somebody likes, or that it holds for every time."""
-    return LIKES.search(sentence, 0, READ) is not None or stands(sentence)
+    """Return whether a sentence says, outside its quotes, what somebody likes, or that it holds for every time."""
+    return LIKES.search(outside_quotes(sentence[:READ])) is not None or stands(sentence)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from engram.meaning.base import Vectors
 from engram.recall.context import CountTokens, packed, passage_shown, rendered
 from engram.recall.result import Hit
@@ -71,16 +73,20 @@ def checked_shares(shares: Mapping[str, float] | None) -> Mapping[str, float]:
     return whole
 
 
-def bearing_on(query: Vectors, statements: Sequence[Known]) -> list[Known]:
+def bearing_on(query: Vectors, statements: Sequence[Known], partly: Mapping[int, int]) -> list[Known]:
     """Return standing orders and preferences, those first that surely are one and are near to a query.
 
-    query: its vector, as those of the statements.
+    query: its vector, as those of the statements. partly: which statement withdraws a part of which, by their numbers:
+    it comes before the other one, so that no order is read without it.
     """
-
-    def value(each: Known) -> float:
-        return float(each.kinds[PREFERENCE] + each.kinds[ORDER]) * max(0.0, float(each.vector @ query))
-
-    return sorted(statements, key=value, reverse=True)
+    values = {
+        each.stored.number: float(each.kinds[PREFERENCE] + each.kinds[ORDER]) * max(0.0, float(each.vector @ query))
+        for each in statements
+    }
+    for order, by in partly.items():
+        if order in values and by in values:
+            values[by] = max(values[by], np.nextafter(values[order], np.inf))
+    return sorted(statements, key=lambda each: values[each.stored.number], reverse=True)
 
 
 def quoted(name: str, facts: Sequence[Fact], budget: int, count: CountTokens) -> WorkingPart | None:

@@ -24,10 +24,6 @@ _ITEM = re.compile(r"\s{0,12}+(?:[-*+|\u2022]|\d{1,3}[.)])")
 """The start of an item of a list or a row of a table, which stays whole."""
 _FENCE = ("```", "~~~")
 
-_NUMBER_AT_END = re.compile(r"(?:^|\s)\d{1,2}\.$")
-LONGEST_JOINED = 200
-"""Characters of a sentence up to which the next unit is joined to it, so that the time is linear."""
-
 Span = tuple[int, int]
 """Where a part begins and ends in its text, in characters."""
 
@@ -90,14 +86,6 @@ def units(text: str) -> Iterator[Span]:
             start = position
     if start < len(text):
         yield start, len(text)
-
-
-def goes_on(sentence: str) -> bool:
-    """Return whether the unit after a sentence belongs to it: it is short and ends in a number, as "am 3. August" does.
-
-    sentence: a unit without white space at its ends.
-    """
-    return len(sentence) <= LONGEST_JOINED and _NUMBER_AT_END.search(sentence) is not None
 
 
 def _cut(text: str, start: int, end: int) -> list[Span]:

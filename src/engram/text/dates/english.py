@@ -58,6 +58,7 @@ from engram.times import SEASONS
 READERS = Readers()
 
 DAYS_AWAY = {"day before yesterday": -2, "yesterday": -1, "today": 0, "tomorrow": 1, "day after tomorrow": 2}
+DAYS_AWAY |= {"yday": -1, "2day": 0, "tmrw": 1, "2moro": 1, "2mrw": 1, "tomoz": 1}
 ABOUT = {"week": 1, "month": 3, "year": 10}
 """Days before and after it that are "this time last week", and so on."""
 HALVES = {
@@ -271,11 +272,11 @@ def near_day(words: Words) -> list[Time]:
     return [part_of(Time(start, start + DAY), words["part"])]
 
 
-@READERS.reads(rf"\b(?:(?P<which>this|last)\s++(?P<part>{'|'.join(PARTS)})|tonight)\b")
+@READERS.reads(rf"\b(?:(?P<which>this|last)\s++(?P<part>{'|'.join(PARTS)}|nite)|tonight|tonite|2nite)\b")
 def near_part(words: Words) -> list[Time]:
     """Last night, tonight, this morning."""
     start = midnight(words.clock) + (words.step() or 0) * DAY
-    return [part_of(Time(start, start + DAY), words["part"] or "night")]
+    return [part_of(Time(start, start + DAY), words["part"].replace("nite", "night") or "night")]
 
 
 @READERS.reads(
@@ -296,7 +297,9 @@ def weekday(words: Words) -> list[Time]:
     """Last Tuesday, on Friday night, this weekend; the latest one up to today if no word says which."""
     name, step = words["name"], words.step()
     surely = step is not None or bool(words.lead)
-    if not name.endswith(("day", "weekend")) and not (surely and words.capital()):
+    # "Last tues" is one, and "the last sun of summer" is none.
+    meant = words.capital() or (step is not None and name not in ("sat", "sun"))
+    if not name.endswith(("day", "weekend")) and not (surely and meant):
         return []
     time = replace(weekday_near(words.clock, *slot(name), step), weight=1.0 if surely else UNSURE)
     return [part_of(time, words["part"])]

@@ -451,6 +451,13 @@ def _named_day(match: Match) -> list[Time]:
     return [chosen(make, match.clock, match.year())]
 
 
+@rule(f"(?:[jtoSU]){{1,2}}f{O}[mM]{OF_YEAR}?(?!{O}[uwW])")
+def _first_day(match: Match) -> list[Time]:
+    """Read "am ersten April", "el primero de mayo"."""
+    make = partial(day, month=match.number("mM"), date=match.number("f"))
+    return [chosen(make, match.clock, match.year())]
+
+
 @rule(f"c{O}r|r{O}c")
 def _in_that_year(match: Match) -> list[Time]:
     """Read "去年5月": what digits name, in a year that a word names."""

@@ -45,6 +45,7 @@ MOST_READ = 8
 ODD = str.maketrans("İ’‘–—−", "I''---")
 SUSPECT = (
     rf"\d|\b(?:{MONTH}|(?:{WEEKDAY}|{'|'.join([*SEASONS, *HOLIDAYS, *EASTERS])}|today|yesterday|tomorrow|tonight"
+    "|yday|tmrw|tomoz|tonite|nite"
     rf"|recently|lately|late|ago|weekend|(?:on|since|until|till|from) the|(?:{'|'.join([*DAYS_OF, *PARTS])})s?)\b)"
 )
 """Occurs in every query that means a time. Without a match no other pattern is tried."""

@@ -23,6 +23,7 @@ ENGLISH_LIGHT = """what which who whom where how when why whatever whats be am i
     discussing chat chats chatted chatting mention mentioned mentioning speak spoke spoken write wrote written
     ask asked note notes noted record recorded remember remembered recall recalled remind show give list sum
     earlier later like summarise summarize summary recap recount describe thing things stuff event events memory
+    u ur r abt bout wat wot whats im ive pls plz
     memories conversation conversations message messages entry entries diary journal log news new please
 """
 """English words that say nothing beside a time, as the tokenizer folds them."""
@@ -108,7 +109,7 @@ TABLES: dict[str, dict[str, str]] = {
             día_de_todos_los_santos=1101 todos_los_santos=1101 día_de_muertos=1101+2 día_de_los_muertos=1101+2
             día_de_la_constitución=1206 día_de_la_inmaculada=1208""",
         "vague": "recientemente últimamente hace_poco el_otro_día",
-        "small": "la los las de del en por durante",
+        "small": "º la los las de del en por durante",
         "light": """tal haciendo conté contaste comenté ocurría pasado recuerdame qué que quién quiénes dónde
             cómo cuándo cuál cuáles por_qué hice hicimos hiciste hizo hicieron hacer hacía hacíamos hacemos hago
             haciendo hecho pasó pasaba pasaron ocurrió ocurrieron sucedió sucedieron fue fui fuimos era eran
@@ -148,7 +149,7 @@ TABLES: dict[str, dict[str, str]] = {
             fête_du_travail=0501 fête_de_la_musique=0621 saint_jean~=0624 fête_nationale=0714 assomption=0815
             halloween=1031 toussaint=1101 armistice=1111""",
         "vague": "récemment dernièrement l_autre_jour ces_derniers_jours ces_derniers_temps",
-        "small": "la les l de du des d en aux dans pendant durant lors",
+        "small": "er la les l de du des d en aux dans pendant durant lors",
         "light": """racontais raconté faites fîmes arrivait s_est j_ai déroulait t que quoi qu quel quelle quels
             quelles qui où comment quand pourquoi est ce c s ça cela est_ce fait faisait faisais faisions faire
             fais faisons fis passé passait passe arrivé arrivée déroulé était étais étions étaient suis sommes
@@ -189,7 +190,7 @@ TABLES: dict[str, dict[str, str]] = {
             venerdì_santo=E-2 pasqua=E-2+4 pasquetta=E1 festa_della_liberazione=0425 festa_del_lavoro=0501
             festa_della_repubblica=0602 ferragosto=0815 halloween=1031 ognissanti=1101 immacolata=1208""",
         "vague": "recentemente ultimamente di_recente l_altro_giorno",
-        "small": "la lo i gli le l del della di nel nella nell negli nei in durante d",
+        "small": "º la lo i gli le l del della di nel nella nell negli nei in durante d",
         "light": """raccontavo combinato discutevamo succedeva faceva che cosa cos chi dove come quando quale
             quali perché ho abbiamo hai ha hanno avevo avevamo aveva avete fatto facevo facevamo fare faccio
             facciamo feci facemmo successo succede accaduto accadde avvenuto è era erano ero eravamo sono siamo
@@ -322,7 +323,7 @@ TABLES: dict[str, dict[str, str]] = {
             santo_antónio~=0613 são_joão~=0624 dia_da_independência=0907 halloween=1031 todos_os_santos=1101
             finados=1102 proclamação_da_república=1115""",
         "vague": "recentemente ultimamente há_pouco outro_dia",
-        "small": "o os as de do da dos das em no na nos nas durante à pela",
+        "small": "º o os as de do da dos das em no na nos nas durante à pela",
         "light": """rolou rolava conversei andamos andava contamos que quê quem onde como quando qual quais
             por_que fiz fizemos fez fizeram fazer fazia fazíamos faço fazendo feito aconteceu aconteceram houve
             passou passava foi fui fomos era eram estava estive estivemos tenho temos tinha tem há eu me mim meu
