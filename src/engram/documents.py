@@ -29,6 +29,9 @@ KEPT_VERSIONS = 1_000
 
 DEFAULT_AGENT = "default"
 
+CORE = "core/"
+"""How the names of core blocks begin: documents that a model should always have. A working memory shows them first."""
+
 LONGEST_SHOWN = 60
 """Characters of a name in a message."""
 

@@ -374,26 +374,34 @@ class Memory:
         shares: Mapping[str, float] | None = None,
         now: datetime | None = None,
         count: CountTokens = estimated_tokens,
+        agent: str | None = None,
     ) -> Working:
         """Return what a model should have before it answers `query`, packed within a budget of tokens.
 
-        Its parts: "standing", what the user has said that they want, what bears on the query first; "profile", who they
-        are; "recalled", the passages that recall finds. shares: the part of the budget that each may use, 0 to 1, in
-        sum at most 1; a part that is not named gets nothing; by default `reflection.working.SHARES`. What the others
-        leave over the recalled passages may use. now, count: as in `recall` and `Recall.context`; the days are those of
-        the time zone of `now`, by default UTC.
+        Its parts: "state", where `agent` stopped; "standing", what the user has said that they want, what bears on the
+        query first; "profile", who they are; "recalled", the passages that recall finds. shares: the part of the budget
+        that each may use, 0 to 1, in sum at most 1; a part that is not named gets nothing; by default
+        `reflection.working.SHARES`, for an agent `SHARES_OF_AGENT`. What the others leave over the recalled passages
+        may use. now, count: as in `recall` and `Recall.context`; the days are those of the time zone of `now`, by
+        default UTC. agent: the name of an agent, whose state documents (`state`) are shown as JSON: those whose names
+        begin with "core/" first, then the newest. One that is too long for the share is only named.
 
-        Raises `ValueError` if `budget` is not positive, or shares are not as they must be.
+        Raises `ValueError` if `budget` is not positive, or shares are not as they must be; `InvalidEngram` if `agent`
+        is not 1 to 512 bytes of UTF-8 without NUL.
         """
         byte_length("namespace", namespace)
         check_budget(budget)
+        if agent is not None:
+            check_name("agent", agent)
         # Imported here: most processes only remember and recall.
-        from engram.reflection.working import RECALLED, TOKENS_OF_HIT, checked_shares
+        from engram.reflection.working import RECALLED, STATE, TOKENS_OF_HIT, checked_shares, state_of
 
-        whole = checked_shares(shares)
+        whole = checked_shares(shares, of_agent=agent is not None)
         limit, zone = max(1, int(budget / TOKENS_OF_HIT)), UTC if now is None or now.tzinfo is None else now.tzinfo
         hits = self.recall(query, namespace=namespace, limit=limit, now=now) if whole[RECALLED] else ()
-        return self._knowledge().working(namespace, query, hits, budget, whole, count, zone)
+        room, documents = int(whole[STATE] * budget), self._store.documents
+        first = None if agent is None else state_of(documents, namespace, agent, room, count, zone)
+        return self._knowledge().working(namespace, query, hits, budget, whole, count, zone, first)
 
     def _knowledge(self) -> Knowledge:
         with self._opening:

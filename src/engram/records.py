@@ -43,8 +43,11 @@ def replaced_nul(value: Any) -> Any:
     return [replaced_nul(item) for item in value] if isinstance(value, list) else value
 
 
-def to_json(value: object, indent: int | None = None) -> str:
-    """Return JSON that is readable in every script and safe to show on a terminal; on one line unless indented."""
-    separators = None if indent else (", ", ": ")
+def to_json(value: object, indent: int | None = None, *, compact: bool = False) -> str:
+    """Return JSON that is readable in every script and safe to show on a terminal; on one line unless indented.
+
+    compact: without spaces between its parts.
+    """
+    separators = None if indent else (",", ":") if compact else (", ", ": ")
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent, separators=separators)
     return text.translate(ESCAPES) if UNSAFE.search(text) else text

@@ -70,6 +70,19 @@ def test_a_working_memory_is_printed(run, told, path: Path):
     assert all(set(part["engrams"]) <= ids and part["engrams"] for part in value["parts"])
 
 
+def test_a_working_memory_of_an_agent_begins_with_its_state(run, told):
+    run("state", "set", "plan", '{"city": "Bergen", "step": "\\u001b[2J"}', "-n", "ana", "--agent", "planner")
+    ran = run("working", "What does the ticket cost?", "-n", "ana", "--agent", "planner")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.startswith('The state of the agent "planner"')
+    assert '"plan" (version 1): {"city":"Bergen"' in ran.out
+    assert "\x1b" not in ran.out
+    assert ORDER in ran.out
+    value = run("working", "What does the ticket cost?", "-n", "ana", "-a", "planner", "--json").json
+    assert (value["parts"][0]["name"], value["parts"][0]["documents"]) == ("state", ["plan"])
+    assert "planner" not in run("working", "What does the ticket cost?", "-n", "ana").out
+
+
 @pytest.mark.parametrize("command", [("facts",), ("profile",), ("working", "What does it cost?")])
 def test_an_empty_result_is_a_remark(run, told, command: tuple[str, ...]):
     ran = run(*command, "-n", "nobody")
@@ -99,6 +112,8 @@ def test_turns_that_were_not_read_are_counted(run, path: Path, command: tuple[st
         (("working", "x", "--budget", "-1"), "-1 is too small; the least is 1"),
         (("working", "x", "-n", "\udcff"), "lone surrogate"),
         (("working",), "Missing argument"),
+        (("working", "x", "--agent", ""), "agent is empty"),
+        (("working", "x", "--agent", "\udcff"), "lone surrogate"),
         (("facts", "--slot", "shoe"), "'shoe' is no slot"),
     ],
 )

@@ -136,6 +136,8 @@ def read(memory: Memory, first: Engram) -> None:
     assert_type(profile.text, str)
     working = memory.working("tea", namespace="ana", budget=200, shares={"recalled": 1.0}, now=now, count=len)
     assert_type([part.tokens for part in working.parts], list[int])
+    stopped = memory.working("tea", namespace="ana", agent="planner")
+    assert_type([part.documents for part in stopped.parts], list[tuple[str, ...]])
     assert_type(memory.unread(), int)
     assert_type(memory.get(first.id, namespace="ana"), Engram)
     assert_type(memory.get_many([first.id], namespace="ana"), dict[str, Engram])

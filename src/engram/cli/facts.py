@@ -106,6 +106,12 @@ def working(
     query: QueryArgument,
     namespace: Namespace = DEFAULT_NAMESPACE,
     budget: Budget = 2_000,
+    agent: Annotated[
+        str | None,
+        typer.Option(
+            "--agent", "-a", metavar="NAME", help="Begin with the state documents of this agent.", show_default=False
+        ),
+    ] = None,
     timezone: Timezone = MACHINE,
     path: MemoryPath = None,
     encoder: EncoderName = None,
@@ -114,14 +120,15 @@ def working(
     """Print what a model should have before it answers a message, within a budget.
 
     First what the user has said that they want, then who they are, then the passages that recall
-    finds.
+    finds; with --agent before these where that agent stopped (engram state).
 
     Example:
       engram working "What does the ticket to Bergen cost?" --namespace ana
       engram working "Book me a table." --budget 500 --json
+      engram working "Where were we?" --agent planner
     """
     with open_memory(path) as memory:
-        found = memory.working(query, namespace=namespace, budget=budget, now=datetime.now(timezone))
+        found = memory.working(query, namespace=namespace, budget=budget, now=datetime.now(timezone), agent=agent)
     if as_json:
         print_json(working_record(found) | {"unread": found.unread})
     elif found.parts:

@@ -70,7 +70,13 @@ def profile_record(profile: Profile) -> dict[str, object]:
 def working_record(working: Working) -> dict[str, object]:
     """Return a working memory as JSON values, without the number of unread turns."""
     parts = [
-        {"name": part.name, "text": part.text, "tokens": part.tokens, "engrams": list(part.engrams)}
+        {
+            "name": part.name,
+            "text": part.text,
+            "tokens": part.tokens,
+            "engrams": list(part.engrams),
+            "documents": list(part.documents),
+        }
         for part in working.parts
     ]
     return {"text": working.text, "tokens": working.tokens, "parts": parts}

@@ -129,11 +129,18 @@ class Knowledge:
         shares: Mapping[str, float],
         count: CountTokens,
         zone: tzinfo,
+        first: WorkingPart | None = None,
     ) -> Working:
-        """Return what a model should have before it answers a message; see `Memory.working`. zone: that of its days."""
+        """Return what a model should have before it answers a message; see `Memory.working`.
+
+        zone: that of its days. first: a part that stands before the others, within the budget.
+        """
         unread = self._caught_up()
         number = self._store.namespace_number(namespace)
         parts, left = list[WorkingPart](), budget
+        if first is not None:
+            parts.append(first)
+            left -= first.tokens + 2
         if number is not None:
             chains, statements = self._known(number, moment_of(None))
             bearing = bearing_on(self._holding.vector_of(query), standing(statements), chains.partly)
@@ -143,7 +150,7 @@ class Knowledge:
             }
             for name, found in chosen.items():
                 facts = [replace(fact, engram=in_zone(fact.engram, zone)) for fact in found]
-                if part := quoted(name, facts, int(shares[name] * budget), count):
+                if part := quoted(name, facts, min(left, int(shares[name] * budget)), count):
                     parts.append(part)
                     left -= part.tokens + 2
         room = left if shares[RECALLED] else 0

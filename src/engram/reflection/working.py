@@ -1,13 +1,15 @@
 """Working memory: what a model should have before it answers a message, packed within a budget.
 
 Owns the shares of its parts and their order: what the user always wants, as far as it bears on the message; who they
-are; and the passages that recall finds. What a part leaves over the last one may use.
+are; and the passages that recall finds; before them, for an agent, where it stopped. What a part leaves over the last
+one may use.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import tzinfo
 
 import numpy as np
 
@@ -16,11 +18,14 @@ from engram.recall.context import CountTokens, packed, passage_shown, rendered
 from engram.recall.result import Hit
 from engram.reflection.facts import Fact
 from engram.reflection.profile import HEADING, ORDER, PREFERENCE, Known, line
+from engram.reflection.stopped import stopped
+from engram.store.base import DocumentStore
 from engram.text.passages import passage_at
 
-STANDING, PROFILE, RECALLED = "standing", "profile", "recalled"
-SHARES: Mapping[str, float] = {STANDING: 0.25, PROFILE: 0.15, RECALLED: 0.6}
-"""Part of the budget that each part of a working memory may use."""
+STATE, STANDING, PROFILE, RECALLED = "state", "standing", "profile", "recalled"
+SHARES: Mapping[str, float] = {STATE: 0.0, STANDING: 0.25, PROFILE: 0.15, RECALLED: 0.6}
+SHARES_OF_AGENT: Mapping[str, float] = {STATE: 0.3, STANDING: 0.2, PROFILE: 0.1, RECALLED: 0.4}
+"""Part of the budget that each part of a working memory may use, without an agent and for one."""
 HEADINGS = {
     STANDING: "What the user has said that they want (quotes, with their days):",
     PROFILE: HEADING,
@@ -34,11 +39,13 @@ class WorkingPart:
     """One part of a working memory."""
 
     name: str
-    """standing, profile or recalled."""
+    """state, standing, profile or recalled."""
     text: str
     tokens: int
     engrams: tuple[str, ...]
     """The ids of the engrams that it quotes."""
+    documents: tuple[str, ...] = ()
+    """The names of the state documents whose values it holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +68,29 @@ class Working:
         return sum(part.tokens for part in self.parts) + 2 * max(0, len(self.parts) - 1)
 
 
-def checked_shares(shares: Mapping[str, float] | None) -> Mapping[str, float]:
-    """Return the shares of all parts. Raises `ValueError` for an unknown part, or shares that are not 0 to 1 in sum."""
+def checked_shares(shares: Mapping[str, float] | None, *, of_agent: bool) -> Mapping[str, float]:
+    """Return the shares of all parts. of_agent: whether the working memory is for an agent.
+
+    Raises `ValueError` for an unknown part, shares that are not 0 to 1 in sum, or a share of a state of no agent.
+    """
     if shares is None:
-        return SHARES
+        return SHARES_OF_AGENT if of_agent else SHARES
     if unknown := [name for name in shares if name not in SHARES]:
         raise ValueError(f"{unknown[0]!r} is no part of a working memory; the parts are {', '.join(SHARES)}")
     whole = {name: float(shares.get(name, 0.0)) for name in SHARES}
     if not all(0 <= share <= 1 for share in whole.values()) or sum(whole.values()) > 1 + 1e-9:
         raise ValueError(f"the shares are {dict(shares)}; each must be from 0 to 1, and their sum at most 1")
+    if whole[STATE] and not of_agent:
+        raise ValueError(f"the shares give {STATE!r} a part of the budget, and no agent is named; give agent= too")
     return whole
+
+
+def state_of(
+    store: DocumentStore, namespace: str, agent: str, budget: int, count: CountTokens, zone: tzinfo
+) -> WorkingPart | None:
+    """Return the state of an agent within a budget, as one part; None if it has none or none fits."""
+    text, names = stopped(store, namespace, agent, budget, count, zone)
+    return WorkingPart(STATE, text, count(text), (), names) if text else None
 
 
 def bearing_on(query: Vectors, statements: Sequence[Known], partly: Mapping[int, int]) -> list[Known]:

@@ -26,8 +26,8 @@ from engram.errors import (
 )
 from engram.memory import Memory
 from engram.notes.choosing import LEAST_TRUST
-from engram.notes.exact import shown_json
 from engram.opening import Detector, open_detector
+from engram.text.prompt_json import shown_json
 from engram.tools.arguments import ToolError, Values, read_arguments, shown
 from engram.tools.blocks import BLOCK_LIMIT, CoreBlocks
 from engram.tools.functions import FUNCTIONS, LONGEST_EDIT, definitions

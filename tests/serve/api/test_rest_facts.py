@@ -82,6 +82,18 @@ def test_a_working_memory_has_its_parts(client: RestClient):
     assert client.post("/working", QUESTION, namespace="nobody").json()["parts"] == []
 
 
+def test_a_working_memory_of_an_agent_begins_with_its_state(client: RestClient):
+    client.memory.state("ana", "planner").set("plan", {"city": "Bergen"})
+    client.memory.state("ben", "planner").set("plan", {"city": "Porto"})
+    body = client.post("/working", {**QUESTION, "agent": "planner"}, namespace="ana").json()
+    assert [part["name"] for part in body["parts"]] == ["state", "standing", "profile", "recalled"]
+    assert [part["documents"] for part in body["parts"]] == [["plan"], [], [], []]
+    assert '"plan" (version 1): {"city":"Bergen"}' in body["text"]
+    assert "Porto" not in body["text"]
+    assert "Bergen" in client.post("/working", {"query": "x", "agent": "planner"}, namespace="ana").json()["text"]
+    assert client.post("/working", {"query": "x", "agent": "critic"}, namespace="nobody").json()["parts"] == []
+
+
 def test_turns_are_read_on_request(client: RestClient):
     assert client.post("/reflect", {}).json() == {"read": 5, "complete": True, "unread": 0}
     assert client.post("/reflect", {"seconds": 0}).json() == {"read": 0, "complete": True, "unread": 0}
@@ -131,6 +143,7 @@ def test_a_bound_key_sees_its_own_namespace_only(client: RestClient):
     error_of(client.get("/facts", key=key, params={"namespace": "ben"}), 403)
     error_of(client.get("/profile", key=key, namespace="ben"), 403)
     error_of(client.post("/working", {**QUESTION, "namespace": "ben"}, key=key), 403)
+    error_of(client.post("/working", {**QUESTION, "namespace": "ben", "agent": "planner"}, key=key), 403)
     error_of(client.post("/reflect", {}, key=key, namespace="ben"), 403)
     error_of(client.get("/facts", key="engram-nothing"), 401)
 
@@ -160,6 +173,9 @@ def test_wrong_parameters_are_refused(client: RestClient, path: str, params: dic
         ("/working", {"query": "x" * 32_769}, "query"),
         ("/working", {**QUESTION, "budget": 100_001}, "budget"),
         ("/working", {**QUESTION, "budget": "50"}, "budget"),
+        ("/working", {**QUESTION, "agent": ""}, "agent"),
+        ("/working", {**QUESTION, "agent": "x" * 513}, "agent"),
+        ("/working", {**QUESTION, "agent": 5}, "agent"),
         ("/working", {}, "query"),
         ("/reflect", {"seconds": 11}, "seconds"),
         ("/reflect", {"seconds": -1}, "seconds"),

@@ -10,9 +10,9 @@ from mcp import Client
 
 from engram.memory import Memory
 from engram.notes.injection import CLOSE, OPEN, without_notes
-from engram.serve.api.state_tools import shown_json
 from engram.serve.auth.access import Access
 from engram.text.markup import neutral
+from engram.text.prompt_json import shown_json
 
 from .test_mcp import ANA, READER, call, refused, run, text_of
 

@@ -180,13 +180,14 @@ class Rest:
     async def working(self, body: schemas.WorkingQuery, caller: CallerOf) -> Response:
         """Return what a model should have before it answers a message.
 
-        Within a budget of tokens: what the user wants, who they are, and the passages that recall finds.
+        Within a budget of tokens: what the user wants, who they are, and the passages that recall finds; with `agent`
+        first where that agent stopped, its state documents.
         """
         namespace = namespace_of(caller, "read", body.namespace)
 
         def working() -> object:
             now = datetime.now(caller.zone)
-            found = self._memory.working(body.query, namespace=namespace, budget=body.budget, now=now)
+            found = self._memory.working(body.query, namespace=namespace, budget=body.budget, now=now, agent=body.agent)
             return {"namespace": namespace, **working_record(found), **as_far_as_read(caller, found.unread)}
 
         return await self._respond(working)

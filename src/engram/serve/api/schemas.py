@@ -297,6 +297,7 @@ class WorkingQuery(RequestBody):
     query: Annotated[QueryText, Field(description="The message, in any words.")]
     namespace: NamespaceName | None = None
     budget: TextBudget = 2_000
+    agent: Annotated[Name | None, Field(description="An agent, whose state documents are part of it.")] = None
 
 
 class Reflect(RequestBody):
@@ -543,10 +544,11 @@ class ProfileForm(AsFarAsRead):
 class WorkingPartForm(BaseModel):
     """One part of a working memory."""
 
-    name: Literal["standing", "profile", "recalled"]
+    name: Literal["state", "standing", "profile", "recalled"]
     text: str
     tokens: int
     engrams: Annotated[list[str], Field(description="The ids of the engrams that it quotes.")]
+    documents: Annotated[list[str], Field(description="The names of the state documents whose values it holds.")]
 
 
 class WorkingForm(AsFarAsRead):
@@ -837,6 +839,10 @@ class WorkingArguments(ToolArguments):
 
     query: Annotated[str, Field(description="The message that you are about to answer, in the user's words.")]
     budget: Annotated[int, Field(ge=1, le=MAX_TOOL_BUDGET, description="How many tokens at most.")] = 2_000
+    agent: Annotated[
+        LeftOut[Name],
+        Field(description="Your name as an agent, as in state_set: your state documents come first."),
+    ] = None
 
 
 # MCP: results of the tools.
