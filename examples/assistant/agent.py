@@ -16,7 +16,7 @@ import time
 import uuid
 from datetime import UTC, datetime
 
-from policy import STEPS, ask_model, decide
+from policy import ASKED, STEPS, ask_model, decide
 from world import DAYS, SAID, USER, World, interruption
 
 from engram import Memory
@@ -85,7 +85,7 @@ class Assistant:
     def go_on(self, id: str, task: dict) -> bool:
         """Do the next step of a task. Returns whether there may be more to do."""
         action = self.think(task["what"], f"Go on with the task: {id}")
-        if "ask" in action:
+        if action.get("ask") in ASKED:
             what, known = f"ask {action['ask']}", self.plan()["tasks"]
             asked = self.state.update("plan", lambda plan: add(plan, what, what)).value["tasks"]
             return what in asked and what not in known
@@ -135,7 +135,7 @@ class Assistant:
 
 def add(plan: dict, id: str, what: str) -> dict:
     """Add a task, unless the plan has or had it: nothing is asked twice."""
-    steps = {step: {} for step in STEPS.get(what.split()[0], [])}
+    steps = {step: {} for step in STEPS.get(what.partition(" ")[0], [])}
     if id not in plan["done"] and steps:
         plan["tasks"].setdefault(id, {"what": what, "steps": steps})
     return plan

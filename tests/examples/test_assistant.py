@@ -191,13 +191,15 @@ class Model(BaseHTTPRequestHandler):
     """A model behind OpenAI's API that has nothing but its prompt."""
 
     prompts: ClassVar[list[str]] = []
-    nonsense: ClassVar[str] = ""
+    answers: ClassVar[list[str]] = []
+    """What it says first, whatever it is asked."""
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         prompt = body["messages"][-1]["content"]
         self.prompts.append(prompt)
-        answer = {"choices": [{"message": {"content": self.nonsense or decide(prompt)}}]}
+        content = self.answers.pop(0) if self.answers else decide(prompt)
+        answer = {"choices": [{"message": {"content": content}}]}
         self.send_response(200)
         self.end_headers()
         self.wfile.write(json.dumps(answer).encode())
@@ -217,9 +219,9 @@ def decide(prompt: str) -> str:
 
 
 @contextmanager
-def model(nonsense: str = "") -> Iterator[str]:
+def model(*answers: str) -> Iterator[str]:
     """Yield the URL and name of a running model."""
-    Model.prompts, Model.nonsense = [], nonsense
+    Model.prompts, Model.answers = [], list(answers)
     server = HTTPServer(("127.0.0.1", 0), Model)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -241,9 +243,9 @@ def test_a_model_behind_an_url_gets_all_that_it_needs_in_its_prompt(tmp_path: Pa
     assert last.endswith("\n\n2025-03-20\nGo on with the task: 11")
 
 
-@pytest.mark.parametrize("answer", ["Sure, I will!", "[1]", '{"step": 5, "text": "x"}'])
-def test_an_answer_that_is_no_action_does_nothing(tmp_path: Path, answer: str) -> None:
-    with model(answer) as url:
-        run(tmp_path, "--day", "2025-03-03", "--model", url)
+def test_answers_that_are_no_action_do_nothing(tmp_path: Path) -> None:
+    answers = ["Sure, I will!", "[1]", '{"step": 5, "text": "x"}', '{"task": " "}']
+    with model(*answers) as url:
+        run(tmp_path, "--day", "2025-03-10", "--model", url)
     assert done(tmp_path) == {}
-    assert len(Model.prompts) == 1
+    assert len(Model.prompts) == len(answers)

@@ -840,7 +840,7 @@ class WorkingArguments(ToolArguments):
     query: Annotated[str, Field(description="The message that you are about to answer, in the user's words.")]
     budget: Annotated[int, Field(ge=1, le=MAX_TOOL_BUDGET, description="How many tokens at most.")] = 2_000
     agent: Annotated[
-        LeftOut[Name],
+        LeftOut[str],
         Field(description="Your name as an agent, as in state_set: your state documents come first."),
     ] = None
 
