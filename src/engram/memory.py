@@ -666,6 +666,10 @@ class Memory:
         self.forget_expired()
         self._store.compact()
         self._search.purge()
+        # Asked anew: `_holding` sets its path to None when it gives up a file.
+        derived = derived_file(self._store)
+        if self._known is not None or (derived is not None and os.path.isfile(derived)):
+            self._knowledge().purge()
 
     # Maintenance.
 

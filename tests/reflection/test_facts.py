@@ -228,3 +228,44 @@ def test_derived_data_of_the_first_format_is_derived_again(tmp_path: Path) -> No
         assert phones(memory) == [NEW]
     with closing(sqlite3.connect(derived)) as db:
         assert db.execute("PRAGMA user_version").fetchone() == (2,)
+
+
+def derived_turns(file: Path) -> int:
+    """Return how many turns have statements in a file of derived data, and check that its log holds none."""
+    log = file.with_name(file.name + "-wal")
+    assert not log.exists() or log.stat().st_size == 0
+    with closing(sqlite3.connect(file)) as db:
+        return int(db.execute("SELECT count(DISTINCT seq) FROM statements").fetchone()[0])
+
+
+@pytest.mark.parametrize("opened_anew", [False, True])
+def test_compact_removes_what_was_derived_of_a_forgotten_turn(tmp_path: Path, opened_anew: bool) -> None:
+    path = tmp_path / "memory.db"
+    file = index_folder(str(path)) / STATEMENTS
+    with Memory(path) as memory:
+        with_numbers(memory)
+        memory.remember("I live in Bergen.", namespace="bo")
+        memory.reflect()
+        with closing(sqlite3.connect(file)) as db:
+            codes = [row[0] for row in db.execute("SELECT code FROM statements WHERE namespace = 1")]
+        assert codes
+        memory.forget(namespace="default")
+        if not opened_anew:
+            memory.compact()
+            assert derived_turns(file) == 1
+    if opened_anew:
+        with Memory(path) as memory:
+            memory.compact()
+    assert derived_turns(file) == 1
+    content = file.read_bytes()
+    assert not any(code in content for code in codes)
+    with Memory(path) as memory:
+        assert [fact.text for fact in memory.facts(namespace="bo")] == ["I live in Bergen."]
+        assert phones(memory) == []
+
+
+def test_compact_makes_no_file_of_derived_data(tmp_path: Path) -> None:
+    with Memory(tmp_path / "memory.db") as memory:
+        with_numbers(memory)
+        memory.compact()
+        assert not (index_folder(str(tmp_path / "memory.db")) / STATEMENTS).exists()

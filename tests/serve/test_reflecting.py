@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -97,6 +99,19 @@ def test_turns_are_read_in_the_end_although_there_is_no_pause(memory: Memory) ->
     memory.remember("I live in a boat.")
     reading.look()
     assert memory.unread() == 1
+
+
+def test_what_was_derived_of_a_forgotten_turn_is_deleted_although_nothing_is_unread(memory: Memory) -> None:
+    reading = Reading(memory)
+    kept = memory.remember("I live in a tent.")
+    gone = memory.remember("I live in a boat.")
+    memory.reflect()
+    reading.look()
+    memory.forget(id=gone.id)
+    reading.look()
+    with closing(sqlite3.connect(index_folder(memory.path) / STATEMENTS)) as db:
+        assert db.execute("SELECT count(DISTINCT seq) FROM statements").fetchone()[0] == 1
+    assert [fact.engram.id for fact in memory.facts()] == [kept.id]
 
 
 def test_a_failure_is_logged_once_and_the_next_look_comes(

@@ -138,6 +138,15 @@ class DerivedDatabase(Database):
         with self.reading() as db:
             return [Stored(row[0], Statement(*row[1:])) for row in db.execute(query, (namespace,)).fetchall()]
 
+    def turns(self, after: Key, limit: int) -> list[Key]:
+        """Return at most `limit` turns that have statements, in order, from the one that comes after a key."""
+        query = (
+            "SELECT DISTINCT namespace, seq FROM statements WHERE (namespace, seq) > (?, ?)"
+            " ORDER BY namespace, seq LIMIT ?"
+        )
+        with self.reading() as db:
+            return [Key(*row) for row in db.execute(query, (*after, limit)).fetchall()]
+
     def meanings(self, namespace: int, seqs: Sequence[int]) -> tuple[list[tuple[Statement, Meaning]], int]:
         """Return the statements of some turns of a namespace with what they mean, in the order of the turns.
 

@@ -68,6 +68,10 @@ class Knowledge:
         """Return the number of turns that were not read yet."""
         return self._reflector.pending()
 
+    def purge(self) -> None:
+        """Remove what was derived of turns that the store no longer holds."""
+        self._reflector.purge()
+
     def catch_up(self) -> None:
         """Read a few turns that were not read yet; see `recall.recaller.Holding`. The log says if that fails."""
         try:

@@ -13,7 +13,7 @@ from engram.meaning.base import Encoder
 from engram.meaning.codes import Coder
 from engram.reflection.database import DerivedDatabase, clear, delete, insert, set_value, value_of
 from engram.reflection.reading import statements_in
-from engram.store.base import Changes, CursorExpired, LoggedStore
+from engram.store.base import Changes, CursorExpired, Key, LoggedStore
 
 STEP = 500
 """Turns of a step."""
@@ -57,6 +57,20 @@ class Reflector:
                 read += self._apply(cursor, changes)
                 if not changes.more or (deadline is not None and time.monotonic() >= deadline):
                     return read
+
+    def purge(self) -> None:
+        """Delete the statements of turns that the store no longer holds, and what is left of them in the file.
+
+        Reads no turn. What the log says of deletions stays to be read, and deletes nothing more then.
+        """
+        last = Key(0, 0)
+        while turns := self._database.turns(last, STEP):
+            held = self._store.texts(turns)
+            if gone := [key for key in turns if key not in held]:
+                with self._database.writing() as db:
+                    delete(db, gone)
+            last = turns[-1]
+        self._database.vacuum()
 
     def _start_over(self, cursor: str) -> None:
         with self._database.writing() as db:

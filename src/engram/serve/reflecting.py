@@ -68,7 +68,7 @@ class Reading:
         """When an error was logged, by the monotonic clock."""
 
     def look(self) -> None:
-        """Read unread turns if nothing was remembered since the last look. Blocking.
+        """Read unread turns and deletions if nothing was remembered since the last look. Blocking.
 
         Raises nothing: what fails is logged, and the next look repeats it.
         """
@@ -87,7 +87,8 @@ class Reading:
         unread = self._memory.unread()
         calm = unread == self._unread
         self._busy = 0 if calm else self._busy + 1
-        if unread and (calm or self._busy >= BUSY_LOOKS):
+        # Also if no turn is unread: a deletion may be, and what was derived of a forgotten turn goes with it.
+        if calm or self._busy >= BUSY_LOOKS:
             self._busy = 0
             self._memory.reflect(seconds=SECONDS)
             unread = self._memory.unread()
