@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -269,3 +271,29 @@ def test_compact_makes_no_file_of_derived_data(tmp_path: Path) -> None:
         with_numbers(memory)
         memory.compact()
         assert not (index_folder(str(tmp_path / "memory.db")) / STATEMENTS).exists()
+
+
+@pytest.mark.parametrize("by", ["deleting the file", "deleting the folder", "another file"])
+def test_derived_data_that_is_deleted_while_it_is_open_is_derived_again(tmp_path: Path, by: str) -> None:
+    folder = index_folder(str(tmp_path / "memory.db"))
+    file = folder / STATEMENTS
+    with Memory(tmp_path / "memory.db") as memory:
+        with_numbers(memory)
+        assert phones(memory) == [NEW]
+        if by == "deleting the folder":
+            shutil.rmtree(folder)
+        elif by == "another file":
+            with Memory(tmp_path / "other.db") as other:
+                other.remember("I live in Bergen.")
+                other.reflect()
+            os.replace(index_folder(str(tmp_path / "other.db")) / STATEMENTS, file)
+        else:
+            for path in folder.glob(f"{STATEMENTS}*"):
+                path.unlink()
+        assert phones(memory) == [NEW]
+        assert NEW in memory.profile().text
+        assert any(NEW in hit.engram.text for hit in memory.recall("What is my phone number?"))
+        memory.remember("I live in Oslo.")
+        assert [fact.text for fact in memory.facts(slot="home")] == ["I live in Oslo."]
+        memory.compact()
+    assert derived_turns(file) == 3

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 
 from engram.engram import in_zone
-from engram.errors import EngramError
+from engram.errors import EngramError, MemoryReplaced
 from engram.recall.context import CountTokens
 from engram.recall.message import Part
 from engram.recall.result import Hit
@@ -59,6 +59,17 @@ class Knowledge:
     def close(self) -> None:
         """Release the file. A second call does nothing."""
         self._database.close()
+
+    def replaced(self) -> bool:
+        """Return whether the file was deleted or replaced since it was opened, so that it must be opened anew."""
+        try:
+            self._database.check_place()
+        except MemoryReplaced:
+            return True
+        except (OSError, EngramError):
+            # The call that reads the file says what is wrong with it.
+            return False
+        return False
 
     def reflect(self, seconds: float | None = None) -> int:
         """Read the turns that were not read yet, for at most about `seconds`. Returns how many were read."""
