@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -169,3 +172,11 @@ def test_other_commands_count_documents(run, path: Path, tmp_path: Path):
     assert (saved.code, "2 versions of state documents saved" in saved.out) == (0, True)
     assert run("state", "get", "x", "-m", str(tmp_path / "c.db")).out == "2\n"
     assert run("export").out == ""
+
+
+@pytest.mark.parametrize("command", [("state", "set", "x"), ("remember", "-")])
+def test_stdin_without_an_end_is_refused_and_not_held_in_memory(path: Path, command: tuple[str, ...]) -> None:
+    limited = f"ulimit -v {4 << 20}; exec {shlex.quote(sys.executable)} -m engram {' '.join(command)} < /dev/zero"
+    ran = subprocess.run(["sh", "-c", limited], capture_output=True, text=True, timeout=60, check=False)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr == "engram: stdin holds over 16 MiB; a text or a value is at most 1 MiB\n"

@@ -27,6 +27,9 @@ from engram.errors import InvalidEngram
 from engram.notes.zones import MACHINE
 from engram.records import to_record
 
+MOST_STDIN = 16 << 20
+"""Bytes of stdin that are read: JSON can write a value of 1 MiB in six times as many, and more with spaces."""
+
 
 def remember(
     text: Annotated[str, typer.Argument(help="The text; - reads it from stdin.", show_default=False)],
@@ -88,9 +91,15 @@ def remember(
 
 
 def stdin_text() -> str:
-    """Return stdin as UTF-8 text, without one newline at its end. Raises `InvalidEngram` if it is not UTF-8."""
+    """Return stdin as UTF-8 text, without one newline at its end.
+
+    Raises `InvalidEngram` if it is not UTF-8, or over `MOST_STDIN`.
+    """
+    content = sys.stdin.buffer.read(MOST_STDIN + 1)
+    if len(content) > MOST_STDIN:
+        raise InvalidEngram(f"stdin holds over {MOST_STDIN >> 20} MiB; a text or a value is at most 1 MiB")
     try:
-        text = sys.stdin.buffer.read().decode()
+        text = content.decode()
     except UnicodeDecodeError as error:
         raise InvalidEngram(f"stdin is not UTF-8: {error.reason} at byte {error.start + 1}") from None
     return text.removesuffix("\n").removesuffix("\r")
