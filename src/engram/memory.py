@@ -404,7 +404,7 @@ class Memory:
         return self._knowledge().working(namespace, query, hits, budget, whole, count, zone, first)
 
     def _knowledge(self) -> Knowledge:
-        """Return what is derived of the store. A file that was deleted or replaced is derived again, as one that is new."""
+        """Return what is derived of the store. A file that was deleted or replaced is derived again."""
         with self._opening:
             if self._known is not None and self._known.replaced():
                 self._known.close()

@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from engram.errors import EngramError
-from engram.serve.api.rest_errors import check_json, error_for
+from engram.serve.api.rest_errors import check_json, check_query, error_for
 from engram.serve.services import Services
 
 LARGE_BODY = 256 << 10
@@ -41,6 +41,7 @@ def route_class(services: Services) -> type[APIRoute]:
                 begun, status = time.perf_counter(), 500
                 try:
                     request.state.access = services.gate.access(request.headers)
+                    check_query(request)
                     if request.method in ("POST", "PUT"):
                         check_json(request)
                     response = await inner(ThreadedRequest(request.scope, request.receive))

@@ -312,3 +312,34 @@ def test_the_erasure_of_a_namespace_reaches_its_documents(client: RestClient):
     error_of(get(client), 404)
     assert [info.namespace for info in client.memory.state_documents()] == ["other"]
     assert client.get("/stats", key=None).json()["state_documents"] == 1
+
+
+@pytest.mark.parametrize(
+    "path", [DOCUMENT, "/state", "/state/history", "/state/agents", "/facts", "/profile", "/engrams", "/sessions"]
+)
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("name=a&name=b", "name: it came twice; send it once"),
+        ("namespace=home&namespace=other", "namespace: it came twice"),
+        ("name=&name=", "name: it came twice"),
+        ("name=%ff", "not UTF-8"),
+        ("agent=%ED%A0%80&name=a", "not UTF-8"),
+    ],
+)
+def test_parameters_of_which_a_part_would_be_lost_are_refused(client: RestClient, path: str, query: str, message: str):
+    assert message in error_of(client.get(f"{path}?{query}"), 400)["message"]
+
+
+def test_no_document_is_written_or_erased_by_a_name_that_is_not_sure(client: RestClient):
+    for name in ("a", "b", "\ufffd"):
+        assert put(client, 1, name).status_code == 200
+    for query in ("name=a&name=b", "name=%ff", "name=%fe"):
+        address = f"{DOCUMENT}?agent=planner&{query}"
+        error_of(client.ask("PUT", address, json={"value": 2}), 400)
+        error_of(client.delete(address), 400)
+    assert [get(client, name).json()["version"] for name in ("a", "b", "\ufffd")] == [1, 1, 1]
+
+
+def test_a_parameter_that_is_a_list_can_come_several_times(client: RestClient):
+    assert client.get("/engrams?kinds=turn&kinds=document").status_code == 200

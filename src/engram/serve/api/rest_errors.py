@@ -6,7 +6,9 @@ Owns the documented status codes and the conversion of exceptions. Does not know
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
+from urllib.parse import parse_qsl
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -64,6 +66,25 @@ def check_json(request: Request) -> None:
         raise ServeError(
             415, "send the body as Content-Type: application/json", "unsupported_media_type", "Content-Type"
         )
+
+
+REPEATED = frozenset({"kinds"})
+"""Parameters that can come several times, because they are lists."""
+
+
+def check_query(request: Request) -> None:
+    """Raise `ServeError` 400 for parameters of which a part would be lost.
+
+    One that comes twice would have its last value, and two names with different bytes that are not UTF-8 would be one.
+    """
+    query = request.scope["query_string"].decode("latin-1")
+    try:
+        names = [name for name, _ in parse_qsl(query, keep_blank_values=True, errors="strict")]
+    except UnicodeDecodeError:
+        raise ServeError(400, "the parameters are not UTF-8 as percent-encoding", "invalid_request") from None
+    twice = next((name for name, times in Counter(names).items() if times > 1 and name not in REPEATED), None)
+    if twice is not None:
+        raise ServeError(400, f"{twice[:100]}: it came twice; send it once", "invalid_request", twice[:100])
 
 
 def error_for(error: Exception, path: str | None = None) -> ServeError:
