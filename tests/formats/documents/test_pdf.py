@@ -176,6 +176,24 @@ def test_a_file_that_is_cut_off_is_a_problem(document, length: int):
 
 
 @needs_pypdf
+@pytest.mark.parametrize(
+    ("old", "new", "found", "lost"),
+    [
+        (b"/Kids", b"/Kidz", 0, "2 pages"),
+        (b"/Count 2", b"/Count 3", 2, "a page"),
+        (b"/Count 2", b"/Count x", 2, None),
+    ],
+)
+def test_pages_that_cannot_be_found_are_a_problem(document, tmp_path: Path, old, new, found: int, lost: str | None):
+    content = pdf([[f"{line} ({number})" for line in LINES[0]] for number in range(2)])
+    assert old in content
+    items = document("report.pdf", content.replace(old, new))
+    assert sum(text.count("The ferry to Porto") for text in items.texts) == found
+    what = f"{tmp_path}/report.pdf: is a PDF that is damaged: {lost} of it cannot be found; download or copy it again"
+    assert (items.problems, items.left_out) == ([what] if lost else [], [])
+
+
+@needs_pypdf
 def test_a_damaged_page_does_not_hide_the_others(document, tmp_path: Path):
     content = pdf(LINES).replace(b"BT", b"((", 1)
     items = document("report.pdf", content)

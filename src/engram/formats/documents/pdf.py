@@ -94,6 +94,12 @@ class _Document:
                 for level, name, number in entries:
                     self.outline.setdefault(number, []).append(Entry(level, _clean(name)))
                 yield Stated(_clean(title))
+            case {"lost": number}:
+                pages = "a page" if number == 1 else f"{number:,} pages"
+                yield Problem(
+                    self._location,
+                    f"is a PDF that is damaged: {pages} of it cannot be found; download or copy it again",
+                )
             case {"page": number, "text": text}:
                 self.characters += len(text)
                 self.pages.append(page_of(number, _clean(text)))

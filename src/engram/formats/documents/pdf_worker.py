@@ -56,6 +56,7 @@ def records(file: BinaryIO) -> Iterator[dict[str, Any]]:
         yield {"locked": True}
         return
     pages = len(reader.pages)
+    lost = stated_pages(reader) - pages
     yield {"pages": pages, "title": title_of(reader), "outline": list(outline_of(reader))}
     for number in range(pages):
         try:
@@ -65,7 +66,16 @@ def records(file: BinaryIO) -> Iterator[dict[str, Any]]:
             yield {"page": number + 1, "text": text}
         except Exception as error:  # noqa: BLE001 (the other pages can be whole)
             yield {"page": number + 1, "error": described(error)}
+    if lost > 0:
+        yield {"lost": lost}
     yield {"end": True}
+
+
+def stated_pages(reader: Any) -> int:
+    """Return how many pages a document says that it has; 1 if it does not say so, because none has fewer."""
+    with suppress(Exception):
+        return max(1, int(reader.root_object["/Pages"]["/Count"]))
+    return 1
 
 
 def title_of(reader: Any) -> str:
