@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from engram.reflection.facts import Facts
     from engram.reflection.knowledge import Knowledge
     from engram.reflection.profile import Profile
+    from engram.reflection.summary import Summary
     from engram.reflection.working import Working
 
 logger = logging.getLogger("engram")
@@ -364,6 +365,36 @@ class Memory:
         byte_length("namespace", namespace)
         check_budget(budget)
         return self._knowledge().profile(namespace, at, budget, count, catch_up)
+
+    def summary(
+        self,
+        *,
+        namespace: str = DEFAULT_NAMESPACE,
+        session: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        period: str | None = None,
+        budget: int = 512,
+        count: CountTokens = estimated_tokens,
+    ) -> Summary:
+        """Return the sentences that say what a session or a period was about, as quotes in the order of time.
+
+        session: only this one; by default all sessions. since (inclusive), until (exclusive): only what was said in
+        this period. period: "day", "week", "month" (30 days) or "year" (365 days), which ends at `until`, by default
+        now. budget: tokens of `Summary.text`. count: returns the tokens of a text.
+
+        Nothing is worded anew: each quote is a part of a turn, with its day, who said it, and the id. Chosen is what
+        lasts and tells something, what holds before what was closed, and no two that say the same. What an assistant
+        or a document says is quoted only where it answers the user or decides something, and is marked. Reads up to
+        2,000 turns first that were not read yet; if there are more, `Summary.unread` says how many.
+
+        Raises `ValueError` if `budget` is not positive; `InvalidEngram` for an unknown period, one with `since`, one
+        that ends before it begins, and a time that is no datetime.
+        """
+        byte_length("namespace", namespace)
+        byte_length("session", session or "")
+        check_budget(budget)
+        return self._knowledge().summary(namespace, session, since, until, period, budget, count)
 
     def working(
         self,

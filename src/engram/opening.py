@@ -159,6 +159,7 @@ def open_knowledge(store: LoggedStore, encoder: Encoder | None = None) -> Knowle
     from engram.reflection.labels import made_by
     from engram.reflection.reflector import Reflector
     from engram.reflection.rules import REVISION
+    from engram.reflection.summarizing import Summarizer
 
     own = default_encoder()
     made = f"{store.identity} {own.fingerprint} {made_by()} {REVISION}"
@@ -173,7 +174,8 @@ def open_knowledge(store: LoggedStore, encoder: Encoder | None = None) -> Knowle
             database = DerivedDatabase(file, made, read_only=True)
     database = database or DerivedDatabase(IN_MEMORY, made)
     shared = encoder is not None and encoder.fingerprint == own.fingerprint
-    return Knowledge(store, database, Reflector(store, database, own), HoldingOrder(database, own, shared))
+    reflector, holding = Reflector(store, database, own), HoldingOrder(database, own, shared)
+    return Knowledge(store, database, reflector, holding, Summarizer(store, database, own))
 
 
 def derived_file(store: LoggedStore) -> str | None:

@@ -134,6 +134,10 @@ def read(memory: Memory, first: Engram) -> None:
     profile = memory.profile(namespace="ana", at=now, budget=200, count=len)
     assert_type([fact.text for fact in (*profile.standing, *profile.who, *profile.now)], list[str])
     assert_type(profile.text, str)
+    summary = memory.summary(
+        namespace="ana", session="monday", since=first.at, until=None, period=None, budget=200, count=len
+    )
+    assert_type([quote.by for quote in summary.quotes], list[str])
     working = memory.working("tea", namespace="ana", budget=200, shares={"recalled": 1.0}, now=now, count=len)
     assert_type([part.tokens for part in working.parts], list[int])
     stopped = memory.working("tea", namespace="ana", agent="planner")

@@ -1,4 +1,4 @@
-"""Results as JSON: a hit, the explanation of a rank, a fact, a profile, a working memory, a document, and a policy.
+"""Results as JSON: a hit, an explanation, a fact, a profile, a summary, a working memory, a document, and a policy.
 
 Owns the names of the fields; an engram in them is a record of `engram.records`.
 """
@@ -17,6 +17,7 @@ from engram.store.policy import Policy
 if TYPE_CHECKING:
     # Heavy to import, and most commands show neither.
     from engram.reflection.profile import Profile
+    from engram.reflection.summary import Summary
     from engram.reflection.working import Working
 
 
@@ -65,6 +66,25 @@ def profile_record(profile: Profile) -> dict[str, object]:
     """Return a profile as JSON values, without the number of unread turns."""
     sections = {"standing": profile.standing, "who": profile.who, "now": profile.now}
     return {"text": profile.text} | {name: list(map(fact_record, facts)) for name, facts in sections.items()}
+
+
+def summary_record(summary: Summary) -> dict[str, object]:
+    """Return a summary as JSON values, without the number of unread turns."""
+    quotes = [
+        {
+            "text": quote.text,
+            "by": quote.by,
+            "at": quote.engram.at.isoformat(),
+            "kind": quote.kind,
+            "slot": quote.slot,
+            "holds": quote.holds,
+            "engram": quote.engram.id,
+            "session": quote.engram.session,
+            "span": [quote.start, quote.stop],
+        }
+        for quote in summary.quotes
+    ]
+    return {"text": summary.text, "quotes": quotes, "sessions": summary.sessions, "turns": summary.turns}
 
 
 def working_record(working: Working) -> dict[str, object]:

@@ -1,6 +1,7 @@
 """Memories as a numbered list for a model that called a tool, in the results of the MCP tools.
 
-Owns how an engram and a fact are shown and cut, and the text of the list. Does not know the protocol or the tools.
+Owns how an engram, a fact and a quote are shown and cut, and the text of the list. Does not know the protocol or the
+tools.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from engram.notes.injection import CLOSE, OPEN
 from engram.notes.zones import local
 from engram.recall.context import HEADING, estimated_tokens, shortened
 from engram.reflection.facts import Fact
+from engram.reflection.summary import Quote
 from engram.text.markup import neutral, one_line
 
 LIST_TOKENS = 16_000
@@ -105,3 +107,9 @@ def shown_fact(fact: Fact, max_tokens: int, zone: tzinfo) -> dict[str, object]:
     text, _ = shortened(fact.text, None, max_tokens, estimated_tokens, max_characters=8 * max_tokens)
     when = local(fact.since, zone).isoformat()
     return {"id": fact.engram.id, "text": one_line(neutral(text)), "at": when, "slot": fact.slot}
+
+
+def shown_quote(quote: Quote, zone: tzinfo) -> dict[str, object]:
+    """Return a quote of a summary as a model sees it: on one line, harmless."""
+    when = local(quote.engram.at, zone).isoformat()
+    return {"id": quote.engram.id, "text": one_line(neutral(quote.text)), "at": when, "by": shown_name(quote.by)}

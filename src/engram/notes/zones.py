@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from engram.recall.result import Recall
     from engram.reflection.facts import Fact
     from engram.reflection.profile import Profile
+    from engram.reflection.summary import Summary
 
 local = times.local  # Here too, for those that show times.
 
@@ -98,3 +99,9 @@ def profile_in_zone(profile: Profile, zone: tzinfo) -> Profile:
         return tuple(replace(fact, engram=in_zone(fact.engram, zone)) for fact in facts)
 
     return replace(profile, standing=shown(profile.standing), who=shown(profile.who), now=shown(profile.now))
+
+
+def summary_in_zone(summary: Summary, zone: tzinfo) -> Summary:
+    """Return a summary to show, with the days of its quotes in `zone`."""
+    quotes = tuple(replace(quote, engram=in_zone(quote.engram, zone)) for quote in summary.quotes)
+    return replace(summary, quotes=quotes)

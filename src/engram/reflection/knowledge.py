@@ -1,6 +1,7 @@
 """Knowledge: what the statements of a memory add up to, over a store and its derived data.
 
-Owns the verbs that `Memory` offers of it: reflect, facts, profile and working, and the order of hits by what holds.
+Owns the verbs that `Memory` offers of it: reflect, facts, profile, summary and working, and the order of hits by what
+holds.
 Reads the text of a fact from the store, so that a turn that was forgotten has none.
 """
 
@@ -34,6 +35,8 @@ from engram.reflection.profile import (
 )
 from engram.reflection.reflector import Reflector
 from engram.reflection.slots import SLOT_OF, SLOTS
+from engram.reflection.summarizing import Summarizer
+from engram.reflection.summary import Summary, bounds
 from engram.reflection.wishes import likes
 from engram.reflection.withdrawing import WITHDRAWS, Withdrawal, withdrawals
 from engram.reflection.working import PROFILE, RECALLED, STANDING, Working, WorkingPart, bearing_on, quoted, recalled
@@ -52,9 +55,15 @@ class Knowledge:
     """Answers what holds in a memory. Safe to use from several threads."""
 
     def __init__(
-        self, store: LoggedStore, database: DerivedDatabase, reflector: Reflector, holding: HoldingOrder
+        self,
+        store: LoggedStore,
+        database: DerivedDatabase,
+        reflector: Reflector,
+        holding: HoldingOrder,
+        summarizer: Summarizer,
     ) -> None:
         self._store, self._database, self._reflector, self._holding = store, database, reflector, holding
+        self._summarizer = summarizer
 
     def close(self) -> None:
         """Release the file. A second call does nothing."""
@@ -134,6 +143,20 @@ class Knowledge:
             "now": chains.facts([each.stored for each in now(statements)], self._turns(number)),
         }
         return Profile(**within(sections, budget, count), unread=unread)
+
+    def summary(
+        self,
+        namespace: str,
+        session: str | None,
+        since: datetime | None,
+        until: datetime | None,
+        period: str | None,
+        budget: int,
+        count: CountTokens,
+    ) -> Summary:
+        """Return the chosen sentences of a session or a period; see `Memory.summary`."""
+        meant = bounds(since, until, period)
+        return self._summarizer.summary(namespace, session, meant, budget, count, self._caught_up())
 
     def working(
         self,

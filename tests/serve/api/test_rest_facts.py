@@ -94,6 +94,25 @@ def test_a_working_memory_of_an_agent_begins_with_its_state(client: RestClient):
     assert client.post("/working", {"query": "x", "agent": "critic"}, namespace="nobody").json()["parts"] == []
 
 
+def test_a_summary_quotes_a_session_or_a_period(client: RestClient):
+    body = client.get("/summary", namespace="ana", params={"session": TRIP[:5]}).json()
+    (quote,) = body["quotes"]
+    assert (quote["text"], quote["by"], quote["holds"], quote["session"]) == (TRIP, "user", True, TRIP[:5])
+    assert client.memory.get(quote["engram"]).text[slice(*quote["span"])] == TRIP
+    assert (body["namespace"], body["sessions"], body["turns"], body["complete"]) == ("ana", 1, 1, True)
+    assert f"[2026-05-05]\n- user: {TRIP}" in body["text"]
+    oslo = client.get("/summary", namespace="ana", headers={"X-Engram-Timezone": "Europe/Oslo"}).json()
+    assert "[2026-05-06]" in oslo["text"]
+    assert OTHER not in oslo["text"]
+    past = client.get("/summary", namespace="ana", params={"period": "month", "until": "2026-01-06"}).json()
+    assert (OLD in past["text"], TRIP in past["text"]) == (True, False)
+    since = client.get("/summary", namespace="ana", params={"since": "2026-05-01", "budget": 60}).json()
+    assert texts(since["quotes"]) == [TRIP]
+    assert client.get("/summary", namespace="nobody").json()["quotes"] == []
+    error_of(client.get("/summary", namespace="ana", params={"period": "week", "since": "2026-05-01"}), 422)
+    error_of(client.get("/summary", namespace="ana", params={"since": "2026-05-01", "until": "2026-01-01"}), 422)
+
+
 def test_turns_are_read_on_request(client: RestClient):
     assert client.post("/reflect", {}).json() == {"read": 5, "complete": True, "unread": 0}
     assert client.post("/reflect", {"seconds": 0}).json() == {"read": 0, "complete": True, "unread": 0}
@@ -103,7 +122,12 @@ def test_turns_that_were_not_read_are_counted_for_admin_keys_only(client: RestCl
     client.memory.remember_many({"text": OTHER, "namespace": "ben"} for _ in range(AT_ONCE))
     _, bound = client.keys.create(namespace="ana")
     _, admin = client.keys.create(admin=True)
-    asked = (("GET", "/facts", None), ("GET", "/profile", None), ("POST", "/working", QUESTION))
+    asked = (
+        ("GET", "/facts", None),
+        ("GET", "/profile", None),
+        ("GET", "/summary", None),
+        ("POST", "/working", QUESTION),
+    )
     for method, path, body in asked:
         for key, unread in ((bound, None), (admin, AT_ONCE + 5)):
             answer = client.ask(method, path, key=key, namespace="ana", **({} if body is None else {"json": body}))
@@ -126,6 +150,7 @@ def test_reading_needs_read_and_reflecting_needs_write(
     _, key = client.keys.create(namespace="ana", **rights)
     assert client.get("/facts", key=key).status_code == readers
     assert client.get("/profile", key=key).status_code == readers
+    assert client.get("/summary", key=key).status_code == readers
     assert client.post("/working", QUESTION, key=key).status_code == readers
     assert client.post("/reflect", {}, key=key).status_code == reflect
 
@@ -142,6 +167,7 @@ def test_a_bound_key_sees_its_own_namespace_only(client: RestClient):
         assert OTHER not in answer.text
     error_of(client.get("/facts", key=key, params={"namespace": "ben"}), 403)
     error_of(client.get("/profile", key=key, namespace="ben"), 403)
+    error_of(client.get("/summary", key=key, namespace="ben"), 403)
     error_of(client.post("/working", {**QUESTION, "namespace": "ben"}, key=key), 403)
     error_of(client.post("/working", {**QUESTION, "namespace": "ben", "agent": "planner"}, key=key), 403)
     error_of(client.post("/reflect", {}, key=key, namespace="ben"), 403)
@@ -160,6 +186,9 @@ def test_a_bound_key_sees_its_own_namespace_only(client: RestClient):
         ("/profile", {"budget": 0}, "budget"),
         ("/profile", {"budget": 100_001}, "budget"),
         ("/profile", {"slot": "home"}, "slot"),
+        ("/summary", {"period": "decade"}, "period"),
+        ("/summary", {"since": "soon"}, "since"),
+        ("/summary", {"budget": 0}, "budget"),
     ],
 )
 def test_wrong_parameters_are_refused(client: RestClient, path: str, params: dict, field: str):

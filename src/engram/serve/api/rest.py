@@ -25,10 +25,11 @@ from engram.formats.results import (
     hit_record,
     policy_record,
     profile_record,
+    summary_record,
     working_record,
 )
 from engram.memory import Memory
-from engram.notes.zones import profile_in_zone, recall_in_zone
+from engram.notes.zones import profile_in_zone, recall_in_zone, summary_in_zone
 from engram.records import to_record
 from engram.serve.api import schemas
 from engram.serve.api.rest_errors import forbidden
@@ -53,6 +54,7 @@ def router(services: Services) -> APIRouter:
     add("POST", "/why", rest.why, schemas.Reasons, 404)
     add("GET", "/facts", rest.facts, schemas.FactsFound)
     add("GET", "/profile", rest.profile, schemas.ProfileForm)
+    add("GET", "/summary", rest.summary, schemas.SummaryForm)
     add("POST", "/working", rest.working, schemas.WorkingForm)
     add("POST", "/reflect", rest.reflect, schemas.Reflected, 507)
     add("POST", "/forget", rest.forget, schemas.Forgotten, 404, 507)
@@ -176,6 +178,20 @@ class Rest:
             return {"namespace": namespace, **record, **as_far_as_read(caller, found.unread)}
 
         return await self._respond(profile)
+
+    async def summary(self, params: Annotated[schemas.SummaryParameters, Query()], caller: CallerOf) -> Response:
+        """Return what a session or a period was about, in sentences chosen from it.
+
+        Quotes in the order of time, within a budget of tokens, each with its day, who said it, and the id of its turn.
+        """
+        namespace = namespace_of(caller, "read", params.namespace)
+
+        def summary() -> object:
+            found = self._memory.summary(namespace=namespace, **params.chosen())
+            record = summary_record(summary_in_zone(found, caller.zone))
+            return {"namespace": namespace, **record, **as_far_as_read(caller, found.unread)}
+
+        return await self._respond(summary)
 
     async def working(self, body: schemas.WorkingQuery, caller: CallerOf) -> Response:
         """Return what a model should have before it answers a message.

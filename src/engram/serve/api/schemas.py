@@ -412,6 +412,28 @@ class ProfileParameters(NamespaceParameter):
     budget: TextBudget = 512
 
 
+PeriodName = Annotated[
+    Literal["day", "week", "month", "year"],
+    Field(description="1, 7, 30 or 365 days, which end at `until`, by default now; instead of `since`."),
+]
+
+
+class SummaryParameters(NamespaceParameter):
+    """The session or the period of a summary, and its size."""
+
+    session: LeftOut[Session] = None
+    since: Annotated[LeftOut[Time], Field(description="Only what was said at this time or later.")] = None
+    until: Annotated[
+        LeftOut[Time], Field(description="Only what was said before this time (ISO 8601; without a zone: UTC).")
+    ] = None
+    period: LeftOut[PeriodName] = None
+    budget: TextBudget = 512
+
+    def chosen(self) -> dict[str, Any]:
+        """Return the arguments of `Memory.summary`, without the namespace."""
+        return {name: getattr(self, name) for name in ("session", "since", "until", "period", "budget")}
+
+
 class NamesParameters(Form):
     """One page of names."""
 
@@ -539,6 +561,33 @@ class ProfileForm(AsFarAsRead):
     standing: Annotated[list[FactForm], Field(description="Orders for every conversation, then preferences.")]
     who: Annotated[list[FactForm], Field(description="What fills slots such as home or job.")]
     now: Annotated[list[FactForm], Field(description="What was told in the last sessions.")]
+
+
+class QuoteForm(BaseModel):
+    """A sentence of a turn that a summary shows."""
+
+    text: Annotated[str, Field(description="The sentence, verbatim.", examples=["We are flying to Bergen."])]
+    by: Annotated[str, Field(description="Who said it; marked if the user did not type it.", examples=["Ana"])]
+    at: Annotated[datetime, Field(description="When it was said.")]
+    kind: Annotated[
+        str | None,
+        Field(description="What a user's sentence is, such as fact, event or plan; null if somebody else said it."),
+    ]
+    slot: Annotated[str | None, Field(description="The attribute that it fills.", examples=["trip"])]
+    holds: Annotated[bool, Field(description="False if a later statement has closed it.")]
+    engram: Annotated[str, Field(description="The id of the engram.", examples=[ID_EXAMPLE])]
+    session: Annotated[str, Field(examples=["2026-03-02"])]
+    span: Annotated[tuple[int, int], Field(description="Where it begins and ends in the engram's text, in characters.")]
+
+
+class SummaryForm(AsFarAsRead):
+    """What a session or a period was about."""
+
+    namespace: str
+    text: Annotated[str, Field(description="The quotes by days, for a prompt; empty if there are none.")]
+    quotes: Annotated[list[QuoteForm], Field(description="In the order of time.")]
+    sessions: Annotated[int, Field(description="Sessions that it was chosen from.")]
+    turns: Annotated[int, Field(description="Turns that it was chosen from.")]
 
 
 class WorkingPartForm(BaseModel):
@@ -834,6 +883,23 @@ class ProfileArguments(ToolArguments):
     budget: Annotated[int, Field(ge=1, le=MAX_TOOL_BUDGET, description="How many tokens at most.")] = 512
 
 
+class SummaryArguments(ToolArguments):
+    """The arguments of `summary`."""
+
+    session: OneSession = None
+    since: SinceTime = None
+    until: UntilTime = None
+    period: Annotated[
+        LeftOut[Literal["day", "week", "month", "year"]],
+        Field(description="Instead of since: the last day, week, month or year."),
+    ] = None
+    budget: Annotated[int, Field(ge=1, le=MAX_TOOL_BUDGET, description="How many tokens at most.")] = 512
+
+    def chosen(self) -> dict[str, Any]:
+        """Return the arguments of `Memory.summary`, without the namespace."""
+        return {name: getattr(self, name) for name in ("session", "since", "until", "period", "budget")}
+
+
 class WorkingArguments(ToolArguments):
     """The arguments of `working`."""
 
@@ -941,4 +1007,21 @@ class QuotesResult(BaseModel):
 
     about: Annotated[str, Field(description="How to read the quotes.")]
     quotes: Annotated[str, Field(description="Dated quotes by sections; empty if there are none.")]
+    complete: Complete
+
+
+class ShownQuote(BaseModel):
+    """One sentence of a summary, as a model sees it."""
+
+    id: Annotated[str, Field(description="The id of the memory: list with it gives the whole.")]
+    text: Annotated[str, Field(description="What was said.")]
+    at: Annotated[str, Field(description="When it was said, ISO 8601.")]
+    by: Annotated[str, Field(description="Who said it; marked if the user did not type it.")]
+
+
+class SummaryResult(BaseModel):
+    """The result of `summary`."""
+
+    about: Annotated[str, Field(description="How to read the quotes.")]
+    quotes: Annotated[list[ShownQuote], Field(description="In the order of time; empty if there are none.")]
     complete: Complete
