@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,9 @@ class Recaller:
     def __init__(self, folder: str, encoder: str | None = None) -> None:
         """`encoder`: the name of the encoder of sentences; None: the default."""
         options: dict[str, Any] = {} if encoder is None else {"encoder": encoder}
+        if "strength" in signature(Memory).parameters:
+            # A question must not change how later ones are answered.
+            options["strength"] = False
         self._memory = Memory(Path(folder) / "memory.db", **options)
 
     def remember(self, items: Sequence[dict[str, Any]]) -> None:

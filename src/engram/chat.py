@@ -87,6 +87,7 @@ class Conversation:
         """
         # Recall runs before the text is stored, or the best hit for a text would be the text itself.
         self.used = self._within_budget(self._notes(text))
+        self.memory.strengthen(hit.engram.id for hit in self.used)
         stored = self._store(text, "user", complete=True)
         messages = self._messages(text)
         self._show(stored)

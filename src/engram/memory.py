@@ -42,6 +42,7 @@ from engram.opening import (
     open_store,
     open_value_redaction,
     usable_encoder,
+    uses_file,
 )
 from engram.recall.context import CountTokens, estimated_tokens
 from engram.recall.recaller import Holding, Recaller
@@ -51,6 +52,8 @@ from engram.search.base import Search
 from engram.state import AgentState
 from engram.store.base import Filter, LoggedStore, not_in_quarantine
 from engram.store.policy import Policy
+from engram.strength.rule import used
+from engram.strength.uses import Uses, is_wanted
 from engram.text.vectors import VectorTable
 from engram.times import as_utc
 
@@ -112,6 +115,7 @@ class Memory:
         detector: Detector | None = None,
         redact: Iterable[str] = (),
         encoder: Encoder | str | None = None,
+        strength: bool | None = None,
     ) -> None:
         """Open the memory at `path`, or create it. None: the user's default memory. ":memory:": a memory in RAM.
 
@@ -123,7 +127,8 @@ class Memory:
         (e-mail addresses, numbers of phones, accounts and cards). encoder: makes vectors of what texts mean, or its
         name: "use" (in the package) or "minilm" (English; needs the extra minilm); by default what the environment
         variable ENGRAM_ENCODER names, else "use". With another one than before, vectors are made again in the
-        background.
+        background. strength: whether what is recalled is counted, and comes before its equals when it is recalled
+        often; by default as the environment variable ENGRAM_STRENGTH says (1 or 0), else yes.
 
         Raises an `EngramError` that names the file: it is damaged, newer than this version, locked, not writable, or
         the disk is full. Raises `ValueError` if a path or read_only is given with a store, or `search` without one.
@@ -134,6 +139,7 @@ class Memory:
             raise ValueError(f"both the path {path} and a store were given; give one of them")
         if store is not None and read_only:
             raise ValueError("read_only was given with a store; open the store read-only instead")
+        self._strength = is_wanted(strength)
         analyzer = open_analyzer(table)
         kinds = tuple(redact)
         self._redacted = open_redaction(kinds)
@@ -146,7 +152,8 @@ class Memory:
         if encoder is None or isinstance(encoder, str):
             encoder = usable_encoder(encoder)
         self._search = open_search(self._store, analyzer, encoder) if search is None else search
-        self._finalizer = weakref.finalize(self, close_all, self._search, self._store, os.getpid())
+        self._uses = Uses(self._store, uses_file(self._store))
+        self._finalizer = weakref.finalize(self, close_all, self._search, self._store, self._uses, os.getpid())
         self._opening = threading.Lock()
         self._known: Knowledge | None = None
         self._derived = derived_file(self._store)
@@ -157,6 +164,11 @@ class Memory:
     def path(self) -> str:
         """The path of the file, ":memory:", or the description of another store."""
         return self._store.description
+
+    @property
+    def strength(self) -> bool:
+        """Whether what is recalled is counted, and comes before its equals when it is recalled often."""
+        return self._strength
 
     # Remember.
 
@@ -272,6 +284,7 @@ class Memory:
         trust: str | None = None,
         now: datetime | None = None,
         floor: float | None = None,
+        strengthen: bool = True,
     ) -> Recall:
         """Return the engrams of a namespace that answer `query`, at most `limit`, best first; none if nothing fits.
 
@@ -284,6 +297,10 @@ class Memory:
         For a question about what holds now, the first ten hits are in an order in which a statement comes before those
         that it replaced, as far as `reflect` has read them.
 
+        strengthen: whether the hits that answer about as surely as the best one count as used today. What was used on
+        earlier days comes before what is hardly better: `hit.why` shows it as "strength". With a lower `floor` than
+        usual nothing is counted.
+
         Runs no language model: words, similar words and the neighbouring turns are looked up and scored.
         """
         if limit < 1:
@@ -294,7 +311,20 @@ class Memory:
         where = Filter(namespace, session, before, after, None if kinds is None else tuple(kinds), trust)
         moment = now or datetime.now(UTC)
         as_utc("now", moment)
-        return self._recaller.recall(query, namespace, where, limit, moment, floor, self._holding())
+        strength = self._uses if self._strength else None
+        found = self._recaller.recall(query, namespace, where, limit, moment, floor, self._holding(), strength)
+        if strengthen and floor >= FLOOR:
+            self.strengthen(used(found))
+        return found
+
+    def strengthen(self, ids: Iterable[str]) -> None:
+        """Count engrams as used today, such as those that a prompt quotes. A day counts once, and from the next day on.
+
+        Returns at once: counts are written in the background, and lost if the process is killed before that. Does
+        nothing in a memory without strength, or one that is open for reading only. Unknown ids are ignored.
+        """
+        if self._strength:
+            self._uses.count(ids)
 
     def explain(self, query: str, id: str, *, namespace: str | None = None, now: datetime | None = None) -> Explanation:
         """Explain the position of an engram for a query: its score, that of the first hit, and what the difference is.
@@ -303,7 +333,8 @@ class Memory:
         """
         moment = now or datetime.now(UTC)
         as_utc("now", moment)
-        return self._recaller.explain(query, self.get(id, namespace=namespace), moment)
+        strength = self._uses if self._strength else None
+        return self._recaller.explain(query, self.get(id, namespace=namespace), moment, strength)
 
     # What holds.
 
@@ -429,10 +460,13 @@ class Memory:
 
         whole = checked_shares(shares, of_agent=agent is not None)
         limit, zone = max(1, int(budget / TOKENS_OF_HIT)), UTC if now is None or now.tzinfo is None else now.tzinfo
-        hits = self.recall(query, namespace=namespace, limit=limit, now=now) if whole[RECALLED] else ()
+        wanted = whole[RECALLED] > 0
+        hits = self.recall(query, namespace=namespace, limit=limit, now=now, strengthen=False) if wanted else ()
         room, documents = int(whole[STATE] * budget), self._store.documents
         first = None if agent is None else state_of(documents, namespace, agent, room, count, zone)
-        return self._knowledge().working(namespace, query, hits, budget, whole, count, zone, first)
+        found = self._knowledge().working(namespace, query, hits, budget, whole, count, zone, first)
+        self.strengthen(id for part in found.parts if part.name == RECALLED for id in part.engrams)
+        return found
 
     def _knowledge(self) -> Knowledge:
         """Return what is derived of the store. A file that was deleted or replaced is derived again."""
@@ -548,9 +582,11 @@ class Memory:
         """
         if id is None and namespace is None and session is None and before is None:
             raise ValueError("forget needs an id, a namespace, a session or a time; nothing was forgotten")
-        count = self._store.forget(Filter(namespace, session, before), None if id is None else canonical_id(id))
+        known = None if id is None else canonical_id(id)
+        count = self._store.forget(Filter(namespace, session, before), known)
         if count:
             self._search.deleted()
+            self._uses.forget(known)
         return count
 
     # Policies.
@@ -606,6 +642,7 @@ class Memory:
         count = self._store.forget_expired()
         if count:
             self._search.deleted()
+            self._uses.forget()
         return count
 
     # The state of agents.
@@ -689,6 +726,7 @@ class Memory:
             # Forgotten, or moved by another process, since it was read.
             raise NotFound(f"no engram has the id {id} in {self.path}")
         self._search.deleted()
+        self._uses.forget(engram.id)
         return engram
 
     def compact(self) -> None:
@@ -700,6 +738,7 @@ class Memory:
         """
         self.forget_expired()
         self._store.compact()
+        self._uses.erase()
         self._search.purge()
         # Asked anew: `_holding` sets its path to None when it gives up a file.
         derived = derived_file(self._store)
@@ -731,6 +770,7 @@ class Memory:
             with self._opening:
                 if self._known is not None:
                     self._known.close()
+            self._uses.close()
             self._search.close()
             self._store.close()
 

@@ -31,6 +31,7 @@ from engram.store.base import LoggedStore
 from engram.store.sqlite.connections import IN_MEMORY
 from engram.store.sqlite.files import LOG_SUFFIXES, SERVER_SUFFIX, logs_aside
 from engram.store.sqlite.store import SqliteStore
+from engram.strength.uses import Uses
 from engram.text.analyzer import TableAnalyzer
 from engram.text.base import Analyzer
 from engram.text.vectors import VectorTable, default_table
@@ -50,6 +51,9 @@ URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")
 
 STATEMENTS = "statements.db"
 """The file of derived data, in the folder of the index."""
+
+USES = "strength.db"
+"""The file of uses, in the folder of the index."""
 
 INDEX_SUFFIX = ".index"
 """The index of `memory.db` is in the folder `memory.db.index`."""
@@ -185,6 +189,13 @@ def derived_file(store: LoggedStore) -> str | None:
     return str(index_folder(store.description) / STATEMENTS)
 
 
+def uses_file(store: LoggedStore) -> str | None:
+    """Return the path of the file of uses of a store's engrams; None if they are counted in RAM."""
+    if not isinstance(store, SqliteStore) or store.description == IN_MEMORY:
+        return None
+    return str(index_folder(store.description) / USES)
+
+
 def index_folder(path: str) -> Path:
     """Return the folder of the index for the file at `path`: the same for every symbolic link to the file."""
     return Path(os.path.realpath(path) + INDEX_SUFFIX)
@@ -205,13 +216,14 @@ def open_index_folder(
     return IndexFolder(folder, analyzer.fingerprint, analyzer.token_type, identity, coder)
 
 
-def close_all(search: Search, store: LoggedStore, process: int) -> None:
+def close_all(search: Search, store: LoggedStore, uses: Uses, process: int) -> None:
     """Close what a memory that was not closed has left open. Every acknowledged engram is durable already.
 
     Called by the garbage collector, and when the interpreter exits: a thread inside a library would crash it.
     """
     # In a forked child, the thread does not exist and the files belong to the parent.
     if os.getpid() == process:
+        uses.close()
         with suppress(EngramError):
             search.close(quick=True)
         store.close()

@@ -117,6 +117,8 @@ def write(memory: Memory) -> Engram:
 def read(memory: Memory, first: Engram) -> None:
     now = datetime.now(UTC)
     assert_type(memory.path, str)
+    assert_type(memory.strength, bool)
+    memory.strengthen([first.id])
     assert_type(memory.flush(timeout=60.0), bool)
     memory.catch_up()
     recall = memory.recall(

@@ -72,6 +72,14 @@ def serve(
             help="Read turns for what they state while nothing is being remembered (see docs/facts.md).",
         ),
     ] = DEFAULTS.reflect,
+    strength: Annotated[
+        bool,
+        typer.Option(
+            "--strength/--no-strength",
+            envvar="ENGRAM_STRENGTH",
+            help="Count what is recalled; what is recalled often comes before its equals (see docs/recall.md).",
+        ),
+    ] = DEFAULTS.strength,
     sticky: Annotated[
         bool, typer.Option("--sticky", help="Give earlier messages their notes back (see docs/serve.md).")
     ] = DEFAULTS.sticky,
@@ -150,6 +158,7 @@ def serve(
             redact=redaction_kinds(redact),
             keep_days=keep_days,
             reflect=reflect,
+            strength=strength,
             sticky=sticky,
             profile=profile,
             profile_budget=profile_budget,

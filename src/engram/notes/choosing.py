@@ -6,13 +6,15 @@ Owns the rule. Does not know how notes are worded.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
 
 from engram.engram import Engram, Origin
 from engram.notes.questions import mentions_more, states_more
 from engram.notes.wording import PromptProfile
+from engram.recall.recaller import STRENGTH
 from engram.recall.result import Hit
+from engram.strength.rule import first_without
 from engram.text.markup import comparable, is_question
 from engram.text.orders import may_steer
 
@@ -64,13 +66,20 @@ def choose(
     only mention something come last, at most `MOST_ASIDES`. Replies of a model are skipped unless the profile includes
     them: the guesses of a small model would come back as facts.
     """
-    candidates = (
+    candidates: Iterator[Hit] = (
         hit for hit in hits if hit.engram.id not in held_ids and comparable(hit.engram.text) not in held_texts
     )
     best = next(candidates, None)
-    if best is None or best.score < least_score:
+    if best is None:
         return []
-    enough = max(least_score / 2, SHARE_OF_BEST * best.score)
+    sure = best.score
+    if STRENGTH in best.why:
+        # Strength changes the order alone: what suffices is decided by the hit that would be first without it.
+        others = list(candidates)
+        sure, candidates = first_without([best, *others]).score, iter(others)
+    if sure < least_score:
+        return []
+    enough = max(least_score / 2, SHARE_OF_BEST * sure)
     confident = itertools.chain([best], (hit for hit in candidates if hit.score >= enough))
     chosen, asides = list[Hit](), list[Hit]()
     texts = {comparable(query)}

@@ -1,6 +1,7 @@
 """Finds the notes for a message: recall, choice, and the question to an answer that says little by itself.
 
-Owns how far it looks. Which hits become notes is `choosing`, how they are worded is `wording` and `injection`.
+Owns how far it looks. Which hits become notes is `choosing`, how they are worded is `wording` and `injection`. Counts
+no use: that is for who puts the notes into a prompt.
 """
 
 from __future__ import annotations
@@ -55,7 +56,9 @@ def find_notes(
     before it, such as "yes", is followed by that turn, or left out if that turn is gone. Raises as `Memory.recall`.
     """
     while True:
-        found = memory.recall(query, namespace=namespace, limit=limit, now=datetime.now(zone), trust=trust)
+        now = datetime.now(zone)
+        # Only what reaches a prompt is used: the caller counts it.
+        found = memory.recall(query, namespace=namespace, limit=limit, now=now, trust=trust, strengthen=False)
         chosen = choose(found, profile, query=query, held_ids=held_ids, held_texts=held_texts, least_score=least_score)
         more = len(found) == limit and found[-1].score >= least_score / 2
         if len(chosen) >= min(ENOUGH, profile.max_notes) or limit >= MOST_HITS or not more:

@@ -19,7 +19,7 @@ from engram.meaning.base import Encoder, worth_of
 from engram.recall.candidates import DEFAULT_LIMITS, NONE
 from engram.recall.message import Part, parts_to_look_up
 from engram.recall.query import SpeakerTokens, parse_query, speaker_names
-from engram.recall.rank import Ranking, rank, restriction
+from engram.recall.rank import Ranking, rank, restriction, why_not_first
 from engram.recall.result import Explanation, Hit, Recall
 from engram.recall.score import FLOOR
 from engram.recall.spelling import spelled
@@ -40,6 +40,10 @@ FIRST = 10
 """Hits whose order a `Holding` is asked for, however few are wanted."""
 
 
+STRENGTH = "strength"
+"""The part of a hit's value that it has for being used often."""
+
+
 class Holding(Protocol):
     """What knows which of several turns says what holds. Safe to call from several threads."""
 
@@ -49,6 +53,14 @@ class Holding(Protocol):
 
     def ordered(self, part: Part, namespace: int, hits: Sequence[Hit]) -> list[Hit]:
         """Return the hits for a part of a message with what holds before what held. namespace: its number."""
+        ...
+
+
+class Strength(Protocol):
+    """What knows how often engrams were used. Safe to call from several threads."""
+
+    def ordered(self, hits: Sequence[Hit]) -> list[Hit]:
+        """Return hits, best first, with what is used often before what is hardly better; `why` shows it."""
         ...
 
 
@@ -73,25 +85,28 @@ class Recaller:
         now: datetime,
         floor: float = FLOOR,
         holding: Holding | None = None,
+        strength: Strength | None = None,
     ) -> Recall:
         """Return the engrams of `namespace`, which is that of `where`, that answer a query: at most `limit`.
 
-        None if the best one's score is under `floor`, 0 to 1. holding: orders the first hits, unless a time is asked
-        for.
+        None if the best one's score is under `floor`, 0 to 1. strength, then holding: order the first hits, unless a
+        time is asked for. What holds has the last word.
         """
         reader, rankings = self._rank(query, namespace, where, limit, now)
-        wanted = limit if holding is None else max(limit, FIRST)
+        wanted = limit if holding is None and strength is None else max(limit, FIRST)
         if holding is not None and any(not ranking.query.periods for _, ranking in rankings):
             holding.catch_up()
         found = []
         for part, ranking in rankings:
             hits = list(self._hits(ranking, ranking.order(where, floor), where, wanted))
+            if strength is not None and not ranking.query.periods:
+                hits = strength.ordered(hits)
             if holding is not None and not ranking.query.periods:
                 hits = holding.ordered(part, ranking.namespace, hits)
             found.append(hits)
         return Recall(query, namespace, merged(found, limit), reader.unsearched)
 
-    def explain(self, query: str, engram: Engram, now: datetime) -> Explanation:
+    def explain(self, query: str, engram: Engram, now: datetime, strength: Strength | None = None) -> Explanation:
         """Explain the position of an engram for a query; of a message with several parts, for the surest part."""
         where = Filter(engram.namespace)
         key = self._store.keys([engram.id]).get(engram.id)
@@ -101,8 +116,11 @@ class Recaller:
             return Explanation(query, engram, None, 0, 0.0, {}, None, {}, reason)
         ranking = max(rankings, key=lambda ranking: float(ranking.confidence.max()))
         order = ranking.order(where, 0.0)
-        winner = next(self._hits(ranking, order, where, 1), None)
-        return ranking.explanation(query, engram, key.seq, order, winner)
+        hits = list(self._hits(ranking, order, where, FIRST))
+        if strength is not None and not ranking.query.periods:
+            hits = strength.ordered(hits)
+        explanation = ranking.explanation(query, engram, key.seq, order, hits[0] if hits else None)
+        return explained(explanation, hits, key.seq)
 
     def _rank(
         self, query: str, namespace: str, where: Filter, limit: int, now: datetime
@@ -171,6 +189,17 @@ class Recaller:
         """Whether an engram may be a hit: one that is not from the time that alone is asked for must name it."""
         periods = ranking.query.periods
         return not ranking.elsewhere or self._analyzer.tells_of(engram.text, engram.at, periods)
+
+
+def explained(explanation: Explanation, hits: Sequence[Hit], seq: int) -> Explanation:
+    """Return an explanation for the engram with this seq by its place among the first hits, if strength orders them."""
+    if not any(STRENGTH in hit.why for hit in hits):
+        return explanation
+    for place, hit in enumerate(hits, start=1):
+        if hit.seq == seq:
+            reason = why_not_first(place, hit, hits[0], dict(explanation.words))
+            return replace(explanation, place=place, why=hit.why, reason=reason)
+    return explanation
 
 
 def merged(found: Sequence[Sequence[Hit]], limit: int) -> tuple[Hit, ...]:

@@ -96,6 +96,7 @@ VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "ENGRAM_REDACT": ("redact", _redact),
     "ENGRAM_KEEP_DAYS": ("keep_days", _days),
     "ENGRAM_REFLECT": ("reflect", _switch),
+    "ENGRAM_STRENGTH": ("strength", _switch),
     "ENGRAM_PROFILE": ("profile", _profile),
     "ENGRAM_PROFILE_BUDGET": ("profile_budget", _tokens),
     "ENGRAM_TOOLS": ("tools", _tools),

@@ -138,7 +138,7 @@ def open_parts(settings: Settings, database: ServerDatabase, *, fast: bool) -> I
         if commands := exposed(files_of(settings.memory)):
             advice = " && ".join(commands)
             log(logger, logging.WARNING, "other users of this machine may read the memory", mend=advice)
-        memory = stack.enter_context(Memory(store=store, redact=settings.redact))
+        memory = stack.enter_context(Memory(store=store, redact=settings.redact, strength=settings.strength))
         model = None
         if settings.upstream is None:
             model = LocalModel(smollm2_path(), name="SmolLM2-135M-Instruct")

@@ -59,6 +59,8 @@ class Settings:
     """Days after which a turn is forgotten, by the time of the turn; None: never."""
     reflect: bool = True
     """Whether turns are read for what they state while nothing is being remembered."""
+    strength: bool = True
+    """Whether what is recalled often comes before its equals."""
     sticky: bool = False
     """Whether earlier messages get their notes back."""
     profile: ProfileMode = "off"

@@ -352,6 +352,8 @@ class Proxy:
         state.memory_ms = (time.perf_counter() - begun) * 1000
         if not state.writes:
             return
+        if state.reads and state.error is None:
+            services.memory.strengthen(read_reference(one)[0] for one in state.notes.recalled)
         if state.conversation is not None:
             state.ticket = self._accept(state, state.conversation)
             if not state.ticket.results and state.error is None:

@@ -56,6 +56,9 @@ READY = "ready"
 WRITTEN = "written"
 """Messages: from the worker, that it is ready; to the worker, that the memory has new commits."""
 
+NO_STRENGTH = "--no-strength"
+"""Argument of the worker: use does not strengthen."""
+
 _SIZE = struct.Struct(">I")
 
 
@@ -68,7 +71,7 @@ class RecallProcess:
 
     def __init__(self, memory: Memory, wording: Wording, threads: Executor) -> None:
         """`threads`: run recall until the worker has started once; always, for a memory in RAM."""
-        self._path = memory.path
+        self._arguments = [memory.path] if memory.strength else [memory.path, NO_STRENGTH]
         self._wording = wording
         self._finder = NoteFinder(memory, wording)
         self._threads = threads
@@ -140,7 +143,7 @@ class RecallProcess:
     async def _start(self) -> None:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
-        command = [sys.executable, "-m", "engram.serve.proxy.recall_worker", str(theirs.fileno()), self._path]
+        command = [sys.executable, "-m", "engram.serve.proxy.recall_worker", str(theirs.fileno()), *self._arguments]
         try:
             with theirs:
                 self._process = await asyncio.to_thread(
@@ -327,7 +330,7 @@ def serve(channel: WorkerChannel, memory: Memory) -> None:
 
 
 def main() -> None:
-    """Run the worker. Arguments: the descriptor of the socket, and the path of the memory."""
+    """Run the worker. Arguments: the descriptor of the socket, the path of the memory, and maybe `NO_STRENGTH`."""
     # Signals are for the server, which stops this process by closing the socket.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -335,10 +338,11 @@ def main() -> None:
     return_freed_memory()
     with socket.socket(fileno=int(sys.argv[1])) as connection:
         Thread(target=end_with_server, args=(connection,), name="engram-farewell", daemon=True).start()
-        with Memory(sys.argv[2], read_only=True) as memory, suppress(EOFError, ConnectionError):
+        strength = NO_STRENGTH not in sys.argv[3:]
+        with Memory(sys.argv[2], read_only=True, strength=strength) as memory, suppress(EOFError, ConnectionError):
             with suppress(EngramError, OSError):
                 # Load the encoder before the first request waits for it.
-                memory.recall("Who am I?", limit=1)
+                memory.recall("Who am I?", limit=1, strengthen=False)
             serve(WorkerChannel(connection), memory)
 
 
