@@ -38,10 +38,10 @@ def _unset(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A memory with two equal turns, of which the later one comes first, and another one."""
-    path = tmp_path / "memory.db"
+    path = tmp_path_factory.mktemp("template") / "memory.db"
     with Memory(path) as memory:
         memory.remember_many(
             {"text": text, "session": f"s{number}", "at": LONG_AGO + timedelta(hours=number), "recorded_at": LONG_AGO}
@@ -49,6 +49,13 @@ def path(tmp_path: Path) -> Path:
         )
         memory.flush()
     return path
+
+
+@pytest.fixture
+def path(tmp_path: Path, template: Path) -> Path:
+    """A copy of it."""
+    shutil.copytree(template.parent, tmp_path / "place")
+    return tmp_path / "place" / template.name
 
 
 def file_of(path: Path) -> Path:
@@ -87,7 +94,7 @@ def use_much(path: Path, *ids: str) -> None:
     with Memory(path) as memory:
         memory.strengthen(ids)
     with closing(sqlite3.connect(file_of(path))) as db:
-        db.execute("UPDATE uses SET amount = 20")
+        db.executemany("UPDATE uses SET amount = 20 WHERE id = ?", ((id,) for id in ids))
         db.commit()
     pass_days(path)
 
