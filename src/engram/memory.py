@@ -152,7 +152,7 @@ class Memory:
         if encoder is None or isinstance(encoder, str):
             encoder = usable_encoder(encoder)
         self._search = open_search(self._store, analyzer, encoder) if search is None else search
-        self._uses = Uses(self._store, uses_file(self._store))
+        self._uses = Uses(self._store, uses_file(self._store, create=search is None))
         self._finalizer = weakref.finalize(self, close_all, self._search, self._store, self._uses, os.getpid())
         self._opening = threading.Lock()
         self._known: Knowledge | None = None

@@ -189,11 +189,15 @@ def derived_file(store: LoggedStore) -> str | None:
     return str(index_folder(store.description) / STATEMENTS)
 
 
-def uses_file(store: LoggedStore) -> str | None:
-    """Return the path of the file of uses of a store's engrams; None if they are counted in RAM."""
+def uses_file(store: LoggedStore, *, create: bool = True) -> str | None:
+    """Return the path of the file of uses of a store's engrams; None if they are counted in RAM.
+
+    create: whether the folder may be made for it, if there is none.
+    """
     if not isinstance(store, SqliteStore) or store.description == IN_MEMORY:
         return None
-    return str(index_folder(store.description) / USES)
+    folder = index_folder(store.description)
+    return str(folder / USES) if create or folder.is_dir() else None
 
 
 def index_folder(path: str) -> Path:
