@@ -152,6 +152,14 @@ def test_periods_bound_what_is_read() -> None:
         assert memory.summary(period="day").quotes == ()
 
 
+def test_a_day_among_many_sessions_has_the_whole_budget() -> None:
+    told = (TRIP, DOG, JOB, NEW, "My sister Leonie had twins in the hospital of Namur.")
+    with Memory(":memory:") as memory:
+        memory.remember_many({"text": OLD, "session": f"s{day}", "at": on(1, day)} for day in range(1, 29))
+        memory.remember_many({"text": text, "session": "last", "at": on(2, 1, n)} for n, text in enumerate(told))
+        assert texts(memory.summary(period="day", until=on(2, 2))) == list(told)
+
+
 def test_wrong_arguments_are_named() -> None:
     with Memory(":memory:") as memory:
         with pytest.raises(ValueError, match="budget is 0"):

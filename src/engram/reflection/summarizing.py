@@ -20,7 +20,7 @@ from engram.recall.context import CountTokens
 from engram.recall.message import is_marked
 from engram.reflection.chains import Chains
 from engram.reflection.choosing import Candidate, chosen, telling, telling_terms
-from engram.reflection.database import AT_ONCE, DerivedDatabase, Meaning, Statement
+from engram.reflection.database import AT_ONCE, DerivedDatabase, Meaning, Statement, Stored
 from engram.reflection.labels import KINDS, labels_of, unpacked
 from engram.reflection.reading import TRUSTED, USER, tells_only
 from engram.reflection.sentences import statements_of
@@ -30,6 +30,7 @@ from engram.reflection.values import values_of
 from engram.store.base import Filter, LoggedStore
 from engram.text.base import QUESTION_MARKS
 from engram.text.passages import Span
+from engram.times import microseconds
 
 LEAST = 0.2
 """Worth from which a sentence may be chosen."""
@@ -114,9 +115,11 @@ class Summarizer:
         names = [name for name, _ in self._store.sessions(namespace)] if session is None else [session]
         if number is None or not names:
             return Summary((), 0, 0, unread)
-        weighing = self._weighing(number, count)
+        stored = self._database.statements(number)
+        weighing = self._weighing(number, stored, count)
         room = budget - count(HEADING)
-        share = room if len(names) == 1 else min(room, max(OF_SESSION, SPARE * room // len(names)))
+        many = 1 if session is not None else sessions_in(stored, period)
+        share = room if many < 2 else min(room, max(OF_SESSION, SPARE * room // many))
         parts, turns = list[list[Sentence]](), 0
         for name in names:
             read = self._turns(namespace, name, period)
@@ -127,8 +130,7 @@ class Summarizer:
         quotes = within([each.quote for each in ranked], budget, count)
         return Summary(tuple(quotes), len(parts), turns, unread)
 
-    def _weighing(self, number: int, count: CountTokens) -> Weighing:
-        stored = self._database.statements(number)
+    def _weighing(self, number: int, stored: Sequence[Stored], count: CountTokens) -> Weighing:
         last = max((each.statement.at for each in stored), default=0)
         holding = {each.number for each in Chains(stored).holding(last, lasting=False)}
         closed = frozenset((each.statement.seq, each.statement.start) for each in stored if each.number not in holding)
@@ -204,6 +206,13 @@ def answers(session: Session) -> Iterator[Answer]:
         if best is not None and best[0] >= ANSWERS:
             asks = any(mark in before.text for mark in QUESTION_MARKS)
             yield Answer(engram, seq, best[2], best[0], asks)
+
+
+def sessions_in(stored: Sequence[Stored], period: Bounds) -> int:
+    """Return the number of sessions with statements in a period."""
+    begin = None if period.since is None else microseconds(period.since)
+    end = None if period.until is None else microseconds(period.until)
+    return len({s.session for _, s in stored if (begin is None or s.at >= begin) and (end is None or s.at < end)})
 
 
 def is_users(engram: Engram) -> bool:
