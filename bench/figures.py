@@ -33,6 +33,7 @@ BARS = {
     "lives-auc": Bar(0.90, 0.96, True),
     "lives-now": Bar(0.75, 0.9, True),
     "lives-then": Bar(0.7, 0.9, True),
+    "lives-now-proposed": Bar(0.9, 0.95, True),
     "beam-updates": Bar(0.8, 0.9, True),
     "beam-preferences": Bar(0.6, 0.85, True),
     "beam-orders": Bar(0.5, 0.8, True),

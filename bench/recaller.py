@@ -49,6 +49,10 @@ class Recaller:
         if hasattr(self._memory, "reflect"):
             self._memory.reflect()
 
+    def propose(self, model: Any) -> None:
+        """Ask a language model about what was read. Only in the process of the caller."""
+        self._memory.propose(model)
+
     def working(self, namespace: str, question: str, budget: int, now: str | None) -> tuple[list[str], list[str]]:
         """The keys of the turns that `working` quotes, and the text of its parts. `now`: ISO 8601, or None."""
         moment = None if now is None else datetime.fromisoformat(now)

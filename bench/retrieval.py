@@ -16,6 +16,7 @@ from bench import metrics
 from bench.datasets import Conversation, Question
 from bench.figures import SHARE, Figure, Part, Table, compared
 from bench.lives import FIRST_HELD_OUT, NONE, Facts
+from bench.proposing import ScriptedModel
 from bench.systems import Bench, EngramSystem, System
 from engram.opening import open_encoder
 
@@ -217,6 +218,18 @@ def newer_first(answers: Sequence[Answer]) -> float:
     return metrics.mean([float(right > outdated) for right, outdated in ranks])
 
 
+PROPOSED_TABLE = (
+    "Lives, about now, with what a scripted model proposes",
+    (
+        "", "questions", "answered", "an outdated turn above", "the right turn below the first 3",
+        "no right turn found", "replacements", "never shown together", "others, first 3",
+    ),
+)  # fmt: skip
+PROPOSED_NOTE = (
+    "Replacements: pairs of an outdated and a right turn that the questions name. Never shown together: an assistant"
+    " said one of them, or it is not among the nearest. Others: questions of all other kinds that have a right turn."
+)
+
 MEASURES: dict[str, Callable[[Sequence[Answer]], float]] = {
     "first 3": lambda answers: any_found(answers, 3),
     "first 10": lambda answers: any_found(answers, LIMIT),
@@ -267,6 +280,7 @@ def lives(conversations: Sequence[Conversation], bench: Bench) -> Part:
     """People's years with an assistant. The half that may be tuned on has no bar, and its kinds are reported."""
     figures: list[Figure] = []
     groups: dict[str, Answers] = {}
+    rows: list[list[str]] = []
     for held_out, key in ((True, "lives"), (False, "lives-tuned")):
         title = f"Lives, {half(held_out)}"
         people = [one for one in conversations if one.held_out == held_out]
@@ -285,7 +299,54 @@ def lives(conversations: Sequence[Conversation], bench: Bench) -> Part:
                 figure(f"{key}-{kind}", label, of_kind(answers, kind), lambda given: current_first(given, 3))
             )
         groups[half(held_out)] = of_own
-    return Part("lives", figures, [table("Lives", groups), kinds_table(f"Lives, {TUNED}", groups[TUNED])])
+        proposing, row = proposed(people, bench.inside(f"{key}-proposed"), key, title)
+        figures += proposing
+        rows.append([half(held_out), *row])
+    tables = [
+        table("Lives", groups),
+        kinds_table(f"Lives, {TUNED}", groups[TUNED]),
+        Table(*PROPOSED_TABLE, rows, PROPOSED_NOTE),
+    ]
+    return Part("lives", figures, tables)
+
+
+def proposed(people: Sequence[Conversation], bench: Bench, key: str, title: str) -> tuple[list[Figure], list[str]]:
+    """The figures about now and a past day with what a scripted model proposes, and what was lost by what."""
+    bench.progress(f"{title}: remembering, with proposals of a scripted model")
+    with ExitStack() as closing:
+        engram = EngramSystem(people, bench.folder)
+        closing.callback(engram.close)
+        model = ScriptedModel(people)
+        engram.propose(model)
+        answers = {"Engram": answers_of(engram, own(people))}
+    figures = [
+        figure(
+            f"{key}-{kind}-proposed",
+            f"{title}, about {name}, with links that a model proposes that is right 9 times of 10",
+            of_kind(answers, kind),
+            lambda given: current_first(given, 3),
+        )
+        for kind, name in (("now", "now"), ("then", "a past day"))
+    ]
+    others = [answer for answer in answers["Engram"] if answer.ask.question.kind not in ("now", NONE)]
+    return figures, [*lost(of_kind(answers, "now")["Engram"]), *linked(model), SHARE.show(any_found(others, 3))]
+
+
+def lost(answers: Sequence[Answer]) -> list[str]:
+    """The number of questions about now, those answered, and those that are not, by what keeps them from it."""
+    found = [float(current_first([answer], 3)) for answer in answers]
+    missed = [answer for answer, value in zip(answers, found, strict=True) if not value]
+    above = sum(
+        not current_first([answer], LIMIT) and bool(set(answer.keys) & set(answer.ask.question.outdated))
+        for answer in missed
+    )
+    low = sum(bool(current_first([answer], LIMIT)) for answer in missed)
+    return [str(len(answers)), str(int(sum(found))), str(above), str(low), str(len(missed) - above - low)]
+
+
+def linked(model: ScriptedModel) -> list[str]:
+    """The number of replacements that the questions know, and of those whose sentences no prompt showed together."""
+    return [str(model.known), str(len(model.left))]
 
 
 def facts_asked(facts: Sequence[Facts]) -> list[Ask]:

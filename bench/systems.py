@@ -22,6 +22,7 @@ from bench.datasets import Conversation, Turn
 from bench.figures import Progress
 from bench.rankers import MINILM_MISSING, Dense, Ranker, bm25, fused, minilm, minilm_installed, vectors
 from engram.errors import EngramError
+from engram.models.base import Model
 
 BEFORE = "recall of the commit before"
 """The name of the other checkout's Engram."""
@@ -143,6 +144,10 @@ class EngramSystem:
         """The hits of `recall`."""
         moment = None if now is None else now.isoformat()
         return [Hit(*hit) for hit in self._recaller.ask(self._names[conversation], question, limit, moment)]
+
+    def propose(self, model: Model) -> None:
+        """Ask a language model about the conversations."""
+        self._recaller.propose(model)
 
     def working(self, conversation: int, question: str, budget: int, now: datetime | None = None) -> list[str]:
         """The keys of the turns that a working memory of so many tokens quotes."""

@@ -11,7 +11,7 @@ first three before, fitted on all sets, and fitted on all others.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from bench.datasets import Conversation, chats_path, read_chats, read_locomo, read_transcripts
 from bench.lives import read_facts, read_lives
-from engram.engram import draft
+from engram.engram import Engram, draft
 from engram.meaning.sentences import default_encoder
 from engram.opening import open_analyzer, open_search
 from engram.recall.message import Part
@@ -64,10 +64,10 @@ class Recorder:
     def catch_up(self) -> None:
         """Do nothing: all turns were read."""
 
-    def ordered(self, part: Part, namespace: int, hits: Sequence[Hit]) -> list[Hit]:
+    def ordered(self, part: Part, namespace: int, hits: Sequence[Hit], admits: Callable[[Engram], bool]) -> list[Hit]:
         """Return the hits as they are."""
-        _, stated = self._holding.stated(part, namespace, hits[:FIRST])
-        for each in stated:
+        first = hits[:FIRST]
+        for each in self._holding.stated(*self._holding.near(part, namespace, first), first):
             sentence = each.sentence
             numbers = NOTHING if sentence is None else sentence.nearest
             self.seen.append((each.hit.engram.id, [sum(each.hit.why.values()), *numbers, float(sentence is None)]))

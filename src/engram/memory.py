@@ -10,9 +10,10 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -30,6 +31,7 @@ from engram.engram import (
 )
 from engram.errors import EngramError, InvalidEngram, NotFound
 from engram.meaning.base import Encoder
+from engram.models.base import Model
 from engram.opening import (
     Detector,
     close_all,
@@ -48,6 +50,7 @@ from engram.recall.context import CountTokens, estimated_tokens
 from engram.recall.recaller import Holding, Recaller
 from engram.recall.result import Explanation, Recall
 from engram.recall.score import FLOOR
+from engram.reflection.proposals.asking import Asking, ProposalStats
 from engram.search.base import Search
 from engram.state import AgentState
 from engram.store.base import Filter, LoggedStore, not_in_quarantine
@@ -61,6 +64,7 @@ if TYPE_CHECKING:
     from engram.reflection.facts import Facts
     from engram.reflection.knowledge import Knowledge
     from engram.reflection.profile import Profile
+    from engram.reflection.proposals.proposer import Asked
     from engram.reflection.summary import Summary
     from engram.reflection.working import Working
 
@@ -95,6 +99,8 @@ class Stats:
     index_bytes: int
     index_trouble: str | None
     """Why the index cannot be used or kept up to date; None if it can. Recall answers without it in the meantime."""
+    proposals: ProposalStats = field(default_factory=ProposalStats)
+    """What language models were asked about statements, what that has cost, and what came of it (`reflect`)."""
 
 
 class Memory:
@@ -338,13 +344,57 @@ class Memory:
 
     # What holds.
 
-    def reflect(self, *, seconds: float | None = None) -> int:
+    def reflect(
+        self, *, seconds: float | None = None, model: Model | str | None = None, asking: Asking | None = None
+    ) -> int:
         """Read the turns that were remembered since the last call, for what they state. Returns how many were read.
 
         seconds: stop after about so long; the next call goes on. Nothing is written but places and labels of sentences,
-        which can be derived again. Raises an `EngramError` that names the file of derived data if it cannot be written.
+        which can be derived again. model, asking: a language model that is asked then, as in `propose`; by default
+        none is. Raises an `EngramError` that names the file of derived data if it cannot be written.
         """
-        return self._knowledge().reflect(seconds)
+        deadline = None if seconds is None else time.monotonic() + seconds
+        read = self._knowledge().reflect(seconds)
+        if model is not None:
+            self.propose(model, asking=asking, seconds=None if deadline is None else deadline - time.monotonic())
+        return read
+
+    def propose(self, model: Model | str, *, asking: Asking | None = None, seconds: float | None = None) -> Asked:
+        """Ask a language model about statements that `reflect` has read, session by session, and keep what it proposes.
+
+        model: of `engram.models`, or what names one for `engram.models.open_model`, such as "URL#name". It is sent the
+        sentences of users of a session with new ones, and the nearest earlier ones. It can propose slots with their
+        values, what replaces or ends what, and a title for the session: kept are places of verbatim parts of these
+        sentences and names of slots, and no text that a model wrote (docs/facts.md). asking: which sessions are asked
+        about, and what a day may cost; by default `Asking()`. seconds: stop after about so long.
+
+        Returns what came of it. A model that fails raises nothing: the session is asked about again later. Raises
+        `ModelUnavailable` or `MissingExtra` if `model` names none that can be opened, and an `EngramError` if the
+        derived data cannot be written. Reads nothing and asks nothing if the memory is read-only.
+        """
+        if not isinstance(model, str):
+            return self._knowledge().propose(model, asking or Asking(), seconds)
+        # Imported here: most processes ask no model.
+        from engram.models import open_model
+
+        opened = open_model(model)
+        try:
+            return self._knowledge().propose(opened, asking or Asking(), seconds)
+        finally:
+            opened.close()
+
+    def drop_proposals(self, model: str | None = None, *, ask_again: bool = False) -> int:
+        """Delete what the model with this name proposed, or with None what all did, durably. Returns how many were.
+
+        What a proposal had closed holds again. ask_again: at the next `propose` ask about all sessions again; by
+        default only about those with new statements.
+        """
+        return self._knowledge().drop_proposals(model, ask_again)
+
+    def titles(self, namespace: str = DEFAULT_NAMESPACE) -> dict[str, str]:
+        """Return the titles of sessions that a model proposed, by session: each a verbatim part of one of its turns."""
+        byte_length("namespace", namespace)
+        return self._knowledge().titles(namespace)
 
     def unread(self) -> int:
         """Return how many turns of all namespaces were remembered and not read yet for what they state: see `reflect`.
@@ -562,7 +612,18 @@ class Memory:
             store_bytes=store.bytes,
             index_bytes=index.bytes,
             index_trouble=index.trouble,
+            proposals=self._figures(),
         )
+
+    def _figures(self) -> ProposalStats:
+        """Return what models were asked; nothing, and a line in the log, if the derived data cannot be read."""
+        if self._holding() is None:
+            return ProposalStats()
+        try:
+            return self._knowledge().figures()
+        except EngramError as error:
+            logger.warning("what models were asked is not known: %s", error)
+            return ProposalStats()
 
     # Forget.
 
@@ -793,5 +854,5 @@ def check_page(limit: int | None, **names: str | None) -> None:
     """Raise `ValueError` if `limit` is negative, and `InvalidEngram` if a name holds a lone surrogate."""
     if limit is not None and limit < 0:
         raise ValueError(f"limit is {limit}; it must not be negative")
-    for field, name in names.items():
-        byte_length(field, name or "")
+    for what, name in names.items():
+        byte_length(what, name or "")

@@ -161,6 +161,7 @@ def open_knowledge(store: LoggedStore, encoder: Encoder | None = None) -> Knowle
     from engram.reflection.holding import HoldingOrder
     from engram.reflection.knowledge import Knowledge
     from engram.reflection.labels import made_by
+    from engram.reflection.proposals.proposer import Proposer
     from engram.reflection.reflector import Reflector
     from engram.reflection.rules import REVISION
     from engram.reflection.summarizing import Summarizer
@@ -179,7 +180,8 @@ def open_knowledge(store: LoggedStore, encoder: Encoder | None = None) -> Knowle
     database = database or DerivedDatabase(IN_MEMORY, made)
     shared = encoder is not None and encoder.fingerprint == own.fingerprint
     reflector, holding = Reflector(store, database, own), HoldingOrder(database, own, shared)
-    return Knowledge(store, database, reflector, holding, Summarizer(store, database, own))
+    summarizer, coder = Summarizer(store, database, own), Coder(own.dimensions, encoder=own.fingerprint)
+    return Knowledge(store, database, reflector, holding, summarizer, Proposer(store, database, coder))
 
 
 def derived_file(store: LoggedStore) -> str | None:

@@ -111,7 +111,7 @@ def test_lives_are_measured_by_halves_and_kinds_only_of_what_is_not_held_out(tmp
     assert [figure.key for figure in part.figures] == [
         f"{key}-{measure}"
         for key in ("lives", "lives-tuned")
-        for measure in ("first-3", "first-10", "auc", "foreign-auc", "now", "then")
+        for measure in ("first-3", "first-10", "auc", "foreign-auc", "now", "then", "now-proposed", "then-proposed")
     ]
     # The shared word names the cousin; two of three questions have a right turn.
     assert part.figures[1].value == 1
@@ -119,8 +119,10 @@ def test_lives_are_measured_by_halves_and_kinds_only_of_what_is_not_held_out(tmp
         "Engram, nothing read",
         "BM25 (k1 1.5, b 0.75)",
     ]
-    assert [figure.bar is not None for figure in part.figures] == [True, True, True, False, True, True] + [False] * 6
-    halves, kinds = part.tables
+    with_bar = [True, True, True, False, True, True, True, False]
+    assert [figure.bar is not None for figure in part.figures] == with_bar + [False] * 8
+    halves, kinds, proposed = part.tables
+    assert [row[:2] for row in proposed.rows] == [["held out", "1"], ["tuned on", "2"]]
     assert [row[:3] for row in halves.rows][::3] == [["held out", "Engram", "3"], ["tuned on", "Engram", "6"]]
     assert [row[0] for row in kinds.rows] == ["now", "other"]
 

@@ -1,4 +1,5 @@
 import importlib.util
+import json
 import os
 import sys
 import time
@@ -9,6 +10,7 @@ import pytest
 
 from engram.errors import MissingExtra, ModelUnavailable
 from engram.models import open_model
+from engram.models.answering import Limits
 from engram.models.base import Message
 from engram.models.local import LOOP_CHARACTERS, LocalModel, smollm2_path, until_loop
 from engram.notes.wording import SMALL, with_notes
@@ -90,6 +92,32 @@ def test_the_small_model_answers_from_a_note(local: LocalModel):
     notes = [draft("My dog is called Biscuit."), draft("I live in Lisbon.")]
     messages = with_notes([Message("user", "What is my dog called?")], notes, SMALL)
     assert "Biscuit" in "".join(local.reply(messages, max_tokens=24))
+
+
+def test_the_small_model_is_held_to_a_schema(local: LocalModel):
+    schema = {
+        "type": "object",
+        "properties": {"dog": {"type": "boolean"}},
+        "required": ["dog"],
+        "additionalProperties": False,
+    }
+    answer = local.answer([Message("user", "Is Biscuit a dog?")], schema, Limits(12, 60.0, 100_000))
+    assert list(json.loads(answer.text)) == ["dog"]
+    assert answer.tokens_in > 5
+    assert 2 < answer.tokens_out <= 12
+
+
+def test_the_small_model_that_is_asked_for_proposals_breaks_nothing(local: LocalModel):
+    from engram.memory import Memory
+    from engram.reflection.proposals.asking import Asking
+
+    with Memory(":memory:") as memory:
+        memory.remember("My phone number is 0171 220 4415.")
+        memory.reflect()
+        asked = memory.propose(local, asking=Asking(seconds=5.0))
+        # On a busy machine it does not finish in time.
+        assert asked.sessions + asked.failed == memory.stats().proposals.calls == 1
+        assert [fact.text for fact in memory.facts()] == ["My phone number is 0171 220 4415."]
 
 
 def test_a_conversation_over_the_context_raises_model_unavailable(local: LocalModel):

@@ -90,6 +90,7 @@ def use_stats(stats: Stats) -> None:
     assert_type(stats.store_bytes, int)
     assert_type(stats.index_bytes, int)
     assert_type(stats.index_trouble, str | None)
+    assert_type(stats.proposals.calls, int)
 
 
 def write(memory: Memory) -> Engram:
@@ -129,7 +130,10 @@ def read(memory: Memory, first: Engram) -> None:
     use_recall(recall)
     assert_type(memory.recall("tea", before=now, after=first.at, trust="import"), Recall)
     use_explanation(memory.explain("What is my dog called?", first.id, namespace="ana"))
-    assert_type(memory.reflect(seconds=60.0), int)
+    assert_type(memory.reflect(seconds=60.0, model=None, asking=None), int)
+    assert_type(memory.propose("smollm2", asking=None, seconds=60.0).accepted, int)
+    assert_type(memory.drop_proposals("gpt-4o", ask_again=True), int)
+    assert_type(memory.titles("ana"), dict[str, str])
     facts = memory.facts(namespace="ana", slot="pet", own=True, at=now)
     assert_type(facts.unread, int)
     assert_type([fact.engram for fact in facts], list[Engram])

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from engram.engram import draft
+from engram.engram import Engram, draft
 from engram.opening import open_analyzer, open_encoder, open_search, open_store
 from engram.recall.message import Part
 from engram.recall.recaller import Recaller
@@ -24,7 +24,7 @@ class Counting:
     def catch_up(self) -> None:
         self.asked.append("catch up")
 
-    def ordered(self, part: Part, namespace: int, hits: Sequence[Hit]) -> list[Hit]:
+    def ordered(self, part: Part, namespace: int, hits: Sequence[Hit], admits: Callable[[Engram], bool]) -> list[Hit]:
         self.asked.append(part.text)
         return list(hits)
 

@@ -222,6 +222,10 @@ def test_derived_data_of_the_first_format_is_derived_again(tmp_path: Path) -> No
         memory.reflect()
     derived = index_folder(str(path)) / STATEMENTS
     with closing(sqlite3.connect(derived)) as db:
+        later = db.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT IN ('statements', 'meta')")
+        for (name,) in later.fetchall():
+            db.execute(f"DROP TABLE {name}")
+        db.execute("DROP INDEX statements_by_session")
         db.executescript("ALTER TABLE statements DROP COLUMN wish; PRAGMA user_version = 1")
     with Memory(path, read_only=True) as memory:
         assert phones(memory) == [NEW]

@@ -15,6 +15,7 @@ import pytest
 from engram.cli.app import LazyCommand
 from engram.errors import EngramError
 from engram.memory import Memory
+from engram.reflection.proposals.asking import Prices
 from engram.serve.app import create_app
 from engram.serve.environment import VARIABLES, settings_from_environment
 from engram.serve.settings import Settings
@@ -37,6 +38,11 @@ def test_every_variable_sets_its_option(monkeypatch: pytest.MonkeyPatch, tmp_pat
         "ENGRAM_KEEP_DAYS": "36500",
         "ENGRAM_REFLECT": "Off",
         "ENGRAM_STRENGTH": "0",
+        "ENGRAM_REFLECT_MODEL": "http://127.0.0.1:9/v1#small",
+        "ENGRAM_REFLECT_QUIET": "5",
+        "ENGRAM_REFLECT_TOKENS": "1000",
+        "ENGRAM_REFLECT_MONEY": "0.5",
+        "ENGRAM_REFLECT_PRICES": "0.27:1.1",
         "ENGRAM_PROFILE": "on",
         "ENGRAM_PROFILE_BUDGET": "300",
         "ENGRAM_TOOLS": "off",
@@ -54,6 +60,11 @@ def test_every_variable_sets_its_option(monkeypatch: pytest.MonkeyPatch, tmp_pat
         keep_days=36_500,
         reflect=False,
         strength=False,
+        reflect_model="http://127.0.0.1:9/v1#small",
+        reflect_quiet=300.0,
+        reflect_tokens=1000,
+        reflect_money=0.5,
+        reflect_prices=Prices(0.27, 1.1),
         profile="on",
         profile_budget=300,
         tools="off",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,6 +16,7 @@ from engram.cli.options import (
     UsageError,
     given_time,
     open_memory,
+    prices_option,
     time_option,
 )
 from engram.cli.output import escape, escape_line, print_json, print_note
@@ -23,6 +24,10 @@ from engram.cli.recall import QueryArgument
 from engram.engram import DEFAULT_NAMESPACE
 from engram.formats.results import fact_record, profile_record, working_record
 from engram.notes.zones import MACHINE, local, profile_in_zone
+from engram.reflection.proposals.asking import TOKENS_PER_DAY, Asking, Prices
+
+if TYPE_CHECKING:
+    from engram.reflection.proposals.proposer import Asked
 
 At = Annotated[
     datetime | None,
@@ -67,9 +72,9 @@ def facts(
             what = fact.kind if fact.slot is None else fact.slot
             typer.echo(escape_line(f"{local(fact.since, timezone):%Y-%m-%d}  {what:<12}  {fact.text}"))
             for older in fact.history:
-                typer.echo(
-                    escape_line(f"            before that, {local(older.since, timezone):%Y-%m-%d}: {older.text}")
-                )
+                by = "" if older.closed_by_model is None else f" (closed by the model {older.closed_by_model})"
+                when = f"{local(older.since, timezone):%Y-%m-%d}"
+                typer.echo(escape_line(f"            before that, {when}: {older.text}{by}"))
         if not found:
             print_note("nothing that was said here holds")
     note_unread(found.unread)
@@ -144,17 +149,104 @@ def note_unread(count: int) -> None:
         print_note(f"{count:,} turns were not read yet; run: engram reflect")
 
 
-def reflect(path: MemoryPath = None, as_json: Json = False) -> None:
+def reflect(
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            envvar="ENGRAM_REFLECT_MODEL",
+            help="A model that is then asked what replaced what: URL#NAME, smollm2, or a .gguf file. Its key is"
+            " ENGRAM_MODEL_KEY. Default: none.",
+            show_default=False,
+        ),
+    ] = None,
+    quiet: Annotated[
+        float, typer.Option(min=0, metavar="MINUTES", help="Minutes that a session must have had no new turn.")
+    ] = 0.0,
+    tokens: Annotated[
+        int,
+        typer.Option(min=1, metavar="TOKENS", help="Maximum tokens of a day for the model, in UTC."),
+    ] = TOKENS_PER_DAY,
+    money: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            metavar="MONEY",
+            envvar="ENGRAM_REFLECT_MONEY",
+            help="What a day of it may cost, by --prices.",
+            show_default=False,
+        ),
+    ] = None,
+    prices: Annotated[
+        Prices | None,
+        typer.Option(
+            parser=prices_option,
+            metavar="IN:OUT",
+            envvar="ENGRAM_REFLECT_PRICES",
+            help="What a million tokens of it cost, read and written, such as 0.27:1.10.",
+            show_default=False,
+        ),
+    ] = None,
+    drop_proposals: Annotated[
+        bool,
+        typer.Option("--drop-proposals", help="Delete what the model with the name --model proposed, or all models."),
+    ] = False,
+    ask_again: Annotated[
+        bool, typer.Option("--ask-again", help="With --drop-proposals: ask about all sessions again the next time.")
+    ] = False,
+    path: MemoryPath = None,
+    as_json: Json = False,
+) -> None:
     """Read the turns that were not read yet for what they state, so that `engram facts` knows them.
 
-    What was read is kept beside the index; a run that is broken off goes on where it stopped.
+    What was read is kept beside the index; a run that is broken off goes on where it stopped. With --model a
+    language model is asked then, one call for each session with something new (see docs/facts.md).
 
     Example:
       engram reflect
+      engram reflect --model https://api.deepseek.com/v1#deepseek-chat --prices 0.27:1.10 --money 0.50
+      engram reflect --drop-proposals --model deepseek-chat
     """
+    if ask_again and not drop_proposals:
+        raise UsageError("--ask-again is for --drop-proposals")
+    try:
+        asking = Asking(quiet=quiet * 60, tokens_per_day=tokens, money_per_day=money, prices=prices)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
     with open_memory(path) as memory:
+        if drop_proposals:
+            print_dropped(memory.drop_proposals(name_of(model), ask_again=ask_again), as_json)
+            return
         read = memory.reflect()
+        asked = None if model is None else memory.propose(model, asking=asking)
     if as_json:
-        print_json({"read": read})
+        print_json({"read": read} | ({} if asked is None else {"asked": asked._asdict()}))
+        return
+    print_note(f"{read:,} turns were read")
+    if asked is not None:
+        print_asked(asked)
+
+
+def name_of(model: str | None) -> str | None:
+    """Return the name of the model that a value of --model names: that after the # of a URL."""
+    return None if model is None else model.rpartition("#")[2]
+
+
+def print_dropped(count: int, as_json: bool) -> None:
+    """Print how many proposals were deleted."""
+    if as_json:
+        print_json({"dropped": count})
     else:
-        print_note(f"{read:,} turns were read")
+        print_note(f"{count:,} proposals were deleted")
+
+
+def print_asked(asked: Asked) -> None:
+    """Print what came of the calls of a model."""
+    print_note(
+        f"the model answered about {asked.sessions:,} sessions: {asked.accepted:,} proposals were kept,"
+        f" {asked.dropped:,} dropped"
+    )
+    if asked.failed:
+        print_note(f"{asked.failed:,} calls failed; these sessions are asked about again later (engram stats)")
+    if asked.over_budget:
+        print_note("the budget of this day is used up; the next run goes on (engram stats)")

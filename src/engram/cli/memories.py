@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Annotated
 
@@ -26,6 +26,7 @@ from engram.cli.output import escape_line, format_bytes, print_engram, print_jso
 from engram.engram import DEFAULT_NAMESPACE
 from engram.notes.zones import MACHINE
 from engram.records import to_record
+from engram.reflection.proposals.asking import ProposalStats
 
 PAGE = 1_000
 """Namespaces or sessions that are read at a time."""
@@ -106,6 +107,28 @@ def print_counts(label: str, counts: Iterable[tuple[str, int]], as_json: bool) -
             typer.echo(f"{count:>9,}  {escape_line(name)}")
 
 
+def print_proposals(figures: ProposalStats) -> None:
+    """Print what models were asked about statements, if one was."""
+    if not figures.calls:
+        return
+
+    def counts(reasons: Mapping[str, int]) -> str:
+        return ", ".join(f"{count:,} {reason}" for reason, count in reasons.items()) or "none"
+
+    print_table(
+        {
+            "calls of a model": f"{figures.calls:,}",
+            "calls that failed": counts(figures.failures),
+            "tokens read, written": f"{figures.tokens_in:,}, {figures.tokens_out:,}",
+            "tokens of this day": f"{figures.tokens_today:,}",
+            "money, this day": f"{figures.money:.4f}, {figures.money_today:.4f}",
+            "proposals kept": counts(figures.accepted),
+            "proposals dropped": counts(figures.dropped),
+            "sessions to ask about": f"{figures.waiting:,}",
+        }
+    )
+
+
 def stats(path: MemoryPath = None, encoder: EncoderName = None, as_json: Json = False) -> None:
     """Show the figures of the memory.
 
@@ -131,5 +154,6 @@ def stats(path: MemoryPath = None, encoder: EncoderName = None, as_json: Json = 
             "index": format_bytes(figures.index_bytes),
         }
     )
+    print_proposals(figures.proposals)
     if figures.index_trouble:
         print_note(f"the index cannot be used: {figures.index_trouble}; engram reindex rebuilds it")

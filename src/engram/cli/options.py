@@ -19,6 +19,7 @@ import typer
 from engram.engram import Origin
 from engram.errors import EngramError, InvalidEngram, NotFound
 from engram.notes.zones import with_zone, zone_named
+from engram.reflection.proposals.asking import Prices, prices_of
 from engram.text.redaction import open_redactor, redaction_kinds
 from engram.times import as_utc, parse_time
 
@@ -187,6 +188,16 @@ LeastTrust = Annotated[
         help=f"Which memories become notes: those that came in by this way or by a more trusted one. {TRUST_HELP}",
     ),
 ]
+
+
+def prices_option(text: str | Prices) -> Prices:
+    """Return the prices in a text such as 0.27:1.10. Raises `typer.BadParameter` if it is no such text."""
+    if isinstance(text, Prices):
+        return text
+    try:
+        return prices_of(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def help_of(function: Callable[..., object]) -> str:

@@ -9,8 +9,9 @@ from typing import Annotated
 
 import typer
 
-from engram.cli.options import EncoderName, LeastTrust, MemoryPath, Redact, Timezone
+from engram.cli.options import EncoderName, LeastTrust, MemoryPath, Redact, Timezone, prices_option
 from engram.opening import default_path
+from engram.reflection.proposals.asking import Prices
 from engram.serve.frontends.strip import patterns_from_environment
 from engram.serve.http.logs import set_up
 from engram.serve.server import serve as run
@@ -80,6 +81,51 @@ def serve(
             help="Count what is recalled; what is recalled often comes before its equals (see docs/recall.md).",
         ),
     ] = DEFAULTS.strength,
+    reflect_model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            envvar="ENGRAM_REFLECT_MODEL",
+            help="A model that is asked what replaced what in finished sessions (see docs/facts.md): URL#NAME, or"
+            " upstream#NAME with --upstream and its key. Default: none.",
+            show_default=False,
+        ),
+    ] = None,
+    reflect_quiet: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            metavar="MINUTES",
+            envvar="ENGRAM_REFLECT_QUIET",
+            help="Minutes without a new turn after which that model is asked about a session.",
+        ),
+    ] = DEFAULTS.reflect_quiet / 60,
+    reflect_tokens: Annotated[
+        int,
+        typer.Option(
+            min=1, metavar="TOKENS", envvar="ENGRAM_REFLECT_TOKENS", help="Maximum tokens of a day for that, in UTC."
+        ),
+    ] = DEFAULTS.reflect_tokens,
+    reflect_money: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            metavar="MONEY",
+            envvar="ENGRAM_REFLECT_MONEY",
+            help="What a day of that may cost, by --reflect-prices.",
+            show_default=False,
+        ),
+    ] = None,
+    reflect_prices: Annotated[
+        Prices | None,
+        typer.Option(
+            parser=prices_option,
+            metavar="IN:OUT",
+            envvar="ENGRAM_REFLECT_PRICES",
+            help="What a million tokens of that model cost, read and written, such as 0.27:1.10.",
+            show_default=False,
+        ),
+    ] = None,
     sticky: Annotated[
         bool, typer.Option("--sticky", help="Give earlier messages their notes back (see docs/serve.md).")
     ] = DEFAULTS.sticky,
@@ -159,6 +205,11 @@ def serve(
             keep_days=keep_days,
             reflect=reflect,
             strength=strength,
+            reflect_model=reflect_model,
+            reflect_quiet=reflect_quiet * 60,
+            reflect_tokens=reflect_tokens,
+            reflect_money=reflect_money,
+            reflect_prices=reflect_prices,
             sticky=sticky,
             profile=profile,
             profile_budget=profile_budget,

@@ -6,6 +6,7 @@ Owns the names of the fields; an engram in them is a record of `engram.records`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from engram.documents import Document, DocumentInfo
@@ -56,6 +57,8 @@ def fact_record(fact: Fact) -> dict[str, object]:
         "since": fact.since.isoformat(),
         "until": None if fact.until is None else fact.until.isoformat(),
         "closed_by": fact.closed_by,
+        "closed_by_model": fact.closed_by_model,
+        "proposed": None if fact.proposed is None else asdict(fact.proposed),
         "engram": fact.engram.id,
         "span": [fact.start, fact.stop],
         "history": [fact_record(each) for each in fact.history],

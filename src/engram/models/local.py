@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from engram.errors import MissingExtra, ModelUnavailable
+from engram.models.answering import Answer, Limits, Schema
 from engram.models.base import Message
 from engram.models.openai import OpenAIModel
 from engram.text.markup import neutral
@@ -102,6 +103,11 @@ class LocalModel:
             extra={"cache_prompt": True},
         )
         return until_loop(pieces)
+
+    def answer(self, messages: Sequence[Message], schema: Schema, limits: Limits) -> Answer:
+        """Return a whole reply that fits the schema; see `AnsweringModel`."""
+        safe = [Message(message.role, self._without_markup(message.content)) for message in messages]
+        return self._endpoint.answer(safe, schema, limits)
 
     def count_tokens(self, text: str) -> int:
         """Return the number of tokens of `text` by the model's tokenizer; markup is counted as text."""

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from engram.errors import MissingExtra, ModelUnavailable
+from engram.models.answering import Answer, Limits, NotAnswered, Schema, check_limits
 from engram.models.base import Message
 from engram.text.sse import read_events
 
@@ -31,6 +33,12 @@ _ADVICE = {
     404: "check the address (it usually ends in /v1) and the model's name",
     429: "too many requests, or the account's quota is used up; wait and try again",
 }
+
+
+_FORMATS = ("json_schema", "json_object", "")
+"""How an endpoint is asked for JSON, the strictest first; what it refuses with status 400 is not asked of it again."""
+_LIMITS = ("max_tokens", "max_completion_tokens")
+"""What endpoints call the maximum tokens of a reply."""
 
 
 def key_from_environment(url: str) -> str | None:
@@ -70,6 +78,8 @@ class OpenAIModel:
             self._client = httpx.Client(headers=headers, timeout=timeout, trust_env=use_proxy)
         except (UnicodeEncodeError, httpx.InvalidURL) as error:
             raise ModelUnavailable(f"the key or a proxy setting for {self.url} cannot be used: {error}") from None
+        self._format, self._limit = 0, 0
+        """Positions in `_FORMATS` and `_LIMITS` of what this endpoint accepts, as far as it is known."""
 
     def reply(
         self,
@@ -98,6 +108,68 @@ class OpenAIModel:
             else:
                 yield self._whole(response.read())
 
+    def answer(self, messages: Sequence[Message], schema: Schema, limits: Limits) -> Answer:
+        """Return a whole reply in JSON; see `AnsweringModel`. The schema is sent if the endpoint takes one."""
+        deadline = time.monotonic() + limits.seconds
+        while True:
+            status, body = self._posted(self._request_for(messages, schema, limits), deadline, limits)
+            if status == 200:
+                return self._answer(body, messages)
+            text = body.decode(errors="replace")
+            if status != 400 or not self._step_down(text):
+                raise NotAnswered(self._refused(status, "", text))
+
+    def _request_for(self, messages: Sequence[Message], schema: Schema, limits: Limits) -> dict[str, object]:
+        formats: dict[str, object] = {
+            "json_schema": {"type": "json_schema", "json_schema": {"name": "reply", "strict": True, "schema": schema}},
+            "json_object": {"type": "json_object"},
+        }
+        wanted = formats.get(_FORMATS[self._format])
+        return {
+            "model": self.name,
+            "messages": [{"role": message.role, "content": message.content} for message in messages],
+            "stream": False,
+            _LIMITS[self._limit]: limits.tokens,
+        } | ({} if wanted is None else {"response_format": wanted})
+
+    def _step_down(self, refusal: str) -> bool:
+        """Change what the endpoint has refused for the next weaker form; False if there is none."""
+        if self._limit == 0 and _LIMITS[1] in refusal:
+            self._limit = 1
+            return True
+        if self._format + 1 < len(_FORMATS):
+            self._format += 1
+            return True
+        return False
+
+    def _posted(self, request: dict[str, object], deadline: float, limits: Limits) -> tuple[int, bytes]:
+        """Return the status and the body of the response to a request, within the limits."""
+        import httpx
+
+        body = bytearray()
+        left = max(0.1, deadline - time.monotonic())
+        timeout = httpx.Timeout(left, connect=min(10.0, left))
+        with (
+            self._failures(),
+            self._client.stream("POST", self.url + _PATH, json=request, timeout=timeout) as response,
+        ):
+            for chunk in response.iter_bytes():
+                body += chunk
+                check_limits(self.url, len(body), deadline, limits)
+            return response.status_code, bytes(body)
+
+    def _answer(self, body: bytes, messages: Sequence[Message]) -> Answer:
+        text = self._whole(body)
+        usage = self._json(body.decode(errors="replace")).get("usage")
+        counted = usage if isinstance(usage, dict) else {}
+
+        def count(name: str, texts: Sequence[str]) -> int:
+            value = counted.get(name)
+            return value if type(value) is int and 0 <= value < 1 << 31 else sum(map(self.count_tokens, texts))
+
+        asked = count("prompt_tokens", [message.content for message in messages])
+        return Answer(text, asked, count("completion_tokens", [text]))
+
     def post_json(self, url: str, body: dict[str, object]) -> dict[str, object]:
         """Post `body` to `url`, another path of the same server, and return the JSON object of the response."""
         with self._failures():
@@ -123,8 +195,8 @@ class OpenAIModel:
             yield
         except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
             raise ModelUnavailable(f"{self.url} is not an address of a model: {error}") from None
-        except httpx.ConnectError as error:
-            raise ModelUnavailable(
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise NotAnswered(
                 f"nothing answers at {self.url} ({error}); check the address, and that the model's server is running"
             ) from None
         except httpx.TimeoutException:
@@ -133,10 +205,12 @@ class OpenAIModel:
             raise ModelUnavailable(f"{self.url} broke off its reply ({error}); try again") from None
 
     def _refusal(self, response: httpx.Response) -> str:
-        status = response.status_code
+        return self._refused(response.status_code, response.reason_phrase, response.text)
+
+    def _refused(self, status: int, reason: str, text: str) -> str:
         advice = _ADVICE.get(status, "the endpoint has a problem; try again later" if status >= 500 else "")
-        detail = _error_text(response.text)
-        message = f"{self.url} answered {status} {response.reason_phrase}".rstrip()
+        detail = _error_text(text)
+        message = f"{self.url} answered {status} {reason}".rstrip()
         return message + (f" ({detail})" if detail else "") + (f"; {advice}" if advice else "")
 
     def _streamed(self, chunks: Iterator[bytes]) -> Generator[str, None, None]:
@@ -180,7 +254,7 @@ class OpenAIModel:
     def _json(self, text: str) -> dict[str, object]:
         try:
             value = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             value = None
         if not isinstance(value, dict):
             raise ModelUnavailable(
@@ -195,7 +269,7 @@ def _error_text(text: str) -> str:
     try:
         error = json.loads(text)["error"]
         message = error["message"] if isinstance(error, dict) else error
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         message = text
     return _short(str(message))
 

@@ -15,6 +15,7 @@ from engram.notes.injection import CLOSE, OPEN
 from engram.notes.zones import local
 from engram.recall.context import HEADING, estimated_tokens, shortened
 from engram.reflection.facts import Fact
+from engram.reflection.slots import SLOT_OF
 from engram.reflection.summary import Quote
 from engram.text.markup import neutral, one_line
 
@@ -106,7 +107,9 @@ def shown_fact(fact: Fact, max_tokens: int, zone: tzinfo) -> dict[str, object]:
     """Return a fact as a model sees it, without what it replaced: on one line, harmless, cut to `max_tokens`."""
     text, _ = shortened(fact.text, None, max_tokens, estimated_tokens, max_characters=8 * max_tokens)
     when = local(fact.since, zone).isoformat()
-    return {"id": fact.engram.id, "text": one_line(neutral(text)), "at": when, "slot": fact.slot}
+    # The name of another slot was written by a model.
+    slot = fact.slot if fact.slot in SLOT_OF else None
+    return {"id": fact.engram.id, "text": one_line(neutral(text)), "at": when, "slot": slot}
 
 
 def shown_quote(quote: Quote, zone: tzinfo) -> dict[str, object]:

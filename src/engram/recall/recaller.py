@@ -51,8 +51,11 @@ class Holding(Protocol):
         """Read a few turns that were remembered lately. Called once for a recall, before `ordered`."""
         ...
 
-    def ordered(self, part: Part, namespace: int, hits: Sequence[Hit]) -> list[Hit]:
-        """Return the hits for a part of a message with what holds before what held. namespace: its number."""
+    def ordered(self, part: Part, namespace: int, hits: Sequence[Hit], admits: Callable[[Engram], bool]) -> list[Hit]:
+        """Return the hits for a part of a message with what holds before what held. namespace: its number.
+
+        What closed a hit may come in although it was none. admits: whether an engram may be a hit.
+        """
         ...
 
 
@@ -90,19 +93,20 @@ class Recaller:
         """Return the engrams of `namespace`, which is that of `where`, that answer a query: at most `limit`.
 
         None if the best one's score is under `floor`, 0 to 1. strength, then holding: order the first hits, unless a
-        time is asked for. What holds has the last word.
+        time is asked for that does not hold `now`, as "this year" does. What holds has the last word.
         """
         reader, rankings = self._rank(query, namespace, where, limit, now)
         wanted = limit if holding is None and strength is None else max(limit, FIRST)
-        if holding is not None and any(not ranking.query.periods for _, ranking in rankings):
+        of_now = [all(period.start <= now < period.end for period in ranking.query.periods) for _, ranking in rankings]
+        if holding is not None and any(of_now):
             holding.catch_up()
         found = []
-        for part, ranking in rankings:
+        for (part, ranking), is_of_now in zip(rankings, of_now, strict=True):
             hits = list(self._hits(ranking, ranking.order(where, floor), where, wanted))
-            if strength is not None and not ranking.query.periods:
+            if strength is not None and is_of_now:
                 hits = strength.ordered(hits)
-            if holding is not None and not ranking.query.periods:
-                hits = holding.ordered(part, ranking.namespace, hits)
+            if holding is not None and is_of_now:
+                hits = holding.ordered(part, ranking.namespace, hits, where.admits)
             found.append(hits)
         return Recall(query, namespace, merged(found, limit), reader.unsearched)
 

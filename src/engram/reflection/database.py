@@ -1,17 +1,20 @@
 """The SQLite file of what was derived from a store: statements, and how far the store's log was read.
 
 Owns the file: its schema, and how it is opened and made anew. It holds no text: a statement is a place in a turn, with
-labels. Everything in it can be derived again, so a file that another version made, or one of
-another store or encoder, is emptied.
+labels. Everything that was derived can be derived again, so the statements of another version, or of another
+encoder, are deleted. What models proposed (`proposals.tables`) was paid for and stays, unless the store is another one.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from engram.errors import EngramError, MemoryDamaged, MemoryReadOnly
+from engram.reflection.proposals import tables
+from engram.reflection.proposals.tables import Proposals, ProposedLink
 from engram.store.base import Key
 from engram.store.sqlite.connections import Database
 from engram.store.sqlite.store import uri_of
@@ -34,6 +37,8 @@ TABLES = (
 
 COLUMNS = "namespace, seq, session, speaker, at, start, stop, kind, slot, effect, own, sure, origin, wish"
 MEANING = "code, labels"
+UNCHECKED = "unchecked"
+"""The value in `meta` that says that proposals may be of turns that were forgotten meanwhile."""
 AT_ONCE = 500
 """Statements that one query names."""
 
@@ -111,10 +116,13 @@ class DerivedDatabase(Database):
             return
         # The store holds the truth: a power cut may lose the last commits of this file, which are derived again.
         self.use_light_log()
-        self.migrate(0, make_anew)
+        # Version 1 was made of statements alone, which are derived again: a new file begins with version 2.
+        self.migrate(0, lambda db: None)
         self.migrate(1, make_anew)
         with self.transaction() as db:
-            if value_of(db, "made_by") != self._made_by:
+            if (before := value_of(db, "made_by")) != self._made_by:
+                if store_of(before) != store_of(self._made_by):
+                    tables.erase(db)
                 clear(db)
                 set_value(db, "made_by", self._made_by)
 
@@ -131,6 +139,34 @@ class DerivedDatabase(Database):
         """Return the cursor of the store's log up to which it was read."""
         with self.reading() as db:
             return value_of(db, "cursor")
+
+    @contextmanager
+    def writing_durably(self) -> Iterator[sqlite3.Connection]:
+        """Run a transaction whose commit a power cut does not undo: for what cannot be derived again."""
+        with self.holding("write") as db:
+            db.execute("PRAGMA synchronous=FULL")
+            try:
+                with self.transaction():
+                    yield db
+            finally:
+                db.execute("PRAGMA synchronous=NORMAL")
+
+    def proposals(self, namespace: int) -> Proposals:
+        """Return what models proposed of a namespace."""
+        with self.reading() as db:
+            return tables.proposals_of(db, namespace)
+
+    def links_from(self, namespace: int, seqs: Sequence[int]) -> list[ProposedLink]:
+        """Return the proposed links that close a sentence of some turns of a namespace."""
+        with self.reading() as db:
+            return tables.links_from(db, namespace, seqs)
+
+    def of_session(self, namespace: int, session: int) -> list[Stored]:
+        """Return the statements of a session, in the order in which they were remembered."""
+        query = f"SELECT number, {COLUMNS} FROM statements WHERE namespace = ? AND session = ? ORDER BY seq, start"
+        with self.reading() as db:
+            rows = db.execute(query, (namespace, session)).fetchall()
+        return [Stored(row[0], Statement(*row[1:])) for row in rows]
 
     def statements(self, namespace: int) -> list[Stored]:
         """Return the statements of a namespace, in the order in which they were said."""
@@ -179,12 +215,20 @@ def make_anew(db: sqlite3.Connection) -> None:
     db.execute("DROP TABLE IF EXISTS meta")
     for table in TABLES:
         db.execute(table)
+    tables.create(db)
 
 
 def clear(db: sqlite3.Connection) -> None:
     """Delete everything that was derived: the log is read from its beginning again."""
     db.execute("DELETE FROM statements")
     set_value(db, "cursor", "")
+    # Such a reading does not tell which turns were forgotten.
+    set_value(db, UNCHECKED, "1")
+
+
+def store_of(made_by: str) -> str:
+    """Return the part of `made_by` that identifies the store."""
+    return made_by.partition(" ")[0]
 
 
 def value_of(db: sqlite3.Connection, name: str) -> str:
@@ -201,8 +245,11 @@ def set_value(db: sqlite3.Connection, name: str, value: str) -> None:
 def insert(db: sqlite3.Connection, statements: Iterable[tuple[Statement, Meaning]]) -> None:
     """Insert statements."""
     values = marks(len(Statement._fields) + len(Meaning._fields))
-    rows = ((*statement, *meaning) for statement, meaning in statements)
+    kept = list(statements)
+    rows = ((*statement, *meaning) for statement, meaning in kept)
     db.executemany(f"INSERT INTO statements ({COLUMNS}, {MEANING}) VALUES ({values})", rows)
+    newest = {(each.namespace, each.session): each.seq for each, _ in kept}
+    tables.note_sessions(db, ((*session, seq) for session, seq in newest.items()))
 
 
 def marks(count: int) -> str:
@@ -211,5 +258,8 @@ def marks(count: int) -> str:
 
 
 def delete(db: sqlite3.Connection, keys: Sequence[Key]) -> None:
-    """Delete the statements of turns."""
+    """Delete the statements of turns, and what models proposed of them."""
+    sessions = tables.sessions_of(db, keys)
     db.executemany("DELETE FROM statements WHERE namespace = ? AND seq = ?", keys)
+    tables.delete(db, keys)
+    tables.delete_sessions(db, sessions)

@@ -14,6 +14,17 @@ from engram.engram import Engram
 
 
 @dataclass(frozen=True, slots=True)
+class Proposed:
+    """What a language model proposed of a sentence (docs/facts.md). The value is a part of the sentence, verbatim."""
+
+    slot: str
+    """Lower case letters and underscores; not one of `slots.SLOTS` in general."""
+    value: str
+    model: str
+    """Its name."""
+
+
+@dataclass(frozen=True, slots=True)
 class Fact:
     """A sentence of a turn that holds, or held."""
 
@@ -24,7 +35,7 @@ class Fact:
     kind: str
     """One of `labels.KINDS` that last: fact, event, plan, preference or order."""
     slot: str | None
-    """The attribute that it fills, one of `slots.SLOTS`; None for another one."""
+    """The attribute that it fills: one of `slots.SLOTS`, else the one that a model proposed, else None."""
     own: bool
     """Whether the writer says it of themselves, and not of somebody or something else."""
     until: datetime | None = None
@@ -33,6 +44,10 @@ class Fact:
     """The id of the engram with that statement."""
     history: tuple[Fact, ...] = ()
     """The statements that it closed, directly or through others, the latest first."""
+    proposed: Proposed | None = None
+    """What a model proposed of it; None without such a proposal."""
+    closed_by_model: str | None = None
+    """The name of the model that proposed the closing; None if it follows from the slots."""
 
     @property
     def text(self) -> str:

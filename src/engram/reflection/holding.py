@@ -1,7 +1,8 @@
 """Holding: the order of the first hits by what they state, and for a question about now by what holds.
 
 Reads what the hits state from the derived data; owns when a question is about now. What a statement is worth to a
-question is `reflection.stating`, which of two holds is `reflection.replacing`.
+question is `reflection.stating`, which of two holds is `reflection.replacing`, and what a model proposed to close a hit
+is `reflection.links`.
 """
 
 from __future__ import annotations
@@ -18,23 +19,29 @@ from engram.meaning.sentences import SentenceEncoder
 from engram.recall.message import Part
 from engram.recall.recaller import FIRST
 from engram.recall.result import Hit
+from engram.reflection.chains import Turns
 from engram.reflection.database import DerivedDatabase, Meaning, Statement, Stored
 from engram.reflection.labels import Asked, Labels, asked_of, labels_of, unpacked
+from engram.reflection.links import Closers, raised, replaced
 from engram.reflection.profile import Known
 from engram.reflection.replacing import Said, order_of
 from engram.reflection.stating import STATES, Nearest, gains
 from engram.reflection.values import values_of
+from engram.text.passages import Span
 
 LEAST = 0.35
 """Probability from which a later statement comes before an earlier one."""
 BESIDE = 0.2
 """How much farther from the question than the nearest sentence of a turn its others may be whose numbers count."""
+FARTHEST = 0.1
+"""How much farther from the question than the nearest statement of all hits one may be that gives its place to what
+closed it."""
 OF_ASKER, FOR_BEFORE = 0.5, 0.5
 """Probability from which a question is one about who asks it, and one for what held before."""
+SURELY_FOR_BEFORE = 0.9
+"""Probability of the latter from which also what a model proposed does not count."""
 DAY = 86_400_000_000
 """Microseconds."""
-HOLDS = "holds"
-"""The part of a hit's value that it has for saying what holds now."""
 
 
 class Sentence(NamedTuple):
@@ -76,15 +83,16 @@ class HoldingOrder:
         self._database, self._encoder, self._shared = database, encoder, shared
         self._coder = Coder(encoder.dimensions, encoder=encoder.fingerprint)
 
-    def ordered(self, part: Part, namespace: int, hits: Sequence[Hit], complete: bool) -> list[Hit]:
+    def ordered(self, part: Part, namespace: int, hits: Sequence[Hit], turns: Turns, *, complete: bool) -> list[Hit]:
         """Return the hits for a part of a message with what holds before what held; see `recall.recaller.Holding`.
 
-        complete: whether all turns were read.
+        turns: gives the turns that may be hits. complete: whether all turns were read.
         """
-        if len(hits) < 2:
+        links = self._database.links_from(namespace, [hit.seq for hit in hits[:FIRST]])
+        if len(hits) < 2 and not links:
             return list(hits)
-        asked, stated = self.stated(part, namespace, hits[:FIRST])
-        first = worth_first(stated, complete)
+        asked, near = self.near(part, namespace, hits[:FIRST])
+        first = worth_first(self.stated(asked, near, hits[:FIRST]), complete)
         result = [*(each.hit for each in first), *hits[FIRST:]]
         if asked.own[0] >= OF_ASKER and asked.then[0] <= FOR_BEFORE:
             said = [
@@ -93,7 +101,12 @@ class HoldingOrder:
             order = order_of(asked, said, LEAST)
             for place, index in zip([each.rank for each in said], order, strict=True):
                 result[place] = first[said[index].rank].hit
-        return raised(result)
+        result = raised(result)
+        if not links or asked.then[0] > SURELY_FOR_BEFORE:
+            return result
+        closers = Closers(self._database, namespace, links)
+        closed = {seq: newer for seq, starts in near.starts().items() if (newer := closers.of(seq, starts))}
+        return replaced(result, closed, turns)
 
     def vector_of(self, text: str) -> Vectors:
         """Return the vector of a text, as it is compared with the statements of `known`: shape (dimensions,)."""
@@ -112,45 +125,83 @@ class HoldingOrder:
         return [Known(each, vectors[row], kinds[row]) for row, each in enumerate(stored)]
 
     def _codes(self, meanings: Sequence[Meaning]) -> Codes:
-        return np.frombuffer(b"".join(each.code for each in meanings), np.uint8).reshape(len(meanings), -1)
+        codes = np.frombuffer(b"".join(each.code for each in meanings), np.uint8)
+        return codes.reshape(len(meanings), self._coder.width)
 
-    def stated(self, part: Part, namespace: int, hits: Sequence[Hit]) -> tuple[Asked, list[Stated]]:
-        """Return what a part of a message asks for, and the hits with what each states that is nearest to it."""
+    def near(self, part: Part, namespace: int, hits: Sequence[Hit]) -> tuple[Asked, Near]:
+        """Return what a part of a message asks for, and how near the statements of hits are to it."""
         known = self._shared and part.meaning is not None
         meaning = part.meaning[None] if known and part.meaning is not None else self._encoder.encode([part.text])
         towards = part.vector if known and part.vector is not None else self._encoder.towards_answers(meaning)[0]
-        asked = asked_of(meaning)
-        return asked, self._nearest(asked, towards, namespace, hits)
-
-    def _nearest(self, asked: Asked, towards: Vectors, namespace: int, hits: Sequence[Hit]) -> list[Stated]:
         rows, last = self._database.meanings(namespace, [hit.seq for hit in hits])
-        if not rows:
-            return [Stated(hit, None, hit.seq <= last) for hit in hits]
         codes = self._codes([meaning for _, meaning in rows])
-        near = self._coder.similarities(codes, self._coder.query(towards))
-        of_turn: dict[int, list[int]] = {}
-        for row, (statement, _) in enumerate(rows):
-            of_turn.setdefault(statement.seq, []).append(row)
-        best = {seq: max(of_it, key=lambda row: float(near[row])) for seq, of_it in of_turn.items()}
-        chosen = list(best.values())
-        vectors, labels = self._coder.decode(codes[chosen]), unpacked([rows[row][1].labels for row in chosen])
-        place_of = {seq: place for place, seq in enumerate(best)}
-        stated = []
+        return asked_of(meaning), Near(rows, codes, self._coder.similarities(codes, self._coder.query(towards)), last)
+
+    def stated(self, asked: Asked, near: Near, hits: Sequence[Hit]) -> list[Stated]:
+        """Return hits with what each states that is nearest to a question."""
+        best, spans = near.best(), near.said()
+        chosen = [best[hit.seq] for hit in hits if hit.seq in best]
+        if not chosen:
+            return [Stated(hit, None, hit.seq <= near.last) for hit in hits]
+        vectors, labels = self._coder.decode(near.codes[chosen]), unpacked([near.rows[row][1].labels for row in chosen])
+        stated, places = list[Stated](), iter(range(len(chosen)))
         for hit in hits:
-            place = place_of.get(hit.seq)
-            if place is None:
-                stated.append(Stated(hit, None, hit.seq <= last))
+            if hit.seq not in best:
+                stated.append(Stated(hit, None, hit.seq <= near.last))
                 continue
-            nearest = float(near[chosen[place]])
-            beside = [rows[row][0] for row in of_turn[hit.seq] if near[row] >= nearest - BESIDE]
+            place, row = next(places), best[hit.seq]
             sentence = Sentence(
-                rows[chosen[place]][0], nearest, vectors[place],
+                near.rows[row][0], float(near.cosines[row]), vectors[place],
                 Labels(*(part[place : place + 1] for part in labels)),
-                " ".join(hit.engram.text[each.start : each.stop] for each in beside),
+                " ".join(hit.engram.text[start:stop] for start, stop in spans[hit.seq]),
                 float(asked.slots[0, 1:] @ labels.slots[place, 1:]),
             )  # fmt: skip
             stated.append(Stated(hit, sentence, True))
         return stated
+
+
+class Near(NamedTuple):
+    """The n statements of some turns, and how near they are to a question."""
+
+    rows: Sequence[tuple[Statement, Meaning]]
+    codes: Codes
+    """Of their vectors: shape (n, width)."""
+    cosines: Vectors
+    """Shape (n,)."""
+    last: int
+    """The seq of the last turn of the namespace of which there is a statement; -1 if there is none."""
+
+    def best(self) -> dict[int, int]:
+        """Return for each turn, by its seq, the position of its nearest statement."""
+        best: dict[int, int] = {}
+        for row, (statement, _) in enumerate(self.rows):
+            if statement.seq not in best or self.cosines[row] > self.cosines[best[statement.seq]]:
+                best[statement.seq] = row
+        return best
+
+    def said(self) -> dict[int, list[Span]]:
+        """Return for each turn, by its seq, where its statements stand that are about as near as its nearest one."""
+        best, spans = self.best(), dict[int, list[Span]]()
+        for row, (statement, _) in enumerate(self.rows):
+            if self.cosines[row] >= self.cosines[best[statement.seq]] - BESIDE:
+                spans.setdefault(statement.seq, []).append((statement.start, statement.stop))
+        return spans
+
+    def starts(self) -> dict[int, list[int]]:
+        """Return for each turn, by its seq, where the statements of `said` begin, the nearest first.
+
+        Those that are much farther than the nearest statement of all turns are left out: they speak of something else.
+        """
+        least = float(self.cosines.max(initial=-1.0)) - FARTHEST
+        near = {
+            (s.seq, s.start): -cosine
+            for (s, _), cosine in zip(self.rows, self.cosines.tolist(), strict=True)
+            if cosine >= least
+        }
+        return {
+            seq: sorted((start for start, _ in spans if (seq, start) in near), key=lambda start: near[seq, start])
+            for seq, spans in self.said().items()
+        }
 
 
 def worth_first(stated: Sequence[Stated], complete: bool) -> list[Stated]:
@@ -170,21 +221,10 @@ def worth_first(stated: Sequence[Stated], complete: bool) -> list[Stated]:
 def said_of(rank: int, hit: Hit, sentence: Sentence) -> Said:
     """Return a hit as `replacing` reads it."""
     statement, labels = sentence.statement, sentence.labels
+    # Without what its sentence adds: the network was fitted to values of passages.
+    value = sum(part for name, part in hit.why.items() if name != STATES)
     return Said(
-        hit.seq, hit.engram.session, statement.at / DAY, rank, sum(hit.why.values()), sentence.near, sentence.vector,
+        hit.seq, hit.engram.session, statement.at / DAY, rank, value, sentence.near, sentence.vector,
         labels.slots[0], labels.effects[0], float(labels.own[0]), float(labels.lasting[0]),
         statement.stop - statement.start, values_of(sentence.text),
     )  # fmt: skip
-
-
-def raised(hits: Sequence[Hit]) -> list[Hit]:
-    """Return hits of which each that was put before a better one has its value and score, which `why` then shows."""
-    result = list(hits)
-    value, score = -np.inf, 0.0
-    for index in range(len(result) - 1, -1, -1):
-        hit = result[index]
-        own = sum(hit.why.values())
-        if own < value:
-            result[index] = replace(hit, score=max(hit.score, score), why={**hit.why, HOLDS: value - own})
-        value, score = max(value, own), max(score, hit.score)
-    return result

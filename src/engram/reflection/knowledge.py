@@ -1,19 +1,21 @@
 """Knowledge: what the statements of a memory add up to, over a store and its derived data.
 
-Owns the verbs that `Memory` offers of it: reflect, facts, profile, summary and working, and the order of hits by what
-holds.
+Owns the verbs that `Memory` offers of it: reflect, propose, facts, profile, summary and working, and the order of hits
+by what holds.
 Reads the text of a fact from the store, so that a turn that was forgotten has none.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 
-from engram.engram import in_zone
+from engram.engram import Engram, in_zone
 from engram.errors import EngramError, MemoryReplaced
+from engram.models.base import Model
 from engram.recall.context import CountTokens
 from engram.recall.message import Part
 from engram.recall.result import Hit
@@ -33,8 +35,11 @@ from engram.reflection.profile import (
     wish_of,
     within,
 )
+from engram.reflection.proposals import ledger, tables
+from engram.reflection.proposals.asking import Asking, ProposalStats
+from engram.reflection.proposals.proposer import Asked, Proposer
 from engram.reflection.reflector import Reflector
-from engram.reflection.slots import SLOT_OF, SLOTS
+from engram.reflection.slots import NONE, SLOT_OF, SLOTS
 from engram.reflection.summarizing import Summarizer
 from engram.reflection.summary import Summary, bounds
 from engram.reflection.wishes import likes
@@ -61,9 +66,10 @@ class Knowledge:
         reflector: Reflector,
         holding: HoldingOrder,
         summarizer: Summarizer,
+        proposer: Proposer,
     ) -> None:
         self._store, self._database, self._reflector, self._holding = store, database, reflector, holding
-        self._summarizer = summarizer
+        self._summarizer, self._proposer = summarizer, proposer
 
     def close(self) -> None:
         """Release the file. A second call does nothing."""
@@ -92,6 +98,39 @@ class Knowledge:
         """Remove what was derived of turns that the store no longer holds."""
         self._reflector.purge()
 
+    # What models propose.
+
+    def propose(self, model: Model, asking: Asking, seconds: float | None) -> Asked:
+        """Ask a model about the sessions that are due; see `Memory.propose`."""
+        if self._database.read_only:
+            return Asked(0, 0, 0, 0, over_budget=False)
+        return self._proposer.propose(model, asking, seconds)
+
+    def drop_proposals(self, model: str | None, ask_again: bool) -> int:
+        """Delete what models proposed; see `Memory.drop_proposals`."""
+        with self._database.writing_durably() as db:
+            return tables.drop(db, model, ask_again)
+
+    def figures(self) -> ProposalStats:
+        """Return what models were asked and what came of it."""
+        with self._database.reading() as db:
+            return ledger.figures(db, time.time())
+
+    def titles(self, namespace: str) -> dict[str, str]:
+        """Return the titles of the sessions of a namespace that have one, by session."""
+        number = self._store.namespace_number(namespace)
+        if number is None:
+            return {}
+        titles = self._database.proposals(number).titles
+        turns = self._store.by_seq(number, [title.seq for title in titles])
+        return {
+            turns[title.seq].session: turns[title.seq].text[title.start : title.stop]
+            for title in titles
+            if title.seq in turns
+        }
+
+    # What holds.
+
     def catch_up(self) -> None:
         """Read a few turns that were not read yet; see `recall.recaller.Holding`. The log says if that fails."""
         try:
@@ -100,30 +139,38 @@ class Knowledge:
         except EngramError as error:
             logger.warning("the latest turns were not read for what holds: %s", error)
 
-    def ordered(self, part: Part, namespace: int, hits: Sequence[Hit]) -> list[Hit]:
+    def ordered(self, part: Part, namespace: int, hits: Sequence[Hit], admits: Callable[[Engram], bool]) -> list[Hit]:
         """Return the hits for a part of a message with what holds before what held; see `recall.recaller.Holding`.
 
         If the derived data cannot be read, the hits keep their order, and the log says so.
         """
         try:
-            return self._holding.ordered(part, namespace, hits, complete=not self._reflector.pending())
+            complete = not self._reflector.pending()
+            return self._holding.ordered(
+                part, namespace, hits, lambda seqs: self._admitted(namespace, seqs, admits), complete=complete
+            )
         except EngramError as error:
             logger.warning("hits are not ordered by what holds: %s", error)
             return list(hits)
 
+    def _admitted(self, namespace: int, seqs: Sequence[int], admits: Callable[[Engram], bool]) -> Mapping[int, Engram]:
+        return {seq: engram for seq, engram in self._store.by_seq(namespace, seqs).items() if admits(engram)}
+
     def facts(self, namespace: str, slot: str | None, own: bool | None, at: datetime | None) -> Facts:
         """Return the statements of a namespace that hold at a time; see `Memory.facts`."""
-        if slot is not None and slot not in SLOT_OF:
-            raise ValueError(f"{slot!r} is no slot; the slots are {', '.join(SLOTS[1:])}")
         moment, unread = moment_of(at), self._caught_up()
         number = self._store.namespace_number(namespace)
-        if number is None:
+        chains = None if number is None else self._chains(number)
+        if slot is not None and slot not in SLOT_OF and (chains is None or slot not in chains.slots()):
+            raise ValueError(
+                f"{slot!r} is no slot; the slots are {', '.join(SLOTS[1:])}, and those that models propose"
+            )
+        if chains is None or number is None:
             return Facts((), unread)
-        chains = self._chains(number)
         wanted = [
             each
             for each in chains.holding(moment)
-            if (slot is None or each.statement.slot == SLOT_OF[slot])
+            if (slot is None or (chains.slot_of(each) or SLOTS[NONE]) == slot)
             and (own is None or (each.statement.own >= OWN) is own)
         ]
         return Facts(tuple(reversed(chains.facts(wanted, self._turns(number)))), unread)
@@ -227,7 +274,7 @@ class Knowledge:
     def _chains(self, number: int) -> Chains:
         """Return the statements of a namespace with what closed and what withdrew what."""
         statements = self._database.statements(number)
-        return Chains(statements, list(self._withdrawn(number, statements)))
+        return Chains(statements, list(self._withdrawn(number, statements)), self._database.proposals(number))
 
     def _withdrawn(self, number: int, statements: Sequence[Stored]) -> Iterator[Withdrawal]:
         """Yield the orders and preferences of a namespace that a later statement has withdrawn."""

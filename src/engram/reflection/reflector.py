@@ -11,7 +11,8 @@ import time
 
 from engram.meaning.base import Encoder
 from engram.meaning.codes import Coder
-from engram.reflection.database import DerivedDatabase, clear, delete, insert, set_value, value_of
+from engram.reflection.database import UNCHECKED, DerivedDatabase, clear, delete, insert, set_value, value_of
+from engram.reflection.proposals import tables
 from engram.reflection.reading import statements_in
 from engram.store.base import Changes, CursorExpired, Key, LoggedStore
 
@@ -48,6 +49,7 @@ class Reflector:
             while True:
                 cursor = self._database.cursor()
                 if cursor == self._store.head():
+                    self._forget_missing()
                     return read
                 try:
                     changes = self._store.changes(cursor, STEP)
@@ -55,6 +57,8 @@ class Reflector:
                     self._start_over(cursor)
                     continue
                 read += self._apply(cursor, changes)
+                if not changes.more:
+                    self._forget_missing()
                 if not changes.more or (deadline is not None and time.monotonic() >= deadline):
                     return read
 
@@ -71,6 +75,19 @@ class Reflector:
                     delete(db, gone)
             last = turns[-1]
         self._database.vacuum()
+
+    def _forget_missing(self) -> None:
+        """Delete what was proposed of turns that the store lost while nobody read its log."""
+        with self._database.reading() as db:
+            if not value_of(db, UNCHECKED):
+                return
+            keys = tables.keys_of(db)
+        there = set[Key]()
+        for start in range(0, len(keys), STEP):
+            there.update(self._store.texts(keys[start : start + STEP]))
+        with self._database.writing() as db:
+            tables.delete(db, [key for key in keys if key not in there])
+            set_value(db, UNCHECKED, "")
 
     def _start_over(self, cursor: str) -> None:
         with self._database.writing() as db:

@@ -33,6 +33,7 @@ from engram.serve.http.limits import guarded, send_error
 from engram.serve.http.logs import log
 from engram.serve.http.paths import addressed, local_path
 from engram.serve.http.zones import zoned
+from engram.serve.proposing import proposing
 from engram.serve.proxy.handler import Proxy
 from engram.serve.proxy.profiles import Profiles
 from engram.serve.reflecting import reflecting
@@ -122,7 +123,7 @@ async def running(parts: ServerParts) -> AsyncIterator[ASGIApp]:
     proxy = Proxy(services, parts.upstream, parts.recalls, profiles)
     mcp = mcp_app(services)
     try:
-        async with reflecting(services):
+        async with reflecting(services), proposing(services, parts.reflect_model):
             # The worker reads what `reflecting` derives, so that file must exist first.
             parts.recalls.start()
             async with mcp.lifespan(), expiring(services), profiles.ready():

@@ -5,6 +5,7 @@ Owns which variable sets which option. The command line reads the same variables
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from typing import Any, cast, get_args
@@ -13,6 +14,7 @@ from engram.engram import ORIGINS, Origin
 from engram.errors import EngramError
 from engram.notes.zones import zone_named
 from engram.opening import default_path, file_of
+from engram.reflection.proposals.asking import prices_of
 from engram.serve.frontends.strip import VARIABLE as STRIP
 from engram.serve.frontends.strip import Strip, patterns_from_environment
 from engram.serve.settings import MOST_KEEP_DAYS, ProfileMode, Settings, ToolsMode
@@ -82,6 +84,20 @@ def _tokens(text: str) -> int:
     return int(text)
 
 
+def _number(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not (math.isfinite(number) and number >= 0):
+        raise ValueError(f"{text[:80]!r} is no number from 0 on")
+    return number
+
+
+def _minutes(text: str) -> float:
+    return 60 * _number(text)
+
+
 def _patterns(_: str) -> tuple[str, ...]:
     patterns = patterns_from_environment()
     Strip(patterns)
@@ -97,6 +113,11 @@ VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "ENGRAM_KEEP_DAYS": ("keep_days", _days),
     "ENGRAM_REFLECT": ("reflect", _switch),
     "ENGRAM_STRENGTH": ("strength", _switch),
+    "ENGRAM_REFLECT_MODEL": ("reflect_model", str),
+    "ENGRAM_REFLECT_QUIET": ("reflect_quiet", _minutes),
+    "ENGRAM_REFLECT_TOKENS": ("reflect_tokens", _tokens),
+    "ENGRAM_REFLECT_MONEY": ("reflect_money", _number),
+    "ENGRAM_REFLECT_PRICES": ("reflect_prices", prices_of),
     "ENGRAM_PROFILE": ("profile", _profile),
     "ENGRAM_PROFILE_BUDGET": ("profile_budget", _tokens),
     "ENGRAM_TOOLS": ("tools", _tools),

@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 
 from engram.errors import EngramError, MemoryLocked, MemoryReadOnly
 from engram.memory import Memory, Stats
+from engram.models.base import Model
 from engram.models.local import LocalModel, smollm2_path
 from engram.notes.injection import wording_for
 from engram.opening import files_of, open_store
@@ -34,6 +35,7 @@ from engram.serve.http.logs import log
 from engram.serve.http.metrics import Metrics, status_class
 from engram.serve.proxy.recall_worker import RecallProcess
 from engram.serve.proxy.upstream import Upstream, open_upstream
+from engram.serve.reflect_model import open_reflect_model
 from engram.serve.settings import Settings
 from engram.store.private import FILE_RIGHTS, exposed, private_file, private_folder
 
@@ -117,6 +119,8 @@ class ServerParts:
     services: Services
     upstream: Upstream
     recalls: RecallProcess
+    reflect_model: Model | None = None
+    """The model that is asked for proposals; None: none."""
 
 
 @contextmanager
@@ -144,6 +148,8 @@ def open_parts(settings: Settings, database: ServerDatabase, *, fast: bool) -> I
             model = LocalModel(smollm2_path(), name="SmolLM2-135M-Instruct")
             stack.callback(model.close)
         upstream = open_upstream(settings, model, fast=fast)
+        if (reflect_model := open_reflect_model(settings, upstream)) is not None:
+            stack.callback(reflect_model.close)
         metrics = Metrics()
         conversations = ConversationStore(database)
         recorder = Recorder(
@@ -176,7 +182,7 @@ def open_parts(settings: Settings, database: ServerDatabase, *, fast: bool) -> I
             strip=strip,
             threads=threads,
         )
-        yield ServerParts(services, upstream, RecallProcess(memory, wording, threads))
+        yield ServerParts(services, upstream, RecallProcess(memory, wording, threads), reflect_model)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from typing import Literal
 from engram.engram import Origin
 from engram.notes.choosing import LEAST_TRUST
 from engram.notes.zones import MACHINE
+from engram.reflection.proposals.asking import QUIET, TOKENS_PER_DAY, Prices
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -61,6 +62,16 @@ class Settings:
     """Whether turns are read for what they state while nothing is being remembered."""
     strength: bool = True
     """Whether what is recalled often comes before its equals."""
+    reflect_model: str | None = None
+    """The model that is asked for proposals: "upstream#NAME", or as `open_model` takes it; None: none."""
+    reflect_quiet: float = QUIET
+    """Seconds without a new turn after which a model is asked about a session."""
+    reflect_tokens: int = TOKENS_PER_DAY
+    """Tokens of a day for that, in UTC."""
+    reflect_money: float | None = None
+    """What a day may cost, by `reflect_prices`."""
+    reflect_prices: Prices | None = None
+    """What a million tokens of the model cost."""
     sticky: bool = False
     """Whether earlier messages get their notes back."""
     profile: ProfileMode = "off"

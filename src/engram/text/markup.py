@@ -62,8 +62,8 @@ _PUNCTUATION = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2015\u221
 _LOOKALIKES = _PUNCTUATION | str.maketrans("аеіјорсухѕԁһмнткαεικορτυνѡɡ", "aeijopcyxsdhmhtkaeikoptyvwg")
 
 _NAMES = """
-    engram_notes engram_profile system developer user human assistant model tool function ipython observation
-    environment tools tool_call tool_calls tool_response tool_responses tool_result tool_results tool_output
+    engram_notes engram_profile engram_statements system developer user human assistant model tool function ipython
+    observation environment tools tool_call tool_calls tool_response tool_responses tool_result tool_results tool_output
     tool_use available_tools function_call function_calls function_response function_result function_results
     functions invoke parameter parameters think thinking thought thoughts analysis reasoning scratchpad reflection
     start_of_turn end_of_turn start_of_image end_of_image start_of_role end_of_role begin_of_text end_of_text

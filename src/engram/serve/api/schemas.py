@@ -515,6 +515,14 @@ class Recalled(BaseModel):
     ] = None
 
 
+class ProposedForm(BaseModel):
+    """What a language model proposed of a statement."""
+
+    slot: Annotated[str, Field(description="The attribute.", examples=["blood_pressure_medicine"])]
+    value: Annotated[str, Field(description="Its value: a part of the sentence, verbatim.")]
+    model: Annotated[str, Field(description="The name of the model.")]
+
+
 class Statement(BaseModel):
     """A sentence of a turn that holds, or held."""
 
@@ -525,6 +533,8 @@ class Statement(BaseModel):
     since: Annotated[datetime, Field(description="When it was said.")]
     until: Annotated[datetime | None, Field(description="When a later statement closed it; null while it holds.")]
     closed_by: Annotated[str | None, Field(description="The id of the engram with that statement.")]
+    closed_by_model: Annotated[str | None, Field(description="The model that proposed so; null if the slots say it.")]
+    proposed: Annotated[ProposedForm | None, Field(description="What a model proposed of it, if one did.")]
     engram: Annotated[str, Field(description="The id of the engram.", examples=[ID_EXAMPLE])]
     span: Annotated[tuple[int, int], Field(description="Where it begins and ends in the engram's text, in characters.")]
 
@@ -705,6 +715,21 @@ class NamespaceStats(BaseModel):
     sessions: int
 
 
+class ProposalFigures(BaseModel):
+    """What language models were asked about statements, and what came of it."""
+
+    calls: int
+    failures: Annotated[dict[str, int], Field(description="Calls without a usable reply, by reason.")]
+    tokens_in: int
+    tokens_out: int
+    money: Annotated[float, Field(description="By the prices at the time of each call.")]
+    tokens_today: Annotated[int, Field(description="Of this day in UTC, with what is reserved for running calls.")]
+    money_today: float
+    accepted: Annotated[dict[str, int], Field(description="Proposals that were kept, by kind.")]
+    dropped: Annotated[dict[str, int], Field(description="Proposals that were refused, by reason.")]
+    waiting: Annotated[int, Field(description="Sessions that no model was asked about yet.")]
+
+
 class MemoryStats(BaseModel):
     """Figures of the whole memory."""
 
@@ -720,6 +745,7 @@ class MemoryStats(BaseModel):
     store_bytes: int
     index_bytes: int
     index_trouble: Annotated[str | None, Field(description="Why the index cannot be used, if it cannot.")]
+    proposals: ProposalFigures
 
 
 class LeftOutForm(BaseModel):
