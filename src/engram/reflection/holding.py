@@ -207,7 +207,8 @@ class Near(NamedTuple):
 def worth_first(stated: Sequence[Stated], complete: bool) -> list[Stated]:
     """Return hits in the order of their values with what their sentences add, which `why` then shows.
 
-    complete: whether all turns were read.
+    Each place keeps its score: how sure it is that the memory answers does not depend on the order. complete: whether
+    all turns were read.
     """
     sentences = [each.sentence and each.sentence.nearest for each in stated]
     gained = gains(sentences, [complete or each.read for each in stated])
@@ -215,7 +216,10 @@ def worth_first(stated: Sequence[Stated], complete: bool) -> list[Stated]:
         each._replace(hit=replace(each.hit, why={**each.hit.why, STATES: gain})) if gain else each
         for each, gain in zip(stated, gained.tolist(), strict=True)
     ]
-    return sorted(worth, key=lambda each: -sum(each.hit.why.values()))
+    order = sorted(worth, key=lambda each: -sum(each.hit.why.values()))
+    return [
+        each._replace(hit=replace(each.hit, score=before.hit.score)) for each, before in zip(order, stated, strict=True)
+    ]
 
 
 def said_of(rank: int, hit: Hit, sentence: Sentence) -> Said:
