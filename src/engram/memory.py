@@ -61,6 +61,7 @@ from engram.text.vectors import VectorTable
 from engram.times import as_utc
 
 if TYPE_CHECKING:
+    from engram.reflection.arcs import Arcs, ArcView
     from engram.reflection.facts import Facts
     from engram.reflection.knowledge import Knowledge
     from engram.reflection.profile import Profile
@@ -477,6 +478,35 @@ class Memory:
         check_budget(budget)
         return self._knowledge().summary(namespace, session, since, until, period, budget, count)
 
+    def arcs(self, *, namespace: str = DEFAULT_NAMESPACE, at: datetime | None = None, limit: int = 50) -> Arcs:
+        """Return the chains of turns that share a person, a place or a thing, those of the most sessions first.
+
+        An arc's title is what its turns share, in their own words; its id stays the same while it grows. Turns of the
+        user and of others count. at: the turns up to that time; all by default. limit: at most so many arcs, 1 or more.
+        Reads up to 2,000 turns that were not read yet; if there are more, `Arcs.unread` says how many.
+
+        Raises `ValueError` if `limit` is not positive, `InvalidEngram` if `at` is no datetime.
+        """
+        byte_length("namespace", namespace)
+        check_positive("limit", limit)
+        return self._knowledge().arcs(namespace, at, limit)
+
+    def arc(
+        self, id: str, *, namespace: str = DEFAULT_NAMESPACE, at: datetime | None = None, limit: int = 200
+    ) -> ArcView:
+        """Return one arc: dated quotes of its turns, what was last said of each person or thing in it, its open ends.
+
+        id: that of an arc of the namespace, or any name that its turns share ("Heron Lock"). at: as it was at that
+        time; now by default. limit: how many of its last turns are read, 1 or more.
+
+        Raises `NotFound` if no turn names this, `ValueError` if `limit` is not positive, `InvalidEngram` if `at` is no
+        datetime or `id` holds a lone surrogate.
+        """
+        byte_length("namespace", namespace)
+        byte_length("id", id)
+        check_positive("limit", limit)
+        return self._knowledge().arc(id, namespace, at, limit)
+
     def working(
         self,
         query: str,
@@ -485,21 +515,25 @@ class Memory:
         budget: int = 2_000,
         shares: Mapping[str, float] | None = None,
         now: datetime | None = None,
+        at: datetime | None = None,
         count: CountTokens = estimated_tokens,
         agent: str | None = None,
     ) -> Working:
         """Return what a model should have before it answers `query`, packed within a budget of tokens.
 
         Its parts: "state", where `agent` stopped; "standing", what the user has said that they want, what bears on the
-        query first; "profile", who they are; "recalled", the passages that recall finds. shares: the part of the budget
-        that each may use, 0 to 1, in sum at most 1; a part that is not named gets nothing; by default
-        `reflection.working.SHARES`, for an agent `SHARES_OF_AGENT`. What the others leave over the recalled passages
-        may use. now, count: as in `recall` and `Recall.context`; the days are those of the time zone of `now`, by
-        default UTC. agent: the name of an agent, whose state documents (`state`) are shown as JSON: those whose names
-        begin with "core/" first, then the newest. One that is too long for the share is only named.
+        query first; "profile", who they are; "arcs", what was last said, by the user or by the assistant, of the
+        people, places and things that the query names, or else the last session; "recalled", the passages that recall
+        finds. shares: the part of the budget that each may use, 0 to 1, in sum at most 1; a part that is not named gets
+        nothing; by default `reflection.working.SHARES`, for an agent `SHARES_OF_AGENT`. What the others leave over the
+        recalled passages may use. now, count: as in `recall` and `Recall.context`; the days are those of the time zone
+        of `now`, by default UTC. at: as it was at that time, and nothing that was said later; by default all that was
+        said. Without `now`, it is that time, too. agent: the name of an agent, whose state documents (`state`) are
+        shown as JSON: those whose names begin with "core/" first, then the newest. One that is too long for the share
+        is only named.
 
-        Raises `ValueError` if `budget` is not positive, or shares are not as they must be; `InvalidEngram` if `agent`
-        is not 1 to 512 bytes of UTF-8 without NUL.
+        Raises `ValueError` if `budget` is not positive, or shares are not as they must be; `InvalidEngram` if `at` is
+        no datetime, or `agent` is not 1 to 512 bytes of UTF-8 without NUL.
         """
         byte_length("namespace", namespace)
         check_budget(budget)
@@ -510,11 +544,13 @@ class Memory:
 
         whole = checked_shares(shares, of_agent=agent is not None)
         limit, zone = max(1, int(budget / TOKENS_OF_HIT)), UTC if now is None or now.tzinfo is None else now.tzinfo
-        wanted = whole[RECALLED] > 0
-        hits = self.recall(query, namespace=namespace, limit=limit, now=now, strengthen=False) if wanted else ()
+        before = None if at is None else as_utc("at", at) + timedelta(microseconds=1)
+        hits: Recall | tuple[()] = ()
+        if whole[RECALLED]:
+            hits = self.recall(query, namespace=namespace, limit=limit, before=before, now=now or at, strengthen=False)
         room, documents = int(whole[STATE] * budget), self._store.documents
         first = None if agent is None else state_of(documents, namespace, agent, room, count, zone)
-        found = self._knowledge().working(namespace, query, hits, budget, whole, count, zone, first)
+        found = self._knowledge().working(namespace, query, hits, budget, whole, count, zone, at, first)
         self.strengthen(id for part in found.parts if part.name == RECALLED for id in part.engrams)
         return found
 
@@ -848,6 +884,12 @@ def check_budget(budget: int) -> None:
     """Raise ValueError unless a budget of tokens is positive."""
     if budget <= 0:
         raise ValueError(f"budget is {budget}; it must be a positive number of tokens")
+
+
+def check_positive(name: str, number: int) -> None:
+    """Raise ValueError unless a number is 1 or more."""
+    if number < 1:
+        raise ValueError(f"{name} is {number}; it must be at least 1")
 
 
 def check_page(limit: int | None, **names: str | None) -> None:

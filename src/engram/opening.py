@@ -161,13 +161,14 @@ def open_knowledge(store: LoggedStore, encoder: Encoder | None = None) -> Knowle
     from engram.reflection.holding import HoldingOrder
     from engram.reflection.knowledge import Knowledge
     from engram.reflection.labels import made_by
+    from engram.reflection.names import NAMES
     from engram.reflection.proposals.proposer import Proposer
     from engram.reflection.reflector import Reflector
     from engram.reflection.rules import REVISION
     from engram.reflection.summarizing import Summarizer
 
     own = default_encoder()
-    made = f"{store.identity} {own.fingerprint} {made_by()} {REVISION}"
+    made = f"{store.identity} {own.fingerprint} {made_by()} {REVISION} names {NAMES}"
     file = derived_file(store)
     read_only = isinstance(store, SqliteStore) and store.read_only
     database = None

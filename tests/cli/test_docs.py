@@ -30,7 +30,7 @@ def test_every_command_has_an_example_and_is_in_the_docs(name: str):
 
 def test_all_commands_exist():
     names = "remember recall memories forget quarantine import export backup restore stats doctor reindex compact"
-    names += " why chat serve mcp keys facts profile summary working reflect policy state"
+    names += " why chat serve mcp keys facts profile summary arcs arc working reflect policy state"
     assert set(names.split()) == {name for name in HELP if " " not in name}
 
 

@@ -64,7 +64,7 @@ def test_a_working_memory_is_printed(run, told, path: Path):
     value = run("working", "What does the ticket to Bergen cost?", "-n", "ana", "--json").json
     assert set(value) == {"text", "tokens", "parts", "unread"}
     assert value["text"] == ran.out.rstrip("\n")
-    assert [part["name"] for part in value["parts"]] == ["standing", "profile", "recalled"]
+    assert [part["name"] for part in value["parts"]] == ["standing", "profile", "arcs", "recalled"]
     with Memory(path) as memory:
         ids = {engram.id for engram in memory.engrams(namespace="ana")}
     assert all(set(part["engrams"]) <= ids and part["engrams"] for part in value["parts"])

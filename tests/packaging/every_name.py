@@ -144,6 +144,11 @@ def read(memory: Memory, first: Engram) -> None:
         namespace="ana", session="monday", since=first.at, until=None, period=None, budget=200, count=len
     )
     assert_type([quote.by for quote in summary.quotes], list[str])
+    arcs = memory.arcs(namespace="ana", at=now, limit=3)
+    assert_type([arc.title for arc in arcs], list[str])
+    arc = memory.arc("tea", namespace="ana", at=now, limit=3)
+    assert_type([quote.text for quote in arc.quotes], list[str])
+    assert_type([end.kind for end in arc.open_ends], list[str])
     working = memory.working("tea", namespace="ana", budget=200, shares={"recalled": 1.0}, now=now, count=len)
     assert_type([part.tokens for part in working.parts], list[int])
     stopped = memory.working("tea", namespace="ana", agent="planner")

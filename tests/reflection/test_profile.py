@@ -75,7 +75,7 @@ def test_a_working_memory_holds_orders_that_no_question_resembles_and_the_passag
     with filled() as memory:
         working = memory.working("Which number do you have for me?")
         parts = {part.name: part for part in working.parts}
-        assert list(parts) == ["standing", "profile", "recalled"]
+        assert list(parts) == ["standing", "profile", "arcs", "recalled"]
         assert ORDER in parts["standing"].text
         assert NEW_PHONE in parts["recalled"].text
         for part in working.parts:
@@ -92,7 +92,7 @@ def test_shares_decide_what_a_working_memory_holds() -> None:
 
 
 @pytest.mark.parametrize(
-    "shares", [{"arcs": 0.1}, {"standing": 0.7, "recalled": 0.7}, {"standing": -0.1}, {"standing": float("nan")}]
+    "shares", [{"arc": 0.1}, {"standing": 0.7, "recalled": 0.7}, {"standing": -0.1}, {"standing": float("nan")}]
 )
 def test_wrong_shares_are_named(shares: dict[str, float]) -> None:
     with Memory(":memory:") as memory, pytest.raises(ValueError, match="share|part"):

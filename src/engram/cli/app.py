@@ -14,7 +14,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from engram import installation
-from engram.cli import backup, care, facts, forget, memories, quarantine, recall, remember, summary, transfer
+from engram.cli import arcs, backup, care, facts, forget, memories, quarantine, recall, remember, summary, transfer
 from engram.cli.keys import keys_app
 from engram.cli.options import help_of
 from engram.cli.policy import policy_app
@@ -108,6 +108,8 @@ for name, function in (
     ("facts", facts.facts),
     ("profile", facts.profile),
     ("summary", summary.summary),
+    ("arcs", arcs.arcs),
+    ("arc", arcs.arc),
     ("working", facts.working),
     ("reflect", facts.reflect),
     ("memories", memories.memories),

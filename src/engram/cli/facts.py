@@ -117,6 +117,7 @@ def working(
             "--agent", "-a", metavar="NAME", help="Begin with the state documents of this agent.", show_default=False
         ),
     ] = None,
+    at: At = None,
     timezone: Timezone = MACHINE,
     path: MemoryPath = None,
     encoder: EncoderName = None,
@@ -124,8 +125,9 @@ def working(
 ) -> None:
     """Print what a model should have before it answers a message, within a budget.
 
-    First what the user has said that they want, then who they are, then the passages that recall
-    finds; with --agent before these where that agent stopped (engram state).
+    First what the user has said that they want, then who they are, then what was last said of the
+    people, places and things that the message names, then the passages that recall finds; with
+    --agent before these where that agent stopped (engram state).
 
     Example:
       engram working "What does the ticket to Bergen cost?" --namespace ana
@@ -133,7 +135,8 @@ def working(
       engram working "Where were we?" --agent planner
     """
     with open_memory(path) as memory:
-        found = memory.working(query, namespace=namespace, budget=budget, now=datetime.now(timezone), agent=agent)
+        moment, now = given_time(at, timezone), datetime.now(timezone)
+        found = memory.working(query, namespace=namespace, budget=budget, now=now, at=moment, agent=agent)
     if as_json:
         print_json(working_record(found) | {"unread": found.unread})
     elif found.parts:

@@ -26,7 +26,8 @@ def mcp(
     """Offer a memory to an agent as MCP tools, over stdio.
 
     For clients that start the server as a process, as Claude Code and Cursor do. The tools are
-    remember, recall, forget, list, facts, profile, summary and working, and state_get, state_set and four more
+    remember, recall, forget, list, facts, profile, summary, arcs, arc and working, and state_get,
+    state_set and four more
     for the agent's own documents (engram state). They see this one namespace only. Calls run one
     after the other, in the order in which they came. The server ends when its input ends and every
     request is answered.

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from engram.engram import Engram
 from engram.reflection.closing import closings
-from engram.reflection.database import Stored
+from engram.reflection.database import Statement, Stored
 from engram.reflection.facts import Fact, Proposed
 from engram.reflection.labels import KINDS, LASTING
 from engram.reflection.proposals.reading import may_close
@@ -93,6 +93,11 @@ class Chains:
             if self._holds(each, moment)
             and (not lasting or each.statement.kind < LASTING or each.number in self._slots)
         ]
+
+    def replaced(self, moment: int) -> list[Statement]:
+        """Return the statements that were said by a time and do not hold at it, since a later one closed them."""
+        statements = (each for each in self._stored.values() if each.statement.at <= moment)
+        return [each.statement for each in statements if not self._holds(each, moment)]
 
     def _holds(self, each: Stored, moment: int) -> bool:
         newer = self._newer_of.get(each.number)

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from engram.errors import EngramError, MemoryDamaged, MemoryReadOnly
+from engram.reflection import mentions
 from engram.reflection.proposals import tables
 from engram.reflection.proposals.tables import Proposals, ProposedLink
 from engram.store.base import Key
@@ -119,6 +120,7 @@ class DerivedDatabase(Database):
         # Version 1 was made of statements alone, which are derived again: a new file begins with version 2.
         self.migrate(0, lambda db: None)
         self.migrate(1, make_anew)
+        mentions.create(self.writer)
         with self.transaction() as db:
             if (before := value_of(db, "made_by")) != self._made_by:
                 if store_of(before) != store_of(self._made_by):
@@ -175,11 +177,8 @@ class DerivedDatabase(Database):
             return [Stored(row[0], Statement(*row[1:])) for row in db.execute(query, (namespace,)).fetchall()]
 
     def turns(self, after: Key, limit: int) -> list[Key]:
-        """Return at most `limit` turns that have statements, in order, from the one that comes after a key."""
-        query = (
-            "SELECT DISTINCT namespace, seq FROM statements WHERE (namespace, seq) > (?, ?)"
-            " ORDER BY namespace, seq LIMIT ?"
-        )
+        """Return at most `limit` turns that were read, in order, from the one that comes after a key."""
+        query = "SELECT namespace, seq FROM named_turns WHERE (namespace, seq) > (?, ?) ORDER BY namespace, seq LIMIT ?"
         with self.reading() as db:
             return [Key(*row) for row in db.execute(query, (*after, limit)).fetchall()]
 
@@ -221,6 +220,7 @@ def make_anew(db: sqlite3.Connection) -> None:
 def clear(db: sqlite3.Connection) -> None:
     """Delete everything that was derived: the log is read from its beginning again."""
     db.execute("DELETE FROM statements")
+    mentions.clear(db)
     set_value(db, "cursor", "")
     # Such a reading does not tell which turns were forgotten.
     set_value(db, UNCHECKED, "1")

@@ -19,11 +19,14 @@ from engram.models.base import Model
 from engram.recall.context import CountTokens
 from engram.recall.message import Part
 from engram.recall.result import Hit
+from engram.reflection.arc_reader import ArcReader, no_arc
+from engram.reflection.arcs import Arcs, ArcView
 from engram.reflection.chains import OWN, Chains, Turns
 from engram.reflection.database import DerivedDatabase, Stored
 from engram.reflection.ending import going_on, near_ends
 from engram.reflection.facts import Facts
 from engram.reflection.holding import HoldingOrder
+from engram.reflection.in_play import InPlay
 from engram.reflection.profile import (
     Known,
     Profile,
@@ -44,7 +47,19 @@ from engram.reflection.summarizing import Summarizer
 from engram.reflection.summary import Summary, bounds
 from engram.reflection.wishes import likes
 from engram.reflection.withdrawing import WITHDRAWS, Withdrawal, withdrawals
-from engram.reflection.working import PROFILE, RECALLED, STANDING, Working, WorkingPart, bearing_on, quoted, recalled
+from engram.reflection.working import (
+    ARCS,
+    PROFILE,
+    RECALLED,
+    STANDING,
+    Working,
+    WorkingPart,
+    bearing_on,
+    in_play,
+    not_in,
+    quoted,
+    recalled,
+)
 from engram.store.base import LoggedStore
 from engram.times import as_utc, microseconds
 
@@ -70,6 +85,7 @@ class Knowledge:
     ) -> None:
         self._store, self._database, self._reflector, self._holding = store, database, reflector, holding
         self._summarizer, self._proposer = summarizer, proposer
+        self._arcs = ArcReader(store, database)
 
     def close(self) -> None:
         """Release the file. A second call does nothing."""
@@ -205,6 +221,20 @@ class Knowledge:
         meant = bounds(since, until, period)
         return self._summarizer.summary(namespace, session, meant, budget, count, self._caught_up())
 
+    def arcs(self, namespace: str, at: datetime | None, limit: int) -> Arcs:
+        """Return the arcs of a namespace; see `Memory.arcs`."""
+        moment, unread = moment_of(at), self._caught_up()
+        number = self._store.namespace_number(namespace)
+        return Arcs(() if number is None else tuple(self._arcs.arcs(number, moment, limit)), unread)
+
+    def arc(self, id: str, namespace: str, at: datetime | None, limit: int) -> ArcView:
+        """Return one arc of a namespace; see `Memory.arc`."""
+        moment, unread = moment_of(at), self._caught_up()
+        number = self._store.namespace_number(namespace)
+        if number is None:
+            raise no_arc(id, namespace)
+        return self._arcs.view(number, namespace, id, moment, limit, unread)
+
     def working(
         self,
         namespace: str,
@@ -214,30 +244,37 @@ class Knowledge:
         shares: Mapping[str, float],
         count: CountTokens,
         zone: tzinfo,
+        at: datetime | None = None,
         first: WorkingPart | None = None,
     ) -> Working:
         """Return what a model should have before it answers a message; see `Memory.working`.
 
         zone: that of its days. first: a part that stands before the others, within the budget.
         """
-        unread = self._caught_up()
+        moment, unread = moment_of(at), self._caught_up()
         number = self._store.namespace_number(namespace)
         parts, left = list[WorkingPart](), budget
         if first is not None:
             parts.append(first)
             left -= first.tokens + 2
         if number is not None:
-            chains, statements = self._known(number, moment_of(None))
+            chains, statements = self._known(number, moment)
             bearing = bearing_on(self._holding.vector_of(query), standing(statements), chains.partly)
             chosen = {
                 STANDING: chains.facts([each.stored for each in bearing], self._turns(number)),
                 PROFILE: chains.facts(self._who(number, statements), self._turns(number)),
             }
-            for name, found in chosen.items():
-                facts = [replace(fact, engram=in_zone(fact.engram, zone)) for fact in found]
+            for name, facts_of in chosen.items():
+                facts = [replace(fact, engram=in_zone(fact.engram, zone)) for fact in facts_of]
                 if part := quoted(name, facts, min(left, int(shares[name] * budget)), count):
                     parts.append(part)
                     left -= part.tokens + 2
+            share = left - int(shares[RECALLED] * budget) if shares[ARCS] else 0
+            found = InPlay(self._arcs.lookup(number, moment))
+            if share > 0 and (part := in_play(found, query, share, count, lambda engram: in_zone(engram, zone))):
+                parts.append(part)
+                left -= part.tokens + 2
+                hits = not_in(part, hits)
         room = left if shares[RECALLED] else 0
         shown = [replace(hit, engram=in_zone(hit.engram, zone)) for hit in hits]
         if room > 0 and (part := recalled(shown, query, room, count)):

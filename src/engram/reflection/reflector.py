@@ -11,6 +11,7 @@ import time
 
 from engram.meaning.base import Encoder
 from engram.meaning.codes import Coder
+from engram.reflection import mentions
 from engram.reflection.database import UNCHECKED, DerivedDatabase, clear, delete, insert, set_value, value_of
 from engram.reflection.proposals import tables
 from engram.reflection.reading import statements_in
@@ -63,7 +64,7 @@ class Reflector:
                     return read
 
     def purge(self) -> None:
-        """Delete the statements of turns that the store no longer holds, and what is left of them in the file.
+        """Delete what was derived of turns that the store no longer holds, and what is left of it in the file.
 
         Reads no turn. What the log says of deletions stays to be read, and deletes nothing more then.
         """
@@ -73,6 +74,7 @@ class Reflector:
             if gone := [key for key in turns if key not in held]:
                 with self._database.writing() as db:
                     delete(db, gone)
+                    mentions.delete(db, gone)
             last = turns[-1]
         self._database.vacuum()
 
@@ -95,12 +97,15 @@ class Reflector:
                 clear(db)
 
     def _apply(self, cursor: str, changes: Changes) -> int:
-        statements = statements_in(changes.present(), self._encoder, self._coder)
+        present = changes.present()
+        statements, named = statements_in(present, self._encoder, self._coder), mentions.named_turns(present)
         with self._database.writing() as db:
             # Another process may have done this step.
             if value_of(db, "cursor") != cursor:
                 return 0
             insert(db, statements)
             delete(db, changes.deleted)
+            mentions.insert(db, named)
+            mentions.delete(db, changes.deleted)
             set_value(db, "cursor", changes.cursor)
         return len(changes.appended)

@@ -73,7 +73,7 @@ def test_a_profile_has_its_sections_and_the_days_of_the_caller(client: RestClien
 
 def test_a_working_memory_has_its_parts(client: RestClient):
     body = client.post("/working", QUESTION, namespace="ana").json()
-    assert [part["name"] for part in body["parts"]] == ["standing", "profile", "recalled"]
+    assert [part["name"] for part in body["parts"]] == ["standing", "profile", "arcs", "recalled"]
     assert body["text"] == "\n\n".join(part["text"] for part in body["parts"])
     assert ORDER in body["text"]
     assert TRIP in body["text"]
@@ -86,8 +86,8 @@ def test_a_working_memory_of_an_agent_begins_with_its_state(client: RestClient):
     client.memory.state("ana", "planner").set("plan", {"city": "Bergen"})
     client.memory.state("ben", "planner").set("plan", {"city": "Porto"})
     body = client.post("/working", {**QUESTION, "agent": "planner"}, namespace="ana").json()
-    assert [part["name"] for part in body["parts"]] == ["state", "standing", "profile", "recalled"]
-    assert [part["documents"] for part in body["parts"]] == [["plan"], [], [], []]
+    assert [part["name"] for part in body["parts"]] == ["state", "standing", "profile", "arcs", "recalled"]
+    assert [part["documents"] for part in body["parts"]] == [["plan"], [], [], [], []]
     assert '"plan" (version 1): {"city":"Bergen"}' in body["text"]
     assert "Porto" not in body["text"]
     assert "Bergen" in client.post("/working", {"query": "x", "agent": "planner"}, namespace="ana").json()["text"]

@@ -32,8 +32,9 @@ from engram.memory import Memory
 from engram.notes.zones import profile_in_zone, recall_in_zone, summary_in_zone
 from engram.records import to_record
 from engram.serve.api import schemas
+from engram.serve.api.rest_arcs import add_arcs
 from engram.serve.api.rest_errors import forbidden
-from engram.serve.api.rest_routes import JSON_LINES, CallerOf, Routes, namespace_of, respond
+from engram.serve.api.rest_routes import JSON_LINES, CallerOf, Routes, as_far_as_read, namespace_of, respond
 from engram.serve.api.rest_state import add_state
 from engram.serve.auth.access import Right
 from engram.serve.caller import Caller
@@ -73,6 +74,7 @@ def router(services: Services) -> APIRouter:
     add("DELETE", "", rest.erase, schemas.Forgotten, 507)
     add("GET", "/receipts/{id}", rest.get_receipt, schemas.ReceiptForm, 404)
     add("GET", "/stats", rest.stats, schemas.MemoryStats | schemas.NamespaceStats)
+    add_arcs(routes)
     add_state(routes)
     return routes.router
 
@@ -196,14 +198,17 @@ class Rest:
     async def working(self, body: schemas.WorkingQuery, caller: CallerOf) -> Response:
         """Return what a model should have before it answers a message.
 
-        Within a budget of tokens: what the user wants, who they are, and the passages that recall finds; with `agent`
-        first where that agent stopped, its state documents.
+        Within a budget of tokens: what the user wants, who they are, what was last said of what the message names, and
+        the passages that recall finds; with `agent` first where that agent stopped, its state documents. `at`: as it
+        was at that time.
         """
         namespace = namespace_of(caller, "read", body.namespace)
 
         def working() -> object:
             now = datetime.now(caller.zone)
-            found = self._memory.working(body.query, namespace=namespace, budget=body.budget, now=now, agent=body.agent)
+            found = self._memory.working(
+                body.query, namespace=namespace, budget=body.budget, now=now, at=body.at, agent=body.agent
+            )
             return {"namespace": namespace, **working_record(found), **as_far_as_read(caller, found.unread)}
 
         return await self._respond(working)
@@ -496,11 +501,6 @@ def page_of_names(label: str, counted: Sequence[tuple[str, int]], limit: int) ->
     page = counted[:limit]
     names = [{label: name, "engrams": count} for name, count in page]
     return {f"{label}s": names, "next": page[-1][0] if len(counted) > limit else None}
-
-
-def as_far_as_read(caller: Caller, unread: int) -> dict[str, object]:
-    """Return whether all turns were read, and how many were not: that number would tell about other namespaces."""
-    return {"complete": unread == 0, "unread": unread if caller.access.admin else None}
 
 
 def administer(caller: Caller, right: Right) -> None:

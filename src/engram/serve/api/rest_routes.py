@@ -1,7 +1,7 @@
 """What the routes of REST have in common: how a path is added, who calls, and how a result becomes a response.
 
-Owns the form of an operation in the OpenAPI document. Does not know the paths (`rest`, `rest_state`). The memory is
-called in threads only, and responses are serialised in the same threads.
+Owns the form of an operation in the OpenAPI document. Does not know the paths (`rest`, `rest_arcs`,
+`rest_state`). The memory is called in threads only, and responses are serialised in the same threads.
 """
 
 from __future__ import annotations
@@ -122,6 +122,11 @@ class Routes:
 def namespace_of(caller: Caller, right: Right, field: str | None) -> str:
     """Return the namespace of a request; `field`: the one that the request itself names. Raises as `Caller.need`."""
     return caller.need(right, field, refuse_conflict=True)
+
+
+def as_far_as_read(caller: Caller, unread: int) -> dict[str, object]:
+    """Return whether all turns were read, and how many were not: that number would tell about other namespaces."""
+    return {"complete": unread == 0, "unread": unread if caller.access.admin else None}
 
 
 async def respond(

@@ -298,6 +298,7 @@ class WorkingQuery(RequestBody):
     namespace: NamespaceName | None = None
     budget: TextBudget = 2_000
     agent: Annotated[Name | None, Field(description="An agent, whose state documents are part of it.")] = None
+    at: LeftOut[AtTime] = None
 
 
 class Reflect(RequestBody):
@@ -603,7 +604,7 @@ class SummaryForm(AsFarAsRead):
 class WorkingPartForm(BaseModel):
     """One part of a working memory."""
 
-    name: Literal["state", "standing", "profile", "recalled"]
+    name: Literal["state", "standing", "profile", "arcs", "recalled"]
     text: str
     tokens: int
     engrams: Annotated[list[str], Field(description="The ids of the engrams that it quotes.")]
@@ -930,6 +931,7 @@ class WorkingArguments(ToolArguments):
     """The arguments of `working`."""
 
     query: Annotated[str, Field(description="The message that you are about to answer, in the user's words.")]
+    at: AsItWas = None
     budget: Annotated[int, Field(ge=1, le=MAX_TOOL_BUDGET, description="How many tokens at most.")] = 2_000
     agent: Annotated[
         LeftOut[str],
@@ -1029,7 +1031,7 @@ class FactsResult(BaseModel):
 
 
 class QuotesResult(BaseModel):
-    """The result of `profile` and of `working`."""
+    """The result of `profile`, `working`, `arcs` and `arc`."""
 
     about: Annotated[str, Field(description="How to read the quotes.")]
     quotes: Annotated[str, Field(description="Dated quotes by sections; empty if there are none.")]

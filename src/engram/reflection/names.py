@@ -1,0 +1,199 @@
+"""Names: the people, places and things that a text names, by how it is written.
+
+Owns what counts as a name: capitals inside a sentence, short quotations, and words that are rare in their language. A
+text is compared by its *keys*: stems of folded words, so that inflected forms are one name. In scripts without spaces
+(Chinese, Japanese, Thai ...) the keys are pairs of characters, and only a quoted run is a name as a whole. Pure
+functions in time proportional to the length of the text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from hashlib import blake2b
+from typing import NamedTuple
+
+from engram.text.analyzer import stem_of
+from engram.text.common import share_of
+from engram.text.passages import Span, units
+from engram.text.tokenizer import UNSPACED_RUN, words
+from engram.times import MONTHS, WEEKDAYS
+
+NAMES = 1
+"""Number of the way in which names are found; it grows with every change of it, so that they are found again."""
+READ = 65_536
+"""Characters of a text that are read."""
+MOST = 160
+"""Words of a text that are kept besides its names: the rarest ones."""
+COMMON = 1e-3
+"""Share among all words of its language from which a word stands for nothing by itself, with a capital or without."""
+RARE_FIRST = 5e-5
+"""Share under which the first word of a sentence belongs to the name that goes on after it: "Dame Ferrol"."""
+LONGEST_NAME = 6
+"""Words of a name at most."""
+
+_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+_BETWEEN = re.compile(r"(?:[ \u00a0]|-|[.] )\Z")
+"""What stands between the words of a name; the point is that of "Dr. Vesey"."""
+_PARTICLES = frozenset("of the de del la le les du da do dos van von der den di al el bin ibn zu auf y".split())
+"""Words without a capital inside a name: "Keeper of the Lamps"."""
+_QUOTED = re.compile(r"[“\"«„「『《]([^“”\"«»„「」『』《》\n]{1,40})[”\"»“」』》]")
+_CALENDAR = frozenset(stem_of(word.lower()) for word in (*MONTHS, *WEEKDAYS))
+_ENDS = tuple(".,!?;:…。，！？、")
+_OPENED = "“\"«„「『《(‘'[*_—–-:"
+
+
+class Token(NamedTuple):
+    """A word of a text, or a run of a script without spaces."""
+
+    start: int
+    stop: int
+    keys: tuple[str, ...]
+
+
+class Named(NamedTuple):
+    """A name, or a rare word, where it stands."""
+
+    start: int
+    stop: int
+    key: str
+    """Its stems, with a space between them."""
+    is_name: bool
+    """Whether it is written as a name, and is not only a rare word."""
+
+
+@lru_cache(maxsize=200_000)
+def keys_of(word: str) -> tuple[str, ...]:
+    """Return the stems of a word; of a run of a script without spaces, those of its pairs of characters."""
+    found = words(word)
+    if len(found) > 1 and UNSPACED_RUN.search(word):
+        found = [each for each in found if len(each) > 1]
+    return tuple(map(stem_of, found))
+
+
+@lru_cache(maxsize=200_000)
+def number_of(key: str) -> int:
+    """Return the number of a key: 62 bits, the same in every process. A number does not tell its key."""
+    return int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "big") >> 2
+
+
+def tokens(text: str) -> list[Token]:
+    """Return the words of a text, in their order."""
+    return [Token(m.start(), m.end(), keys_of(m[0])) for m in _WORD.finditer(text)]
+
+
+def key_of(text: str) -> str:
+    """Return the key of a name: the same for all of its inflected forms; "" for a text without words."""
+    return " ".join(key for token in tokens(text) for key in token.keys)
+
+
+def tells(key: str) -> bool:
+    """Return whether a key may stand for a thing: it has letters and is no common word."""
+    return not key.isdigit() and len(key) > 1 and share_of(key) < COMMON
+
+
+def names_in(text: str) -> dict[str, bool]:
+    """Return the keys of what a text names, and whether each is written as a name. At most `MOST` are only rare."""
+    found: dict[str, bool] = {}
+    for each in named(text[:READ]):
+        found[each.key] = found.get(each.key, False) or each.is_name
+    plain = [key for key, is_name in found.items() if not is_name]
+    if len(plain) > MOST:
+        for key in sorted(plain, key=share_of)[MOST:]:
+            del found[key]
+    return found
+
+
+def named(text: str) -> Iterator[Named]:
+    """Yield the names and telling words of a text: of a name of several words the whole, and each of its words."""
+    for start, stop in units(text):
+        yield from named_in_sentence(text, (start, stop))
+
+
+def named_in_sentence(text: str, span: Span) -> Iterator[Named]:
+    """Yield the names and telling words of one sentence of a text."""
+    start, stop = span
+    read = [Token(start + t.start, start + t.stop, t.keys) for t in tokens(text[start:stop])]
+    capital = [_is_capital(text, token) for token in read]
+    # A sentence in capitals, or a title, tells no names.
+    if sum(capital) > 4 and sum(capital) > 0.7 * len(read):
+        capital = [False] * len(read)
+    runs = list(_runs(text, read, capital))
+    inside = {index for first, last, sure in runs if sure for index in range(first, last)}
+    for first, last, sure in runs:
+        if last - first > 1:
+            yield Named(read[first].start, read[last - 1].stop, _joined(read[first:last]), sure)
+    for index, token in enumerate(read):
+        for key in token.keys:
+            is_name = index in inside and capital[index]
+            if (is_name and len(token.keys) == 1) or tells(key):
+                yield Named(token.start, token.stop, key, is_name and len(token.keys) == 1)
+    yield from _quoted(text[start:stop], start)
+
+
+def _is_capital(text: str, token: Token) -> bool:
+    first = text[token.start]
+    return (
+        (first.isupper() or first.istitle())
+        and len(token.keys) == 1
+        and token.stop - token.start > 1
+        and token.keys[0] not in _CALENDAR
+    )
+
+
+def _runs(text: str, read: list[Token], capital: list[bool]) -> Iterator[tuple[int, int, bool]]:
+    """Yield runs of words with capitals: the first, the one after the last, and whether one is inside a sentence."""
+    index = 0
+    while index < len(read):
+        if not capital[index]:
+            index += 1
+            continue
+        last = index + 1
+        while last < len(read) and last - index < LONGEST_NAME:
+            step = _joined_by(text, read, capital, last)
+            if not step:
+                break
+            last += step
+        if all(share_of(token.keys[0]) >= COMMON for token in read[index:last]):
+            index = last
+            continue
+        begins = _begins(text, read, index)
+        if begins and last - index > 1 and share_of(read[index].keys[0]) >= RARE_FIRST:
+            # "Yesterday Anna", or "New York": the first word may have its capital from its place.
+            yield index, last, False
+            index, begins = index + 1, False
+        yield index, last, not begins or last - index > 1
+        index = last
+
+
+def _joined_by(text: str, read: list[Token], capital: list[bool], at: int) -> int:
+    """Return how many words, from a word on, go on with the name before it: 0 if it does not."""
+    for step in range(1, 4):
+        if at + step > len(read) or not _BETWEEN.match(text[read[at + step - 2].stop : read[at + step - 1].start]):
+            return 0
+        if capital[at + step - 1]:
+            return step
+        if text[read[at + step - 1].start : read[at + step - 1].stop] not in _PARTICLES:
+            return 0
+    return 0
+
+
+def _begins(text: str, read: list[Token], index: int) -> bool:
+    """Return whether a word has its capital, or may have it, from its place: it begins a sentence or a quotation."""
+    if index == 0:
+        return True
+    gap = text[read[index - 1].stop : read[index].start].rstrip(" ")
+    return bool(gap) and (gap[-1] in _OPENED or "." in gap or "\n" in gap)
+
+
+def _quoted(sentence: str, offset: int) -> Iterator[Named]:
+    for match in _QUOTED.finditer(sentence):
+        inside = match[1]
+        key = key_of(inside)
+        if key and not inside.rstrip().endswith(_ENDS) and inside.count(" ") < 4 and len(key) > 1:
+            yield Named(offset + match.start(1), offset + match.end(1), key, True)
+
+
+def _joined(read: list[Token]) -> str:
+    return " ".join(key for token in read for key in token.keys)
