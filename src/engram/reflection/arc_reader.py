@@ -19,7 +19,7 @@ from engram.reflection.chains import Chains
 from engram.reflection.database import DerivedDatabase, Statement
 from engram.reflection.in_play import Lookup
 from engram.reflection.labels import KINDS
-from engram.reflection.names import number_of
+from engram.reflection.names import key_of, number_of
 from engram.reflection.open_ends import is_done
 from engram.reflection.surfaces import id_of, key_of_id, surface_of
 from engram.store.base import LoggedStore
@@ -55,7 +55,10 @@ class ArcReader:
         def turns(seqs: Sequence[int]) -> dict[int, Engram]:
             return self._store.by_seq(namespace, seqs)
 
-        return Lookup(naming, last_session, turns)
+        def speakers() -> frozenset[str]:
+            return frozenset(key for name in self._store.speakers(namespace) for key in key_of(name).split())
+
+        return Lookup(naming, last_session, speakers, turns)
 
     def arcs(self, namespace: int, moment: int, limit: int) -> list[Arc]:
         """Return the arcs of a namespace up to a time, those of the most sessions first, at most `limit`."""
@@ -70,39 +73,31 @@ class ArcReader:
         Raises `NotFound` if no turn is in it.
         """
         shared = shared_by(key_of_id(id))
-        rows, number = self._rows(namespace, shared, moment)
+        rows = self._rows(namespace, shared, moment)
         engrams = self._engrams(namespace, rows[-limit:])
-        begins = self._engrams(namespace, rows[:FIRST]) or engrams
         if not engrams:
             raise no_arc(id, name)
         turns = list(engrams.values())
-        own, shown = (surface_of(engram.text, number) for engram in (next(iter(begins.values())), turns[-1]))
-        arc = Arc(
-            id_of(own or id) if number == number_of(shared.key) else id_of(id),
-            shown if shown is not None and number == number_of(shared.key) else id,
-            next(iter(begins.values())).at,
-            turns[-1].at,
-            len(rows),
-            len({session for _, session in rows}),
-        )
+        first = next(iter(self._engrams(namespace, rows[:FIRST]).values()), turns[0])
+        own, shown = (surface_of(engram.text, number_of(shared.key)) or id for engram in (first, turns[-1]))
+        arc = Arc(id_of(own), shown, first.at, turns[-1].at, len(rows), len({session for _, session in rows}))
         around = self._around(namespace, name, {seq: engram.id for seq, engram in engrams.items()}, moment)
         return viewed(arc, shared, turns, len(rows) - len(rows[-limit:]), around, unread)
 
-    def _rows(self, namespace: int, shared: Shared, moment: int) -> tuple[list[tuple[int, int]], int]:
-        """Return the seqs and sessions of the turns of an arc, and the number by which they are found.
+    def _rows(self, namespace: int, shared: Shared, moment: int) -> list[tuple[int, int]]:
+        """Return the seqs and sessions of the turns of an arc, in the order of time.
 
-        That of its key; or else, of the word of its phrase that fewest turns have: those of these that hold the phrase.
+        Words that are not written as a name together are found by the one that fewest turns have.
         """
-        number = number_of(shared.key)
         with self._database.reading() as db:
-            rows = mentions.sessions_with(db, namespace, number, moment) if shared.key else []
+            rows = mentions.sessions_with(db, namespace, number_of(shared.key), moment) if shared.key else []
             if rows or len(shared.phrase) < 2:
-                return rows, number
-            found = [(mentions.sessions_with(db, namespace, number_of(key), moment), key) for key in shared.phrase]
-        rows, key = min(found, key=lambda each: len(each[0]))
+                return rows
+            found = [mentions.sessions_with(db, namespace, number_of(key), moment) for key in shared.phrase]
+        rows = min(found, key=len)
         engrams = self._engrams(namespace, rows[-MOST_SEARCHED:])
         held = {seq for seq, engram in engrams.items() if quotes_of(engram, shared)}
-        return [(seq, session) for seq, session in rows if seq in held], number_of(key)
+        return [(seq, session) for seq, session in rows if seq in held]
 
     def _engrams(self, namespace: int, rows: Sequence[tuple[int, int]]) -> dict[int, Engram]:
         """Return the turns that are still there, by seq, in the order of `rows`."""

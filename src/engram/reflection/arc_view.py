@@ -37,7 +37,7 @@ class Shared(NamedTuple):
 
     def names(self, sentence: Sentence) -> bool:
         """Return whether a sentence names it."""
-        return self.key in sentence.keys or (len(self.phrase) > 1 and sentence.names_phrase(self.phrase))
+        return self.key in sentence.named or (len(self.phrase) > 1 and sentence.names_phrase(self.phrase))
 
 
 class Around(NamedTuple):
@@ -116,7 +116,7 @@ def names_beside(shared: Shared, quotes: Sequence[Quote]) -> list[str]:
     for quote in quotes:
         for sentence in sentences_of(quote.engram.text):
             if quote.start <= sentence.start < quote.stop:
-                by_turn.setdefault(quote.engram.id, set()).update(sentence.keys)
+                by_turn.setdefault(quote.engram.id, set()).update(sentence.named)
                 written |= sentence.names
     turns = Counter(key for keys in by_turn.values() for key in keys & written)
     kept: list[str] = []

@@ -20,6 +20,8 @@ from engram.text.common import share_of
 
 LATEST = 120
 """Turns of a name that are read, the latest ones."""
+MOST_READ = 200_000
+"""Characters of the turns of a name that are read, the latest ones."""
 MOST_ANCHORS = 8
 """Names of a message that are looked up."""
 OF_LAST_SESSION = 4
@@ -86,6 +88,8 @@ class Lookup(NamedTuple):
     """Returns the times and seqs of at most so many turns that name something, by its number, the latest first."""
     last_session: Callable[[int], Sequence[int]]
     """Returns the seqs of the turns of the last session among so many last ones, the latest first."""
+    speakers: Callable[[], frozenset[str]]
+    """Returns the stems of the names of those who speak: what they say is theirs, and not said of them."""
     turns: Callable[[Sequence[int]], Mapping[int, Engram]]
     """Returns the turns with some seqs that are still there."""
 
@@ -98,6 +102,7 @@ class InPlay:
         self._engrams: dict[int, Engram] = {}
         self._times: dict[int, int] = {}
         self._few: set[Place] = set()
+        self._read_already: dict[int, tuple[Sentence, ...]] = {}
         self.names_something = False
         """Whether the last message names a person, a place or a thing, and not only words."""
 
@@ -110,7 +115,8 @@ class InPlay:
                     anchor = self.anchor(phrase)
                     if anchor.places and self._is_one(anchor):
                         found.append(anchor)
-        self.names_something = any(anchor.is_thing for anchor in found)
+        speakers = self._lookup.speakers()
+        self.names_something = any(anchor.is_thing and not speakers.issuperset(anchor.phrase) for anchor in found)
         if not found:
             found = [anchor for phrase in self._last_named() if (anchor := self.anchor(phrase)).places]
         found = sorted(found, key=lambda anchor: not anchor.is_thing)[:MOST_ANCHORS]
@@ -125,8 +131,13 @@ class InPlay:
         turns = min(filter(None, found), key=len, default=())
         self._read(turns)
         anchor = Anchor(phrase, complete=len(turns) < LATEST)
+        left = MOST_READ
         for _, seq in turns:
             sentences = self._sentences(seq)
+            left -= sentences[-1].stop if sentences else 0
+            if left < 0 and anchor.places:
+                anchor.complete = False
+                break
             for index in reversed(range(len(sentences))):
                 here = sentences[index]
                 goes_on = here.goes_on and sentences[index - 1].names_phrase(phrase)
@@ -232,8 +243,7 @@ class InPlay:
 
     def text(self, place: Place) -> str:
         """Return a sentence, on one line."""
-        sentence = self._sentence(place)
-        return " ".join(self._engrams[place.seq].text[sentence.start : sentence.stop].split())
+        return " ".join(self._sentence(place).text.split())
 
     def engram(self, place: Place) -> Engram:
         """Return the turn of a sentence."""
@@ -246,8 +256,11 @@ class InPlay:
             self._engrams.update(self._lookup.turns(missing))
 
     def _sentences(self, seq: int) -> tuple[Sentence, ...]:
-        engram = self._engrams.get(seq)
-        return () if engram is None else sentences_of(engram.text)
+        found = self._read_already.get(seq)
+        if found is None:
+            engram = self._engrams.get(seq)
+            found = self._read_already[seq] = () if engram is None else sentences_of(engram.text)
+        return found
 
     def _sentence(self, place: Place) -> Sentence:
         return self._sentences(place.seq)[place.number]

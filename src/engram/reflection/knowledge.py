@@ -48,7 +48,6 @@ from engram.reflection.summary import Summary, bounds
 from engram.reflection.wishes import likes
 from engram.reflection.withdrawing import WITHDRAWS, Withdrawal, withdrawals
 from engram.reflection.working import (
-    ARCS,
     PROFILE,
     RECALLED,
     STANDING,
@@ -59,6 +58,7 @@ from engram.reflection.working import (
     not_in,
     quoted,
     recalled,
+    room_of_arcs,
 )
 from engram.store.base import LoggedStore
 from engram.times import as_utc, microseconds
@@ -269,14 +269,13 @@ class Knowledge:
                 if part := quoted(name, facts, min(left, int(shares[name] * budget)), count):
                     parts.append(part)
                     left -= part.tokens + 2
-            share = left - int(shares[RECALLED] * budget) if shares[ARCS] else 0
+            room = room_of_arcs(shares, budget, left, hits)
             found = InPlay(self._arcs.lookup(number, moment))
-            if share > 0 and (part := in_play(found, query, share, count, lambda engram: in_zone(engram, zone))):
+            if room > 0 and (part := in_play(found, query, room, count, lambda engram: in_zone(engram, zone))):
                 parts.append(part)
                 left -= part.tokens + 2
-                hits = not_in(part, hits)
         room = left if shares[RECALLED] else 0
-        shown = [replace(hit, engram=in_zone(hit.engram, zone)) for hit in hits]
+        shown = [replace(hit, engram=in_zone(hit.engram, zone)) for hit in not_in(parts, hits)]
         if room > 0 and (part := recalled(shown, query, room, count)):
             parts.append(part)
         return Working(tuple(parts), unread)

@@ -7,8 +7,7 @@ proportional to the length of the text.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
-from typing import NamedTuple
+from functools import cached_property, lru_cache
 
 from engram.reflection.names import COMMON, READ, named_in_sentence, tokens
 from engram.text.common import share_of
@@ -30,35 +29,59 @@ _PRONOUNS = frozenset(
     """.split()
 )
 """Pronouns of the third person with which a sentence goes on about whom the one before it names."""
+FIRST_WORD = re.compile(r"[^\W_]+")
 _SAID = re.compile(r"[“\"«„「『][^“”\"«»„「」『』]*(?:[”\"»“」』]|\Z)|\A[^“”\"«»„「」『』]*[”»」』]")
 """What is said, between quotation marks; it may begin or end in another sentence."""
 
 
-class Sentence(NamedTuple):
-    """A sentence of a turn."""
+class Sentence:
+    """A sentence of a turn. What takes time to read is read when it is asked for."""
 
-    start: int
-    stop: int
-    """Where it begins and ends in the text of the turn, in characters."""
-    content: str
-    """Its stems that are not common words, in their order, each with a space before and after it."""
-    keys: frozenset[str]
-    """The keys of what it names, and of its words that tell something."""
-    names: frozenset[str]
-    """The keys of what is written as a name in it."""
-    begins_paragraph: bool
-    goes_on: bool
-    """Whether it begins with a pronoun of the third person, and no paragraph."""
-    only_talk: bool
-    """Whether it is what somebody says, with at most `TAG` words around it."""
+    __slots__ = ("__dict__", "_text", "begins_paragraph", "start", "stop")
+
+    def __init__(self, text: str, start: int, stop: int, begins_paragraph: bool) -> None:
+        """start, stop: where it begins and ends in the text of the turn, in characters."""
+        self._text, self.start, self.stop = text, start, stop
+        self.begins_paragraph = begins_paragraph
+
+    @property
+    def text(self) -> str:
+        """The sentence, verbatim."""
+        return self._text[self.start : self.stop]
+
+    @cached_property
+    def content(self) -> str:
+        """Its stems that are not common words, in their order, each with a space before and after it."""
+        keys = (key for token in tokens(self.text) for key in token.keys if share_of(key) < COMMON)
+        return f" {' '.join(keys)} "
+
+    @cached_property
+    def goes_on(self) -> bool:
+        """Whether it begins with a pronoun of the third person, and no paragraph."""
+        first = None if self.begins_paragraph else FIRST_WORD.search(self.text)
+        return first is not None and first[0].casefold() in _PRONOUNS
+
+    @cached_property
+    def named(self) -> dict[str, bool]:
+        """The keys of what it names and of its words that tell something: whether each is written as a name."""
+        found: dict[str, bool] = {}
+        for each in named_in_sentence(self._text, (self.start, self.stop)):
+            found[each.key] = found.get(each.key, False) or each.is_name
+        return found
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The keys of what is written as a name in it."""
+        return frozenset(key for key, is_name in self.named.items() if is_name)
+
+    @cached_property
+    def only_talk(self) -> bool:
+        """Whether it is what somebody says, with at most `TAG` words around it."""
+        return is_only_talk(self.text)
 
     def names_phrase(self, phrase: tuple[str, ...]) -> bool:
         """Return whether it has some stems next to each other, common words left out."""
         return f" {' '.join(phrase)} " in self.content
-
-    def tells_of(self, key: str) -> bool:
-        """Return whether it names something, by its key."""
-        return key in self.keys
 
 
 def sentences_of(text: str) -> tuple[Sentence, ...]:
@@ -74,22 +97,12 @@ def _read(text: str) -> tuple[Sentence, ...]:
         body = part.strip()
         if body:
             begin = start + part.index(body)
-            found.append(_sentence(text, begin, begin + len(body), fresh))
+            found.append(Sentence(text, begin, begin + len(body), fresh))
         fresh = not body or "\n" in part[len(part.rstrip()) :]
     return tuple(found)
 
 
 _cached = lru_cache(maxsize=CACHED)(_read)
-
-
-def _sentence(text: str, start: int, stop: int, fresh: bool) -> Sentence:
-    body = text[start:stop]
-    read = tokens(body)
-    content = " ".join(key for token in read for key in token.keys if share_of(key) < COMMON)
-    named = list(named_in_sentence(text, (start, stop)))
-    keys, names = frozenset(each.key for each in named), frozenset(each.key for each in named if each.is_name)
-    pronoun = bool(read) and body[read[0].start : read[0].stop].casefold() in _PRONOUNS
-    return Sentence(start, stop, f" {content} ", keys, names, fresh, pronoun and not fresh, is_only_talk(body))
 
 
 def without_talk(sentence: str) -> str:

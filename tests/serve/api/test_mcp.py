@@ -91,7 +91,7 @@ def test_tools_have_descriptions_hints_and_strict_schemas(memory: Memory) -> Non
     async def work(client: Client) -> None:
         assert client.instructions == INSTRUCTIONS
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
-        verbs = ["remember", "recall", "forget", "list", "facts", "profile", "summary", "working"]
+        verbs = ["remember", "recall", "forget", "list", "facts", "profile", "summary", "working", "arcs", "arc"]
         own = ["state_list", "state_get", "state_set", "state_history", "state_rollback", "state_delete"]
         assert list(tools) == [*verbs, *own]
         for tool in tools.values():
@@ -113,7 +113,7 @@ def test_tools_have_descriptions_hints_and_strict_schemas(memory: Memory) -> Non
             "remember": (False, False, False),
             "recall": (True, False, True),
             "forget": (False, True, True),
-            **dict.fromkeys(("list", "facts", "profile", "summary", "working"), (True, False, True)),
+            **dict.fromkeys(("list", "facts", "profile", "summary", "working", "arcs", "arc"), (True, False, True)),
             "state_list": (True, False, True),
             "state_get": (True, False, True),
             "state_set": (False, False, False),

@@ -91,7 +91,7 @@ def test_odd_parameters_of_rest(client: RestClient) -> None:
 
 @pytest.mark.parametrize("tool", TOOLS.values(), ids=TOOLS)
 def test_odd_arguments_of_mcp(tool: MemoryTool[Any]) -> None:
-    needed = {"text": "x", "query": "x", "name": "x", "value": 1, "version": 1}
+    needed = {"id": "x", "text": "x", "query": "x", "name": "x", "value": 1, "version": 1}
     fields = tool.arguments.model_fields.items()
     base = {name: needed[name] for name, field in fields if field.is_required()}
     messages = []
