@@ -92,7 +92,9 @@ def test_the_other_parts_stand_behind_it(memory: Memory) -> None:
     memory.flush()
     memory.state(agent="planner").set("plan", {"city": "Bergen"})
     names = [part.name for part in memory.working("When are we flying to Bergen?", agent="planner").parts]
-    assert [name for name in names if name != "profile"] == ["state", "standing", "arcs", "recalled"]
+    assert names[:2] == ["state", "standing"]
+    # The turn is quoted once, among the arcs or the passages.
+    assert set(names[2:]) - {"profile"} in ({"arcs"}, {"recalled"})
 
 
 @pytest.mark.parametrize("budget", [1, 20, 60, 90, 120, 400, 2_000])
