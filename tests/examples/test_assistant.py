@@ -98,7 +98,8 @@ def test_over_weeks_nothing_is_asked_twice_and_what_changed_is_used(tmp_path: Pa
         assert {(engram.role, engram.source) for engram in told} == {("user", "chat")}
         assert "evil" not in memory.profile(namespace="Ana").text
         parts = memory.working("Please book a meeting.", namespace="Ana", agent="assistant").parts
-        assert [part.name for part in parts if "06:00" in part.text] in ([], ["recalled"])
+        # Mails are quoted with what they are: "tool".
+        assert {part.name for part in parts if "06:00" in part.text} <= {"arcs", "recalled"}
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,7 @@ def test_import_export_imports_the_named_file(tmp_path: Path) -> None:
 def test_mcp_client_recalls_over_stdio(tmp_path: Path) -> None:
     needs("mcp")
     lines = run(tmp_path, "mcp_client.py").splitlines()
-    verbs = "remember, recall, forget, list, facts, profile, working"
+    verbs = "remember, recall, forget, list, facts, profile, summary, working, arcs, arc"
     own = "state_list, state_get, state_set, state_history, state_rollback, state_delete"
     assert lines[0] == f"tools: {verbs}, {own}"
     assert re.fullmatch(r"[01]\.\d\d  My dog is called Biscuit\.", lines[1])

@@ -22,7 +22,7 @@ CENTROIDS = np.float32(0.3)
 """What the cosine of centroids counts in place of that of vectors: it is greater, and says less."""
 
 FEW_MISSING = 0.2
-"""Share of the passages that may have no vector while the others' vectors count."""
+"""Share of the turns that may have no vector while the others' vectors count."""
 NEAREST = 8
 """Nearest passages whose mean cosine is taken for one without a vector."""
 
@@ -82,7 +82,7 @@ def make_features(turns: Turns, query: ParsedQuery, analyzer: Analyzer, reader: 
     parted = len(turns.passage_lengths) > len(turns.rows)
     columns = turns.columns.repeat(turns.passages) if parted else turns.columns
     found = compute.match_tokens(columns, turns.tokens, turns.passage_lengths, ids, has_near, analyzer.language)
-    starts_of_passages = turns.passages.cumsum() - turns.passages
+    starts_of_passages = turns.starts
     links = compute.find_neighbours(turns.rows, turns.columns, LONGEST_PAUSE)
     around, same_speaker, by_session, starts, session, sessions = links
     meaning, encoded = similar_meaning(turns, query, reader, found.cosines)
@@ -111,15 +111,16 @@ def similar_meaning(
 ) -> tuple[Floats, npt.NDArray[np.bool_]]:
     """Return the cosine between query and each passage, and whether it is by its own vector: shape (p,) each.
 
-    The two are not compared with each other. While many passages have no vector, none counts; a few that have none yet
-    are taken for as near as the nearest ones, so that their words decide.
+    The two are not compared with each other. While many turns have no vector, none counts; the passages of a few that
+    have none yet are taken for as near as the nearest ones, so that their words decide.
     """
     by_words, none = np.asarray(CENTROIDS * centroids, np.float32), np.zeros(len(centroids), np.bool_)
     if query.vector is None:
         return by_words, none
     encoded = np.asarray(turns.codes.any(axis=1), np.bool_)
-    missing = len(turns.codes) - int(np.count_nonzero(encoded))
-    if missing > FEW_MISSING * len(turns.codes):
+    # Of turns and not of passages: a single long text may have more of them than all others.
+    missing = len(turns.passages) - int(np.count_nonzero(np.logical_and.reduceat(encoded, turns.starts)))
+    if missing > FEW_MISSING * len(turns.passages):
         return by_words, none
     cosines = np.maximum(reader.similarities(turns.codes, query.vector), 0)
     if missing:

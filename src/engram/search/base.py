@@ -80,6 +80,11 @@ class Turns:
     codes: npt.NDArray[np.uint8]
     """What `SearchReader.similarities` reads of each passage: shape (sum of passages, w). All 0 without a vector."""
 
+    @property
+    def starts(self) -> Ints:
+        """Position of the first passage of each turn: shape (n,)."""
+        return self.passages.cumsum() - self.passages
+
     @staticmethod
     def whole(rows: Ints, columns: Array, tokens: Array, lengths: Ints) -> Turns:
         """Return turns of one passage each, without vectors."""

@@ -28,7 +28,7 @@ _TITLE = re.compile(rf"(?<![\w.])(?:{'|'.join(_TITLES)})\.$", re.IGNORECASE)
 _FRENCH = re.compile(r"(?<![\w.])(?:M|MM|D|Sr)\.$")
 _NUMBERED = re.compile(rf"(?<![\w.])(?:\w*str|{'|'.join(_BEFORE_NUMBER)})\.$", re.IGNORECASE)
 _ANY = re.compile(rf"(?<![\w.])(?:z\. ?b|d\. ?h|u\. ?a|{'|'.join(map(re.escape, _BEFORE_ANYTHING))})\.$", re.IGNORECASE)
-_INITIAL = re.compile(r"(?:^|[^\W\d_a-z][^\W\d_]*[^\W\d_]\.? |[^\W\d_]\. ?)(?!I)[^\W\d_a-z]\.$")
+_INITIAL = re.compile(r"(?:^|[^\W\d_a-z][^\W\d_]{1,16}\.? |[^\W\d_]\. ?)(?!I)[^\W\d_a-z]\.$")
 """A letter behind a name or another letter: "J. R. Okonkwo", "Mary K. Holt"."""
 _ORDINAL = re.compile(r"(?:^|\s)\d{1,2}\.$")
 
