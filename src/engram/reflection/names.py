@@ -78,9 +78,10 @@ def number_of(key: str) -> int:
     return int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "big") >> 2
 
 
-def tokens(text: str) -> list[Token]:
-    """Return the words of a text, in their order."""
-    return [Token(m.start(), m.end(), keys_of(m[0])) for m in _WORD.finditer(text)]
+def tokens(text: str, span: Span | None = None) -> list[Token]:
+    """Return the words of a text, or of a span of it, in their order, with their places in the text."""
+    start, stop = span or (0, len(text))
+    return [Token(m.start(), m.end(), keys_of(m[0])) for m in _WORD.finditer(text, start, stop)]
 
 
 def key_of(text: str) -> str:
@@ -88,6 +89,7 @@ def key_of(text: str) -> str:
     return " ".join(key for token in tokens(text) for key in token.keys)
 
 
+@lru_cache(maxsize=200_000)
 def tells(key: str) -> bool:
     """Return whether a key may stand for a thing: it has letters and is no common word."""
     return not key.isdigit() and len(key) > 1 and share_of(key) < COMMON
@@ -114,7 +116,7 @@ def named(text: str) -> Iterator[Named]:
 def named_in_sentence(text: str, span: Span) -> Iterator[Named]:
     """Yield the names and telling words of one sentence of a text."""
     start, stop = span
-    read = [Token(start + t.start, start + t.stop, t.keys) for t in tokens(text[start:stop])]
+    read = tokens(text, span)
     capital = [_is_capital(text, token) for token in read]
     # A sentence in capitals, or a title, tells no names.
     if sum(capital) > 4 and sum(capital) > 0.7 * len(read):
@@ -125,10 +127,10 @@ def named_in_sentence(text: str, span: Span) -> Iterator[Named]:
         if last - first > 1:
             yield Named(read[first].start, read[last - 1].stop, _joined(read[first:last]), sure)
     for index, token in enumerate(read):
+        is_name = index in inside and capital[index] and len(token.keys) == 1
         for key in token.keys:
-            is_name = index in inside and capital[index]
-            if (is_name and len(token.keys) == 1) or tells(key):
-                yield Named(token.start, token.stop, key, is_name and len(token.keys) == 1)
+            if is_name or tells(key):
+                yield Named(token.start, token.stop, key, is_name)
     yield from _quoted(text[start:stop], start)
 
 
