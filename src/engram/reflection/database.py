@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from engram.errors import EngramError, MemoryDamaged, MemoryReadOnly
+from engram.parts import in_parts
 from engram.reflection import mentions
 from engram.reflection.proposals import tables
 from engram.reflection.proposals.tables import Proposals, ProposedLink
@@ -201,8 +202,7 @@ class DerivedDatabase(Database):
         """Return what the statements with some numbers mean, by number; those that were deleted are left out."""
         found: dict[int, Meaning] = {}
         with self.reading() as db:
-            for start in range(0, len(numbers), AT_ONCE):
-                part = numbers[start : start + AT_ONCE]
+            for part in in_parts(numbers, AT_ONCE):
                 query = f"SELECT number, {MEANING} FROM statements WHERE number IN ({marks(len(part))})"
                 found.update((row[0], Meaning(*row[1:])) for row in db.execute(query, part).fetchall())
         return found

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from engram.engram import ORIGINS, ROLES
 from engram.meaning.base import Encoder
 from engram.meaning.codes import Coder
+from engram.parts import in_parts
 from engram.reflection.database import Meaning, Statement
 from engram.reflection.labels import KINDS, Labels, labels_of, packed
 from engram.reflection.sentences import statements_of
@@ -51,8 +52,8 @@ def statements_in(records: Sequence[Record], encoder: Encoder, coder: Coder) -> 
     """
     places = [(r, span) for r in records if r.role == USER and r.origin <= TRUSTED for span in statements_of(r.text)]
     result = []
-    for start in range(0, len(places), AT_ONCE):
-        result += _read(places[start : start + AT_ONCE], encoder, coder)
+    for part in in_parts(places, AT_ONCE):
+        result += _read(part, encoder, coder)
     return result
 
 

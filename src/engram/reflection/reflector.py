@@ -11,6 +11,7 @@ import time
 
 from engram.meaning.base import Encoder
 from engram.meaning.codes import Coder
+from engram.parts import in_parts
 from engram.reflection import mentions
 from engram.reflection.database import UNCHECKED, DerivedDatabase, clear, delete, insert, set_value, value_of
 from engram.reflection.proposals import tables
@@ -85,8 +86,8 @@ class Reflector:
                 return
             keys = tables.keys_of(db)
         there = set[Key]()
-        for start in range(0, len(keys), STEP):
-            there.update(self._store.texts(keys[start : start + STEP]))
+        for part in in_parts(keys, STEP):
+            there.update(self._store.texts(part))
         with self._database.writing() as db:
             tables.delete(db, [key for key in keys if key not in there])
             set_value(db, UNCHECKED, "")

@@ -8,7 +8,7 @@ decides something, and is never a fact of the user's. Keeps nothing, and reads o
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from engram.engram import ORIGINS, ROLES, Engram
 from engram.meaning.base import Vectors
 from engram.meaning.codes import Coder
 from engram.meaning.sentences import SentenceEncoder
+from engram.parts import in_parts
 from engram.recall.context import CountTokens
 from engram.recall.message import is_marked
 from engram.reflection.chains import Chains
@@ -139,7 +140,7 @@ class Summarizer:
     def _turns(self, namespace: str, session: str, period: Bounds) -> Session:
         where = Filter(namespace, session, period.until, period.since)
         engrams, seqs = list[Engram](), list[int]()
-        for part in in_parts(list(self._store.engrams(where))):
+        for part in in_parts(list(self._store.engrams(where)), AT_ONCE):
             keys = self._store.keys([engram.id for engram in part])
             # One that was forgotten meanwhile has no key.
             kept = [engram for engram in part if engram.id in keys]
@@ -149,7 +150,7 @@ class Summarizer:
 
     def _sentences(self, number: int, session: Session, weighing: Weighing) -> list[Sentence]:
         """Return the sentences of a session that may be chosen."""
-        told = [row for seqs in in_parts(session.seqs) for row in self._database.meanings(number, seqs)[0]]
+        told = [row for seqs in in_parts(session.seqs, AT_ONCE) for row in self._database.meanings(number, seqs)[0]]
         by_seq = dict(zip(session.seqs, session.engrams, strict=True))
         found = [*self._of_users(told, by_seq, weighing), *self._of_others(session, weighing)]
         return [each for each in found if each is not None]
@@ -243,12 +244,3 @@ def combined(parts: Sequence[Sequence[Sentence]], budget: int) -> list[Sentence]
         return best_of(next(iter(months.values())), budget)
     share = min(budget, max(OF_MONTH, SPARE * budget // max(1, len(months))))
     return best_of([each.of(month) for month, part in months.items() for each in best_of(part, share)], budget)
-
-
-T = TypeVar("T")
-
-
-def in_parts(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    """Yield items in parts of at most `AT_ONCE`."""
-    for start in range(0, len(items), AT_ONCE):
-        yield items[start : start + AT_ONCE]

@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from engram.errors import EngramError, MemoryDamaged
+from engram.parts import in_parts
 from engram.store.sqlite.connections import Database
 from engram.store.sqlite.store import uri_of
 from engram.strength.rule import HALF_LIFE, Use, counted
@@ -65,12 +66,12 @@ class UseDatabase(Database):
     def uses(self, ids: Sequence[str]) -> dict[str, Use]:
         """Return the uses of engrams, by id; those without any are left out."""
         with self.reading() as db:
-            return {id: use for part in in_parts(ids) for id, use in rows_of(db, part)}
+            return {id: use for part in in_parts(ids, AT_ONCE) for id, use in rows_of(db, part)}
 
     def count(self, days: Sequence[tuple[str, int]]) -> None:
         """Count a use of each engram on a day, in one commit, and delete what was used very long before."""
         with self.writing() as db:
-            known = {id: use for part in in_parts([id for id, _ in days]) for id, use in rows_of(db, part)}
+            known = {id: use for part in in_parts([id for id, _ in days], AT_ONCE) for id, use in rows_of(db, part)}
             rows = [(id, *counted(known.get(id), day)) for id, day in days]
             db.executemany("INSERT OR REPLACE INTO uses VALUES (?, ?, ?, ?)", rows)
             db.execute("DELETE FROM uses WHERE day < ?", (max(day for _, day in days) - KEPT,))
@@ -84,7 +85,7 @@ class UseDatabase(Database):
         """Delete the uses of engrams that do not exist. existing: returns those of some ids that do."""
         with self.reading() as db:
             ids = [id for (id,) in db.execute("SELECT id FROM uses").fetchall()]
-        gone = [id for part in in_parts(ids) for id in set(part).difference(existing(part))]
+        gone = [id for part in in_parts(ids, AT_ONCE) for id in set(part).difference(existing(part))]
         if gone:
             self.delete(gone)
 
@@ -99,9 +100,3 @@ def rows_of(db: sqlite3.Connection, ids: Sequence[str]) -> Iterator[tuple[str, U
     query = f"SELECT id, amount, day, before FROM uses WHERE id IN ({', '.join('?' * len(ids))})"
     for id, *fields in db.execute(query, ids):
         yield id, Use(*fields)
-
-
-def in_parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Yield ids in parts of at most `AT_ONCE`."""
-    for start in range(0, len(ids), AT_ONCE):
-        yield ids[start : start + AT_ONCE]

@@ -12,10 +12,11 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 
 from engram.errors import EngramError, MemoryClosed, MemoryLocked, MemoryReplaced
+from engram.parts import in_parts
 from engram.recall.result import Hit
 from engram.store.base import Store
 from engram.store.sqlite.files import LOG_SUFFIXES, record_of
-from engram.strength.database import UseDatabase, in_parts
+from engram.strength.database import AT_ONCE, UseDatabase
 from engram.strength.rule import Use, counted, strengthened, today
 
 PAUSE = 5.0
@@ -105,7 +106,7 @@ class Uses:
                 return
             try:
                 # An engram may have been forgotten since.
-                days = [(id, waiting[id]) for part in in_parts(list(waiting)) for id in self._store.keys(part)]
+                days = [(id, waiting[id]) for part in in_parts(list(waiting), AT_ONCE) for id in self._store.keys(part)]
                 database = self._opened(create=True)
                 if days and database is not None:
                     database.count(days)
@@ -124,7 +125,9 @@ class Uses:
         with self._lock:
             gone = self._in_ram.keys() | self._waiting.keys() if id is None else {id}
             if id is None:
-                gone = {id for part in in_parts(list(gone)) for id in set(part).difference(self._store.keys(part))}
+                gone = {
+                    id for part in in_parts(list(gone), AT_ONCE) for id in set(part).difference(self._store.keys(part))
+                }
             for one in gone:
                 self._in_ram.pop(one, None)
                 self._waiting.pop(one, None)

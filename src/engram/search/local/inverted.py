@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tantivy
 
+from engram.parts import in_parts
 from engram.search.base import IndexDamaged, Ints, Span, Timed
 from engram.search.local.damage import damage_noticed, is_panic
 from engram.search.similar import similar_by_beginning
@@ -139,9 +140,9 @@ class InvertedIndex:
     def drop(self, keys: Sequence[int]) -> None:
         """Delete engrams, by `key_number`. They are no longer found after `commit`."""
         writer = self._writing()
-        for part in in_parts(keys):
+        for part in in_parts(keys, KEYS_AT_ONCE):
             # Not by term: tantivy-py takes a number for a signed one there, and finds nothing.
-            writer.delete_documents_by_query(tantivy.Query.term_set_query(self._schema, KEY, part))
+            writer.delete_documents_by_query(tantivy.Query.term_set_query(self._schema, KEY, list(part)))
 
     def drop_after(self, row: int) -> None:
         """Delete the engrams with a greater row. They are no longer found after `commit`."""
@@ -184,12 +185,6 @@ class InvertedIndex:
             return InvertedReader(self._schema, self._index.searcher())
 
 
-def in_parts(keys: Sequence[int]) -> Iterator[list[int]]:
-    """Iterate over `keys` in parts of at most `KEYS_AT_ONCE`."""
-    for start in range(0, len(keys), KEYS_AT_ONCE):
-        yield list(keys[start : start + KEYS_AT_ONCE])
-
-
 def let_merges_wait() -> None:
     """Raise the niceness of Tantivy's merging threads, where the system has a list of threads.
 
@@ -224,8 +219,8 @@ class InvertedReader:
         """Return the rows of the engrams with these keys, in ascending order: shape (m,)."""
         found: list[Any] = []
         with damage_noticed():
-            for part in in_parts(keys):
-                query = tantivy.Query.term_set_query(self._schema, KEY, part)
+            for part in in_parts(keys, KEYS_AT_ONCE):
+                query = tantivy.Query.term_set_query(self._schema, KEY, list(part))
                 hits = self._searcher.search(query, len(part), count=False).hits
                 found += self._searcher.fast_field_values(ROW, [address for _, address in hits])
         return np.sort(np.array(found, np.int64))
