@@ -28,7 +28,7 @@ def test_a_key_is_printed_once_and_opens_its_namespace(run, path: Path):
 
 
 def test_the_secret_is_not_stored_and_the_file_is_private(run, path: Path):
-    secret = run("keys", "create", "--admin").out.strip().rpartition("_")[2]
+    secret = run("keys", "create", "--admin").out.strip().split("_", 2)[2]
     database = Path(f"{path}.serve")
     assert stat.S_IMODE(database.stat().st_mode) == 0o600
     for file in path.parent.iterdir():
