@@ -63,6 +63,37 @@ class Named(NamedTuple):
     """Whether it is written as a name, and is not only a rare word."""
 
 
+class Known(NamedTuple):
+    """What is known of a word wherever it stands."""
+
+    keys: tuple[str, ...]
+    telling: tuple[str, ...]
+    """Those of its keys that may stand for a thing."""
+    capital: bool
+    """Whether it begins with a capital that may be that of a name."""
+    share: float
+    """Of its first key, as `share_of` returns it."""
+
+
+class Sentence(NamedTuple):
+    """The n words of a sentence."""
+
+    words: list[str]
+    starts: list[int]
+    """Where they begin in the text."""
+    known: list[Known]
+    capital: list[bool]
+    """Whether each has a capital that tells something."""
+
+    def stop(self, index: int) -> int:
+        """Return where a word ends in the text."""
+        return self.starts[index] + len(self.words[index])
+
+    def joined(self, first: int, last: int) -> str:
+        """Return the key of the words from `first` up to `last`."""
+        return " ".join(key for word in self.known[first:last] for key in word.keys)
+
+
 @lru_cache(maxsize=200_000)
 def keys_of(word: str) -> tuple[str, ...]:
     """Return the stems of a word; of a run of a script without spaces, those of its pairs of characters."""
@@ -95,11 +126,37 @@ def tells(key: str) -> bool:
     return not key.isdigit() and len(key) > 1 and share_of(key) < COMMON
 
 
+@lru_cache(maxsize=200_000)
+def known(word: str) -> Known:
+    """Return what is known of a word."""
+    keys = keys_of(word)
+    capital = word[0].isupper() or word[0].istitle()
+    return Known(
+        keys,
+        tuple(filter(tells, keys)),
+        capital and len(keys) == 1 and len(word) > 1 and keys[0] not in _CALENDAR,
+        share_of(keys[0]) if keys else 0.0,
+    )
+
+
 def names_in(text: str) -> dict[str, bool]:
     """Return the keys of what a text names, and whether each is written as a name. At most `MOST` are only rare."""
     found: dict[str, bool] = {}
-    for each in named(text[:READ]):
-        found[each.key] = found.get(each.key, False) or each.is_name
+    text = text[:READ]
+    quotes = _QUOTED.search(text) is not None
+    for span in units(text):
+        read = _read(text, span)
+        names, inside = _names(text, read)
+        for first, last, sure in names:
+            key = read.joined(first, last)
+            found[key] = found.get(key, False) or sure
+        for word in read.known:
+            for key in word.telling:
+                found.setdefault(key, False)
+        for index in inside:
+            found[read.known[index].keys[0]] = True
+        if quotes:
+            found.update((each.key, True) for each in _quoted(text, span))
     plain = [key for key, is_name in found.items() if not is_name]
     if len(plain) > MOST:
         for key in sorted(plain, key=share_of)[MOST:]:
@@ -115,87 +172,85 @@ def named(text: str) -> Iterator[Named]:
 
 def named_in_sentence(text: str, span: Span) -> Iterator[Named]:
     """Yield the names and telling words of one sentence of a text."""
-    start, stop = span
-    read = tokens(text, span)
-    capital = [_is_capital(text, token) for token in read]
+    read = _read(text, span)
+    names, inside = _names(text, read)
+    for first, last, sure in names:
+        yield Named(read.starts[first], read.stop(last - 1), read.joined(first, last), sure)
+    for index, word in enumerate(read.known):
+        is_name = index in inside
+        for key in word.keys if is_name else word.telling:
+            yield Named(read.starts[index], read.stop(index), key, is_name)
+    yield from _quoted(text, span)
+
+
+def _read(text: str, span: Span) -> Sentence:
+    matches = list(_WORD.finditer(text, *span))
+    words = [match[0] for match in matches]
+    of_words = list(map(known, words))
+    capital = [word.capital for word in of_words]
     # A sentence in capitals, or a title, tells no names.
-    if sum(capital) > 4 and sum(capital) > 0.7 * len(read):
-        capital = [False] * len(read)
-    runs = list(_runs(text, read, capital))
-    inside = {index for first, last, sure in runs if sure for index in range(first, last)}
-    for first, last, sure in runs:
-        if last - first > 1:
-            yield Named(read[first].start, read[last - 1].stop, _joined(read[first:last]), sure)
-    for index, token in enumerate(read):
-        is_name = index in inside and capital[index] and len(token.keys) == 1
-        for key in token.keys:
-            if is_name or tells(key):
-                yield Named(token.start, token.stop, key, is_name)
-    yield from _quoted(text[start:stop], start)
+    if sum(capital) > 4 and sum(capital) > 0.7 * len(words):
+        capital = [False] * len(words)
+    return Sentence(words, [match.start() for match in matches], of_words, capital)
 
 
-def _is_capital(text: str, token: Token) -> bool:
-    first = text[token.start]
-    return (
-        (first.isupper() or first.istitle())
-        and len(token.keys) == 1
-        and token.stop - token.start > 1
-        and token.keys[0] not in _CALENDAR
-    )
+def _names(text: str, read: Sentence) -> tuple[list[tuple[int, int, bool]], set[int]]:
+    """Return the names of several words in a sentence, as `_runs` does, and which words are written as names."""
+    if True not in read.capital[1:]:
+        # A capital at the beginning alone makes no name.
+        return [], set()
+    runs = list(_runs(text, read))
+    inside = {index for first, last, sure in runs if sure for index in range(first, last) if read.capital[index]}
+    return [run for run in runs if run[1] - run[0] > 1], inside
 
 
-def _runs(text: str, read: list[Token], capital: list[bool]) -> Iterator[tuple[int, int, bool]]:
+def _runs(text: str, read: Sentence) -> Iterator[tuple[int, int, bool]]:
     """Yield runs of words with capitals: the first, the one after the last, and whether one is inside a sentence."""
-    index = 0
-    while index < len(read):
-        if not capital[index]:
-            index += 1
+    end = 0
+    for index in (at for at, capital in enumerate(read.capital) if capital):
+        if index < end:
             continue
         last = index + 1
-        while last < len(read) and last - index < LONGEST_NAME:
-            step = _joined_by(text, read, capital, last)
+        while last < len(read.words) and last - index < LONGEST_NAME:
+            step = _joined_by(text, read, last)
             if not step:
                 break
             last += step
-        if all(share_of(token.keys[0]) >= COMMON for token in read[index:last]):
-            index = last
+        if all(word.share >= COMMON for word in read.known[index:last]):
+            end = last
             continue
         begins = _begins(text, read, index)
-        if begins and last - index > 1 and share_of(read[index].keys[0]) >= RARE_FIRST:
+        if begins and last - index > 1 and read.known[index].share >= RARE_FIRST:
             # "Yesterday Anna", or "New York": the first word may have its capital from its place.
             yield index, last, False
             index, begins = index + 1, False
         yield index, last, not begins or last - index > 1
-        index = last
+        end = last
 
 
-def _joined_by(text: str, read: list[Token], capital: list[bool], at: int) -> int:
+def _joined_by(text: str, read: Sentence, at: int) -> int:
     """Return how many words, from a word on, go on with the name before it: 0 if it does not."""
-    for step in range(1, 4):
-        if at + step > len(read) or not _BETWEEN.match(text[read[at + step - 2].stop : read[at + step - 1].start]):
+    for index in range(at, min(at + 3, len(read.words))):
+        if not _BETWEEN.match(text[read.stop(index - 1) : read.starts[index]]):
             return 0
-        if capital[at + step - 1]:
-            return step
-        if text[read[at + step - 1].start : read[at + step - 1].stop] not in _PARTICLES:
+        if read.capital[index]:
+            return index + 1 - at
+        if read.words[index] not in _PARTICLES:
             return 0
     return 0
 
 
-def _begins(text: str, read: list[Token], index: int) -> bool:
+def _begins(text: str, read: Sentence, index: int) -> bool:
     """Return whether a word has its capital, or may have it, from its place: it begins a sentence or a quotation."""
     if index == 0:
         return True
-    gap = text[read[index - 1].stop : read[index].start].rstrip(" ")
+    gap = text[read.stop(index - 1) : read.starts[index]].rstrip(" ")
     return bool(gap) and (gap[-1] in _OPENED or "." in gap or "\n" in gap)
 
 
-def _quoted(sentence: str, offset: int) -> Iterator[Named]:
-    for match in _QUOTED.finditer(sentence):
+def _quoted(text: str, span: Span) -> Iterator[Named]:
+    for match in _QUOTED.finditer(text, *span):
         inside = match[1]
         key = key_of(inside)
         if key and not inside.rstrip().endswith(_ENDS) and inside.count(" ") < 4 and len(key) > 1:
-            yield Named(offset + match.start(1), offset + match.end(1), key, True)
-
-
-def _joined(read: list[Token]) -> str:
-    return " ".join(key for token in read for key in token.keys)
+            yield Named(*match.span(1), key, True)

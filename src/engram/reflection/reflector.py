@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
 
 from engram.meaning.base import Encoder
 from engram.meaning.codes import Coder
@@ -20,6 +23,8 @@ from engram.store.base import Changes, CursorExpired, Key, LoggedStore
 
 STEP = 500
 """Turns of a step."""
+THREADS = 2
+"""Threads that encode beside the one that reads, if the time is not limited."""
 
 
 class Reflector:
@@ -41,13 +46,14 @@ class Reflector:
     def reflect(self, seconds: float | None = None) -> int:
         """Read what the log holds by now, for at most about `seconds`. Returns the number of turns that were read.
 
-        Reads nothing if the derived data is open for reading only: another process derives it.
+        Without a limit it uses all cores; with one it leaves the others to those who wait for an answer. Reads nothing
+        if the derived data is open for reading only: another process derives it.
         """
         if self._database.read_only:
             return 0
         deadline = None if seconds is None else time.monotonic() + seconds
         read = 0
-        with self._lock:
+        with self._lock, _threads(seconds is None) as pool:
             while True:
                 cursor = self._database.cursor()
                 if cursor == self._store.head():
@@ -58,7 +64,7 @@ class Reflector:
                 except CursorExpired:
                     self._start_over(cursor)
                     continue
-                read += self._apply(cursor, changes)
+                read += self._apply(cursor, changes, pool)
                 if not changes.more:
                     self._forget_missing()
                 if not changes.more or (deadline is not None and time.monotonic() >= deadline):
@@ -97,9 +103,10 @@ class Reflector:
             if value_of(db, "cursor") == cursor:
                 clear(db)
 
-    def _apply(self, cursor: str, changes: Changes) -> int:
+    def _apply(self, cursor: str, changes: Changes, pool: Executor | None) -> int:
         present = changes.present()
-        statements, named = statements_in(present, self._encoder, self._coder), mentions.named_turns(present)
+        statements = statements_in(present, self._encoder, self._coder, pool)
+        named = mentions.named_turns(present)
         with self._database.writing() as db:
             # Another process may have done this step.
             if value_of(db, "cursor") != cursor:
@@ -110,3 +117,13 @@ class Reflector:
             mentions.delete(db, changes.deleted)
             set_value(db, "cursor", changes.cursor)
         return len(changes.appended)
+
+
+@contextmanager
+def _threads(several: bool) -> Iterator[Executor | None]:
+    """Give threads that encode, which begin when they are first used; None if not `several`."""
+    if not several:
+        yield None
+        return
+    with ThreadPoolExecutor(THREADS, "engram-reflect") as pool:
+        yield pool

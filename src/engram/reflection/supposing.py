@@ -7,9 +7,8 @@ proportional to the length.
 
 from __future__ import annotations
 
-import re
-
 from engram.reflection.quotes import outside_quotes
+from engram.text.caseless import caseless, without_case
 
 READ = 2_048
 """Characters of a sentence that are read."""
@@ -56,9 +55,9 @@ _FORMS_UNPARTED = (
     "|만약에?.{0,40}(?:다면|라면)|(?:산다면|살았다면|였다면|했다면|된다면)|가정하"
     "|(?:ถ้า|หาก)(?:ฉัน|ผม|เรา)(?:ได้)?(?:อยู่|อาศัย|เป็น|มี|รวย)|สมมติ|สมมุติ"
 )
-_SUPPOSES = re.compile(f"{_FORMS}|{_FORMS_UNPARTED}", re.IGNORECASE)
+_SUPPOSES = caseless(f"{_FORMS}|{_FORMS_UNPARTED}")
 
 
 def supposes(sentence: str) -> bool:
     """Return whether a sentence says, outside its quotes, what would be and not what is."""
-    return _SUPPOSES.search(outside_quotes(sentence[:READ])) is not None
+    return _SUPPOSES.search(without_case(outside_quotes(sentence[:READ]))) is not None

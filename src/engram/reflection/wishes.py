@@ -6,9 +6,8 @@ order or a preference must have one of them, whatever its labels say. Pure funct
 
 from __future__ import annotations
 
-import re
-
 from engram.reflection.quotes import outside_quotes
+from engram.text.caseless import caseless, without_case
 
 READ = 2_048
 """Characters of a sentence that are read."""
@@ -51,24 +50,23 @@ _LIKES_UNPARTED = (
     "أفضل|أفضّل|أحب|أكره|好き|嫌い|好む|苦手|方がいい|ほうがいい|좋아|싫어|선호|더 좋"
     "|喜欢|喜歡|讨厌|討厭|偏好|宁愿|寧願|宁可|寧可|不爱|不愛|更爱|更愛|ชอบ|เกลียด|มากกว่า"
 )
-USER = re.compile(
+USER = caseless(
     r"\b(?:the users?|(?:der|den|dem|des) nutzers?|l['’]utilisateur|(?:el|al|del) usuario|l['’]utente|[oa] usuári[oa]"
-    r"|de gebruiker|użytkownik\w*|пользовател\w*|kullanıcı\w*)\b|المستخدم|ユーザー|사용자|用户|用戶|使用者|ผู้ใช้",
-    re.IGNORECASE,
+    r"|de gebruiker|użytkownik\w*|пользовател\w*|kullanıcı\w*)\b|المستخدم|ユーザー|사용자|用户|用戶|使用者|ผู้ใช้"
 )
 """Who is meant by a text that is written for a model."""
-ALWAYS = re.compile(rf"\b(?:{_ALWAYS})\b|{_ALWAYS_UNPARTED}", re.IGNORECASE)
-LIKES = re.compile(rf"\b(?:{_LIKES})\b|{_LIKES_UNPARTED}", re.IGNORECASE)
+ALWAYS = caseless(rf"\b(?:{_ALWAYS})\b|{_ALWAYS_UNPARTED}")
+LIKES = caseless(rf"\b(?:{_LIKES})\b|{_LIKES_UNPARTED}")
 
 
 def mentions_always(text: str) -> bool:
     """Return whether a text has a word by which something holds for every time, be it in a quote."""
-    return ALWAYS.search(text, 0, READ) is not None
+    return ALWAYS.search(without_case(text[:READ])) is not None
 
 
 def stands(sentence: str) -> bool:
     """Return whether a sentence has a word, outside its quotes, by which it holds for every time."""
-    return ALWAYS.search(outside_quotes(sentence[:READ])) is not None
+    return ALWAYS.search(_said(sentence)) is not None
 
 
 def is_wish(sentence: str, *, preference: bool) -> bool:
@@ -81,9 +79,14 @@ def is_wish(sentence: str, *, preference: bool) -> bool:
 
 def speaks_of_user(sentence: str) -> bool:
     """Return whether a sentence speaks of "the user", which a user does not."""
-    return USER.search(sentence, 0, READ) is not None
+    return USER.search(without_case(sentence[:READ])) is not None
 
 
 def likes(sentence: str) -> bool:
     """Return whether a sentence says, outside its quotes, what somebody likes, or that it holds for every time."""
-    return LIKES.search(outside_quotes(sentence[:READ])) is not None or stands(sentence)
+    return LIKES.search(_said(sentence)) is not None or stands(sentence)
+
+
+def _said(sentence: str) -> str:
+    """Return what a sentence says outside its quotes, without case."""
+    return without_case(outside_quotes(sentence[:READ]))

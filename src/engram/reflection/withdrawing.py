@@ -18,6 +18,7 @@ from engram.reflection.quotes import outside_quotes
 from engram.reflection.wishes import ALWAYS, READ
 from engram.text.analyzer import stem_of
 from engram.text.base import QUESTION_MARKS
+from engram.text.caseless import caseless, without_case
 from engram.text.common import share_of
 from engram.text.tokenizer import words
 
@@ -100,13 +101,12 @@ _WORDS_UNPARTED = (
     "|그만 .{0,10}도 돼|다시 .{0,30}도 (?:돼|괜찮)"
     "|ไม่ต้อง.{0,60}(?:แล้ว|อีก)|ไม่จำเป็นต้อง|(?<!อย่า)ลืม(?:เรื่อง|ที่)|ยกเลิก|กลับมา.{0,40}ได้"
 )
-_WITHDRAWS = re.compile(rf"\b(?:{_WORDS})\b|{_WORDS_UNPARTED}", re.IGNORECASE)
-_NAMES = re.compile(
+_WITHDRAWS = caseless(rf"\b(?:{_WORDS})\b|{_WORDS_UNPARTED}")
+_NAMES = caseless(
     r"(?:(?:^|[,.;:!-])\s*|\b(?:please|pls|just|actually|again|and|so|ok|okay|then|bitte|doch)\s+)"
     r"(?:call me|nenn(?:en sie|e)? mich|appel(?:le|ez)[- ]moi|ll[aá]m[ae]me|chiamami|me cham[ae]|cham[ae]-me|noem me"
     r"|mów (?:mi|do mnie)|(?:называй(?:те)?|зови(?:те)?) меня)\b"
-    r"|نادني|(?:と|って)呼んで|(?:라고|로) 불러|请叫我|還是叫我|还是叫我|^叫我|เรียก(?:ฉัน|ผม)ว่า",
-    re.IGNORECASE,
+    r"|نادني|(?:と|って)呼んで|(?:라고|로) 불러|请叫我|還是叫我|还是叫我|^叫我|เรียก(?:ฉัน|ผม)ว่า"
 )
 """How a sentence says what somebody wants to be called: the later one takes the place of the earlier one."""
 _POLITE = frozenset("pleas bitt alstublieft favor favore gracia prosze lutfen пожалуйст".split())
@@ -149,7 +149,7 @@ class Withdrawal(NamedTuple):
 
 def withdraws(sentence: str) -> bool:
     """Return whether a sentence has the words of a withdrawal, or a name to be called by, and asks nothing."""
-    said = outside_quotes(sentence[:READ])
+    said = _said(sentence)
     if said.rstrip().endswith(tuple(QUESTION_MARKS)):
         return False
     return _WITHDRAWS.search(said) is not None or names(said)
@@ -157,7 +157,12 @@ def withdraws(sentence: str) -> bool:
 
 def names(sentence: str) -> bool:
     """Return whether a sentence says what its writer wants to be called."""
-    return _NAMES.search(sentence, 0, READ) is not None
+    return _NAMES.search(without_case(sentence[:READ])) is not None
+
+
+def _said(sentence: str) -> str:
+    """Return what a sentence says outside its quotes, without case."""
+    return without_case(outside_quotes(sentence[:READ]))
 
 
 def withdrawals(orders: Sequence[Wish], later: Sequence[Wish], labels_of: LabelsOf) -> Iterator[Withdrawal]:
@@ -179,7 +184,7 @@ def withdrawals(orders: Sequence[Wish], later: Sequence[Wish], labels_of: Labels
 
 def meant(withdrawal: Wish, orders: Sequence[Wish]) -> list[Wish]:
     """Return the orders that a withdrawal surely speaks of: the nearest ones."""
-    if _WITHDRAWS.search(outside_quotes(withdrawal.text[:READ])) is None:
+    if _WITHDRAWS.search(_said(withdrawal.text)) is None:
         return [order for order in orders if names(order.text) and float(order.vector @ withdrawal.vector) >= NEAR]
     sure = [
         (near, order)
@@ -200,7 +205,7 @@ def shared(order: str, withdrawal: str) -> bool:
 
 def telling(sentence: str) -> Collection[str]:
     """Return the stems of a sentence that tell what it speaks of, without those that withdraw or say "always"."""
-    rest = ALWAYS.sub(" ", _WITHDRAWS.sub(" ", sentence[:READ]))
+    rest = ALWAYS.sub(" ", _WITHDRAWS.sub(" ", without_case(sentence[:READ])))
     stems = set(map(stem_of, words(rest))) - _POLITE
     return sorted(stem for stem in stems if len(stem) > 1 and share_of(stem) < COMMON)
 
