@@ -24,7 +24,7 @@ WORDS = r"\b(?:always|immer|jamás|никогда|artık|ilkönce|süß)\b"
     ],
 )
 def test_a_pattern_finds_what_it_finds_with_ignorecase(text: str) -> None:
-    assert bool(caseless(WORDS).search(without_case(text))) == bool(re.search(WORDS, text, re.IGNORECASE))
+    assert bool(re.search(caseless(WORDS), without_case(text))) == bool(re.search(WORDS, text, re.IGNORECASE))
 
 
 def test_a_text_keeps_its_length_whatever_its_letters() -> None:
@@ -35,4 +35,4 @@ def test_a_text_keeps_its_length_whatever_its_letters() -> None:
 def test_a_pattern_with_a_capital_is_refused_and_an_escape_is_not() -> None:
     with pytest.raises(ValueError, match="'A' at 3"):
         caseless(r"\b(Always)")
-    assert caseless(r"\Bx\W").search("ax ")
+    assert re.search(caseless(r"\Bx\W"), "ax ")

@@ -7,6 +7,8 @@ proportional to the length.
 
 from __future__ import annotations
 
+import re
+
 from engram.reflection.quotes import outside_quotes
 from engram.text.caseless import caseless, without_case
 
@@ -55,7 +57,7 @@ _FORMS_UNPARTED = (
     "|만약에?.{0,40}(?:다면|라면)|(?:산다면|살았다면|였다면|했다면|된다면)|가정하"
     "|(?:ถ้า|หาก)(?:ฉัน|ผม|เรา)(?:ได้)?(?:อยู่|อาศัย|เป็น|มี|รวย)|สมมติ|สมมุติ"
 )
-_SUPPOSES = caseless(f"{_FORMS}|{_FORMS_UNPARTED}")
+_SUPPOSES = re.compile(caseless(f"{_FORMS}|{_FORMS_UNPARTED}"))
 
 
 def supposes(sentence: str) -> bool:

@@ -6,6 +6,8 @@ order or a preference must have one of them, whatever its labels say. Pure funct
 
 from __future__ import annotations
 
+import re
+
 from engram.reflection.quotes import outside_quotes
 from engram.text.caseless import caseless, without_case
 
@@ -50,13 +52,14 @@ _LIKES_UNPARTED = (
     "أفضل|أفضّل|أحب|أكره|好き|嫌い|好む|苦手|方がいい|ほうがいい|좋아|싫어|선호|더 좋"
     "|喜欢|喜歡|讨厌|討厭|偏好|宁愿|寧願|宁可|寧可|不爱|不愛|更爱|更愛|ชอบ|เกลียด|มากกว่า"
 )
-USER = caseless(
+_USER = (
     r"\b(?:the users?|(?:der|den|dem|des) nutzers?|l['’]utilisateur|(?:el|al|del) usuario|l['’]utente|[oa] usuári[oa]"
     r"|de gebruiker|użytkownik\w*|пользовател\w*|kullanıcı\w*)\b|المستخدم|ユーザー|사용자|用户|用戶|使用者|ผู้ใช้"
 )
+USER = re.compile(caseless(_USER))
 """Who is meant by a text that is written for a model."""
-ALWAYS = caseless(rf"\b(?:{_ALWAYS})\b|{_ALWAYS_UNPARTED}")
-LIKES = caseless(rf"\b(?:{_LIKES})\b|{_LIKES_UNPARTED}")
+ALWAYS = re.compile(caseless(rf"\b(?:{_ALWAYS})\b|{_ALWAYS_UNPARTED}"))
+LIKES = re.compile(caseless(rf"\b(?:{_LIKES})\b|{_LIKES_UNPARTED}"))
 
 
 def mentions_always(text: str) -> bool:

@@ -101,13 +101,14 @@ _WORDS_UNPARTED = (
     "|그만 .{0,10}도 돼|다시 .{0,30}도 (?:돼|괜찮)"
     "|ไม่ต้อง.{0,60}(?:แล้ว|อีก)|ไม่จำเป็นต้อง|(?<!อย่า)ลืม(?:เรื่อง|ที่)|ยกเลิก|กลับมา.{0,40}ได้"
 )
-_WITHDRAWS = caseless(rf"\b(?:{_WORDS})\b|{_WORDS_UNPARTED}")
-_NAMES = caseless(
+_WITHDRAWS = re.compile(caseless(rf"\b(?:{_WORDS})\b|{_WORDS_UNPARTED}"))
+_NAMED = (
     r"(?:(?:^|[,.;:!-])\s*|\b(?:please|pls|just|actually|again|and|so|ok|okay|then|bitte|doch)\s+)"
     r"(?:call me|nenn(?:en sie|e)? mich|appel(?:le|ez)[- ]moi|ll[aá]m[ae]me|chiamami|me cham[ae]|cham[ae]-me|noem me"
     r"|mów (?:mi|do mnie)|(?:называй(?:те)?|зови(?:те)?) меня)\b"
     r"|نادني|(?:と|って)呼んで|(?:라고|로) 불러|请叫我|還是叫我|还是叫我|^叫我|เรียก(?:ฉัน|ผม)ว่า"
 )
+_NAMES = re.compile(caseless(_NAMED))
 """How a sentence says what somebody wants to be called: the later one takes the place of the earlier one."""
 _POLITE = frozenset("pleas bitt alstublieft favor favore gracia prosze lutfen пожалуйст".split())
 """Stems of words that ask politely, whatever is asked for."""
