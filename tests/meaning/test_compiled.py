@@ -1,11 +1,13 @@
 """The compiled forward pass gives the vectors of numpy's, in each form that this processor runs."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
 from engram import accel
 from engram.accel import compiled
-from engram.meaning.compiled import CompiledEncoder
+from engram.meaning.compiled import CACHES, SETS, WAYS, CompiledEncoder
 from engram.meaning.plain import PlainEncoder
 from engram.meaning.sentences import DATA, WEIGHTS, SentenceEncoder
 from engram.meaning.weights import WIDTH, Weights, read_weights
@@ -45,6 +47,25 @@ def test_every_form_gives_the_same_vectors_to_the_last_bit(weights: Weights) -> 
     forms = [CompiledEncoder(weights, limit).encode(texts) for limit in (2, 1, 0)]
     assert np.array_equal(forms[0], forms[1])
     assert np.array_equal(forms[0], forms[2])
+
+
+def test_what_is_kept_of_pieces_changes_no_vector(weights: Weights) -> None:
+    frequent = random_texts(3, [40] * 30)
+    rare = random_texts(4, [40] * (3 * SETS * WAYS // 40))
+    expected = [CompiledEncoder(weights).encode([text])[0] for text in frequent]
+    encoder = CompiledEncoder(weights)
+    for texts in (frequent, rare, [[7] * 100, *frequent], frequent):
+        vectors = encoder.encode(texts)
+    assert np.array_equal(vectors, expected)
+
+
+def test_calls_at_the_same_time_give_the_same_vectors(weights: Weights) -> None:
+    texts = random_texts(5, [25] * 60)
+    encoder = CompiledEncoder(weights)
+    expected = CompiledEncoder(weights).encode(texts)
+    with ThreadPoolExecutor(CACHES + 2) as pool:
+        for vectors in pool.map(encoder.encode, [texts] * 24):
+            assert np.array_equal(vectors, expected)
 
 
 def test_no_texts_have_no_vectors(weights: Weights) -> None:

@@ -63,12 +63,18 @@ class LayerOfSentences(ctypes.Structure):
     _fields_ = struct_fields("*weights *sums *scales")
 
 
+class SentenceCache(ctypes.Structure):
+    """SentenceCache in sentences.h: what was computed for the pieces of the last calls."""
+
+    _fields_ = struct_fields("sets *busy *held *used *batches *rows")
+
+
 class Sentences(ctypes.Structure):
     """Sentences in sentences.h."""
 
     _fields_ = struct_fields(
         """*narrow *middle *wide narrow_rows middle_rows *layers *project_bias *project_gain *project_shift *first_bias
-        *second_bias *gain *shift *join_bias"""
+        *second_bias *gain *shift *join_bias *caches number_of_caches"""
     )
 
 
@@ -78,7 +84,7 @@ def start(rows: np.dtype[Any], folder: Path = FOLDER) -> bool:
     rows: the dtype ROW. The kernel must read the same fields, by name, offset and size.
     """
     global library
-    library = load(folder, (Match, Linking, LayerOfSentences, Sentences))
+    library = load(folder, (Match, Linking, LayerOfSentences, SentenceCache, Sentences))
     if library is not None and (wrong := difference(layout_of_dtype(rows), library.row)):
         raise Unusable(f"a row has changed: {wrong}")
     return library is not None

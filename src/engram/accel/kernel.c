@@ -111,7 +111,8 @@ static int64_t describe(char *text, int64_t room, int64_t used, const char *name
     return used + snprintf(text + used, (size_t)(room - used), "%s:%zu:%zu;", name, offset, size);
 }
 
-/* The layout of Row, Match, Links and the structs of sentences.h, a line each, into `text`. Returns its length, or -1 if `room` is too small. */
+/* The layout of Row, Match, Links and the structs of sentences.h, a line each, into `text`. Returns its length, or -1 if
+ * `room` is too small. */
 int64_t engram_layout(char *text, int64_t room) {
     int64_t used = 0;
 #define DESCRIBE_ROW(type, name) used = describe(text, room, used, #name, offsetof(Row, name), sizeof(type));
@@ -119,6 +120,8 @@ int64_t engram_layout(char *text, int64_t room) {
 #define DESCRIBE_LINKS(type, name) used = describe(text, room, used, #name, offsetof(Links, name), sizeof(type));
 #define DESCRIBE_LAYER(type, name) \
     used = describe(text, room, used, #name, offsetof(SentenceLayer, name), sizeof(type));
+#define DESCRIBE_CACHE(type, name) \
+    used = describe(text, room, used, #name, offsetof(SentenceCache, name), sizeof(type));
 #define DESCRIBE_SENTENCES(type, name) \
     used = describe(text, room, used, #name, offsetof(Sentences, name), sizeof(type));
     ROW_FIELDS(DESCRIBE_ROW)
@@ -131,6 +134,9 @@ int64_t engram_layout(char *text, int64_t room) {
     if (used < room)
         text[used++] = '\n';
     SENTENCE_LAYER_FIELDS(DESCRIBE_LAYER)
+    if (used < room)
+        text[used++] = '\n';
+    SENTENCE_CACHE_FIELDS(DESCRIBE_CACHE)
     if (used < room)
         text[used++] = '\n';
     SENTENCES_FIELDS(DESCRIBE_SENTENCES)

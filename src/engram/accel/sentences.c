@@ -31,12 +31,16 @@ enum {
     LEVELS = 63, /* inputs are rounded to -LEVELS to LEVELS, */
     ZERO = 64,   /* and this is added, so that none is negative */
     TOGETHER = 96, /* pieces of the texts that are computed together: their states stay in the processor's cache */
+    GRAMS = 10,    /* places of a piece in the n-grams of all branches */
+    ROW = PROJECTED + GRAMS * BRANCH, /* what is computed of a piece alone: its states, and what it adds at each place */
+    WAYS = 4,
+    GROUP = 12,    /* texts whose vectors are computed together */
 };
 
 /* In the order of MATRICES in meaning/weights.py. */
 enum { PROJECT = 0, FIRST = 1, SECOND = 4, JOIN = 7, ENTER, INNER, LEAVE, LAST };
 
-static const int NGRAM[BRANCHES] = {2, 3, 5}, BEFORE[BRANCHES] = {0, 1, 2};
+static const int NGRAM[BRANCHES] = {2, 3, 5}, BEFORE[BRANCHES] = {0, 1, 2}, FIRST_GRAM[BRANCHES] = {0, 2, 5};
 
 /* out[row][o] += scales[row] * sum over i of (inputs[row][i] - zero) * weight[i][o].
  * inputs (rows, count), 0 to 127; count is a multiple of 16. weights (count / 4, outputs, 4); outputs is a multiple of
@@ -348,6 +352,14 @@ INLINE void unpack(const Sentences *model, int64_t place, uint8_t *codes) {
 
 /* ---- the forward pass ---- */
 
+/* What is between the layers behind the sums, for each of some texts. */
+typedef struct {
+    float features[GROUP * FEATURES], joined[GROUP * WIDTH], entered[GROUP * 2 * HIDDEN], middle[GROUP * HIDDEN];
+    float left[GROUP * 2 * WIDTH], last[GROUP * WIDTH];
+    float rest[WIDEST], scales[2 * GROUP], both[2 * GROUP * WIDEST];
+    uint8_t integers[2 * GROUP * WIDEST];
+} Head;
+
 /* Some texts that are computed together. */
 typedef struct {
     const Sentences *model;
@@ -356,36 +368,119 @@ typedef struct {
     const int64_t *starts; /* (texts + 1,): where the pieces of a text begin, from 0 */
     const int32_t *place;  /* (pieces,) */
     const float *step, *offset;
+    const SentenceCache *cache; /* or NULL */
     uint8_t *codes;     /* (pieces, WIDTH) */
     uint8_t *integers;  /* (pieces, BRANCH) */
     float *scales;      /* (pieces,) */
     float *states;      /* (pieces, PROJECTED) */
     float *between;     /* (pieces, BRANCH) */
     float *total;       /* (pieces, BRANCH) */
+    Head *head;
+    const float **rows; /* (pieces,) */
+    float *fresh;       /* (pieces, ROW): rows of the pieces that the cache does not hold, in the order of `missing` */
+    struct {
+        uint8_t *codes;       /* (pieces, WIDTH) */
+        float *step, *offset; /* (pieces,) */
+        int64_t *slot;        /* (pieces,): where the cache shall hold the row, or -1 */
+    } missing;
 } Batch;
 
-/* Fills the states with what the pieces are by themselves. */
-INLINE void project(const Batch *b) {
+/* Returns the slot of a piece, or -1 if this batch uses all of its set. *found: whether it holds the piece. */
+INLINE int64_t slot_of(const SentenceCache *cache, int32_t place, int *found) {
+    int64_t begin = (int64_t)((uint32_t)place * 2654435761u >> 8) % cache->sets * WAYS, oldest = begin;
+    *found = 0;
+    for (int64_t slot = begin; slot < begin + WAYS; slot++) {
+        if (cache->held[slot] == place + 1) {
+            *found = 1;
+            oldest = slot;
+            break;
+        }
+        oldest = cache->used[slot] < cache->used[oldest] ? slot : oldest;
+    }
+    if (!*found && cache->used[oldest] == *cache->batches)
+        return -1;
+    cache->used[oldest] = *cache->batches;
+    return oldest;
+}
+
+/* Computes the rows of the `count` missing pieces. */
+INLINE void fill(const Batch *b, int64_t count) {
     const Sentences *model = b->model;
+    float *rows = b->fresh;
     const SentenceLayer *layer = &model->layers[PROJECT];
-    for (int64_t piece = 0; piece < b->pieces; piece++)
-        unpack(model, b->place[piece], b->codes + piece * WIDTH);
-    memset(b->states, 0, (size_t)b->pieces * PROJECTED * sizeof(float));
-    b->multiply(b->codes, b->step, b->pieces, WIDTH, 0, layer->weights, layer->sums, PROJECTED, b->states, PROJECTED);
-    for (int64_t piece = 0; piece < b->pieces; piece++) {
-        float *states = b->states + piece * PROJECTED, offset = b->offset[piece];
+    memset(rows, 0, (size_t)count * ROW * sizeof(float));
+    b->multiply(b->missing.codes, b->missing.step, count, WIDTH, 0, layer->weights, layer->sums, PROJECTED, rows, ROW);
+    for (int64_t row = 0; row < count; row++) {
+        float *states = rows + row * ROW, offset = b->missing.offset[row];
         for (int i = 0; i < PROJECTED; i++)
             states[i] = (states[i] + offset * layer->sums[i]) * layer->scales[i] + model->project_bias[i];
         for (int i = 0; i < PROJECTED; i += BRANCH)
             norm(states + i, BRANCH, model->project_gain + i, model->project_shift + i);
     }
+    for (int branch = 0; branch < BRANCHES; branch++) {
+        const SentenceLayer *first = &model->layers[FIRST + branch];
+        for (int64_t row = 0; row < count; row++)
+            b->scales[row] = round_row(rows + row * ROW + branch * BRANCH, BRANCH, b->integers + row * BRANCH, NULL);
+        for (int k = 0; k < NGRAM[branch]; k++)
+            b->multiply(b->integers, b->scales, count, BRANCH, ZERO, first->weights + k * BRANCH * BRANCH,
+                        first->sums + k * BRANCH, BRANCH, rows + PROJECTED + (FIRST_GRAM[branch] + k) * BRANCH, ROW);
+    }
 }
 
-/* `_ngrams`: to[piece] = from[piece] + what the layer gives for the n-gram around it. */
-INLINE void ngrams(const Batch *b, int branch, const SentenceLayer *layer, const float *bias, const float *from,
-                   int64_t from_stride, float *to, int64_t to_stride) {
+/* Finds or computes the rows of all pieces, and their codes. */
+INLINE void find_rows(Batch *b) {
+    int64_t count = 0;
+    if (b->cache)
+        ++*b->cache->batches;
+    for (int64_t piece = 0; piece < b->pieces; piece++) {
+        int found = 0;
+        int64_t slot = b->cache ? slot_of(b->cache, b->place[piece], &found) : -1;
+        unpack(b->model, b->place[piece], b->codes + piece * WIDTH);
+        b->rows[piece] = slot >= 0 ? b->cache->rows + slot * ROW : b->fresh + count * ROW;
+        if (found)
+            continue;
+        /* The slot holds the piece from now on: it is filled before a row is read. */
+        if (slot >= 0)
+            b->cache->held[slot] = b->place[piece] + 1;
+        memcpy(b->missing.codes + count * WIDTH, b->codes + piece * WIDTH, WIDTH);
+        b->missing.step[count] = b->step[piece];
+        b->missing.offset[count] = b->offset[piece];
+        b->missing.slot[count++] = slot;
+    }
+    if (count)
+        fill(b, count);
+    for (int64_t row = 0; row < count; row++)
+        if (b->missing.slot[row] >= 0)
+            memcpy(b->cache->rows + b->missing.slot[row] * ROW, b->fresh + row * ROW, ROW * sizeof(float));
+}
+
+/* `_ngrams` for the first layer of a branch, whose products are in the rows. */
+INLINE void first_ngrams(const Batch *b, int branch, const float *bias) {
+    const float *scales = b->model->layers[FIRST + branch].scales;
+    for (int64_t text = 0; text < b->texts; text++)
+        for (int64_t begin = b->starts[text], end = b->starts[text + 1], piece = begin; piece < end; piece++) {
+            float total[BRANCH] = {0};
+            for (int k = 0; k < NGRAM[branch]; k++) {
+                int64_t other = piece + k - BEFORE[branch];
+                if (other < begin || other >= end)
+                    continue;
+                const float *added = b->rows[other] + PROJECTED + (FIRST_GRAM[branch] + k) * BRANCH;
+                for (int i = 0; i < BRANCH; i++)
+                    total[i] += added[i];
+            }
+            const float *states = b->rows[piece] + branch * BRANCH;
+            for (int i = 0; i < BRANCH; i++) {
+                float value = total[i] * scales[i] + bias[i];
+                b->between[piece * BRANCH + i] = (value > 0 ? value : 0) + states[i];
+            }
+        }
+}
+
+/* `_ngrams` for the second layer of a branch, from what the first one left between them to the states. */
+INLINE void second_ngrams(const Batch *b, int branch, const float *bias) {
+    const SentenceLayer *layer = &b->model->layers[SECOND + branch];
     for (int64_t piece = 0; piece < b->pieces; piece++)
-        b->scales[piece] = round_row(from + piece * from_stride, BRANCH, b->integers + piece * BRANCH, NULL);
+        b->scales[piece] = round_row(b->between + piece * BRANCH, BRANCH, b->integers + piece * BRANCH, NULL);
     memset(b->total, 0, (size_t)b->pieces * BRANCH * sizeof(float));
     for (int k = 0; k < NGRAM[branch]; k++)
         for (int64_t text = 0; text < b->texts; text++) {
@@ -400,7 +495,8 @@ INLINE void ngrams(const Batch *b, int branch, const SentenceLayer *layer, const
     for (int64_t piece = 0; piece < b->pieces; piece++)
         for (int i = 0; i < BRANCH; i++) {
             float value = b->total[piece * BRANCH + i] * layer->scales[i] + bias[i];
-            to[piece * to_stride + i] = (value > 0 ? value : 0) + from[piece * from_stride + i];
+            b->states[piece * PROJECTED + branch * BRANCH + i] =
+                (value > 0 ? value : 0) + b->between[piece * BRANCH + i];
         }
 }
 
@@ -419,17 +515,24 @@ INLINE void add_up(const Batch *b, int64_t text, float *sum) {
     }
 }
 
-/* `_dense`: the product of one row and a layer; the row is rounded twice, to 14 bits in all. */
-INLINE void dense(const Batch *b, int number, const float *values, int inputs, int outputs, float *result) {
+/* `_dense`: the products of some rows of inputs, `stride` apart, and a layer. Each row is rounded twice, to 14 bits. */
+INLINE void dense(const Batch *b, int number, int64_t texts, const float *values, int stride, int inputs, int outputs,
+                  float *result) {
     const SentenceLayer *layer = &b->model->layers[number];
-    uint8_t integers[2 * WIDEST];
-    float rest[WIDEST], scales[2], both[2 * WIDEST];
-    scales[0] = round_row(values, inputs, integers, rest);
-    scales[1] = round_row(rest, inputs, integers + inputs, NULL);
-    memset(both, 0, 2 * (size_t)outputs * sizeof(float));
-    b->multiply(integers, scales, 2, inputs, ZERO, layer->weights, layer->sums, outputs, both, outputs);
-    for (int o = 0; o < outputs; o++)
-        result[o] = (both[o] + both[outputs + o]) * layer->scales[o];
+    Head *head = b->head;
+    for (int64_t text = 0; text < texts; text++) {
+        uint8_t *integers = head->integers + 2 * text * inputs;
+        head->scales[2 * text] = round_row(values + text * stride, inputs, integers, head->rest);
+        head->scales[2 * text + 1] = round_row(head->rest, inputs, integers + inputs, NULL);
+    }
+    memset(head->both, 0, 2 * (size_t)(texts * outputs) * sizeof(float));
+    b->multiply(head->integers, head->scales, 2 * texts, inputs, ZERO, layer->weights, layer->sums, outputs, head->both,
+                outputs);
+    for (int64_t text = 0; text < texts; text++) {
+        const float *both = head->both + 2 * text * outputs;
+        for (int o = 0; o < outputs; o++)
+            result[text * outputs + o] = (both[o] + both[outputs + o]) * layer->scales[o];
+    }
 }
 
 INLINE void cut_negative(float *values, int count) {
@@ -437,44 +540,53 @@ INLINE void cut_negative(float *values, int count) {
         values[i] = values[i] > 0 ? values[i] : 0;
 }
 
-/* `_head`: the vector of a text of `pieces` pieces from the sum of their features. */
-INLINE void head(const Batch *b, const float *features, float pieces, float *vector) {
-    float joined[WIDTH], entered[2 * HIDDEN], middle[HIDDEN], left[2 * WIDTH], last[WIDTH];
-    dense(b, JOIN, features, FEATURES, WIDTH, joined);
-    for (int i = 0; i < WIDTH; i++)
-        joined[i] = (joined[i] + pieces * b->model->join_bias[i]) / sqrtf(pieces);
-    dense(b, ENTER, joined, WIDTH, 2 * HIDDEN, entered);
-    cut_negative(entered, HIDDEN);
-    dense(b, INNER, entered, HIDDEN, HIDDEN, middle);
-    for (int i = 0; i < HIDDEN; i++)
-        middle[i] += entered[HIDDEN + i];
-    cut_negative(middle, HIDDEN);
-    dense(b, LEAVE, middle, HIDDEN, 2 * WIDTH, left);
-    cut_negative(left, WIDTH);
-    dense(b, LAST, left, WIDTH, WIDTH, last);
-    float lanes[LANES] = {0};
-    for (int i = 0; i < WIDTH; i++) {
-        vector[i] = tanhf(left[WIDTH + i] + last[i]);
-        lanes[i % LANES] += vector[i] * vector[i];
+/* `_head`: the vectors of some texts, at most GROUP, from the sums of their features. Layer by layer, because the layers
+ * are larger than the processor's cache. */
+INLINE void vectors_of(const Batch *b, int64_t first, int64_t texts, float *vectors) {
+    Head *h = b->head;
+    dense(b, JOIN, texts, h->features, FEATURES, FEATURES, WIDTH, h->joined);
+    for (int64_t text = 0; text < texts; text++) {
+        float *joined = h->joined + text * WIDTH, pieces = (float)(b->starts[first + text + 1] - b->starts[first + text]);
+        for (int i = 0; i < WIDTH; i++)
+            joined[i] = (joined[i] + pieces * b->model->join_bias[i]) / sqrtf(pieces);
     }
-    float length = sqrtf(sum_of(lanes));
-    for (int i = 0; i < WIDTH; i++)
-        vector[i] /= length > 1e-6f ? length : 1e-6f;
+    dense(b, ENTER, texts, h->joined, WIDTH, WIDTH, 2 * HIDDEN, h->entered);
+    for (int64_t text = 0; text < texts; text++)
+        cut_negative(h->entered + text * 2 * HIDDEN, HIDDEN);
+    dense(b, INNER, texts, h->entered, 2 * HIDDEN, HIDDEN, HIDDEN, h->middle);
+    for (int64_t text = 0; text < texts; text++) {
+        for (int i = 0; i < HIDDEN; i++)
+            h->middle[text * HIDDEN + i] += h->entered[text * 2 * HIDDEN + HIDDEN + i];
+        cut_negative(h->middle + text * HIDDEN, HIDDEN);
+    }
+    dense(b, LEAVE, texts, h->middle, HIDDEN, HIDDEN, 2 * WIDTH, h->left);
+    for (int64_t text = 0; text < texts; text++)
+        cut_negative(h->left + text * 2 * WIDTH, WIDTH);
+    dense(b, LAST, texts, h->left, 2 * WIDTH, WIDTH, WIDTH, h->last);
+    for (int64_t text = 0; text < texts; text++) {
+        float lanes[LANES] = {0}, *vector = vectors + (first + text) * WIDTH;
+        for (int i = 0; i < WIDTH; i++) {
+            vector[i] = tanhf(h->left[text * 2 * WIDTH + WIDTH + i] + h->last[text * WIDTH + i]);
+            lanes[i % LANES] += vector[i] * vector[i];
+        }
+        float length = sqrtf(sum_of(lanes));
+        for (int i = 0; i < WIDTH; i++)
+            vector[i] /= length > 1e-6f ? length : 1e-6f;
+    }
 }
 
-INLINE void encode_batch(const Batch *b, float *vectors) {
-    const SentenceLayer *layers = b->model->layers;
-    float sum[FEATURES];
-    project(b);
+INLINE void encode_batch(Batch *b, float *vectors) {
+    const Sentences *model = b->model;
+    find_rows(b);
     for (int branch = 0; branch < BRANCHES; branch++) {
-        float *states = b->states + branch * BRANCH;
-        const float *first = b->model->first_bias + branch * BRANCH, *second = b->model->second_bias + branch * BRANCH;
-        ngrams(b, branch, &layers[FIRST + branch], first, states, PROJECTED, b->between, BRANCH);
-        ngrams(b, branch, &layers[SECOND + branch], second, b->between, BRANCH, states, PROJECTED);
+        first_ngrams(b, branch, model->first_bias + branch * BRANCH);
+        second_ngrams(b, branch, model->second_bias + branch * BRANCH);
     }
-    for (int64_t text = 0; text < b->texts; text++) {
-        add_up(b, text, sum);
-        head(b, sum, (float)(b->starts[text + 1] - b->starts[text]), vectors + text * WIDTH);
+    for (int64_t first = 0; first < b->texts; first += GROUP) {
+        int64_t texts = b->texts - first < GROUP ? b->texts - first : GROUP;
+        for (int64_t text = 0; text < texts; text++)
+            add_up(b, first + text, b->head->features + text * FEATURES);
+        vectors_of(b, first, texts, vectors);
     }
 }
 
@@ -564,21 +676,32 @@ static Encode *form_of(int64_t limit) {
     return encode_plain;
 }
 
+/* Returns a cache that no other call uses, or NULL. The call must set it free. */
+static const SentenceCache *take_cache(const Sentences *model) {
+    for (int64_t i = 0; i < model->number_of_caches; i++)
+        if (!__atomic_exchange_n(model->caches[i].busy, 1, __ATOMIC_ACQUIRE))
+            return &model->caches[i];
+    return NULL;
+}
+
 /* `PlainEncoder.encode`: the vectors of texts. Returns -1 if there is no memory, else 0.
  * starts (texts + 1,): where the pieces of a text begin; each has one at least. place, step, offset: of each piece.
  * limit: 2, or less to exclude the fastest forms of the product. vectors: out, (texts, WIDTH). */
 int32_t engram_encode(const Sentences *model, int64_t texts, const int64_t *starts, const int32_t *place,
                       const float *step, const float *offset, int64_t limit, float *vectors) {
     Encode *encode = form_of(limit);
-    int64_t room = TOGETHER;
+    int64_t room = texts && starts[texts] < TOGETHER ? starts[texts] : TOGETHER;
     for (int64_t text = 0; text < texts; text++)
         room = starts[text + 1] - starts[text] > room ? starts[text + 1] - starts[text] : room;
-    const int64_t floats = 1 + PROJECTED + 2 * BRANCH, bytes = WIDTH + BRANCH;
+    const size_t wide = sizeof(int64_t) + sizeof(float *);
+    const size_t floats = 3 + PROJECTED + 2 * BRANCH + ROW, bytes = 2 * WIDTH + BRANCH;
     int64_t *own_starts = malloc((size_t)(TOGETHER + 1) * sizeof(int64_t));
-    float *scratch = malloc((size_t)room * (size_t)(floats * (int64_t)sizeof(float) + bytes));
-    int32_t result = own_starts && scratch ? 0 : -1;
+    void *scratch = malloc((size_t)room * (wide + floats * sizeof(float) + bytes));
+    Head *head = malloc(sizeof(Head));
+    int32_t result = own_starts && scratch && head ? 0 : -1;
+    const SentenceCache *cache = result ? NULL : take_cache(model);
     for (int64_t text = 0; !result && text < texts;) {
-        Batch b = {.model = model, .starts = own_starts};
+        Batch b = {.model = model, .starts = own_starts, .cache = cache, .head = head};
         int64_t begin = starts[text];
         own_starts[0] = 0;
         do {
@@ -586,16 +709,25 @@ int32_t engram_encode(const Sentences *model, int64_t texts, const int64_t *star
             own_starts[++b.texts] = b.pieces;
         } while (text + b.texts < texts && starts[text + b.texts + 1] - begin <= TOGETHER);
         b.place = place + begin, b.step = step + begin, b.offset = offset + begin;
-        b.states = scratch;
+        b.rows = scratch;
+        b.missing.slot = (int64_t *)(b.rows + room);
+        b.missing.step = (float *)(b.missing.slot + room);
+        b.missing.offset = b.missing.step + room;
+        b.scales = b.missing.offset + room;
+        b.states = b.scales + room;
         b.between = b.states + room * PROJECTED;
         b.total = b.between + room * BRANCH;
-        b.scales = b.total + room * BRANCH;
-        b.codes = (uint8_t *)(b.scales + room);
-        b.integers = b.codes + room * WIDTH;
+        b.fresh = b.total + room * BRANCH;
+        b.codes = (uint8_t *)(b.fresh + room * ROW);
+        b.missing.codes = b.codes + room * WIDTH;
+        b.integers = b.missing.codes + room * WIDTH;
         encode(&b, vectors + text * WIDTH);
         text += b.texts;
     }
+    if (cache)
+        __atomic_store_n(cache->busy, 0, __ATOMIC_RELEASE);
     free(own_starts);
     free(scratch);
+    free(head);
     return result;
 }

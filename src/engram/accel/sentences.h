@@ -12,6 +12,16 @@
     FIELD(const float *, sums)      /* (blocks, outputs): of the weights of an output */ \
     FIELD(const float *, scales)    /* (outputs,) */
 
+/* What was computed for the pieces of the last calls; all is 0 at first. A piece stands in one of the WAYS slots of its
+ * set. One call at a time may use it. */
+#define SENTENCE_CACHE_FIELDS(FIELD) \
+    FIELD(int64_t, sets) \
+    FIELD(int32_t *, busy)   /* (1,): 1 while a call uses it */ \
+    FIELD(int32_t *, held)   /* (sets, WAYS): the place of the piece in a slot, and 1; 0 for none */ \
+    FIELD(int64_t *, used)   /* (sets, WAYS): the number of the batch that used it last */ \
+    FIELD(int64_t *, batches) /* (1,): the number of the last batch */ \
+    FIELD(float *, rows)     /* (sets, WAYS, ROW) */
+
 /* Tables and layers of meaning/weights.py, whose `Weights` tells how a row lies in its bytes. */
 #define SENTENCES_FIELDS(FIELD) \
     FIELD(const uint8_t *, narrow) \
@@ -27,12 +37,18 @@
     FIELD(const float *, second_bias) \
     FIELD(const float *, gain) \
     FIELD(const float *, shift) \
-    FIELD(const float *, join_bias)
+    FIELD(const float *, join_bias) \
+    FIELD(const SentenceCache *, caches) \
+    FIELD(int64_t, number_of_caches)
 
 #define DECLARE_FIELD(type, name) type name;
 typedef struct {
     SENTENCE_LAYER_FIELDS(DECLARE_FIELD)
 } SentenceLayer;
+
+typedef struct {
+    SENTENCE_CACHE_FIELDS(DECLARE_FIELD)
+} SentenceCache;
 
 typedef struct {
     SENTENCES_FIELDS(DECLARE_FIELD)
