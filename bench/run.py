@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import messages, quality, retrieval, serving, speed, story
+from bench import messages, quality, reflecting, retrieval, serving, speed, story
 from bench.datasets import (
     BEAM_VARIABLE,
     LOCOMO_VARIABLE,
@@ -142,6 +142,13 @@ def stories(run: Run) -> Part:
     return story.measure([tell(forms, run.seed) for forms in read_stories(run.own / "stories")], run.bench("story"))
 
 
+def reflect(run: Run) -> Part:
+    """How fast the turns of the lives are read, and what recall costs with that."""
+    if run.own is None:
+        return Part("reflect")
+    return reflecting.measure(read_lives(run.own / "lives"), run.folder / "reflect", run.seed, run.progress)
+
+
 PARTS: dict[str, Callable[[Run], Part]] = {
     "locomo": locomo,
     "chats": chats,
@@ -151,6 +158,7 @@ PARTS: dict[str, Callable[[Run], Part]] = {
     "memdaily": memdaily,
     "messages": notes,
     "story": stories,
+    "reflect": reflect,
     "import": lambda run: speed.measure_import(run.plan, run.progress),
     "remember": lambda run: speed.measure_remember(run.plan, run.folder, run.seed, run.progress),
     "recall": lambda run: speed.measure_recall(run.plan, run.folder, run.seed, run.progress),
