@@ -104,6 +104,25 @@ def test_what_holds_comes_before_what_was_closed() -> None:
         assert texts(one) == [NEW]
 
 
+def test_an_order_that_was_taken_back_is_not_quoted_until_its_withdrawal_is_forgotten() -> None:
+    order, withdrawal = "From now on always give distances in miles.", "You can stop using miles now, km is fine."
+    with Memory(":memory:") as memory:
+        memory.remember(order, at=on(1, 5), session="a")
+        taken_back = memory.remember(withdrawal, at=on(4, 5), session="b")
+        for options in ({}, {"session": "a"}, {"until": on(2, 1)}):
+            assert order not in texts(memory.summary(budget=1_000, **options))  # type: ignore[arg-type]
+        memory.forget(id=taken_back.id)
+        assert texts(memory.summary()) == [order]
+
+
+def test_an_order_of_which_a_part_was_taken_back_is_quoted() -> None:
+    order = "Always use British spelling, and never use bullet points."
+    with Memory(":memory:") as memory:
+        memory.remember(order, at=on(1, 5))
+        memory.remember("You no longer need to avoid bullet points.", at=on(2, 5))
+        assert order in texts(memory.summary())
+
+
 @pytest.mark.parametrize("budget", [1, 20, 45, 60, 90, 150, 2_000])
 def test_a_summary_keeps_within_its_budget(budget: int) -> None:
     with filled() as memory:

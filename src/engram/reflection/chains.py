@@ -43,6 +43,8 @@ class Chains:
         """Numbers of the statements that withdraw an order. Each counts as an order itself."""
         self.partly = {each.order: each.by for each in withdrawn if not each.whole}
         """Number of the statement that withdraws a part of an order last, by the number of the order."""
+        self.withdrawn = frozenset(each.order for each in withdrawn if each.whole)
+        """Numbers of the orders and preferences that a later statement withdraws as a whole."""
         self._stored = {each.number: self._as_order(each) for each in statements}
         self._newer_of, self._model_of = dict[int, int](), dict[int, str]()
         numbers = {Place(each.statement.seq, each.statement.start): each.number for each in statements}
@@ -65,6 +67,10 @@ class Chains:
         for older, newer in self._newer_of.items():
             self._older_of.setdefault(newer, []).append(older)
         self._slots = {number: slot for slot in proposals.slots if (number := numbers.get(slot.place)) is not None}
+
+    def statements(self) -> list[Stored]:
+        """Return all statements, in the order in which they were said."""
+        return list(self._stored.values())
 
     def slot_of(self, each: Stored) -> str | None:
         """Return the attribute that a statement fills: by its label, else by a proposal; None for none."""

@@ -219,7 +219,8 @@ class Knowledge:
     ) -> Summary:
         """Return the chosen sentences of a session or a period; see `Memory.summary`."""
         meant = bounds(since, until, period)
-        return self._summarizer.summary(namespace, session, meant, budget, count, self._caught_up())
+        unread = self._caught_up()
+        return self._summarizer.summary(namespace, session, meant, budget, count, unread, self._chains)
 
     def arcs(self, namespace: str, at: datetime | None, limit: int) -> Arcs:
         """Return the arcs of a namespace; see `Memory.arcs`."""

@@ -7,7 +7,7 @@ decides something, and is never a fact of the user's. Keeps nothing, and reads o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -82,6 +82,8 @@ class Weighing(NamedTuple):
 
     closed: frozenset[tuple[int, int]]
     """The statements that hold no longer, by the seq of their turn and their start."""
+    withdrawn: frozenset[tuple[int, int]]
+    """The orders and preferences that were withdrawn, likewise. A prompt with one would give the order again."""
     names: frozenset[str]
     """Stems of the speakers' names, which tell nothing."""
     count: CountTokens
@@ -109,15 +111,26 @@ class Summarizer:
         self._coder = Coder(encoder.dimensions, encoder=encoder.fingerprint)
 
     def summary(
-        self, namespace: str, session: str | None, period: Bounds, budget: int, count: CountTokens, unread: int
+        self,
+        namespace: str,
+        session: str | None,
+        period: Bounds,
+        budget: int,
+        count: CountTokens,
+        unread: int,
+        chains_of: Callable[[int], Chains],
     ) -> Summary:
-        """Return the summary of a session, or of all sessions of a namespace, in a period; see `Memory.summary`."""
+        """Return the summary of a session, or of all sessions of a namespace, in a period; see `Memory.summary`.
+
+        chains_of: returns the statements of a namespace, by its number, with what closed and what withdrew what.
+        """
         number = self._store.namespace_number(namespace)
         names = [name for name, _ in self._store.sessions(namespace)] if session is None else [session]
         if number is None or not names:
             return Summary((), 0, 0, unread)
-        stored = self._database.statements(number)
-        weighing = self._weighing(number, stored, count)
+        chains = chains_of(number)
+        stored = chains.statements()
+        weighing = self._weighing(number, chains, stored, count)
         room = budget - count(HEADING)
         many = 1 if session is not None else sessions_in(stored, period)
         share = room if many < 2 else min(room, max(OF_SESSION, SPARE * room // many))
@@ -131,11 +144,14 @@ class Summarizer:
         quotes = within([each.quote for each in ranked], budget, count)
         return Summary(tuple(quotes), len(parts), turns, unread)
 
-    def _weighing(self, number: int, stored: Sequence[Stored], count: CountTokens) -> Weighing:
+    def _weighing(self, number: int, chains: Chains, stored: Sequence[Stored], count: CountTokens) -> Weighing:
         last = max((each.statement.at for each in stored), default=0)
-        holding = {each.number for each in Chains(stored).holding(last, lasting=False)}
+        holding = {each.number for each in chains.holding(last, lasting=False)}
         closed = frozenset((each.statement.seq, each.statement.start) for each in stored if each.number not in holding)
-        return Weighing(closed, telling_terms(" ".join(self._store.speakers(number))), count)
+        withdrawn = frozenset(
+            (each.statement.seq, each.statement.start) for each in stored if each.number in chains.withdrawn
+        )
+        return Weighing(closed, withdrawn, telling_terms(" ".join(self._store.speakers(number))), count)
 
     def _turns(self, namespace: str, session: str, period: Bounds) -> Session:
         where = Filter(namespace, session, period.until, period.since)
@@ -164,6 +180,8 @@ class Summarizer:
         codes = np.frombuffer(b"".join(meaning.code for _, meaning in told), np.uint8).reshape(len(told), -1)
         vectors, labels = self._coder.decode(codes), unpacked([meaning.labels for _, meaning in told])
         for row, (s, _) in enumerate(told):
+            if (s.seq, s.start) in weighing.withdrawn:
+                continue
             holds, slot = (s.seq, s.start) not in weighing.closed, SLOTS[s.slot] if s.slot else None
             worth = float(labels.lasting[row]) + (OF_SLOT * s.sure if slot else 0.0)
             quote = Quote(by_seq[s.seq], s.seq, s.start, s.stop, KINDS[s.kind], slot, holds)
