@@ -46,8 +46,11 @@ def test_without_a_model_nothing_is_said_of_models(run, model):
     assert model.asked == []
 
 
-def test_what_failed_and_what_a_budget_left_is_said(run, model):
+def test_what_failed_and_what_a_budget_left_is_said(run, model, monkeypatch):
     assert "the budget of this day is used up" in run("reflect", "--model", model.spec, "--tokens", "10").err
+    monkeypatch.setenv("ENGRAM_REFLECT_TOKENS", "10")
+    assert "the budget of this day is used up" in run("reflect", "--model", model.spec).err
+    monkeypatch.delenv("ENGRAM_REFLECT_TOKENS")
     model.status = 500
     failed = run("reflect", "--model", model.spec)
     assert (failed.code, "1 calls failed" in failed.err) == (0, True)
@@ -74,3 +77,10 @@ def test_options_that_cannot_be_used_are_refused(run, model, wrong):
 def test_a_model_that_is_none_is_named(run, model):
     ran = run("reflect", "--model", "gpt-4o")
     assert (ran.code, "names no model" in ran.err) == (9, True)
+
+
+@pytest.mark.parametrize("name", ["ENGRAM_REFLECT_TOKENS", "ENGRAM_REFLECT_MONEY", "ENGRAM_REFLECT_PRICES"])
+def test_the_environment_says_what_a_model_may_cost(run, monkeypatch, name):
+    monkeypatch.setenv(name, "one")
+    ran = run("reflect")
+    assert (ran.code, name in ran.err) == (2, True)

@@ -11,12 +11,14 @@ from engram.cli.options import (
     EncoderName,
     Json,
     MemoryPath,
+    ModelPrices,
+    MoneyPerDay,
     Namespace,
     Timezone,
+    TokensPerDay,
     UsageError,
     given_time,
     open_memory,
-    prices_option,
     time_option,
 )
 from engram.cli.output import escape, escape_line, print_json, print_note
@@ -24,7 +26,7 @@ from engram.cli.recall import QueryArgument
 from engram.engram import DEFAULT_NAMESPACE
 from engram.formats.results import fact_record, profile_record, working_record
 from engram.notes.zones import MACHINE, local, profile_in_zone
-from engram.reflection.proposals.asking import TOKENS_PER_DAY, Asking, Prices
+from engram.reflection.proposals.asking import TOKENS_PER_DAY, Asking
 
 if TYPE_CHECKING:
     from engram.reflection.proposals.proposer import Asked
@@ -166,30 +168,9 @@ def reflect(
     quiet: Annotated[
         float, typer.Option(min=0, metavar="MINUTES", help="Minutes that a session must have had no new turn.")
     ] = 0.0,
-    tokens: Annotated[
-        int,
-        typer.Option(min=1, metavar="TOKENS", help="Maximum tokens of a day for the model, in UTC."),
-    ] = TOKENS_PER_DAY,
-    money: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            metavar="MONEY",
-            envvar="ENGRAM_REFLECT_MONEY",
-            help="What a day of it may cost, by --prices.",
-            show_default=False,
-        ),
-    ] = None,
-    prices: Annotated[
-        Prices | None,
-        typer.Option(
-            parser=prices_option,
-            metavar="IN:OUT",
-            envvar="ENGRAM_REFLECT_PRICES",
-            help="What a million tokens of it cost, read and written, such as 0.27:1.10.",
-            show_default=False,
-        ),
-    ] = None,
+    tokens: TokensPerDay = TOKENS_PER_DAY,
+    money: MoneyPerDay = None,
+    prices: ModelPrices = None,
     drop_proposals: Annotated[
         bool,
         typer.Option("--drop-proposals", help="Delete what the model with the name --model proposed, or all models."),

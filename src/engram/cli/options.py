@@ -94,6 +94,16 @@ def redact_option(text: str) -> str:
     return text
 
 
+def prices_option(text: str | Prices) -> Prices:
+    """Return the prices in a text such as 0.27:1.10. Raises `typer.BadParameter` if it is no such text."""
+    if isinstance(text, Prices):
+        return text
+    try:
+        return prices_of(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
 MemoryPath = Annotated[
     Path | None,
     typer.Option(
@@ -188,16 +198,36 @@ LeastTrust = Annotated[
         help=f"Which memories become notes: those that came in by this way or by a more trusted one. {TRUST_HELP}",
     ),
 ]
-
-
-def prices_option(text: str | Prices) -> Prices:
-    """Return the prices in a text such as 0.27:1.10. Raises `typer.BadParameter` if it is no such text."""
-    if isinstance(text, Prices):
-        return text
-    try:
-        return prices_of(text)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
+# What a model for reflection may cost. A command's parameter gives each its name: --money, --reflect-money.
+TokensPerDay = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        metavar="TOKENS",
+        envvar="ENGRAM_REFLECT_TOKENS",
+        help="Maximum tokens, in a day in UTC, of the model for reflection.",
+    ),
+]
+MoneyPerDay = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        metavar="MONEY",
+        envvar="ENGRAM_REFLECT_MONEY",
+        help="What that model may cost in a day, by its prices.",
+        show_default=False,
+    ),
+]
+ModelPrices = Annotated[
+    Prices | None,
+    typer.Option(
+        parser=prices_option,
+        metavar="IN:OUT",
+        envvar="ENGRAM_REFLECT_PRICES",
+        help="What a million tokens of that model cost, read and written, such as 0.27:1.10.",
+        show_default=False,
+    ),
+]
 
 
 def help_of(function: Callable[..., object]) -> str:

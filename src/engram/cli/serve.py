@@ -9,9 +9,17 @@ from typing import Annotated
 
 import typer
 
-from engram.cli.options import EncoderName, LeastTrust, MemoryPath, Redact, Timezone, prices_option
+from engram.cli.options import (
+    EncoderName,
+    LeastTrust,
+    MemoryPath,
+    ModelPrices,
+    MoneyPerDay,
+    Redact,
+    Timezone,
+    TokensPerDay,
+)
 from engram.opening import default_path
-from engram.reflection.proposals.asking import Prices
 from engram.serve.frontends.strip import patterns_from_environment
 from engram.serve.http.logs import set_up
 from engram.serve.server import serve as run
@@ -100,32 +108,9 @@ def serve(
             help="Minutes without a new turn after which that model is asked about a session.",
         ),
     ] = DEFAULTS.reflect_quiet / 60,
-    reflect_tokens: Annotated[
-        int,
-        typer.Option(
-            min=1, metavar="TOKENS", envvar="ENGRAM_REFLECT_TOKENS", help="Maximum tokens of a day for that, in UTC."
-        ),
-    ] = DEFAULTS.reflect_tokens,
-    reflect_money: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            metavar="MONEY",
-            envvar="ENGRAM_REFLECT_MONEY",
-            help="What a day of that may cost, by --reflect-prices.",
-            show_default=False,
-        ),
-    ] = None,
-    reflect_prices: Annotated[
-        Prices | None,
-        typer.Option(
-            parser=prices_option,
-            metavar="IN:OUT",
-            envvar="ENGRAM_REFLECT_PRICES",
-            help="What a million tokens of that model cost, read and written, such as 0.27:1.10.",
-            show_default=False,
-        ),
-    ] = None,
+    reflect_tokens: TokensPerDay = DEFAULTS.reflect_tokens,
+    reflect_money: MoneyPerDay = None,
+    reflect_prices: ModelPrices = None,
     sticky: Annotated[
         bool, typer.Option("--sticky", help="Give earlier messages their notes back (see docs/serve.md).")
     ] = DEFAULTS.sticky,
