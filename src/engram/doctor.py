@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shlex
 import stat
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
@@ -16,10 +17,21 @@ from engram import accel
 from engram.engram import Engram
 from engram.errors import EngramError, InvalidEngram, NotFound
 from engram.meaning.sentences import SentenceEncoder
-from engram.opening import file_of, files_of, index_folder, open_analyzer, open_index_folder, open_store, usable_encoder
+from engram.opening import (
+    STATEMENTS,
+    USES,
+    file_of,
+    files_of,
+    index_folder,
+    open_analyzer,
+    open_index_folder,
+    open_store,
+    usable_encoder,
+)
 from engram.store.base import Store
 from engram.store.positions import distance
 from engram.store.private import exposed
+from engram.store.sqlite.checking import SideFile, SideState, state_of
 from engram.store.sqlite.copying import new_database
 from engram.store.sqlite.files import SERVER_SUFFIX, has_foreign_log, logs_aside
 from engram.store.sqlite.salvage import FileReport, SalvageReader, examine_file, opened, refuse_newer
@@ -58,11 +70,14 @@ class Report:
     """Known versions of state documents that cannot be read; None if even that is unknown."""
     warnings: tuple[str, ...] = ()
     """What puts the memory at risk, such as rights for other users. No damage."""
+    side_files: tuple[SideState, ...] = ()
+    """The SQLite files beside the memory, with the derived data, the uses and what the caller named."""
 
     @property
     def healthy(self) -> bool:
         """Whether nothing needs to be done. A missing index, or one that is behind, is built automatically."""
-        return not self.problems and not self.index.startswith("damaged")
+        whole = not self.problems and not self.index.startswith("damaged")
+        return whole and all(file.healthy for file in self.side_files)
 
 
 @dataclass(slots=True)
@@ -93,8 +108,8 @@ class Salvage:
         return self.lost == 0 and self.lost_state_documents == [] and not self.policies_lost
 
 
-def examine(path: str | os.PathLike[str]) -> Report:
-    """Read the whole memory at `path` and report its state.
+def examine(path: str | os.PathLike[str], others: Sequence[SideFile] = ()) -> Report:
+    """Read the whole memory at `path` and report its state. others: files beside it that rooms above this one keep.
 
     Raises `NotFound` if there is no file, `MemoryTooNew` if a newer version of Engram wrote it.
     """
@@ -105,7 +120,22 @@ def examine(path: str | os.PathLike[str]) -> Report:
     size = sum(os.path.getsize(name) for name in files if os.path.exists(name))
     problems = tuple(store.problems)
     state = (store.readable, store.lost, store.format, index, unindexed, unencoded, size, index_bytes)
-    return Report(where, problems, *state, store.documents, store.lost_documents, _warnings(where))
+    sides = tuple(map(state_of, (*side_files(where), *others)))
+    return Report(where, problems, *state, store.documents, store.lost_documents, _warnings(where), sides)
+
+
+def side_files(path: str) -> list[SideFile]:
+    """Return the SQLite files that `Memory` keeps in the folder of the index of the memory at `path`."""
+    # Imported here: these rooms are not needed by a memory that only remembers.
+    from engram.reflection.database import DerivedDatabase
+    from engram.strength.database import UseDatabase
+
+    folder = index_folder(path)
+    derived = "no memory is lost; statements are derived again, but what models proposed is gone"
+    return [
+        SideFile(str(folder / STATEMENTS), DerivedDatabase, ("meta", "statements"), derived),
+        SideFile(str(folder / USES), UseDatabase, ("uses",), "only counts of use are lost"),
+    ]
 
 
 def examine_encoder(encoder: SentenceEncoder) -> str:
@@ -208,7 +238,10 @@ def _save(store: Store, engrams: list[Engram]) -> int:
 
 def _examine_index(path: str, store: FileReport) -> tuple[str, int, int, int]:
     """The state of a file's index, the engrams that it lacks, its passages without a vector, and its size in bytes."""
-    index = open_index_folder(index_folder(path), open_analyzer(), store.identity, usable_encoder(None))
+    folder = index_folder(path)
+    if folder.exists() and not folder.is_dir():
+        return f"damaged: {folder} is no folder; move it away", distance("", store.head).appended, 0, 0
+    index = open_index_folder(folder, open_analyzer(), store.identity, usable_encoder(None))
     if not index.exists():
         return "missing", distance("", store.head).appended, 0, index.bytes()
     unindexed = max(0, distance(index.snapshot().cursor, store.head).appended)

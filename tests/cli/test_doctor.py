@@ -120,6 +120,14 @@ def test_doctor_reports_a_healthy_memory(run, path: Path):
         "warnings": [],
         "state_documents": 0,
         "lost_state_documents": 0,
+        "side_files": [
+            {"name": name, "path": f"{path}{end}", "state": "missing", "problem": "", "cure": ""}
+            for name, end in (
+                ("derived data", ".index/statements.db"),
+                ("file of uses", ".index/strength.db"),
+                ("server database", ".serve"),
+            )
+        ],
     }
     out = run("doctor").out
     assert "database  good" in out

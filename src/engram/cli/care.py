@@ -17,6 +17,7 @@ from engram.installation import conflicts
 
 if TYPE_CHECKING:
     from engram.doctor import Report, Salvage
+    from engram.store.sqlite.checking import SideFile
 
 
 def doctor(
@@ -33,8 +34,8 @@ def doctor(
     Names any other installed distribution that also installs a module `engram`.
 
     Exit code 0: there is no damage, or everything was saved; 7: the database is damaged; 1: only
-    the index or the encoder's data are damaged, another distribution conflicts, or not everything
-    could be saved; 8: the file needs a newer version of Engram.
+    the index, a file beside it or the encoder's data are damaged, another distribution conflicts,
+    or not everything could be saved; 8: the file needs a newer version of Engram.
 
     Example:
       engram doctor
@@ -50,10 +51,12 @@ def doctor(
             print_note(other.advice)
     where = default_path() if path is None else path
     if save is None:
-        report, encoder = examine(where), examine_encoder(default_encoder())
+        report, encoder = examine(where, [_server_file(where)]), examine_encoder(default_encoder())
         if as_json:
             extra = {"healthy": report.healthy, "compiled": accel.available, "encoder": encoder}
-            print_json(dataclasses.asdict(report) | extra | {"conflicts": [other._asdict() for other in others]})
+            files = {"side_files": [file._asdict() for file in report.side_files]}
+            conflicting = {"conflicts": [other._asdict() for other in others]}
+            print_json(dataclasses.asdict(report) | extra | files | conflicting)
         else:
             _print_report(report, encoder)
         if others or not report.healthy or encoder.startswith("damaged"):
@@ -68,6 +71,17 @@ def doctor(
         raise typer.Exit(EngramError.exit_code)
 
 
+def _server_file(path: Path) -> SideFile:
+    """Return the file of a server of the memory at `path`."""
+    from engram.opening import file_of
+    from engram.serve.database import ServerDatabaseFile, server_database_path
+    from engram.store.sqlite.checking import SideFile
+
+    lost = "the server makes a new one; no memory is lost, but keys must be created again"
+    names = ("meta", "keys", "sessions", "nodes", "responses", "receipts")
+    return SideFile(server_database_path(file_of(path)), ServerDatabaseFile, names, lost, deleted=False)
+
+
 def _print_report(report: Report, encoder: str) -> None:
     print_table(
         {
@@ -77,6 +91,7 @@ def _print_report(report: Report, encoder: str) -> None:
             "lost": "unknown" if report.lost is None else f"{report.lost:,}",
             **_documents(report),
             "index": report.index + _missing(report),
+            **{file.name: file.state for file in report.side_files if file.state != "missing"},
             "size": f"{format_bytes(report.store_bytes)}, index {format_bytes(report.index_bytes)}",
             "recall": accel.status,
             "encoder": encoder,
@@ -84,6 +99,9 @@ def _print_report(report: Report, encoder: str) -> None:
     )
     for problem in report.problems:
         typer.echo(f"- {escape_line(problem)}")
+    for file in report.side_files:
+        if not file.healthy:
+            typer.echo(escape_line(f"- {file.path}: {file.problem}; {file.cure}"))
     for warning in report.warnings:
         typer.echo(f"warning: {escape_line(warning)}")
     if report.problems and (report.readable or report.state_documents):

@@ -49,12 +49,15 @@ Row = tuple[Any, ...]
 
 
 @contextmanager
-def opened(path: str) -> Iterator[sqlite3.Connection]:
-    """Open a connection that cannot change the file or other files in its folder."""
+def opened(path: str, *, mend: bool = True) -> Iterator[sqlite3.Connection]:
+    """Open a connection that cannot change the file or other files in its folder.
+
+    mend: with another header if that of the file, which is then a memory, is damaged.
+    """
     with ExitStack() as stack:
         log = log_of(path)
         logged = os.path.exists(log) and os.path.getsize(log) > 0 and not has_foreign_log(path)
-        header, pages = mended_header(path)
+        header, pages = mended_header(path) if mend else (b"", 0)
         uri = f"file:{quote(os.path.abspath(path))}?mode=ro&immutable=1"
         if logged or header:
             # SQLite writes files into the folder when it reads a log, and it repairs after a crash: so it gets a copy.
@@ -115,7 +118,7 @@ def refuse_newer(db: sqlite3.Connection, path: str) -> None:
     with suppress(sqlite3.DatabaseError):
         version = int(db.execute("PRAGMA user_version").fetchone()[0])
         ours = int(db.execute("PRAGMA application_id").fetchone()[0]) == APPLICATION_ID
-        if ours and version > VERSION and not _check_integrity(db):
+        if ours and version > VERSION and not check_integrity(db):
             raise too_new(path, version, VERSION)
 
 
@@ -146,7 +149,7 @@ def examine_file(path: str) -> FileReport:
         try:
             version: int | None = int(db.execute("PRAGMA user_version").fetchone()[0])
             application_id = int(db.execute("PRAGMA application_id").fetchone()[0])
-            problems = _check_integrity(db)
+            problems = check_integrity(db)
         except sqlite3.DatabaseError as error:
             version, application_id, problems = None, APPLICATION_ID, [f"SQLite cannot read it: {error}"]
         if application_id != APPLICATION_ID:
@@ -179,8 +182,8 @@ def examine_file(path: str) -> FileReport:
         )
 
 
-def _check_integrity(db: sqlite3.Connection) -> list[str]:
-    """The problems that SQLite's integrity check reports."""
+def check_integrity(db: sqlite3.Connection) -> list[str]:
+    """Return the problems that SQLite's integrity check reports."""
     try:
         rows = db.execute("PRAGMA integrity_check(20)").fetchall()
     except sqlite3.DatabaseError as error:
