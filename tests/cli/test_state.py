@@ -76,6 +76,7 @@ def test_a_conflict_has_its_exit_code_and_writes_nothing(run):
         (("rollback", "x", "9"), b"", 3, "has no version 9"),
         (("rollback", "none", "1"), b"", 3, "nothing to roll back"),
         (("delete", "none"), b"", 3, "there is no document 'none'"),
+        (("set", "x", '{"a": 1, "a": 2}'), b"", 2, "the value has a key twice: a: it came twice in one object"),
         (("set", "x", "hello"), b"", 2, "the value is not JSON: Expecting value"),
         (("set", "x", "NaN"), b"", 2, "NaN is no number of JSON"),
         (("set", "x", "[1e999]"), b"", 2, "value[0] is inf; JSON has only finite numbers"),

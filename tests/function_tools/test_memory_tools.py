@@ -348,6 +348,7 @@ WRONG = [
     ("engram_forget", "{}", "does not exist"),
     ("", "{}", "does not exist"),
     ("engram_archive_add", "{", "not JSON"),
+    ("engram_archive_add", '{"text": "a", "text": "b"}', "the argument 'text' came twice"),
     ("engram_archive_add", "[" * 100_000, "characters"),
     ("engram_archive_add", "[" * 10_000, "JSON"),
     ("engram_archive_add", '"text"', "a string"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from datetime import datetime
 from typing import Annotated
@@ -25,7 +24,7 @@ from engram.cli.output import escape_line, print_json, print_note
 from engram.engram import DEFAULT_NAMESPACE, DEFAULT_SESSION
 from engram.errors import InvalidEngram
 from engram.notes.zones import MACHINE
-from engram.records import to_record
+from engram.records import RepeatedKey, from_json, to_record
 
 MOST_STDIN = 16 << 20
 """Bytes of stdin that are read: JSON can write a value of 1 MiB in six times as many, and more with spaces."""
@@ -108,7 +107,9 @@ def stdin_text() -> str:
 def json_object(text: str) -> dict[str, object]:
     """Return the JSON object in the value of an option. Raises `UsageError` if it is not a JSON object."""
     try:
-        value = json.loads(text)
+        value = from_json(text)
+    except RepeatedKey as error:
+        raise UsageError(f"--metadata has a key twice: {error}") from None
     except (ValueError, RecursionError) as error:
         raise UsageError(f"--metadata is not JSON: {error}") from None
     if not isinstance(value, dict):

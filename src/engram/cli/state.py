@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -26,7 +25,7 @@ from engram.engram import DEFAULT_NAMESPACE
 from engram.errors import NotFound
 from engram.formats.results import document_record, info_record
 from engram.notes.zones import MACHINE, local
-from engram.records import to_json
+from engram.records import RepeatedKey, from_json, to_json
 
 if TYPE_CHECKING:
     from engram.documents import Document
@@ -215,7 +214,9 @@ def delete(
 def json_value(text: str) -> Any:
     """Return the value of a JSON text. Raises `UsageError` if it is none."""
     try:
-        return json.loads(text, parse_constant=_no_number)
+        return from_json(text, _no_number)
+    except RepeatedKey as error:
+        raise UsageError(f"the value has a key twice: {error}") from None
     except (ValueError, RecursionError) as error:
         reason = "too many levels" if isinstance(error, RecursionError) else error
         raise UsageError(

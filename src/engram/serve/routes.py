@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -13,6 +12,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from engram.errors import EngramError
+from engram.records import RepeatedKey, from_json
 from engram.serve.api.rest_errors import check_json, check_query, error_for
 from engram.serve.services import Services
 
@@ -28,7 +28,9 @@ def route_class(services: Services) -> type[APIRoute]:
             """Return the parsed body; a large one is parsed in a thread."""
             body = await self.body()
             try:
-                return await services.run(json.loads, body) if len(body) > LARGE_BODY else json.loads(body)
+                return await services.run(from_json, body) if len(body) > LARGE_BODY else from_json(body)
+            except RepeatedKey as error:
+                raise HTTPException(400, str(error)) from error
             except (ValueError, RecursionError) as error:
                 raise HTTPException(400, f"the body is not JSON: {str(error)[:200]}") from None
 

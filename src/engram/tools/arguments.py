@@ -5,13 +5,13 @@ Owns the kinds of arguments, and the error that a model reads. Does not know whi
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from engram.engram import byte_length, check_no_nul
 from engram.errors import InvalidEngram
+from engram.records import RepeatedKey, from_json
 
 LONGEST_ARGUMENTS = 1 << 16
 """Characters of JSON text that the arguments of one call may have."""
@@ -114,7 +114,9 @@ def fields_of(given: object) -> Mapping[object, object]:
         if len(given) > LONGEST_ARGUMENTS:
             raise ToolError(f"the arguments have {len(given):,} characters; the limit is {LONGEST_ARGUMENTS:,}")
         try:
-            given = json.loads(given) if given.strip() else {}
+            given = from_json(given) if given.strip() else {}
+        except RepeatedKey as error:
+            raise ToolError(f"the argument {shown(error.key)} came twice; send it once") from None
         except ValueError as error:
             raise ToolError(f"the arguments are not JSON ({error}); send one JSON object") from None
         except RecursionError:

@@ -75,6 +75,39 @@ def test_odd_fields_of_rest(client: RestClient, path: str) -> None:
             )
 
 
+TWICE = [
+    ("/remember", '{"text": "a", "text": "b"}', "text"),
+    ("/remember", '{"items": [{"text": "a"}, {"text": "b", "role": "user", "role": "tool"}]}', "role"),
+    ("/remember", '{"text": "a", "metadata": {"page": {"number": 1, "number": 2}}}', "number"),
+    ("/remember", '{"items": [' + '{"text": "' + "x" * 300_000 + '"}, ' + '{"a": 1, "a": 2}]}', "a"),
+    ("/forget", '{"session": "a", "session": "b"}', "session"),
+    ("/recall", '{"query": "x", "\\u006cimit": 1, "limit": 2}', "limit"),
+    ("/recall", '{"query": "x", "": 1, "": 2}', ""),
+    ("/state/document?name=plan", '{"value": [{"\\ud800": 1, "\\ud800": 2}]}', "\\ud800"),
+]
+
+
+@pytest.mark.parametrize(("path", "body", "key"), TWICE)
+def test_a_key_that_comes_twice_in_an_object_is_named_and_nothing_is_stored(
+    client: RestClient, path: str, body: str, key: str
+) -> None:
+    before = client.memory.stats().engrams
+    method = "PUT" if path.startswith("/state") else "POST"
+    answer = client.ask(method, path, content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 400
+    error = answer.json()["error"]
+    assert (error["code"], error["param"]) == ("invalid_request", key)
+    assert error["message"] == f"{key}: it came twice in one object; send it once"
+    assert client.memory.stats().engrams == before
+    assert client.memory.state("home").get("plan") is None
+
+
+def test_a_key_may_come_in_two_objects(client: RestClient) -> None:
+    body = '{"items": [{"text": "a", "metadata": {"a": {"a": 1}}}, {"text": "b", "metadata": {"a": 2}}]}'
+    answer = client.ask("POST", "/remember", content=body, headers={"Content-Type": "application/json"})
+    assert [engram["metadata"] for engram in answer.json()["engrams"]] == [{"a": {"a": 1}}, {"a": 2}]
+
+
 def test_odd_parameters_of_rest(client: RestClient) -> None:
     for path, operations in client.app.openapi()["paths"].items():
         for method, operation in operations.items():

@@ -527,7 +527,7 @@ def test_a_large_body_is_parsed_in_a_thread(client: RestClient, monkeypatch):
             thread_names.append(threading.current_thread().name)
         return loads(text, **options)
 
-    monkeypatch.setattr(routes.json, "loads", recording_loads)
+    monkeypatch.setattr("json.loads", recording_loads)
     client.post("/remember", {"text": "x" * (routes.LARGE_BODY + 1)})
     client.post("/remember", {"text": "x"})
     assert thread_names[0].startswith("ThreadPoolExecutor")

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.routing import Match
 
 from engram.errors import EngramError, NotFound, StateConflict
+from engram.records import RepeatedKey
 from engram.serve.api.schemas import MANY, ONE
 from engram.serve.http.anonymous import without_paths
 from engram.serve.http.errors import ServeError
@@ -104,7 +105,8 @@ def error_for(error: Exception, path: str | None = None) -> ServeError:
         return invalid_field(error)
     if isinstance(error, StarletteHTTPException):
         code, message = STATUS_CODES.get(error.status_code, ("invalid_request", str(error.detail)))
-        return ServeError(error.status_code, message, code)
+        cause = error.__cause__
+        return ServeError(error.status_code, message, code, cause.key if isinstance(cause, RepeatedKey) else None)
     return ServeError(500, "internal error; the server's log says more", "internal_error")
 
 
