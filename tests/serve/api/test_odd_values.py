@@ -75,6 +75,40 @@ def test_odd_fields_of_rest(client: RestClient, path: str) -> None:
             )
 
 
+@pytest.mark.parametrize("tool", TOOLS.values(), ids=list(TOOLS))
+@pytest.mark.parametrize("value", [True, False])
+def test_a_boolean_is_no_number_for_any_tool(tool: MemoryTool[Any], value: bool) -> None:
+    properties = tool.input_schema()["properties"]
+    for name, schema in properties.items():
+        if schema.get("type") in ("integer", "number"):
+            with pytest.raises(InvalidEngram, match=f"^{name} is a boolean; it must be a number$"):
+                tool.read({name: value})
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/recall", "limit"),
+        ("/recall", "floor"),
+        ("/recall", "budget"),
+        ("/working", "budget"),
+        ("/reflect", "seconds"),
+        ("/policies", "expire_after_seconds"),
+        ("/state/rollback", "version"),
+        ("/arcs", "limit"),
+        ("/profile", "budget"),
+    ],
+)
+def test_a_boolean_is_no_number_for_rest(client: RestClient, path: str, name: str) -> None:
+    base = BASES.get(f"/memory{path}")
+    for value in (True, False):
+        if base is None:
+            answer = client.ask("GET", path, params={name: value})
+        else:
+            answer = client.ask("POST", path, json={**base, name: value})
+        assert (answer.status_code, answer.json()["error"]["param"]) == (422, name)
+
+
 TWICE = [
     ("/remember", '{"text": "a", "text": "b"}', "text"),
     ("/remember", '{"items": [{"text": "a"}, {"text": "b", "role": "user", "role": "tool"}]}', "role"),

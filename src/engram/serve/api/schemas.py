@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -810,8 +810,24 @@ UntilTime = Annotated[
 ]
 
 
+def takes_number(annotation: object) -> bool:
+    """Return whether the type of a field takes a number, alone or among others."""
+    return annotation in (int, float) or any(map(takes_number, get_args(annotation)))
+
+
 class ToolArguments(Form):
     """The argument of every tool. null, "" and [] for an optional argument mean the same as leaving it out."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_booleans_for_numbers(cls, values: Any) -> Any:
+        # pydantic takes true for 1: the expected version of a write would be another one than the model meant.
+        if isinstance(values, dict):
+            for name, value in values.items():
+                field = cls.model_fields.get(name)
+                if isinstance(value, bool) and field is not None and takes_number(field.annotation):
+                    raise InvalidEngram(f"{name} is a boolean; it must be a number")
+        return values
 
     @model_validator(mode="before")
     @classmethod
