@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Literal, get_args
@@ -250,6 +250,30 @@ def metadata_json(metadata: Mapping[str, object]) -> str:
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidEngram(f"metadata is not JSON: {error}") from None
     return text
+
+
+TIMES = frozenset({"at", "recorded_at"})
+"""Fields that `draft` fills in with the time of the call."""
+
+
+def unstated_times(fields: Collection[str]) -> frozenset[str]:
+    """Return the times that are not among the stated fields of an engram with an id: they do not tell it from another.
+
+    Without an id there are none: a new id is in use nowhere.
+    """
+    return TIMES.difference(fields) if "id" in fields else frozenset()
+
+
+def refuse_other(stored: Engram | None, given: Engram, open_fields: Collection[str] = ()) -> None:
+    """Raise `InvalidEngram` unless a stored engram, None if it cannot be read, is the one that is given with its id.
+
+    open_fields: names of fields that the writer did not state, and that may differ.
+    """
+    compared = [field.name for field in dataclasses.fields(Engram) if field.compare and field.name not in open_fields]
+    other = [name for name in compared if stored is None or getattr(stored, name) != getattr(given, name)]
+    if other:
+        what = "content" if stored is None else " and ".join(other)
+        raise InvalidEngram(f"id {given.id} is in use with other content ({what}); leave id out to get a new one")
 
 
 def canonical_id(value: str | uuid.UUID) -> str:

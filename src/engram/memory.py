@@ -28,6 +28,7 @@ from engram.engram import (
     check_name,
     checked,
     draft,
+    unstated_times,
 )
 from engram.errors import EngramError, InvalidEngram, NotFound
 from engram.meaning.base import Encoder
@@ -53,7 +54,7 @@ from engram.recall.score import FLOOR
 from engram.reflection.proposals.asking import Asking, ProposalStats
 from engram.search.base import Search
 from engram.state import AgentState
-from engram.store.base import Filter, LoggedStore, not_in_quarantine
+from engram.store.base import NONE_OPEN, Filter, LoggedStore, OpenFields, not_in_quarantine
 from engram.store.policy import Policy
 from engram.strength.rule import used
 from engram.strength.uses import Uses, is_wanted
@@ -199,14 +200,16 @@ class Memory:
         text: any Unicode except NUL, 1 byte to 1 MiB of UTF-8. namespace, session, speaker, kind, source: 1 to 512
         bytes, no NUL. role: user, assistant, system or tool. at: the time of the message, now by default; a naive time
         is taken as UTC. metadata: a JSON object of up to 64 KiB, no NUL. origin: one of `ORIGINS`, that of the role by
-        default. id: a UUID; a new UUIDv7 by default.
+        default. id: a UUID; a new UUIDv7 by default. The same call with the same id stores nothing a second time and
+        returns the engram that is there; without `at` its time stays that of the first call.
 
         A text that did not come from the user and reads as an instruction to a model goes into quarantine: it is stored
         and not recalled until it is released. The engram's `quarantined` then says why. A text whose time is older than
         the policy of its namespace allows is stored, and expired at once.
 
-        Raises `InvalidEngram`, a `ValueError`, that names the field and its limit; `MemoryFull`, `MemoryLocked` or
-        `MemoryReadOnly` if the engram could not be written. In either case nothing is stored.
+        Raises `InvalidEngram`, a `ValueError`, that names the field and its limit, or what an engram with this id has
+        of other content; `MemoryFull`, `MemoryLocked` or `MemoryReadOnly` if the engram could not be written. In either
+        case nothing is stored.
         """
         engram = draft(
             text,
@@ -221,25 +224,30 @@ class Memory:
             origin=origin,
             id=id,
         )
-        return self._remember([engram])[0]
+        stated = {name for name, value in (("id", id), ("at", at)) if value is not None}
+        return self._remember([engram], {engram.id: unstated_times(stated)})[0]
 
     def remember_many(self, items: Iterable[Engram | Mapping[str, object]], *, batch: int = BATCH) -> list[Engram]:
         """Store many items: mappings with the fields of `remember` and `recorded_at`, or engrams.
 
-        Returns the engrams in order. Each `batch` items are one durable commit. An invalid item raises `InvalidEngram`
-        with its index; the batches before it stay stored, its own is not stored.
+        Returns the engrams in order; one that was stored before is the stored one, as in `remember`. Each `batch` items
+        are one durable commit. An invalid item raises `InvalidEngram` with its index; the batches before it stay
+        stored, its own is not stored.
         """
         stored: list[Engram] = []
         pending: list[Engram] = []
+        undated: dict[str, frozenset[str]] = {}
         for index, item in enumerate(items):
             try:
                 pending.append(checked(item))
             except InvalidEngram as error:
                 raise InvalidEngram(f"item {index}: {error}") from None
+            if not isinstance(item, Engram) and "id" in item:
+                undated[pending[-1].id] = unstated_times([name for name, value in item.items() if value is not None])
             if len(pending) >= batch:
-                stored += self._remember(pending)
-                pending = []
-        return stored + self._remember(pending)
+                stored += self._remember(pending, undated)
+                pending, undated = [], {}
+        return stored + self._remember(pending, undated)
 
     def add(self, engrams: Sequence[Engram]) -> list[bool]:
         """Store engrams in one durable commit. Returns, for each, False if an equal engram was stored already.
@@ -248,11 +256,11 @@ class Memory:
         """
         return self._add([checked(engram) for engram in engrams])[1]
 
-    def _add(self, engrams: Sequence[Engram]) -> tuple[list[Engram], list[bool]]:
+    def _add(self, engrams: Sequence[Engram], open_fields: OpenFields = NONE_OPEN) -> tuple[list[Engram], list[bool]]:
         """Store engrams, some of them in quarantine. Returns them with the reasons, and which of them are new."""
         redacted = [self._redacted(engram) for engram in engrams]
         screened = [self._judged(engram) for engram in redacted]
-        written = self._store.append(screened)
+        written = self._store.append(screened, open_fields)
         with self._counting:
             self.redactions += sum(
                 new and after is not before for new, after, before in zip(written, redacted, engrams, strict=True)
@@ -262,9 +270,9 @@ class Memory:
         )
         return screened, written
 
-    def _remember(self, engrams: Sequence[Engram]) -> list[Engram]:
+    def _remember(self, engrams: Sequence[Engram], open_fields: OpenFields) -> list[Engram]:
         """Store engrams and return them as they are stored: one that was there before keeps its origin and place."""
-        screened, written = self._add(engrams)
+        screened, written = self._add(engrams, open_fields)
         known = [engram.id for engram, new in zip(screened, written, strict=True) if not new]
         kept = self._store.by_id(known) if known else {}
         held = {e.id: e for id in known if id not in kept for e in self._store.quarantined(Filter(), id)}

@@ -121,6 +121,17 @@ class StoreSuite:
         assert store.count(Filter()) == 2
 
     @pytest.mark.parametrize("others", [0, 2])
+    def test_open_fields_do_not_tell_an_engram_from_the_stored_one(
+        self, store: Store, three: list[Engram], others: int
+    ) -> None:
+        later = dataclasses.replace(three[0], at=day(9), recorded_at=day(9))
+        more = [one(f"good {i}") for i in range(others)]
+        with pytest.raises(InvalidEngram, match=r"other content \(recorded_at\)"):
+            store.append([*more, later], {later.id: {"at"}})
+        assert store.append([*more, later], {later.id: {"at", "recorded_at"}}) == [*[True] * others, False]
+        assert store.get(later.id) == three[0]
+
+    @pytest.mark.parametrize("others", [0, 2])
     def test_id_in_use_with_other_content_rolls_the_batch_back(
         self, store: Store, three: list[Engram], others: int
     ) -> None:

@@ -7,9 +7,10 @@ writer of another namespace can commit before it. Within a namespace, commits ke
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 from engram.engram import Engram
-from engram.store.base import Record
+from engram.store.base import NONE_OPEN, OpenFields, Record
 from engram.store.memory import Entry, MemoryStore
 
 
@@ -36,12 +37,12 @@ class OutOfOrderStore(MemoryStore):
             self._commit(entry)
             return entry.engram
 
-    def append(self, engrams: list[Engram]) -> list[bool]:  # type: ignore[override]
+    def append(self, engrams: Sequence[Engram], open_fields: OpenFields = NONE_OPEN) -> list[bool]:
         """Append engrams after the uncommitted ones of their namespaces."""
         for namespace in {engram.namespace for engram in engrams}:
             while self.commit(namespace):
                 pass
-        return super().append(engrams)
+        return super().append(engrams, open_fields)
 
     def _record(self, engram: Engram) -> Record:
         self._last_seq += 1

@@ -9,9 +9,10 @@ namespace in commit order and are never reused. Nothing follows from the seqs of
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from engram.documents import Document, DocumentInfo, DocumentKey
@@ -19,6 +20,11 @@ from engram.engram import Engram, byte_length, check_origin, is_trusted
 from engram.errors import EngramError
 from engram.store.policy import Policy
 from engram.times import as_utc
+
+OpenFields = Mapping[str, Collection[str]]
+"""By the id of an engram, names of its fields that its writer did not state."""
+
+NONE_OPEN: OpenFields = MappingProxyType({})
 
 
 class Key(NamedTuple):
@@ -258,11 +264,13 @@ class Store(Protocol):
         """The documents of agents' states, in the same store."""
         ...
 
-    def append(self, engrams: Sequence[Engram]) -> list[bool]:
+    def append(self, engrams: Sequence[Engram], open_fields: OpenFields = NONE_OPEN) -> list[bool]:
         """Write all of `engrams` in one durable commit, or none of them. Those with `quarantined` go into quarantine.
 
         An id is unique over both. The quarantine is no part of the log, and no other method reads it except
         `quarantined`, `release`, `forget`, `compact` and `stats`.
+
+        open_fields: by id, fields of an engram that its writer did not state: those of a stored one may be others.
 
         Returns, for each, True if it was written, and False if the store held an equal engram with its id already.
         Raises `InvalidEngram` if the store holds its id with other content, or if the engram holds a NUL character.

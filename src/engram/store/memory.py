@@ -9,10 +9,20 @@ from dataclasses import replace
 from itertools import islice
 from typing import NamedTuple
 
-from engram.engram import ORIGINS, ROLES, Engram, canonical_id, refuse_nul
-from engram.errors import InvalidEngram, MemoryClosed, NotFound
+from engram.engram import ORIGINS, ROLES, Engram, canonical_id, refuse_nul, refuse_other
+from engram.errors import MemoryClosed, NotFound
 from engram.ids import uuid7
-from engram.store.base import Changes, Distance, Filter, Key, Record, StoreStats, not_in_quarantine
+from engram.store.base import (
+    NONE_OPEN,
+    Changes,
+    Distance,
+    Filter,
+    Key,
+    OpenFields,
+    Record,
+    StoreStats,
+    not_in_quarantine,
+)
 from engram.store.memory_documents import MemoryDocuments
 from engram.store.policy import KEEP, Policy, expired_before
 from engram.store.positions import Position, distance
@@ -95,15 +105,14 @@ class MemoryStore:
 
     # Store.
 
-    def append(self, engrams: Sequence[Engram]) -> list[bool]:
+    def append(self, engrams: Sequence[Engram], open_fields: OpenFields = NONE_OPEN) -> list[bool]:
         """Commit all of `engrams`, or none of them."""
         with self._open():
             new: dict[str, Engram] = {}
             for engram in engrams:
                 refuse_nul(engram)
                 stored = next((e.engram for e in self._found([engram.id])), self._quarantined.get(engram.id))
-                if new.setdefault(engram.id, stored or engram) != engram:
-                    raise InvalidEngram(f"id {engram.id} is in use with other content; leave id out to get a new one")
+                refuse_other(new.setdefault(engram.id, stored or engram), engram, open_fields.get(engram.id, ()))
             written = []
             for engram in engrams:
                 written.append(engram.id not in self._positions and engram.id not in self._quarantined)

@@ -19,10 +19,20 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
-from engram.engram import Engram, canonical_id
-from engram.errors import InvalidEngram, MemoryClosed, MemoryReadOnly, NotFound
+from engram.engram import Engram, canonical_id, refuse_other
+from engram.errors import MemoryClosed, MemoryReadOnly, NotFound
 from engram.ids import id_from_bytes, id_to_bytes
-from engram.store.base import Changes, Distance, Filter, Key, Record, StoreStats, not_in_quarantine
+from engram.store.base import (
+    NONE_OPEN,
+    Changes,
+    Distance,
+    Filter,
+    Key,
+    OpenFields,
+    Record,
+    StoreStats,
+    not_in_quarantine,
+)
 from engram.store.positions import Position, distance
 from engram.store.sqlite.connections import IN_MEMORY, Database, log
 from engram.store.sqlite.counts import (
@@ -183,14 +193,14 @@ class SqliteStore:
 
     # Writing.
 
-    def append(self, engrams: Sequence[Engram]) -> list[bool]:
+    def append(self, engrams: Sequence[Engram], open_fields: OpenFields = NONE_OPEN) -> list[bool]:
         """Write all of `engrams` in one durable commit, or none of them."""
         if not engrams:
             return []
         with self._file.writing() as db:
             self._names.begin(db)
             if any(engram.quarantined is not None for engram in engrams):
-                return [self._append_one(db, engram) for engram in engrams]
+                return [self._append_one(db, engram, open_fields) for engram in engrams]
             rows = [self._names.row(db, engram) for engram in engrams]
             if len(rows) > 1:
                 # One call is faster, but does not tell which of them existed already.
@@ -198,17 +208,20 @@ class SqliteStore:
                 if db.executemany(INSERT, rows).rowcount == len(rows):
                     return [True] * len(rows)
                 db.execute("ROLLBACK TO many")
-            return [self._insert(db, row, engram) for row, engram in zip(rows, engrams, strict=True)]
+            return [self._insert(db, row, one, open_fields) for row, one in zip(rows, engrams, strict=True)]
 
-    def _append_one(self, db: sqlite3.Connection, engram: Engram) -> bool:
+    def _append_one(self, db: sqlite3.Connection, engram: Engram, open_fields: OpenFields = NONE_OPEN) -> bool:
         if engram.quarantined is None:
-            return self._insert(db, self._names.row(db, engram), engram)
-        return self._insert(db, quarantined_row(engram), engram, INSERT_QUARANTINED)
+            return self._insert(db, self._names.row(db, engram), engram, open_fields)
+        return self._insert(db, quarantined_row(engram), engram, open_fields, INSERT_QUARANTINED)
 
-    def _insert(self, db: sqlite3.Connection, row: Row, engram: Engram, statement: str = INSERT) -> bool:
+    def _insert(
+        self, db: sqlite3.Connection, row: Row, engram: Engram, open_fields: OpenFields, statement: str = INSERT
+    ) -> bool:
         new = db.execute(statement, row).rowcount == 1
-        if not new and (self._get(db, row[0]) or self._held(db, engram.id)) != engram:
-            raise InvalidEngram(f"id {engram.id} is in use with other content; leave id out to get a new one")
+        if not new:
+            stored = self._get(db, row[0]) or self._held(db, engram.id)
+            refuse_other(stored, engram, open_fields.get(engram.id, ()))
         return new
 
     def forget(self, where: Filter, id: str | None = None) -> int:
