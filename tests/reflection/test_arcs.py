@@ -202,6 +202,25 @@ def test_arcs_in_other_languages(said: tuple[str, ...], id: str) -> None:
         assert memory.arc(id).arc.turns == 3
 
 
+def test_of_a_long_turn_with_many_quotes_each_is_read_with_its_own_sentences() -> None:
+    parts = [f"Did Oskar paint Heron Lock {number}? We had soup with Mara. " for number in range(600)]
+    with Memory(":memory:") as memory:
+        memory.remember("".join(parts).strip(), at=datetime(2026, 3, 1, tzinfo=UTC))
+        view = memory.arc("Heron Lock")
+        assert [quote.text for quote in view.quotes] == [part.partition("? ")[0] + "?" for part in parts]
+        assert [end.quote for end in view.open_ends] == list(view.quotes)
+        assert [thing.name for thing in view.things] == ["Heron Lock"]
+
+
+def test_of_many_tasks_the_last_hundred_are_shown() -> None:
+    with Memory(":memory:") as memory:
+        lines = [f"- [ ] paint the gate {number}" for number in range(130)]
+        memory.remember("\n".join(["Heron Lock:", *lines]), session="a", at=datetime(2026, 3, 1, tzinfo=UTC))
+        memory.remember("Heron Lock:\n- [x] paint the gate 129", session="b", at=datetime(2026, 3, 2, tzinfo=UTC))
+        tasks = [end.quote.text for end in memory.arc("Heron Lock").open_ends if end.kind == "task"]
+        assert tasks == [f"paint the gate {number}" for number in range(29, 129)]
+
+
 def test_ids_are_words_with_hyphens() -> None:
     assert id_of("Heron Lock") == "heron-lock"
     assert id_of("Saint-Orrin’s") == "saint-orrin's"

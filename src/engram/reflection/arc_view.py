@@ -13,7 +13,7 @@ from typing import NamedTuple
 from engram.engram import Engram
 from engram.reflection.arcs import Arc, ArcView, OpenEnd, Quote, Thing
 from engram.reflection.names import COMMON, number_of
-from engram.reflection.open_ends import asks, open_plans, open_questions, open_tasks
+from engram.reflection.open_ends import asks, open_plans, open_questions, open_tasks, sentences_in
 from engram.reflection.surfaces import surface_of
 from engram.reflection.tellings import Sentence, is_only_talk, sentences_of
 from engram.text.common import share_of
@@ -113,11 +113,9 @@ def names_beside(shared: Shared, quotes: Sequence[Quote]) -> list[str]:
     """
     by_turn: dict[str, set[str]] = {}
     written = set[str]()
-    for quote in quotes:
-        for sentence in sentences_of(quote.engram.text):
-            if quote.start <= sentence.start < quote.stop:
-                by_turn.setdefault(quote.engram.id, set()).update(sentence.named)
-                written |= sentence.names
+    for quote, sentence in sentences_in(quotes):
+        by_turn.setdefault(quote.engram.id, set()).update(sentence.named)
+        written |= sentence.names
     turns = Counter(key for keys in by_turn.values() for key in keys & written)
     kept: list[str] = []
     used = set(shared.key.split())

@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
 
 from engram.engram import Engram
 from engram.reflection.arcs import PLAN, QUESTION, TASK, OpenEnd, Quote
 from engram.reflection.names import READ, key_of
-from engram.reflection.tellings import is_only_talk, sentences_of
+from engram.reflection.tellings import Sentence, is_only_talk, sentences_of
+
+MOST_TASKS = 100
+"""Open tasks of an arc that are shown, the last ones: of each, later turns are searched."""
 
 _ASKS = re.compile(r"[?？؟՞]['\"”»’）)\]]*\Z")
 _TASK = re.compile(
@@ -26,20 +30,32 @@ def asks(text: str) -> bool:
     return _ASKS.search(text.rstrip()) is not None
 
 
+def sentences_in(quotes: Sequence[Quote]) -> Iterator[tuple[Quote, Sentence]]:
+    """Yield the sentences that begin in quotes, each with its quote. Each turn is read once.
+
+    quotes: those of one turn next to each other, in their order, and none inside another.
+    """
+    for _, group in groupby(quotes, key=lambda quote: quote.engram.id):
+        of_turn, place = list(group), 0
+        for sentence in sentences_of(of_turn[0].engram.text):
+            while place < len(of_turn) and of_turn[place].stop <= sentence.start:
+                place += 1
+            if place < len(of_turn) and of_turn[place].start <= sentence.start:
+                yield of_turn[place], sentence
+
+
 def open_questions(quotes: Sequence[Quote], answered: Callable[[Engram], bool]) -> list[OpenEnd]:
     """Return the questions among quotes that nobody has answered; answered: whether anybody else spoke after a turn."""
     found = []
-    for quote in quotes:
-        for sentence in sentences_of(quote.engram.text):
-            text = quote.engram.text[sentence.start : sentence.stop]
-            inside = quote.start <= sentence.start and sentence.stop <= quote.stop
-            if inside and asks(text) and not is_only_talk(text) and not answered(quote.engram):
-                found.append(OpenEnd(QUESTION, Quote(quote.engram, sentence.start, sentence.stop)))
+    for quote, sentence in sentences_in(quotes):
+        inside = sentence.stop <= quote.stop and asks(sentence.text)
+        if inside and not is_only_talk(sentence.text) and not answered(quote.engram):
+            found.append(OpenEnd(QUESTION, Quote(quote.engram, sentence.start, sentence.stop)))
     return found
 
 
 def open_tasks(engrams: Sequence[Engram]) -> list[OpenEnd]:
-    """Return the tasks of turns, which are in the order of time, that no later line of them calls done."""
+    """Return the last tasks of turns, which are in the order of time, that no later line of them calls done."""
     tasks: dict[str, OpenEnd] = {}
     for engram in engrams:
         for done, start, stop in _tasks_of(engram.text[:READ]):
@@ -47,7 +63,7 @@ def open_tasks(engrams: Sequence[Engram]) -> list[OpenEnd]:
             tasks.pop(key, None)
             if not done:
                 tasks[key] = OpenEnd(TASK, Quote(engram, start, stop))
-    return list(tasks.values())
+    return list(tasks.values())[-MOST_TASKS:]
 
 
 def is_done(task: Quote, engrams: Iterable[Engram]) -> bool:
