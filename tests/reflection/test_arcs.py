@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -133,6 +133,40 @@ def test_a_forgotten_turn_leaves_no_trace(memory: Memory) -> None:
         memory.arc("biscuit", namespace="ana")
     memory.forget(namespace="ana")
     assert list(memory.arcs(namespace="ana")) == []
+
+
+def test_an_arc_goes_on_without_its_expired_turns() -> None:
+    days = (40, 20, 15, 10)
+    now = datetime.now(UTC)
+    with Memory(":memory:") as memory:
+        for day in days:
+            text = f"The crew of Oskar repaired Heron Lock on day {day}."
+            memory.remember(text, session=f"s{day}", at=now - timedelta(days=day))
+        assert [(arc.id, arc.turns, arc.sessions) for arc in memory.arcs()] == [("heron-lock", 4, 4)]
+        memory.set_policy(None, expire_after=timedelta(days=30))
+        for _ in range(2):
+            (arc,) = memory.arcs()
+            assert (arc.id, arc.turns, arc.sessions, arc.first) == ("heron-lock", 3, 3, now - timedelta(days=20))
+            view = memory.arc("Heron Lock")
+            assert (view.arc.turns, view.left_out, len(view.quotes)) == (3, 0, 3)
+            assert "day 40" not in memory.working("Where is Heron Lock?").text
+            memory.compact()
+        memory.set_policy(None, expire_after=timedelta(days=1))
+        assert list(memory.arcs()) == []
+        with pytest.raises(NotFound):
+            memory.arc("Heron Lock")
+
+
+def test_a_message_that_names_nothing_gets_the_last_session_that_is_not_expired() -> None:
+    now = datetime.now(UTC)
+    with Memory(":memory:") as memory:
+        memory.remember("The ferry to Heron Lock leaves at nine.", session="new", at=now - timedelta(days=1))
+        for number in range(30):
+            memory.remember(f"Imported: Wenna has {number} lamps.", session="old", at=now - timedelta(days=90))
+        memory.set_policy(None, expire_after=timedelta(days=30))
+        found = memory.working("And what then?", shares={"arcs": 0.9}, budget=1_000)
+        assert "The ferry to Heron Lock leaves at nine." in found.text
+        assert "Wenna" not in found.text
 
 
 def test_a_namespace_is_a_wall(memory: Memory) -> None:

@@ -85,7 +85,7 @@ class Knowledge:
     ) -> None:
         self._store, self._database, self._reflector, self._holding = store, database, reflector, holding
         self._summarizer, self._proposer = summarizer, proposer
-        self._arcs = ArcReader(store, database)
+        self._arcs = ArcReader(store, database, self._chains)
 
     def close(self) -> None:
         """Release the file. A second call does nothing."""
@@ -226,7 +226,7 @@ class Knowledge:
         """Return the arcs of a namespace; see `Memory.arcs`."""
         moment, unread = moment_of(at), self._caught_up()
         number = self._store.namespace_number(namespace)
-        return Arcs(() if number is None else tuple(self._arcs.arcs(number, moment, limit)), unread)
+        return Arcs(() if number is None else tuple(self._arcs.arcs(number, namespace, moment, limit)), unread)
 
     def arc(self, id: str, namespace: str, at: datetime | None, limit: int) -> ArcView:
         """Return one arc of a namespace; see `Memory.arc`."""
@@ -271,7 +271,7 @@ class Knowledge:
                     parts.append(part)
                     left -= part.tokens + 2
             room = room_of_arcs(shares, budget, left, hits)
-            found = InPlay(self._arcs.lookup(number, moment))
+            found = InPlay(self._arcs.lookup(number, namespace, moment))
             if room > 0 and (part := in_play(found, query, room, count, lambda engram: in_zone(engram, zone))):
                 parts.append(part)
                 left -= part.tokens + 2

@@ -31,6 +31,13 @@ TABLES = (
 """`names` holds int64 in the machine's order: twice the number of each key, and one more if it is written as a name."""
 
 
+class Period(NamedTuple):
+    """A time with a beginning and an end, both inclusive, in microseconds since 1970 in UTC."""
+
+    since: int
+    until: int
+
+
 class NamedTurn(NamedTuple):
     """A turn with what it names."""
 
@@ -104,37 +111,40 @@ def rows_of(turns: Sequence[NamedTurn]) -> list[tuple[int, int, int, int]]:
     ]
 
 
-def turns_with(db: sqlite3.Connection, namespace: int, name: int, until: int, limit: int) -> list[tuple[int, int]]:
-    """Return the times and seqs of the last `limit` turns up to a time that name something, the latest first."""
+def turns_with(db: sqlite3.Connection, namespace: int, name: int, period: Period, limit: int) -> list[tuple[int, int]]:
+    """Return the times and seqs of the last `limit` turns of a period that name something, the latest first."""
     query = (
-        "SELECT at, seq FROM mentions WHERE namespace = ? AND name = ? AND at <= ? ORDER BY at DESC, seq DESC LIMIT ?"
+        "SELECT at, seq FROM mentions WHERE namespace = ? AND name = ? AND at BETWEEN ? AND ?"
+        " ORDER BY at DESC, seq DESC LIMIT ?"
     )
-    return db.execute(query, (namespace, name, until, limit)).fetchall()
+    return db.execute(query, (namespace, name, *period, limit)).fetchall()
 
 
-def sessions_with(db: sqlite3.Connection, namespace: int, name: int, until: int) -> list[tuple[int, int]]:
-    """Return the seqs and sessions of all turns up to a time that name something, in the order of time."""
+def sessions_with(db: sqlite3.Connection, namespace: int, name: int, period: Period) -> list[tuple[int, int]]:
+    """Return the seqs and sessions of all turns of a period that name something, in the order of time."""
     query = (
         "SELECT seq, session FROM mentions JOIN named_turns USING (namespace, seq)"
-        " WHERE namespace = ? AND name = ? AND mentions.at <= ? ORDER BY mentions.at, seq"
+        " WHERE namespace = ? AND name = ? AND mentions.at BETWEEN ? AND ? ORDER BY mentions.at, seq"
     )
-    return db.execute(query, (namespace, name, until)).fetchall()
+    return db.execute(query, (namespace, name, *period)).fetchall()
 
 
-def last_session(db: sqlite3.Connection, namespace: int, until: int, limit: int) -> list[int]:
-    """Return the seqs of the turns of the last session that are among the last `limit` turns up to a time.
+def last_session(db: sqlite3.Connection, namespace: int, period: Period, limit: int) -> list[int]:
+    """Return the seqs of the turns of the last session that are among the last `limit` turns of a period.
 
     The last turn is the one that was remembered last. The latest comes first.
     """
-    query = "SELECT seq, session FROM named_turns WHERE namespace = ? AND at <= ? ORDER BY seq DESC LIMIT ?"
-    rows = db.execute(query, (namespace, until, limit)).fetchall()
+    query = "SELECT seq, session FROM named_turns WHERE namespace = ? AND at BETWEEN ? AND ? ORDER BY seq DESC LIMIT ?"
+    rows = db.execute(query, (namespace, *period, limit)).fetchall()
     return [seq for seq, session in rows if session == rows[0][1]]
 
 
-def turn_names(db: sqlite3.Connection, namespace: int, until: int) -> TurnNames:
-    """Return all turns of a namespace up to a time, with what they name."""
-    query = "SELECT seq, session, at, names FROM named_turns WHERE namespace = ? AND at <= ? ORDER BY at, seq"
-    rows = db.execute(query, (namespace, until)).fetchall()
+def turn_names(db: sqlite3.Connection, namespace: int, period: Period) -> TurnNames:
+    """Return all turns of a namespace in a period, with what they name."""
+    query = (
+        "SELECT seq, session, at, names FROM named_turns WHERE namespace = ? AND at BETWEEN ? AND ? ORDER BY at, seq"
+    )
+    rows = db.execute(query, (namespace, *period)).fetchall()
     seqs, sessions, times = (np.array([row[column] for row in rows], np.int64) for column in range(3))
     values = np.frombuffer(b"".join(row[3] for row in rows), "=i8")
     counts = np.array([len(row[3]) // 8 for row in rows], np.int64)
