@@ -430,3 +430,15 @@ def test_uses_of_long_ago_are_deleted(path: Path) -> None:
     pass_days(path, 400)
     use_much(path, new)
     assert rows(path).keys() == {new}
+
+
+@pytest.mark.parametrize("in_ram", [True, False])
+def test_an_id_that_is_none_is_ignored_and_strength_goes_on(path: Path, in_ram: bool) -> None:
+    unknown = "018f1111-2222-7333-8444-555566667777"
+    with Memory(":memory:" if in_ram else path) as memory:
+        engram = memory.remember(OTHER)
+        memory.strengthen(["front door"])
+        memory._uses.write()
+        memory.strengthen([engram.id.upper(), "front door", unknown])
+        memory._uses.write()
+        assert list(memory._uses.of([engram.id, unknown])) == [engram.id]

@@ -9,9 +9,11 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 
-from engram.errors import EngramError, MemoryClosed, MemoryLocked, MemoryReplaced
+from engram.engram import canonical_id
+from engram.errors import EngramError, InvalidEngram, MemoryClosed, MemoryLocked, MemoryReplaced
 from engram.parts import in_parts
 from engram.recall.result import Hit
 from engram.store.base import Store
@@ -38,6 +40,13 @@ def is_wanted(strength: bool | None) -> bool:
     if word and word not in OFF_WORDS + ON_WORDS:
         raise EngramError(f"{VARIABLE}: {word[:80]!r} is no switch; write 1 or 0")
     return word not in OFF_WORDS
+
+
+def canonical(ids: Iterable[str]) -> Iterator[str]:
+    """Yield ids in their canonical form, without those that are no UUID: no engram has them."""
+    for id in ids:
+        with suppress(InvalidEngram):
+            yield canonical_id(id)
 
 
 class Uses:
@@ -82,6 +91,7 @@ class Uses:
         """Count that engrams are used today. Returns at once; the file is written in the background."""
         if self._store.read_only or self._off:
             return
+        ids = list(canonical(ids))
         day = self._day()
         with self._lock:
             if self._done[0] != day:
@@ -89,7 +99,8 @@ class Uses:
             new = [id for id in ids if id not in self._done[1]][: MOST_WAITING - len(self._waiting)]
             self._done[1].update(new)
             if self._path is None:
-                self._in_ram.update((id, counted(self._in_ram.get(id), day)) for id in new)
+                known = self._store.keys(new)
+                self._in_ram.update((id, counted(self._in_ram.get(id), day)) for id in known)
                 return
             self._waiting.update(dict.fromkeys(new, day))
             if self._waiting and self._timer is None:
