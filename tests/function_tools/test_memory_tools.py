@@ -7,7 +7,7 @@ import logging
 import subprocess
 import sys
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -260,6 +260,17 @@ def test_a_passage_of_the_archive_is_the_agents_and_no_fact_of_the_user(tools: M
     assert memory.profile(namespace="ana").text == ""
     assert texts(result(tools, "engram_archive_search", query="Who lives in Lisbon?")) == [text]
     assert memory.forget(namespace="ana", session="today") == 1
+
+
+def test_a_passage_that_has_expired_is_kept_anew(tools: MemoryTools, memory: Memory) -> None:
+    first = result(tools, "engram_archive_add", text=ANCHOR)
+    memory.set_policy("ana", expire_after=timedelta(microseconds=1))
+    assert list(memory.engrams(namespace="ana")) == []
+    again = result(tools, "engram_archive_add", text=ANCHOR)
+    assert again["id"] != first["id"]
+    assert "note" not in again
+    memory.clear_policy("ana")
+    assert {engram.id for engram in memory.engrams(namespace="ana")} == {first["id"], again["id"]}
 
 
 def test_a_passage_is_kept_once_in_a_conversation(tools: MemoryTools, memory: Memory) -> None:

@@ -85,24 +85,23 @@ class Passages:
         session = self.session or ARCHIVE
         key = json.dumps([ARCHIVE, self.namespace, session, text]).encode()
         id = uuid7_of(EPOCH, hashlib.sha256(key).digest())
-        try:
-            kept = self.memory.remember(
-                text,
-                namespace=self.namespace,
-                session=session,
-                role="assistant",
-                kind=ARCHIVE,
-                source=SOURCE,
-                origin="agent",
-                id=id,
-            )
-        except InvalidEngram as error:
-            # The same id with another time: the passage is there already.
-            held = self._existing(id)
-            if held is None:
-                raise ToolError(str(error)) from None
+        if (held := self._existing(id)) is not None:
             return {**stored(held), "note": "this passage was in the archive already"}
-        return stored(kept)
+        kept = self._remember(text, session, id)
+        # One that was kept long ago and has expired has the id until it is deleted: the passage gets another one.
+        return stored(kept if self._existing(id) is not None else self._remember(text, session, None))
+
+    def _remember(self, text: str, session: str, id: str | None) -> Engram:
+        return self.memory.remember(
+            text,
+            namespace=self.namespace,
+            session=session,
+            role="assistant",
+            kind=ARCHIVE,
+            source=SOURCE,
+            origin="agent",
+            id=id,
+        )
 
     def _existing(self, id: str) -> Engram | None:
         held = self.memory.get_many([id], namespace=self.namespace).get(id)
