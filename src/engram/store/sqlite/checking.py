@@ -69,14 +69,15 @@ def _looked_at(side: SideFile) -> tuple[str, str]:
     """Return the state of a file, and what is wrong with it."""
     if not os.path.isfile(side.path):
         return UNREADABLE, "it is no file"
+    # Not opened to see: closing it would release the locks that SQLite may hold on it in this process.
+    if not os.access(side.path, os.R_OK):
+        return UNREADABLE, "you have no right to read it"
     try:
-        with open(side.path, "rb"), opened(side.path, mend=False) as db:
+        with opened(side.path, mend=False) as db:
             return _examined(db, side)
     except sqlite3.DatabaseError as error:
         return DAMAGED, f"SQLite cannot read it: {error}"
-    except OSError as error:
-        return UNREADABLE, error.strerror or str(error)
-    except EngramError as error:
+    except (EngramError, OSError) as error:
         return UNREADABLE, str(error)
 
 
