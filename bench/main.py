@@ -38,6 +38,7 @@ class PartName(StrEnum):
     MEMDAILY = "memdaily"
     MESSAGES = "messages"
     STORY = "story"
+    LASTING = "lasting"
     REFLECT = "reflect"
     IMPORT = "import"
     REMEMBER = "remember"

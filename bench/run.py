@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import messages, quality, reflecting, retrieval, serving, speed, story
+from bench import lasting, messages, quality, reflecting, retrieval, serving, speed, story
 from bench.datasets import (
     BEAM_VARIABLE,
     LOCOMO_VARIABLE,
@@ -106,6 +106,13 @@ def facts(run: Run) -> Part:
     return retrieval.facts(read_facts(run.own / "facts.json"), run.bench("facts"))
 
 
+def turns_that_last(run: Run) -> Part:
+    """Which of LoCoMo's turns say something lasting."""
+    if run.paths.locomo is None:
+        return Part("lasting", notes=[LOCOMO_MISSING])
+    return lasting.measure(lasting.read_noted(run.paths.locomo), run.progress)
+
+
 def beam(run: Run) -> Part:
     """Quality on BEAM."""
     if run.paths.beam is None:
@@ -158,6 +165,7 @@ PARTS: dict[str, Callable[[Run], Part]] = {
     "memdaily": memdaily,
     "messages": notes,
     "story": stories,
+    "lasting": turns_that_last,
     "reflect": reflect,
     "import": lambda run: speed.measure_import(run.plan, run.progress),
     "remember": lambda run: speed.measure_remember(run.plan, run.folder, run.seed, run.progress),
@@ -167,7 +175,7 @@ PARTS: dict[str, Callable[[Run], Part]] = {
 }
 
 
-GROUPS = {"quality": ("locomo", "chats", "lives", "facts", "beam", "memdaily", "messages", "story")}
+GROUPS = {"quality": ("locomo", "chats", "lives", "facts", "beam", "memdaily", "messages", "story", "lasting")}
 """Names for several parts."""
 
 

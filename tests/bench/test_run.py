@@ -65,6 +65,7 @@ def test_a_whole_run_measures_every_figure(tmp_path, monkeypatch):
         run.OWN_MISSING,
         run.BEAM_MISSING,
         run.MEMDAILY_MISSING,
+        run.LOCOMO_MISSING,
     ]
     assert [figure.key for figure in serving_part.figures] == [
         "serve-first-token-alone",

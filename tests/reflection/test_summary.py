@@ -233,3 +233,13 @@ def test_any_text_has_a_summary() -> None:
         memory.remember_many([{"text": text} for text in odd])
         summary = memory.summary(budget=10_000)
         assert all(len(one.splitlines()) == 1 for one in summary.text.split("\n"))
+
+
+def test_where_room_is_short_a_turn_that_tells_of_its_writer_comes_before_praise_with_more_names() -> None:
+    praise = "I bet the Vienna Philharmonic in Graz with Clara and Bruno was fantastic on Saturday, what a dream!"
+    life = "We moved to the coast when I was nine and I still miss the hills."
+    with Memory(":memory:") as memory:
+        memory.remember(praise, session="talk", speaker="Ana", at=on(3, 1, 1))
+        memory.remember(life, session="talk", speaker="Ana", at=on(3, 1, 2))
+        assert texts(memory.summary(session="talk", budget=72)) == [life]
+        assert texts(memory.summary(session="talk", budget=200)) == [praise, life]

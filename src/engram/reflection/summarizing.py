@@ -23,6 +23,7 @@ from engram.reflection.chains import Chains
 from engram.reflection.choosing import Candidate, chosen, telling, telling_terms
 from engram.reflection.database import AT_ONCE, DerivedDatabase, Meaning, Statement, Stored
 from engram.reflection.labels import KINDS, labels_of, unpacked
+from engram.reflection.lasting import Told, lasting_of
 from engram.reflection.reading import TRUSTED, USER, tells_only
 from engram.reflection.sentences import statements_of
 from engram.reflection.slots import SLOTS
@@ -30,7 +31,7 @@ from engram.reflection.summary import HEADING, Bounds, Quote, Summary, day_of, l
 from engram.reflection.values import values_of
 from engram.store.base import Filter, LoggedStore
 from engram.text.base import QUESTION_MARKS
-from engram.text.passages import Span
+from engram.text.passages import Span, size
 from engram.times import microseconds
 
 LEAST = 0.2
@@ -68,6 +69,10 @@ class Sentence(NamedTuple):
     def of(self, group: str | int) -> Sentence:
         """Return the sentence as a part of another group."""
         return self._replace(candidate=self.candidate._replace(group=group))
+
+    def times(self, factor: float) -> Sentence:
+        """Return the sentence with its worth multiplied."""
+        return self._replace(candidate=self.candidate._replace(worth=self.candidate.worth * factor))
 
 
 class Session(NamedTuple):
@@ -179,13 +184,18 @@ class Summarizer:
             return
         codes = np.frombuffer(b"".join(meaning.code for _, meaning in told), np.uint8).reshape(len(told), -1)
         vectors, labels = self._coder.decode(codes), unpacked([meaning.labels for _, meaning in told])
+        turn_of = {seq: turn for turn, seq in enumerate(by_seq)}
+        turns = np.array([turn_of[s.seq] for s, _ in told], np.int64)
+        words = np.array([size(by_seq[s.seq].text[s.start : s.stop]) for s, _ in told], np.float32)
+        lasting = lasting_of([engram.text for engram in by_seq.values()], Told(turns, words, labels))
         for row, (s, _) in enumerate(told):
             if (s.seq, s.start) in weighing.withdrawn:
                 continue
             holds, slot = (s.seq, s.start) not in weighing.closed, SLOTS[s.slot] if s.slot else None
             worth = float(labels.lasting[row]) + (OF_SLOT * s.sure if slot else 0.0)
             quote = Quote(by_seq[s.seq], s.seq, s.start, s.stop, KINDS[s.kind], slot, holds)
-            yield weighing.sentence(quote, vectors[row], worth * (1 if holds else CLOSED))
+            found = weighing.sentence(quote, vectors[row], worth * (1 if holds else CLOSED))
+            yield found and found.times(float(lasting[turn_of[s.seq]]))
 
     def _of_others(self, session: Session, weighing: Weighing) -> Iterator[Sentence | None]:
         """Yield what others answered or decided, of each turn the sentence that tells most."""
