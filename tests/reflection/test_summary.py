@@ -237,7 +237,7 @@ def test_any_text_has_a_summary() -> None:
 
 def test_where_room_is_short_a_turn_that_tells_of_its_writer_comes_before_praise_with_more_names() -> None:
     praise = "I bet the Vienna Philharmonic in Graz with Clara and Bruno was fantastic on Saturday, what a dream!"
-    life = "We moved to the coast when I was nine and I still miss the hills."
+    life = "I have kept hens behind the house for nine years."
     with Memory(":memory:") as memory:
         memory.remember(praise, session="talk", speaker="Ana", at=on(3, 1, 1))
         memory.remember(life, session="talk", speaker="Ana", at=on(3, 1, 2))

@@ -40,6 +40,8 @@ OF_SLOT = 0.3
 """Added for a sentence that surely fills a slot or ends its value."""
 CLOSED, ASKING, OF_OTHERS = 0.6, 0.3, 0.6
 """Factors for a statement that was closed, for a question, and for what somebody else said."""
+PASSING = 0.5
+"""Factor for a sentence of a turn that surely does not last; it is 1 for one that surely does."""
 TELLING, ALONE = 2.0, 0.25
 """Telling words from which a sentence tells enough by itself, and the factor for one without any."""
 DECISIONS = (KINDS.index("event"), KINDS.index("plan"))
@@ -195,7 +197,7 @@ class Summarizer:
             worth = float(labels.lasting[row]) + (OF_SLOT * s.sure if slot else 0.0)
             quote = Quote(by_seq[s.seq], s.seq, s.start, s.stop, KINDS[s.kind], slot, holds)
             found = weighing.sentence(quote, vectors[row], worth * (1 if holds else CLOSED))
-            yield found and found.times(float(lasting[turn_of[s.seq]]))
+            yield found and found.times(PASSING + (1 - PASSING) * float(lasting[turn_of[s.seq]]))
 
     def _of_others(self, session: Session, weighing: Weighing) -> Iterator[Sentence | None]:
         """Yield what others answered or decided, of each turn the sentence that tells most."""
