@@ -6,7 +6,9 @@ Reads a `SearchReader`; engrams are passed in.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -66,8 +68,19 @@ class Ranking:
 
     def hit(self, index: int, engram: Engram) -> Hit:
         """Return the hit for the turn at an index."""
-        why = {name: float(part[index]) for name, part in self.scores.parts.items()}
-        return Hit(engram, float(self.confidence[index]), why, int(self.seqs[index]), self._passage(index, engram.text))
+        return self.hits([index], [engram])[0]
+
+    def hits(self, indices: Sequence[int], engrams: Sequence[Engram]) -> list[Hit]:
+        """Return the hits for the turns at some indices."""
+        if not indices:
+            return []
+        # As lists: reading single entries of arrays takes several times as long.
+        names, values = tuple(self.scores.parts), np.array([part.take(indices) for part in self.scores.parts.values()])
+        sure, seqs = self.confidence.take(indices).tolist(), self.seqs.take(indices).tolist()
+        return [
+            Hit(engram, score, dict(zip(names, why, strict=True)), seq, self._passage(index, engram.text))
+            for index, engram, score, why, seq in zip(indices, engrams, sure, values.T.tolist(), seqs, strict=True)
+        ]
 
     def _passage(self, index: int, text: str) -> Span:
         """Return where the best passage of the turn at an index begins and ends in its `text`."""
@@ -146,13 +159,14 @@ def restriction(reader: SearchReader, where: Filter, session_rows: Ints, whole: 
     """
     if all(part is None for part in (where.session, where.before, where.after, where.kinds, where.trust)):
         return None
+    if where.session is None:
+        return Restriction(partial(admitted_by, where), session_rows, complete=False)
     sessions = np.unique(reader.columns(session_rows)["session"])
 
     def admits(columns: Array) -> Flags:
-        admitted = admitted_by(where, columns)
-        return admitted if where.session is None else admitted & np.isin(columns["session"], sessions)
+        return admitted_by(where, columns) & np.isin(columns["session"], sessions)
 
-    return Restriction(admits, session_rows, complete=where.session is not None and whole)
+    return Restriction(admits, session_rows, complete=whole)
 
 
 def admitted_by(where: Filter, columns: Array) -> Flags:

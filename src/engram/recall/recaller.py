@@ -180,14 +180,15 @@ class Recaller:
         left = limit
         for start in range(0, len(order), limit):
             part = order[start : start + limit]
-            engrams = self._store.by_seq(ranking.namespace, ranking.seqs[part].tolist())
-            for index in part.tolist():
-                engram = engrams.get(int(ranking.seqs[index]))
-                if engram is not None and where.admits(engram) and self._tells(ranking, engram):
-                    yield ranking.hit(index, engram)
-                    left -= 1
-                    if not left:
-                        return
+            seqs = ranking.seqs[part].tolist()
+            engrams = self._store.by_seq(ranking.namespace, seqs)
+            found = [(index, engrams[seq]) for index, seq in zip(part.tolist(), seqs, strict=True) if seq in engrams]
+            told = ((i, engram) for i, engram in found if where.admits(engram) and self._tells(ranking, engram))
+            chosen = list(islice(told, left))
+            yield from ranking.hits([index for index, _ in chosen], [engram for _, engram in chosen])
+            left -= len(chosen)
+            if not left:
+                return
 
     def _tells(self, ranking: Ranking, engram: Engram) -> bool:
         """Whether an engram may be a hit: one that is not from the time that alone is asked for must name it."""

@@ -5,6 +5,7 @@ Owns the text form of such a cursor and the arithmetic on it. Knows no store.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from engram.store.base import CursorExpired, Distance
@@ -16,15 +17,16 @@ class Position(NamedTuple):
     appended: int
     deleted: int
 
-    @classmethod
-    def parse(cls, cursor: str) -> Position:
+    @staticmethod
+    @lru_cache(64)
+    def parse(cursor: str) -> Position:
         """Read the text form; "" is the beginning. Raises `CursorExpired`."""
         if not cursor:
-            return cls(0, 0)
+            return Position(0, 0)
         parts = cursor.split(".")
         if len(parts) != 2 or not all(part.isascii() and part.isdigit() and len(part) < 20 for part in parts):
             raise CursorExpired(f"{cursor[:40]!r} is no cursor of this log")
-        return cls(int(parts[0]), int(parts[1]))
+        return Position(int(parts[0]), int(parts[1]))
 
     def __str__(self) -> str:
         return f"{self.appended}.{self.deleted}"

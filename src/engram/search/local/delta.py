@@ -6,6 +6,7 @@ those of the index.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Collection, Sequence
 
@@ -88,7 +89,7 @@ class DeltaIndex:
         vectors, parts = self.forward.vectors, list[Codes]()
         for row, entry in enumerate(entries, first):
             codes = self.known.get(key_number(entry.key))
-            if codes is None:
+            if codes is None or len(codes) != len(entry.passages):
                 self.unencoded.append(row)
                 codes = np.zeros((len(entry.passages), vectors.coder.width), np.uint8)
             parts.append(codes)
@@ -129,8 +130,16 @@ class DeltaIndex:
         # A copy, because another thread may be adding terms.
         return similar(list(self._postings.get(namespace, ())), term, edits)
 
+    def counts(self, namespace: int, terms: Sequence[str], last: int) -> list[int]:
+        """Return, for each term, the number of rows of a namespace up to `last` that hold it."""
+        postings = self._postings.get(namespace, {})
+        return [bisect_right(found[0], last) if (found := postings.get(term)) else 0 for term in terms]
+
     def holding(self, namespace: int, term: str) -> tuple[Ints, Ints]:
         """Return the rows of a namespace that hold a term, in ascending order, and how often each does: shape (m,)."""
-        rows, counts = self._postings.get(namespace, {}).get(term, ((), ()))
+        posting = self._postings.get(namespace, {}).get(term)
+        if posting is None:
+            return NONE, NONE
+        rows, counts = posting
         found = np.array(rows, np.int64)
         return found, np.array(counts[: len(found)], np.int64)

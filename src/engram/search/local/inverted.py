@@ -231,7 +231,11 @@ class InvertedReader:
 
     def frequencies(self, namespace: int, terms: Sequence[str]) -> Ints:
         """Return, for each term, the number of engrams of the namespace that hold it: shape (len(terms),)."""
-        return np.array([self._count(f"{namespace:x}:{term}") for term in terms], dtype=np.int64)
+        prefix, known = f"{namespace:x}:", self._counts
+        counts = [known.get(prefix + term) for term in terms]
+        if None in counts:
+            counts = [self._count(prefix + term) for term in terms]
+        return np.array(counts, dtype=np.int64)
 
     def _count(self, term: str) -> int:
         count = self._counts.get(term)

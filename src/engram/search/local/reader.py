@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from engram.search.base import GONE, ROW, Array, Floats, Ints, Span, Timed, Turns
+from engram.search.base import GONE, RAW, ROW, Array, Floats, Ints, Span, Timed, Turns
 from engram.search.local.build import Snapshot
 from engram.search.local.delta import NONE, DeltaIndex
 from engram.search.local.forward import key_number
@@ -64,7 +64,7 @@ class IndexReader:
         """For each term, the number of engrams that hold it, counted as in `size`: shape (len(terms),)."""
         counts = self.index.inverted.frequencies(namespace, terms)
         if self._has_tail:
-            counts += np.array([len(self._holding(namespace, term)[0]) for term in terms], np.int64)
+            counts += np.array(self.tail.counts(namespace, terms, self.tail_last), np.int64)
         return counts
 
     def similar_terms(self, namespace: int, term: str, edits: int) -> dict[str, int]:
@@ -167,10 +167,11 @@ class IndexReader:
         early = rows <= self.index.rows
         if early.all():
             return self.index.forward.columns(rows)
-        columns = np.empty(len(rows), ROW)
-        columns[early] = self.index.forward.columns(rows[early])
-        columns[~early] = self.tail.forward.columns(rows[~early])
-        return columns
+        # As raw bytes: numpy would copy each field of each row by itself.
+        columns, late = np.empty(len(rows), RAW), ~early
+        columns[early] = self.index.forward.columns(rows[early]).view(RAW)
+        columns[late] = self.tail.forward.columns(rows[late]).view(RAW)
+        return columns.view(ROW)
 
     def take(self, rows: Ints) -> Turns:
         """The engrams with these rows, those of the index first; deleted and too early ones are left out."""
@@ -227,7 +228,8 @@ class IndexReader:
     def _holding(self, namespace: int, term: str) -> tuple[Ints, Ints]:
         """The engrams of the tail that hold a term, and how often each does."""
         rows, counts = self.tail.holding(namespace, term)
-        if not len(rows):
+        # The tail may have grown since this reader was made; then its last row is a later one.
+        if not len(rows) or self.tail.last == self.tail_last:
             return rows, counts
         visible = self._visible(rows)
         return rows[visible], counts[visible]
