@@ -38,6 +38,8 @@ user: typed by the user. program: written by an application, through REST or as 
 file. assistant: a model's reply. agent: an agent's call through MCP. document: text of an attachment. tool: output of a
 tool.
 """
+TRUST_OF = {origin: place for place, origin in enumerate(ORIGINS)}
+"""The place of each in `ORIGINS`."""
 
 ORIGIN_OF_ROLE = {"user": "user", "assistant": "assistant", "system": "program", "tool": "tool"}
 """The origin of an engram whose writer states none."""
@@ -145,7 +147,7 @@ def check_origin(field_name: str, value: object) -> None:
 
 def is_trusted(origin: str, least: str) -> bool:
     """Return whether `origin` is at least as trusted as `least`; both are of `ORIGINS`."""
-    return ORIGINS.index(origin) <= ORIGINS.index(least)
+    return TRUST_OF[origin] <= TRUST_OF[least]
 
 
 def less_trusted(first: str, second: str) -> str:
@@ -155,7 +157,7 @@ def less_trusted(first: str, second: str) -> str:
 
 def in_zone(engram: Engram, zone: tzinfo) -> Engram:
     """Return an engram to show or to quote, with its time in `zone`."""
-    return dataclasses.replace(engram, at=local(engram.at, zone))
+    return engram if engram.at.tzinfo is zone else dataclasses.replace(engram, at=local(engram.at, zone))
 
 
 def check_text(text: object) -> None:

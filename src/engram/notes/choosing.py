@@ -6,7 +6,7 @@ Owns the rule. Does not know how notes are worded.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from functools import lru_cache
 
 from engram.engram import Engram, Origin
@@ -66,9 +66,8 @@ def choose(
     only mention something come last, at most `MOST_ASIDES`. Replies of a model are skipped unless the profile includes
     them: the guesses of a small model would come back as facts.
     """
-    candidates: Iterator[Hit] = (
-        hit for hit in hits if hit.engram.id not in held_ids and comparable(hit.engram.text) not in held_texts
-    )
+    text_of: dict[str, str] = {}
+    candidates = (hit for hit in hits if hit.engram.id not in held_ids and is_new(hit, held_texts, text_of))
     best = next(candidates, None)
     if best is None:
         return []
@@ -76,7 +75,7 @@ def choose(
     if STRENGTH in best.why:
         # Strength changes the order alone: what suffices is decided by the hit that would be first without it.
         others = list(candidates)
-        sure, candidates = first_without([best, *others]).score, iter(others)
+        sure, candidates = first_without([best, *others]).score, (hit for hit in others)
     if sure < least_score:
         return []
     enough = max(least_score / 2, SHARE_OF_BEST * sure)
@@ -87,7 +86,7 @@ def choose(
         if len(chosen) >= profile.max_notes:
             break
         engram = hit.engram
-        text = comparable(engram.text)
+        text = text_of[engram.id]
         if text in texts:
             continue
         group = chosen
@@ -104,3 +103,9 @@ def choose(
             texts.add(text)
             group.append(hit)
     return chosen + asides[: min(MOST_ASIDES, profile.max_notes - len(chosen))]
+
+
+def is_new(hit: Hit, held_texts: Collection[str], text_of: dict[str, str]) -> bool:
+    """Return whether a hit's text is none of those that the model sees; note it by id, as `comparable` returns it."""
+    text = text_of[hit.engram.id] = comparable(hit.engram.text)
+    return text not in held_texts

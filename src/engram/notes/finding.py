@@ -64,7 +64,7 @@ def find_notes(
         if len(chosen) >= min(ENOUGH, profile.max_notes) or limit >= MOST_HITS or not more:
             notes = with_questions(memory, chosen, held_ids, {*held_texts, comparable(query)}, profile.max_notes, trust)
             # Only these: most hits become no note.
-            shown = [replace(hit, engram=in_zone(hit.engram, zone)) for hit in notes]
+            shown = [Hit(in_zone(hit.engram, zone), hit.score, hit.why, hit.seq, hit.passage) for hit in notes]
             return FoundNotes(shown, found.unsearched)
         limit *= WIDER
 

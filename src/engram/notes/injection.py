@@ -19,7 +19,7 @@ from engram.notes import profiles
 from engram.notes.choosing import LEAST_TRUST, SHORT, may_be_quoted
 from engram.notes.finding import FoundNotes, find_notes
 from engram.notes.wording import LARGE, SMALL, PromptProfile, lines_within, note_list, text_within_line
-from engram.recall.context import HEADING, estimated_tokens, packed, part_shown, passage_shown, rendered, window
+from engram.recall.context import HEADING, estimated_tokens, fitted, part_shown, passage_shown, window
 from engram.text.markup import neutral
 
 SPARE_HITS, MAX_SPARE_HELD = 6, 20
@@ -94,7 +94,9 @@ class Wording:
         for engram in engrams:
             number = passages.get(engram.id)
             shown = window(engram.text, query) if number is None else passage_shown(engram.text, number, query)
-            part = replace(in_zone(engram, zone), text=shown)
+            part = in_zone(engram, zone)
+            if shown != engram.text:
+                part = replace(part, text=shown)
             harmless = make_harmless(part)
             # `choose` has judged the whole of a short text.
             if len(engram.text) <= SHORT or self._may_be_quoted(part, harmless, query):
@@ -119,8 +121,10 @@ class Wording:
     def _passages(self, engrams: Sequence[Engram], query: str) -> tuple[str, tuple[str, ...]]:
         order = {id: index for index, id in enumerate(sorted(engram.id for engram in engrams))}
         room = self._room
-        passages = packed([(order[engram.id], engram) for engram in engrams], query, room) if room > 0 else []
-        return marked(rendered(passages)) if passages else "", tuple(engram.id for _, engram, _ in passages)
+        if room <= 0:
+            return "", ()
+        passages, text = fitted([(order[engram.id], engram) for engram in engrams], query, room)
+        return marked(text) if passages else "", tuple(engram.id for _, engram, _ in passages)
 
     def _list(self, engrams: Sequence[Engram]) -> tuple[str, tuple[str, ...]]:
         budget = self.profile.budget - estimated_tokens(note_list([], self.profile))

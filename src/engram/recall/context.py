@@ -62,13 +62,20 @@ def context(
     engrams: each with its seq, best first. Chosen greedily by rank; turns that follow each other in a session are
     rendered together. count: returns the tokens of a text.
     """
-    return rendered(packed(engrams, query, budget, count))
+    return fitted(engrams, query, budget, count)[1]
 
 
 def packed(
     engrams: Sequence[tuple[int, Engram]], query: str, budget: int, count: CountTokens = estimated_tokens
 ) -> list[Passage]:
     """Return the passages that `context` renders, best first."""
+    return fitted(engrams, query, budget, count)[0]
+
+
+def fitted(
+    engrams: Sequence[tuple[int, Engram]], query: str, budget: int, count: CountTokens = estimated_tokens
+) -> tuple[list[Passage], str]:
+    """Return what `packed` and `context` return: the passages, best first, and their text."""
     distinct: dict[tuple[str | None, str], Passage] = {}
     for seq, engram in engrams:
         text = part_shown(engram.text, query, budget, count)
@@ -76,13 +83,16 @@ def packed(
             distinct.setdefault((engram.speaker, engram.text), (seq, engram, text))
     passages = list(distinct.values())
     # Usually all passages fit, and one count is enough.
-    if count(rendered(passages)) <= budget:
-        return passages
-    chosen: list[Passage] = []
+    text = rendered(passages)
+    if count(text) <= budget:
+        return passages, text
+    chosen, text = list[Passage](), ""
     for passage in passages:
-        if count(rendered([*chosen, passage])) <= budget:
+        more = rendered([*chosen, passage])
+        if count(more) <= budget:
             chosen.append(passage)
-    return chosen
+            text = more
+    return chosen, text
 
 
 def passage_shown(text: str, number: int, query: str) -> str:

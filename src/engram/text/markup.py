@@ -116,7 +116,11 @@ def neutral(text: str) -> str:
     if broken != spelled:
         text = broken
     # Accents and letters of other alphabets inside a name are ignored for the comparison.
-    return text.translate(_BROKEN) if MARKUP.search(skeleton(text)) else text
+    compared = skeleton(text)
+    if compared == broken == spelled:
+        # Searched above, and nothing was found.
+        return text
+    return text.translate(_BROKEN) if MARKUP.search(compared) else text
 
 
 def plain(text: str) -> str:

@@ -96,7 +96,7 @@ def compatible(text: str) -> str:
 
 def stream_safe(text: str) -> str:
     """Return `text` without the marks after the first `MOST_MARKS` of a run: normalising longer runs is quadratic."""
-    return MARK_RUN.sub(_limited, text)
+    return text if text.isascii() else MARK_RUN.sub(_limited, text)
 
 
 def _limited(match: re.Match[str]) -> str:
