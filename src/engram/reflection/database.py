@@ -183,10 +183,13 @@ class DerivedDatabase(Database):
         with self.reading() as db:
             return [Key(*row) for row in db.execute(query, (*after, limit)).fetchall()]
 
-    def meanings(self, namespace: int, seqs: Sequence[int]) -> tuple[list[tuple[Statement, Meaning]], int]:
+    def meanings(
+        self, namespace: int, seqs: Sequence[int]
+    ) -> tuple[list[tuple[Statement, Meaning]], int, list[ProposedLink]]:
         """Return the statements of some turns of a namespace with what they mean, in the order of the turns.
 
         And the seq of its last turn of which there is a statement: the turns up to it were read. -1 if there is none.
+        And the proposed links that close a sentence of these turns, as `links_from` returns them.
         """
         query = (
             f"SELECT {COLUMNS}, {MEANING} FROM statements WHERE namespace = ? AND seq IN ({marks(len(seqs))})"
@@ -196,7 +199,8 @@ class DerivedDatabase(Database):
         with self.reading() as db:
             rows = db.execute(query, (namespace, *seqs)).fetchall()
             (last,) = db.execute("SELECT max(seq) FROM statements WHERE namespace = ?", (namespace,)).fetchone()
-        return [(Statement(*row[:size]), Meaning(*row[size:])) for row in rows], -1 if last is None else last
+            links = tables.links_from(db, namespace, seqs)
+        return [(Statement(*row[:size]), Meaning(*row[size:])) for row in rows], -1 if last is None else last, links
 
     def meaning_of(self, numbers: Sequence[int]) -> dict[int, Meaning]:
         """Return what the statements with some numbers mean, by number; those that were deleted are left out."""

@@ -7,8 +7,7 @@ is `reflection.links`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +23,7 @@ from engram.reflection.database import DerivedDatabase, Meaning, Statement, Stor
 from engram.reflection.labels import Asked, Labels, asked_of, labels_of, unpacked
 from engram.reflection.links import Closers, raised, replaced
 from engram.reflection.profile import Known
+from engram.reflection.proposals.tables import ProposedLink
 from engram.reflection.replacing import Said, order_of
 from engram.reflection.stating import STATES, Nearest, gains
 from engram.reflection.values import values_of
@@ -83,15 +83,18 @@ class HoldingOrder:
         self._database, self._encoder, self._shared = database, encoder, shared
         self._coder = Coder(encoder.dimensions, encoder=encoder.fingerprint)
 
-    def ordered(self, part: Part, namespace: int, hits: Sequence[Hit], turns: Turns, *, complete: bool) -> list[Hit]:
+    def ordered(
+        self, part: Part, namespace: int, hits: Sequence[Hit], turns: Turns, complete: Callable[[], bool]
+    ) -> list[Hit]:
         """Return the hits for a part of a message with what holds before what held; see `recall.recaller.Holding`.
 
-        turns: gives the turns that may be hits. complete: whether all turns were read.
+        turns: gives the turns that may be hits. complete: returns whether all turns were read.
         """
-        links = self._database.links_from(namespace, [hit.seq for hit in hits[:FIRST]])
-        if len(hits) < 2 and not links:
-            return list(hits)
+        if not hits:
+            return []
         asked, near = self.near(part, namespace, hits[:FIRST])
+        if len(hits) < 2 and not near.links:
+            return list(hits)
         first = worth_first(self.stated(asked, near, hits[:FIRST]), complete)
         result = [*(each.hit for each in first), *hits[FIRST:]]
         if asked.own[0] >= OF_ASKER and asked.then[0] <= FOR_BEFORE:
@@ -102,9 +105,9 @@ class HoldingOrder:
             for place, index in zip([each.rank for each in said], order, strict=True):
                 result[place] = first[said[index].rank].hit
         result = raised(result)
-        if not links or asked.then[0] > SURELY_FOR_BEFORE:
+        if not near.links or asked.then[0] > SURELY_FOR_BEFORE:
             return result
-        closers = Closers(self._database, namespace, links)
+        closers = Closers(self._database, namespace, near.links)
         closed = {seq: newer for seq, starts in near.starts().items() if (newer := closers.of(seq, starts))}
         return replaced(result, closed, turns)
 
@@ -133,9 +136,10 @@ class HoldingOrder:
         known = self._shared and part.meaning is not None
         meaning = part.meaning[None] if known and part.meaning is not None else self._encoder.encode([part.text])
         towards = part.vector if known and part.vector is not None else self._encoder.towards_answers(meaning)[0]
-        rows, last = self._database.meanings(namespace, [hit.seq for hit in hits])
+        rows, last, links = self._database.meanings(namespace, [hit.seq for hit in hits])
         codes = self._codes([meaning for _, meaning in rows])
-        return asked_of(meaning), Near(rows, codes, self._coder.similarities(codes, self._coder.query(towards)), last)
+        cosines = self._coder.similarities(codes, self._coder.query(towards))
+        return asked_of(meaning), Near(rows, codes, cosines, last, links)
 
     def stated(self, asked: Asked, near: Near, hits: Sequence[Hit]) -> list[Stated]:
         """Return hits with what each states that is nearest to a question."""
@@ -170,6 +174,8 @@ class Near(NamedTuple):
     """Shape (n,)."""
     last: int
     """The seq of the last turn of the namespace of which there is a statement; -1 if there is none."""
+    links: Sequence[ProposedLink] = ()
+    """What models proposed to close a sentence of these turns."""
 
     def best(self) -> dict[int, int]:
         """Return for each turn, by its seq, the position of its nearest statement."""
@@ -204,22 +210,26 @@ class Near(NamedTuple):
         }
 
 
-def worth_first(stated: Sequence[Stated], complete: bool) -> list[Stated]:
+def worth_first(stated: Sequence[Stated], complete: Callable[[], bool]) -> list[Stated]:
     """Return hits in the order of their values with what their sentences add, which `why` then shows.
 
-    Each place keeps its score: how sure it is that the memory answers does not depend on the order. complete: whether
-    all turns were read.
+    Each place keeps its score: how sure it is that the memory answers does not depend on the order. complete: returns
+    whether all turns were read; it is only called if one of these may be unread.
     """
     sentences = [each.sentence and each.sentence.nearest for each in stated]
-    gained = gains(sentences, [complete or each.read for each in stated])
-    worth = [
-        each._replace(hit=replace(each.hit, why={**each.hit.why, STATES: gain})) if gain else each
+    known = [each.read for each in stated]
+    gained = gains(sentences, known if all(known) or not complete() else [True] * len(known))
+    whys = [
+        {**each.hit.why, STATES: gain} if gain else each.hit.why
         for each, gain in zip(stated, gained.tolist(), strict=True)
     ]
-    order = sorted(worth, key=lambda each: -sum(each.hit.why.values()))
-    return [
-        each._replace(hit=replace(each.hit, score=before.hit.score)) for each, before in zip(order, stated, strict=True)
-    ]
+    worth = [-sum(why.values()) for why in whys]
+    # Built by hand: `replace` takes several times as long.
+    result = list[Stated]()
+    for place, index in enumerate(sorted(range(len(stated)), key=worth.__getitem__)):
+        (hit, sentence, read), score = stated[index], stated[place].hit.score
+        result.append(Stated(Hit(hit.engram, score, whys[index], hit.seq, hit.passage), sentence, read))
+    return result
 
 
 def said_of(rank: int, hit: Hit, sentence: Sentence) -> Said:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
+from functools import partial
 
 from engram.engram import Engram, in_zone
 from engram.errors import EngramError, MemoryReplaced
@@ -149,6 +150,9 @@ class Knowledge:
 
     def catch_up(self) -> None:
         """Read a few turns that were not read yet; see `recall.recaller.Holding`. The log says if that fails."""
+        if self._database.read_only:
+            # Another process reads them.
+            return
         try:
             if 0 < self._reflector.pending() <= FEW:
                 self._reflector.reflect()
@@ -161,15 +165,13 @@ class Knowledge:
         If the derived data cannot be read, the hits keep their order, and the log says so.
         """
         try:
-            complete = not self._reflector.pending()
-            return self._holding.ordered(
-                part, namespace, hits, lambda seqs: self._admitted(namespace, seqs, admits), complete=complete
-            )
+            turns = partial(self._admitted, namespace, admits)
+            return self._holding.ordered(part, namespace, hits, turns, lambda: not self._reflector.pending())
         except EngramError as error:
             logger.warning("hits are not ordered by what holds: %s", error)
             return list(hits)
 
-    def _admitted(self, namespace: int, seqs: Sequence[int], admits: Callable[[Engram], bool]) -> Mapping[int, Engram]:
+    def _admitted(self, namespace: int, admits: Callable[[Engram], bool], seqs: Sequence[int]) -> Mapping[int, Engram]:
         return {seq: engram for seq, engram in self._store.by_seq(namespace, seqs).items() if admits(engram)}
 
     def facts(self, namespace: str, slot: str | None, own: bool | None, at: datetime | None) -> Facts:
