@@ -13,8 +13,10 @@ from engram.errors import MemoryFull
 from engram.memory import Memory
 from engram.opening import STATEMENTS, index_folder
 from engram.reflection.knowledge import FEW
+from engram.reflection.reflector import STEP
 from engram.serve import reflecting
 from engram.serve.reflecting import BUSY_LOOKS, FAILED, Reading
+from engram.serve.services import Answering
 
 from .conftest import RunningServer, StartLocal, StartServer, wait_until
 from .proxied import PATIENT, user
@@ -99,6 +101,18 @@ def test_turns_are_read_in_the_end_although_there_is_no_pause(memory: Memory) ->
     memory.remember("I live in a boat.")
     reading.look()
     assert memory.unread() == 1
+
+
+def test_a_request_ends_the_reading_after_a_step(memory: Memory) -> None:
+    answering = Answering()
+    reading = Reading(memory, answering)
+    memory.remember_many({"text": f"I live in house {number}."} for number in range(3 * STEP))
+    reading.look()
+    with answering:
+        reading.look()
+        assert memory.unread() == 2 * STEP
+    reading.look()
+    assert memory.unread() == 0
 
 
 def test_what_was_derived_of_a_forgotten_turn_is_deleted_although_nothing_is_unread(memory: Memory) -> None:

@@ -21,8 +21,11 @@ from engram.reflection.proposals import tables
 from engram.reflection.reading import statements_in
 from engram.store.base import Changes, CursorExpired, Key, LoggedStore
 
-STEP = 500
-"""Turns of a step."""
+STEP = 32
+"""Turns of a step if the time is limited: some 50 ms, so that a reading can end soon after something else needs the
+processor."""
+AT_ONCE = 500
+"""Turns of a step otherwise, and those that are looked up in the store at once."""
 THREADS = 2
 """Threads that encode beside the one that reads, if the time is not limited."""
 
@@ -60,7 +63,7 @@ class Reflector:
                     self._forget_missing()
                     return read
                 try:
-                    changes = self._store.changes(cursor, STEP)
+                    changes = self._store.changes(cursor, AT_ONCE if seconds is None else STEP)
                 except CursorExpired:
                     self._start_over(cursor)
                     continue
@@ -76,7 +79,7 @@ class Reflector:
         Reads no turn. What the log says of deletions stays to be read, and deletes nothing more then.
         """
         last = Key(0, 0)
-        while turns := self._database.turns(last, STEP):
+        while turns := self._database.turns(last, AT_ONCE):
             held = self._store.texts(turns)
             if gone := [key for key in turns if key not in held]:
                 with self._database.writing() as db:
@@ -92,7 +95,7 @@ class Reflector:
                 return
             keys = tables.keys_of(db)
         there = set[Key]()
-        for part in in_parts(keys, STEP):
+        for part in in_parts(keys, AT_ONCE):
             there.update(self._store.texts(part))
         with self._database.writing() as db:
             tables.delete(db, [key for key in keys if key not in there])

@@ -1,4 +1,4 @@
-"""Reflection: reads turns for what they state while nothing is being remembered.
+"""Reflection: reads turns for what they state while nothing is being remembered and no request is being answered.
 
 Owns the times at which it looks. What is read, and what it is used for, belongs to `Memory.reflect`.
 """
@@ -14,12 +14,14 @@ from contextlib import asynccontextmanager, suppress
 from engram.errors import EngramError
 from engram.memory import Memory
 from engram.serve.http.logs import log
-from engram.serve.services import Services
+from engram.serve.services import Answering, Services
 
 PAUSE = 2.0
 """Seconds from one look to the next."""
 SECONDS = 0.5
 """Seconds after which reading stops until the next look; a step that was begun is finished."""
+BREAK = 0.05
+"""Seconds between two steps while a request is being answered: reading holds the interpreter for most of a step."""
 BUSY_LOOKS = 15
 """Looks in a row at which something was just remembered; after so many turns are read nevertheless."""
 LOG_PAUSE = 3600.0
@@ -38,7 +40,7 @@ async def reflecting(services: Services) -> AsyncIterator[None]:
     if not services.settings.reflect:
         yield
         return
-    reading = Reading(services.memory)
+    reading = Reading(services.memory, services.answering)
     await services.run(reading.look)
     repeating = asyncio.create_task(_repeat(services, reading))
     try:
@@ -58,8 +60,10 @@ async def _repeat(services: Services, reading: Reading) -> None:
 class Reading:
     """Reads the unread turns of one server's memory, a little at a time. One look at a time."""
 
-    def __init__(self, memory: Memory) -> None:
+    def __init__(self, memory: Memory, answering: Answering | None = None) -> None:
+        """`answering`: the requests that reading yields to; None for none."""
         self._memory = memory
+        self._answering = Answering() if answering is None else answering
         self._unread: int | None = None
         """The number of unread turns at the end of the last look; None before the first one and after an error."""
         self._busy = 0
@@ -90,9 +94,18 @@ class Reading:
         # Also if no turn is unread: a deletion may be, and what was derived of a forgotten turn goes with it.
         if calm or self._busy >= BUSY_LOOKS:
             self._busy = 0
-            self._memory.reflect(seconds=SECONDS)
+            self._read(calm=calm)
             unread = self._memory.unread()
         self._unread = unread
+
+    def _read(self, *, calm: bool) -> None:
+        """Read for about `SECONDS`, a step at a time. A request ends it if it is `calm`, and else slows it down."""
+        end = time.monotonic() + SECONDS
+        while self._memory.reflect(seconds=0) and time.monotonic() < end:
+            if self._answering.requests and calm:
+                return
+            if self._answering.requests:
+                time.sleep(BREAK)
 
     def _may_log(self) -> bool:
         """Return whether no error was logged for `LOG_PAUSE`, and note that one is logged now."""

@@ -60,6 +60,19 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+class Answering:
+    """Counts the requests that are being answered. Use the block on one event loop; any thread may read the count."""
+
+    def __init__(self) -> None:
+        self.requests = 0
+
+    def __enter__(self) -> None:
+        self.requests += 1
+
+    def __exit__(self, *_: object) -> None:
+        self.requests -= 1
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """What the faces of one server share."""
@@ -74,6 +87,8 @@ class Services:
     """For calls of the memory, none of which may run on the event loop."""
     strip: Strip = field(default_factory=Strip)
     """The operator's patterns."""
+    answering: Answering = field(default_factory=Answering)
+    """The requests to the model that are being answered: what can wait, waits for them."""
 
     def answered(self, face: str, status: int, begun: float, *, broken: bool = False, **fields: object) -> None:
         """Count and log a request that began at `begun` by `perf_counter`. broken: its response is incomplete."""

@@ -141,6 +141,10 @@ class Proxy:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        with self._services.answering:
+            await self._answer(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         begun, path = time.perf_counter(), local_path(scope)
         wire = wire_at(path) if scope["method"] == "POST" else None
         body = RequestBody(receive)
