@@ -52,7 +52,7 @@ from engram.recall.recaller import Holding, Recaller
 from engram.recall.result import Explanation, Recall
 from engram.recall.score import FLOOR
 from engram.reflection.proposals.asking import Asking, ProposalStats
-from engram.search.base import Search
+from engram.search.base import Encoded, Search
 from engram.state import AgentState
 from engram.store.base import NONE_OPEN, Filter, LoggedStore, OpenFields, not_in_quarantine
 from engram.store.policy import Policy
@@ -864,6 +864,21 @@ class Memory:
     def catch_up(self) -> None:
         """Read what was remembered lately, so that the next recall need not do it first."""
         self._search.reader()
+
+    def encoded(self) -> Encoded:
+        """Return what this read-only memory has encoded for its recalls since the last call, for `take_encoded`.
+
+        A memory that can be written to returns nothing: it keeps for its index what it encodes.
+        """
+        return self._search.encoded()
+
+    def take_encoded(self, encoded: Encoded) -> None:
+        """Use what another process that has this memory open has encoded, so that indexing does not do it again.
+
+        It must come from a process of the same program that is trusted like this one. What another encoder has made is
+        left.
+        """
+        self._search.take_encoded(encoded)
 
     def reindex(self, timeout: float | None = None) -> bool:
         """Rebuild the index from the store, and wait as `flush` does."""

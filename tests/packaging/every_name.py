@@ -122,6 +122,7 @@ def read(memory: Memory, first: Engram) -> None:
     memory.strengthen([first.id])
     assert_type(memory.flush(timeout=60.0), bool)
     memory.catch_up()
+    memory.take_encoded(memory.encoded())
     recall = memory.recall(
         "What is my dog called?", namespace="ana", limit=5, session="monday", kinds=["turn"], now=now
     )

@@ -11,7 +11,7 @@ has the greater row.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -267,6 +267,15 @@ class SearchStats(NamedTuple):
     """Why the index cannot be used or kept up to date; None if it can."""
 
 
+class Encoded(NamedTuple):
+    """What one process has encoded for its recalls: another one that indexes the same store need not do it again."""
+
+    made_by: str
+    """Identifies the encoder and its codes."""
+    codes: Mapping[int, npt.NDArray[np.uint8]]
+    """By a number of the engram, the codes of its passages: shape (passages, w)."""
+
+
 class Search(Protocol):
     """Makes the engrams of one store searchable, and keeps an index of them. Safe to use from several threads."""
 
@@ -276,6 +285,14 @@ class Search(Protocol):
 
     def damaged(self, reader: SearchReader, error: IndexDamaged) -> None:
         """Report that a method of `reader` raised `error`. The next reader does not use the damaged index."""
+        ...
+
+    def encoded(self) -> Encoded:
+        """Return what this process has encoded since the last call, in which it must be open for reading only."""
+        ...
+
+    def take_encoded(self, encoded: Encoded) -> None:
+        """Use what another process has encoded. What another encoder has made is left."""
         ...
 
     def added(self, count: int) -> None:

@@ -81,6 +81,39 @@ def test_engram_is_found_by_meaning_right_after_it_was_remembered(tmp_path: Path
         assert len(encoder.encoded) == 30 + 1
 
 
+def test_what_a_reading_process_has_encoded_is_not_encoded_again_for_the_index(tmp_path: Path) -> None:
+    here, there = ConceptEncoder(), ConceptEncoder()
+    with opened(tmp_path, here) as (store, index):
+        store.append([draft(DOG), *some(5)])
+        with opened(tmp_path, there, read_only=True) as (_, other):
+            assert other.encoded().codes == {}
+            other.reader()
+            encoded = other.encoded()
+            assert len(encoded.codes) == len(there.encoded) == 6
+            assert other.encoded().codes == {}
+        index.take_encoded(encoded._replace(made_by="another"))
+        index.take_encoded(encoded._replace(codes=dict(list(encoded.codes.items())[:5])))
+        assert index.flush(30)
+        assert here.encoded == [some(5)[-1].text]
+        assert DOG in nearest(store, index, here)
+        assert index.encoded().codes == {}
+
+
+def test_codes_of_another_process_have_a_bound_and_must_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pending, "TAKEN_MOST", 3)
+    monkeypatch.setattr(pending, "KNOWN_MOST", 4)
+    here, there = ConceptEncoder(), ConceptEncoder()
+    with opened(tmp_path, here) as (store, index), opened(tmp_path, there, read_only=True) as (_, other):
+        store.append([draft(DOG), *some(5)])
+        other.reader()
+        encoded = other.encoded()
+        assert len(encoded.codes) == 4
+        index.take_encoded(encoded)
+        index.take_encoded(encoded._replace(codes={key: np.tile(each, (2, 1)) for key, each in encoded.codes.items()}))
+        assert DOG in nearest(store, index, here)
+        assert len(here.encoded) == 6 + 1
+
+
 @pytest.mark.parametrize("array", ["tokens", "passages", "rows", "codes"])
 def test_reader_searches_by_meaning_while_the_tail_grows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, array: str

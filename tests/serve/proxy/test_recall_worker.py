@@ -21,6 +21,7 @@ import pytest
 from engram.errors import EngramError, MemoryClosed
 from engram.memory import Memory
 from engram.notes.injection import wording_for
+from engram.search.base import Encoded
 from engram.serve.proxy import recall_worker
 from engram.serve.proxy.recall_request import NoteFinder, Notes, RecallRequest
 from engram.serve.proxy.recall_worker import RecallProcess, WorkerLost
@@ -103,6 +104,18 @@ def asker(memory: Memory) -> Iterator[Asker]:
     asker = Asker(memory)
     yield asker
     asker.close()
+
+
+def test_what_the_worker_encodes_reaches_the_memory(
+    memory: Memory, asker: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = list[Encoded]()
+    monkeypatch.setattr(asker.recalls, "_take_encoded", taken.append)
+    wait_until(asker.ready, "the worker")
+    memory.remember("My canary is called Pip.", namespace="ana")
+    assert "Pip" in asker.text("What is my canary called?", "ana")
+    wait_until(lambda: bool(taken), "what the worker has encoded")
+    assert all(len(codes) == 1 for codes in taken[-1].codes.values())
 
 
 def test_recall_is_the_same_before_and_after_the_worker_is_ready(asker: Asker) -> None:

@@ -21,7 +21,7 @@ import numpy as np
 
 from engram.errors import EngramError, MemoryLocked
 from engram.meaning.base import Encoder
-from engram.search.base import IndexDamaged, Ints, SearchReader, SearchStats
+from engram.search.base import Encoded, IndexDamaged, Ints, SearchReader, SearchStats
 from engram.search.local import indexer
 from engram.search.local.build import Snapshot
 from engram.search.local.delta import NONE, DeltaIndex
@@ -196,6 +196,14 @@ class LocalIndex:
         new = analysed([r for r, key in zip(records, keys, strict=True) if key not in known], self._analyzer)
         entries = known | {entry.key: entry for entry in new}
         return [entries[key] for key in keys]
+
+    def encoded(self) -> Encoded:
+        """Return what this process has encoded since the last call; nothing if the store can be written to."""
+        return self._backlog.encoded()
+
+    def take_encoded(self, encoded: Encoded) -> None:
+        """Use what another process has encoded. What another encoder has made is left."""
+        self._backlog.take_encoded(encoded)
 
     # For those who write.
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from engram.meaning.base import Encoder
 from engram.meaning.codes import Codes
-from engram.search.base import GONE, IndexDamaged, Ints
+from engram.search.base import GONE, Encoded, IndexDamaged, Ints
 from engram.search.local.build import IndexBuild, Snapshot
 from engram.search.local.delta import DeltaIndex
 from engram.search.local.encoding import PassageEncoder
@@ -40,6 +40,9 @@ FEW_PASSAGES = 256
 KNOWN_MOST = 1_000
 """Engrams whose codes are kept besides those of the tail, until the index holds them."""
 
+TAKEN_MOST = 20 * KNOWN_MOST
+"""Engrams whose codes are kept at most where another process makes them: as many as the tail may hold."""
+
 TWO_ENCODERS = "another process that uses this memory has another encoder; give both the same"
 
 
@@ -50,6 +53,8 @@ class Backlog:
         """`encoder`: None for an index without vectors, which has no backlog."""
         self.known: dict[int, Codes] = {}
         """The codes of engrams of the tail, by `key_number`; some have left the tail since."""
+        self._fresh: dict[int, Codes] = {}
+        """What `encoded` returns next."""
         self._store = store
         self._folder = folder
         self._encoder = None if encoder is None else PassageEncoder(encoder, folder.coder)
@@ -127,10 +132,37 @@ class Backlog:
             return
         for row, made in zip(rows, codes, strict=True):
             tail.encode(row, made)
+        if self._store.read_only:
+            # At most `KNOWN_MOST`: a process that nobody asks for them keeps the latest.
+            self._fresh.update(zip(keys, codes, strict=True))
+            drop_oldest(self._fresh, KNOWN_MOST)
         if len(self.known) > 2 * (len(tail) + KNOWN_MOST):
             kept = {key_number(entry.key) for entry in tail.entries}
-            for key in [key for key in self.known if key not in kept]:
-                del self.known[key]
+            # Of a copy: another thread may be adding some.
+            for key in list(self.known):
+                if key not in kept:
+                    self.known.pop(key, None)
+
+    # Between the processes of one memory.
+
+    def encoded(self) -> Encoded:
+        """Return what was encoded for recalls since the last call, in a process that only reads."""
+        fresh, self._fresh = self._fresh, {}
+        return Encoded(self._folder.coder.fingerprint, fresh)
+
+    def take_encoded(self, encoded: Encoded) -> None:
+        """Keep what another process has encoded, until the index holds it; the latest `TAKEN_MOST` engrams."""
+        if encoded.made_by == self._folder.coder.fingerprint:
+            self.known.update(encoded.codes)
+            drop_oldest(self.known, TAKEN_MOST)
+
+
+def drop_oldest(codes: dict[int, Codes], most: int) -> None:
+    """Delete the first entries of a dict until at most `most` are left."""
+    if len(codes) > most:
+        # Of a copy, because another thread may be adding some.
+        for key in list(codes)[:-most]:
+            codes.pop(key, None)
 
 
 def take_few(tail: DeltaIndex) -> list[int]:

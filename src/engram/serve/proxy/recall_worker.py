@@ -1,6 +1,7 @@
 """Recall in a worker process, so that streams do not wait for its arithmetic.
 
-Owns the process and the socket to it: requests go out, notes come back in the same order. The event loop itself reads
+Owns the process and the socket to it: requests go out, notes come back in the same order, and with them the codes of
+turns that the worker has encoded, which the server indexes. The event loop itself reads
 and writes the socket; a thread in between would have to wait for the interpreter lock. Until the process has started
 for the first time, recall runs in this process. After the worker was lost it is restarted, and requests fail meanwhile:
 what ended the worker must not run in the server. Knows nothing of HTTP requests.
@@ -30,6 +31,7 @@ from typing import Any, cast
 from engram.errors import EngramError
 from engram.memory import Memory
 from engram.notes.injection import Wording
+from engram.search.base import Encoded
 from engram.serve.http.logs import log, set_up
 from engram.serve.malloc import return_freed_memory
 from engram.serve.proxy.recall_request import NoteFinder, Notes, RecallRequest
@@ -74,6 +76,7 @@ class RecallProcess:
         self._arguments = [memory.path] if memory.strength else [memory.path, NO_STRENGTH]
         self._wording = wording
         self._finder = NoteFinder(memory, wording)
+        self._take_encoded = memory.take_encoded
         self._threads = threads
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: WorkerConnection | None = None
@@ -149,7 +152,7 @@ class RecallProcess:
                 self._process = await asyncio.to_thread(
                     subprocess.Popen, command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()]
                 )
-            connection = WorkerConnection(self._on_lost)
+            connection = WorkerConnection(self._on_lost, self._take_encoded)
             await asyncio.get_running_loop().create_unix_connection(lambda: connection, sock=ours)
         except OSError as error:
             ours.close()
@@ -183,8 +186,10 @@ def reap(process: subprocess.Popen[bytes] | None) -> None:
 class WorkerConnection(asyncio.Protocol):
     """The server's end of the socket to the worker."""
 
-    def __init__(self, on_lost: Callable[[], None]) -> None:
+    def __init__(self, on_lost: Callable[[], None], on_encoded: Callable[[Encoded], None]) -> None:
+        """`on_encoded`: called with what the worker has encoded."""
         self._on_lost = on_lost
+        self._on_encoded = on_encoded
         self._received = bytearray()
         self._pending: deque[tuple[asyncio.Future[Notes], float]] = deque()
         """Requests without an answer, with their start by `time.monotonic`, oldest first."""
@@ -211,6 +216,9 @@ class WorkerConnection(asyncio.Protocol):
         while (message := next_message(self._received)) is not None:
             if not self.ready:
                 self.ready = message == READY
+                continue
+            if isinstance(message, Encoded):
+                self._on_encoded(message)
                 continue
             future, _ = self._pending.popleft()
             if future.done():
@@ -323,10 +331,19 @@ def serve(channel: WorkerChannel, memory: Memory) -> None:
         if message != WRITTEN:
             channel.send(answer(finder, *message))
             last = time.monotonic()
+            send_encoded(channel, memory)
         elif time.monotonic() > last + CALM:
             # Read new commits while nobody waits. If that fails, the next recall reports the reason.
             with suppress(EngramError, OSError):
                 memory.catch_up()
+                send_encoded(channel, memory)
+
+
+def send_encoded(channel: WorkerChannel, memory: Memory) -> None:
+    """Send what was encoded since the last call, if anything was: the server need not do it again."""
+    encoded = memory.encoded()
+    if encoded.codes:
+        channel.send(encoded)
 
 
 def main() -> None:
