@@ -30,7 +30,7 @@ from bench.datasets import Conversation, Question, chats_path, read_chats, read_
 from bench.lives import Facts, read_facts, read_lives
 from engram.engram import draft
 from engram.meaning.asking import leaning
-from engram.meaning.base import AnsweringEncoder, worth_of
+from engram.meaning.base import answering, base_of, worth_of
 from engram.opening import open_analyzer, open_encoder, open_index_folder
 from engram.recall.candidates import DEFAULT_LIMITS
 from engram.recall.features import Floats
@@ -74,6 +74,8 @@ NOT_RANKED = {
     "monologue",
 }
 """Weights that do not change the order of hits, and weights that are units or reasoned."""
+FURTHER_LIVES = Path(__file__).parent / "data" / "lives"
+"""Lives that the benchmark does not report on; most of their questions are about what changes."""
 FITTED_SHARE = {"LoCoMo": 4}
 """Of these sets, one question in so many is used in the fit."""
 
@@ -128,11 +130,11 @@ class Memories:
         number = self._store.namespace_number(namespace)
         assert number is not None
         names = speaker_names(self._analyzer, self._store.speakers(number))
-        vectors = self._encoder.encode([question.text])
-        asked = leaning(vectors, self._encoder.fingerprint)
+        known = base_of(self._encoder)
+        vectors = known.encode([question.text])
+        asked = leaning(vectors, known.fingerprint)
         replies = None if asked is None else float(asked.replies[0])
-        if isinstance(self._encoder, AnsweringEncoder):
-            vectors = self._encoder.towards_answers(vectors)
+        vectors = answering(self._encoder, [question.text], vectors)
         now = question.now or datetime.now(UTC)
         worth = worth_of(self._encoder)
         parsed = parse_query(question.text, self._analyzer, names, now, vectors[0], replies=replies, worth=worth)
@@ -231,6 +233,7 @@ def read_sets(options: argparse.Namespace) -> dict[str, Sequence[Case]]:
         "BEAM": look_up(read_transcripts(options.beam)),
         "MemDaily": look_up(read_transcripts(options.memdaily)),
         "lives": look_up([life for life in read_lives() if not life.held_out]),
+        "further lives": look_up(read_lives(FURTHER_LIVES)),
         "facts": look_up([tuned_on(facts) for facts in read_facts()]),
     }
     chats = chats_path()
