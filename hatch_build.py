@@ -22,7 +22,10 @@ from typing import Any
 FOLDER = Path("src", "engram", "accel")
 # No flag depends on the machine or lets the compiler reorder sums, so that results are the same on all machines.
 FLAGS = "-std=c11 -O3 -fPIC -shared -ffp-contract=off".split()
-SOURCES = ("kernel.c", "sentences.c", "sentences.h")
+SOURCES = (
+    *("kernel.c", "product.c", "sentences.c", "context.c"),
+    *("product.h", "floats.h", "sentences.h", "context.h"),
+)
 """What the kernel is compiled from. src/engram/accel/library.py compares their checksum, in this order."""
 PURE = "ENGRAM_PURE"
 """The environment variable that requests a wheel without the kernel."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engram import opening
+from engram.meaning.base import Encoder, answering, base_of
 from engram.text.analyzer import stem_of
 from engram.text.passages import passages
 from engram.text.tokenizer import words
@@ -71,10 +73,10 @@ class Dense:
     """Cosines of the vectors of a sentence encoder. Each distinct text is encoded once."""
 
     def __init__(
-        self, encode: Callable[[list[str]], Vectors], turn: Callable[[Vectors], Vectors] | None = None
+        self, encode: Callable[[list[str]], Vectors], encode_questions: Callable[[list[str]], Vectors] | None = None
     ) -> None:
-        """encode: returns a vector of length 1 for each text, shape (n, dimensions). turn: maps those of questions."""
-        self._encode, self._turn = encode, turn
+        """Both return a vector of length 1 for each text, shape (n, dimensions); by default they are the same."""
+        self._encode, self._encode_questions = encode, encode_questions or encode
         self._known: dict[str, npt.NDArray[np.float32]] = {}
 
     def prepare(self, texts: Sequence[str]) -> None:
@@ -99,9 +101,8 @@ class Dense:
         return lambda question: np.asarray(np.maximum.reduceat(cosines(question), begins))
 
     def _question(self, question: str) -> npt.NDArray[np.float32]:
-        self.prepare([question])
-        vector = self._known[question]
-        return vector if self._turn is None else self._turn(vector[None])[0]
+        vector: npt.NDArray[np.float32] = self._encode_questions([question])[0]
+        return vector
 
 
 def minilm() -> Dense:
@@ -129,12 +130,18 @@ def minilm() -> Dense:
 
 
 def vectors() -> Dense | None:
-    """Engram's encoder of sentences, with its map of questions; None if this Engram has none."""
+    """Engram's encoder of sentences, with its vectors of questions; None if this Engram has none."""
     open_encoder = getattr(opening, "open_encoder", None)
     if open_encoder is None:
         return None
     encoder = open_encoder()
-    return Dense(encoder.encode, getattr(encoder, "towards_answers", None))
+    return Dense(encoder.encode, partial(encoded_questions, encoder))
+
+
+def encoded_questions(encoder: Encoder, texts: list[str]) -> Vectors:
+    """The vectors by which the answers to questions are looked for."""
+    vectors: Vectors = answering(encoder, texts, base_of(encoder).encode(texts))
+    return vectors
 
 
 def fused(first: Ranker, second: Ranker) -> Ranker:

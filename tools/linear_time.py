@@ -142,7 +142,9 @@ def functions() -> dict[str, Work]:
 
 def text_functions() -> dict[str, Work]:
     """Return the functions that read the words of a text."""
-    from engram.meaning.sentences import default_encoder
+    from engram.meaning.context_weights import read_vocabulary
+    from engram.meaning.sentences import DATA, default_encoder
+    from engram.meaning.wordpiece import WordPiece
     from engram.recall.context import estimated_tokens, excerpt, passage_shown, shortened, window
     from engram.recall.message import parts_of, parts_to_look_up
     from engram.recall.query import parse_query, speaker_names
@@ -158,6 +160,7 @@ def text_functions() -> dict[str, Work]:
 
     analyzer = TableAnalyzer(default_table())
     redactor = open_redactor(REDACTIONS)
+    wordpiece = WordPiece(read_vocabulary(DATA))
     assert redactor is not None
     now = draft("now").at
     named = [words, folded, stream_safe, markup.neutral, markup.one_line, markup.comparable, markup.is_question]
@@ -175,6 +178,9 @@ def text_functions() -> dict[str, Work]:
             text, "When does the ferry leave?", 500, estimated_tokens, max_characters=4000
         ),
         "excerpt for a hostile query": lambda text: excerpt(ORDINARY, text, 500, estimated_tokens),
+        "WordPiece": wordpiece.pieces,
+        "WordPiece of a word": lambda text: wordpiece.pieces("a" + text.replace(" ", "")),
+        "is_english": lambda text: wordpiece.is_english(text, wordpiece.pieces(text)),
         "window": lambda text: window(text, "When does the ferry leave?"),
         "read_events": lambda text: list(read_events([text.encode(errors="replace")])),
         "read_events in chunks": lambda text: list(read_events(chunks(text.encode(errors="replace")))),

@@ -19,7 +19,7 @@ import hashlib
 import importlib.util
 import json
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -244,12 +244,14 @@ def write_arrays(
     name_of_model: str,
     before: bytes = b"",
     more: Mapping[str, str] | None = None,
+    apart: Collection[str] = tuple(BITS),
 ) -> None:
     """Write a file in the form of safetensors. The largest alignment comes first, so that every array is aligned.
 
     Its fingerprint consists of `name_of_model` and a digest of `before` and the arrays. more: further metadata.
+    apart: names of arrays that are not part of the checksum, and stand last.
     """
-    ordered = dict(sorted(arrays.items(), key=lambda item: (item[0] in BITS, -item[1].itemsize)))
+    ordered = dict(sorted(arrays.items(), key=lambda item: (item[0] in apart, -item[1].itemsize)))
     names = {"int8": "I8", "uint8": "U8", "int32": "I32", "float16": "F16", "float32": "F32"}
     digest = hashlib.sha256(before)
     header: dict[str, Any] = {}
@@ -261,7 +263,7 @@ def write_arrays(
         end += array.nbytes
     header["__metadata__"] = {
         "fingerprint": f"{name_of_model}-{digest.hexdigest()[:16]}",
-        "checksum": checksum({name: array for name, array in arrays.items() if name not in BITS}),
+        "checksum": checksum({name: array for name, array in arrays.items() if name not in apart}),
         **(more or {}),
     }
     text = json.dumps(header).encode()

@@ -40,3 +40,9 @@ def read_items() -> list[Item]:
     for name, line in lines_of(SIBLINGS):
         items += [Item(one["text"], (one["asked"][0], one["asked"][1]), name) for one in line["told"]]
     return items
+
+
+def read_languages() -> list[tuple[str, str]]:
+    """Return the languages of each statement and of its questions, in the order of `read_items`."""
+    both = [(line, 1) for _, line in lines_of(TOLD)] + [(line, len(line["told"])) for _, line in lines_of(SIBLINGS)]
+    return [pair for line, count in both for pair in [(line["lang"], line.get("asked_lang", line["lang"]))] * count]

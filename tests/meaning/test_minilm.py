@@ -99,7 +99,7 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it() -> None:
 
 
 def test_another_name_is_refused_with_the_names_that_there_are() -> None:
-    with pytest.raises(EngramError, match="no encoder 'bert'; the encoders are: use, minilm"):
+    with pytest.raises(EngramError, match="no encoder 'bert'; the encoders are: use, contextual, minilm"):
         open_encoder("bert")
 
 

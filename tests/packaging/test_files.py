@@ -11,6 +11,7 @@ import yaml
 from packaging.requirements import Requirement
 
 import engram
+from engram.accel.library import SOURCES
 from engram.meaning.sentences import TOKENIZER, TUNED, WEIGHTS
 from tests.packaging.conftest import ROOT, names_in
 
@@ -61,12 +62,12 @@ def test_the_wheel_contains_one_typed_package_with_its_licences(pure_wheel: Path
     assert {name.split("/")[0] for name in names} == {"engram", f"engram_layer-{PROJECT['version']}.dist-info"}
     assert {
         "engram/py.typed",
-        "engram/accel/kernel.c",
         "engram/text/data/english.npz",
         "engram/text/data/han.txt",
     } <= set(names)
-    assert {"engram/accel/sentences.c", "engram/accel/sentences.h"} <= set(names)
+    assert {f"engram/accel/{name}" for name in SOURCES} <= set(names)
     assert {f"engram/meaning/data/{name}" for name in (WEIGHTS, TOKENIZER, TUNED, "NOTICE")} <= set(names)
+    assert {"engram/meaning/data/context.safetensors", "engram/meaning/data/context.txt"} <= set(names)
     assert {Path(name).name for name in names} >= {"LICENSE", "NOTICE"}
     assert not [name for name in names if name.startswith("engram/bench")]
 

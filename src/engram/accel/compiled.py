@@ -78,13 +78,25 @@ class Sentences(ctypes.Structure):
     )
 
 
+class ContextMatrix(ctypes.Structure):
+    """ContextMatrix in context.h."""
+
+    _fields_ = struct_fields("*weights *sums *scales *bias roundings")
+
+
+class Context(ctypes.Structure):
+    """Context in context.h."""
+
+    _fields_ = struct_fields("layers *words *places *matrices *gains *shifts")
+
+
 def start(rows: np.dtype[Any], folder: Path = FOLDER) -> bool:
     """Load the kernel; return whether there is one. Raises `library.Unusable` if it does not fit.
 
     rows: the dtype ROW. The kernel must read the same fields, by name, offset and size.
     """
     global library
-    library = load(folder, (Match, Linking, LayerOfSentences, SentenceCache, Sentences))
+    library = load(folder, (Match, Linking, LayerOfSentences, SentenceCache, Sentences, ContextMatrix, Context))
     if library is not None and (wrong := difference(layout_of_dtype(rows), library.row)):
         raise Unusable(f"a row has changed: {wrong}")
     return library is not None
@@ -215,6 +227,26 @@ def encode(
     if kernel().reading.engram_encode(
         *(ctypes.byref(model), len(result), address(starts, np.int64), address(place, np.int32)),
         *(address(step, np.float32), address(offset, np.float32), limit, address(result, np.float32)),
+    ):
+        raise MemoryError
+    return result
+
+
+def encode_context(
+    model: Context, starts: Ints, pieces: npt.NDArray[np.int32], steps: Floats, width: int, limit: int = 2
+) -> Floats:
+    """Do what `engram.meaning.context_plain.PlainContext.encode` does; other threads run meanwhile.
+
+    starts: where the pieces of each text begin, and their number; each text has 1 to 128: shape (texts + 1,).
+    pieces, steps: of each piece, its row in the table of words and the size of a step there. limit: 2, or less to leave
+    out the fastest forms of the product. Returns a vector for each text: shape (texts, width).
+    """
+    if not len(pieces) == len(steps) == starts[-1]:
+        raise ValueError(f"{len(pieces)} pieces and {len(steps)} steps do not fit {starts[-1]} pieces")
+    result = np.empty((len(starts) - 1, width), np.float32)
+    if kernel().reading.engram_encode_context(
+        *(ctypes.byref(model), len(result), address(starts, np.int64), address(pieces, np.int32)),
+        *(address(steps, np.float32), limit, address(result, np.float32)),
     ):
         raise MemoryError
     return result

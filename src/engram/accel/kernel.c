@@ -16,6 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "context.h"
+#include "product.h"
 #include "sentences.h"
 
 #if defined(__x86_64__)
@@ -111,8 +113,8 @@ static int64_t describe(char *text, int64_t room, int64_t used, const char *name
     return used + snprintf(text + used, (size_t)(room - used), "%s:%zu:%zu;", name, offset, size);
 }
 
-/* The layout of Row, Match, Links and the structs of sentences.h, a line each, into `text`. Returns its length, or -1 if
- * `room` is too small. */
+/* The layout of Row, Match, Links and the structs of sentences.h and context.h, a line each, into `text`. Returns its
+ * length, or -1 if `room` is too small. */
 int64_t engram_layout(char *text, int64_t room) {
     int64_t used = 0;
 #define DESCRIBE_ROW(type, name) used = describe(text, room, used, #name, offsetof(Row, name), sizeof(type));
@@ -124,6 +126,10 @@ int64_t engram_layout(char *text, int64_t room) {
     used = describe(text, room, used, #name, offsetof(SentenceCache, name), sizeof(type));
 #define DESCRIBE_SENTENCES(type, name) \
     used = describe(text, room, used, #name, offsetof(Sentences, name), sizeof(type));
+#define DESCRIBE_MATRIX(type, name) \
+    used = describe(text, room, used, #name, offsetof(ContextMatrix, name), sizeof(type));
+#define DESCRIBE_CONTEXT(type, name) \
+    used = describe(text, room, used, #name, offsetof(Context, name), sizeof(type));
     ROW_FIELDS(DESCRIBE_ROW)
     if (used < room)
         text[used++] = '\n';
@@ -140,6 +146,12 @@ int64_t engram_layout(char *text, int64_t room) {
     if (used < room)
         text[used++] = '\n';
     SENTENCES_FIELDS(DESCRIBE_SENTENCES)
+    if (used < room)
+        text[used++] = '\n';
+    CONTEXT_MATRIX_FIELDS(DESCRIBE_MATRIX)
+    if (used < room)
+        text[used++] = '\n';
+    CONTEXT_FIELDS(DESCRIBE_CONTEXT)
     return used < room ? used : -1;
 }
 

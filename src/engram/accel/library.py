@@ -22,12 +22,16 @@ SIGNATURES = {  # Result, and a letter for each argument.
     "engram_link": (ctypes.c_int32, "p"),
     "engram_best_in_sessions": (None, "pllplplp"),
     "engram_encode": (ctypes.c_int32, "plpppplp"),
+    "engram_encode_context": (ctypes.c_int32, "plppplp"),
     "engram_nearest_signs": (ctypes.c_int64, "plllpplppl"),
     "engram_copy_codes": (ctypes.c_int64, "plplplpp"),
     "engram_compare_codes": (ctypes.c_int32, "pllpffp"),
     "engram_layout": (ctypes.c_int64, "pl"),
 }
-SOURCES = ("kernel.c", "sentences.c", "sentences.h")
+SOURCES = (
+    *("kernel.c", "product.c", "sentences.c", "context.c"),
+    *("product.h", "floats.h", "sentences.h", "context.h"),
+)
 """What the library is compiled from, in the order of its checksum. hatch_build.py has the same list."""
 TYPES = {"p": ctypes.c_void_p, "l": ctypes.c_int64, "i": ctypes.c_int32, "u": ctypes.c_uint64, "f": ctypes.c_float}
 

@@ -54,7 +54,4 @@ typedef struct {
     SENTENCES_FIELDS(DECLARE_FIELD)
 } Sentences;
 
-/* 2 if the processor and the system have AVX512 F, BW, VL and VNNI, 1 if they have AVX2, else 0. */
-int processor_level(void);
-
 #endif

@@ -1,6 +1,6 @@
 """The encoder contract: what recall and an index ask of a sentence encoder.
 
-Owns the protocols `Encoder`, `AnsweringEncoder` and `WeighedEncoder`. Knows no model.
+Owns the protocols `Encoder`, `AnsweringEncoder`, `LayeredEncoder` and `WeighedEncoder`. Knows no model.
 """
 
 from __future__ import annotations
@@ -48,6 +48,20 @@ class AnsweringEncoder(Protocol):
 
 
 @runtime_checkable
+class LayeredEncoder(Protocol):
+    """What an encoder has, too, that adds to the vectors of another one and has vectors of its own for questions."""
+
+    @property
+    def base(self) -> Encoder:
+        """The other one: what is known of its vectors is asked of them."""
+        ...
+
+    def encode_questions(self, texts: Sequence[str]) -> Vectors:
+        """Return the vectors by which the answers to questions are looked for: shape (len(texts), dimensions)."""
+        ...
+
+
+@runtime_checkable
 class WeighedEncoder(Protocol):
     """What an encoder has, too, whose cosines tell more, or less, than those of the default one."""
 
@@ -55,6 +69,21 @@ class WeighedEncoder(Protocol):
     def worth(self) -> float:
         """How much a cosine counts in a score, compared with one of the default encoder."""
         ...
+
+
+def base_of(encoder: Encoder) -> Encoder:
+    """Return `LayeredEncoder.base`, and an encoder without it as it is."""
+    return encoder.base if isinstance(encoder, LayeredEncoder) else encoder
+
+
+def answering(encoder: Encoder, texts: Sequence[str], vectors: Vectors) -> Vectors:
+    """Return the vectors by which the answers to questions are looked for: shape (len(texts), dimensions).
+
+    vectors: of the questions, as `base_of(encoder)` encodes them.
+    """
+    if isinstance(encoder, LayeredEncoder):
+        return encoder.encode_questions(texts)
+    return encoder.towards_answers(vectors) if isinstance(encoder, AnsweringEncoder) else vectors
 
 
 def worth_of(encoder: object) -> float:

@@ -10,11 +10,18 @@ from collections.abc import Callable
 
 from engram.errors import EngramError
 from engram.meaning.base import Encoder
+from engram.meaning.context import contextual_encoder
 from engram.meaning.minilm import minilm_encoder
 from engram.meaning.sentences import default_encoder
 
-ENCODERS: dict[str, Callable[[], Encoder]] = {"use": default_encoder, "minilm": minilm_encoder}
-"""Google's sentence encoder of 16 languages, in the package, and all-MiniLM-L6-v2, for English, of the extra."""
+DEFAULT = "use"
+ENCODERS: dict[str, Callable[[], Encoder]] = {
+    DEFAULT: default_encoder,
+    "contextual": contextual_encoder,
+    "minilm": minilm_encoder,
+}
+"""Google's sentence encoder of 16 languages, the same with the words of English texts in their context, both in the
+package, and all-MiniLM-L6-v2, for English, of the extra."""
 
 
 VARIABLE = "ENGRAM_ENCODER"
@@ -24,10 +31,10 @@ VARIABLE = "ENGRAM_ENCODER"
 def open_encoder(name: str | None = None) -> Encoder:
     """Return the encoder `name`, one of `ENCODERS`, which loads its data for the first text.
 
-    name: None for the one that `VARIABLE` names, else "use". Raises `EngramError` for another name. If a package is
+    name: None for the one that `VARIABLE` names, else `DEFAULT`. Raises `EngramError` for another name. If a package is
     missing, `MissingExtra` is raised when a text is encoded.
     """
-    chosen = name or os.environ.get(VARIABLE) or "use"
+    chosen = name or os.environ.get(VARIABLE) or DEFAULT
     try:
         check_encoder(chosen)
     except EngramError as error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -133,10 +133,10 @@ def header_of(path: Path) -> tuple[dict[str, Any], int]:
     return header, 8 + length
 
 
-def read_arrays(path: Path) -> dict[str, Array]:
-    """Map the arrays of a file into memory, by name.
+def read_arrays(path: Path, apart: Collection[str] = tuple(BITS)) -> dict[str, Array]:
+    """Map the arrays of a file into memory, by name. apart: names of arrays that are not part of the checksum.
 
-    Raises `DamagedWeights` if it is not complete, or not as written outside the rows.
+    Raises `DamagedWeights` if it is not complete, or not as written outside the arrays that stand apart.
     """
     header, begin = header_of(path)
     content = np.memmap(path, np.uint8, mode="r")
@@ -146,7 +146,7 @@ def read_arrays(path: Path) -> dict[str, Array]:
             first, last = header[name]["data_offsets"]
             dtype = np.dtype(DTYPES[header[name]["dtype"]])
             arrays[name] = np.asarray(content[begin + first : begin + last]).view(dtype).reshape(header[name]["shape"])
-        small = {name: array for name, array in arrays.items() if name not in BITS}
+        small = {name: array for name, array in arrays.items() if name not in apart}
         if header["__metadata__"]["checksum"] != checksum(small):
             raise DamagedWeights(path, "has changed since it was written")
     except (KeyError, TypeError, ValueError) as error:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from engram.meaning.asking import leaning
-from engram.meaning.base import AnsweringEncoder, Encoder, Vectors
+from engram.meaning.base import Encoder, Vectors, answering, base_of
 from engram.text.abbreviations import goes_on
 from engram.text.base import QUESTION_MARKS
 from engram.text.passages import passages, size, units
@@ -48,7 +48,7 @@ class Part(NamedTuple):
     replies: float | None
     """Log odds that it asks for what the assistant said; None if that is not known."""
     meaning: Vectors | None = None
-    """The vector of its own text, shape (dimensions,); None without an encoder."""
+    """The vector of its own text by the base of the encoder, shape (its dimensions,); None without an encoder."""
 
 
 def parts_to_look_up(message: str, encoder: Encoder | None) -> list[Part]:
@@ -59,16 +59,17 @@ def parts_to_look_up(message: str, encoder: Encoder | None) -> list[Part]:
     if encoder is None:
         parts = [Part(text, None, math.inf, None) for text in texts]
     else:
-        vectors = encoder.encode(texts)
-        asked = leaning(vectors, encoder.fingerprint)
+        known = base_of(encoder)
+        vectors = known.encode(texts)
+        asked = leaning(vectors, known.fingerprint)
         parts = [Part(text, vector, math.inf, None, vector) for text, vector in zip(texts, vectors, strict=True)]
         if asked is not None:
             parts = list(map(Part, texts, vectors, asked.memory.tolist(), asked.replies.tolist(), vectors))
     parts.sort(key=likelihood, reverse=True)
     parts = parts[:LOOKED_UP]
-    if not isinstance(encoder, AnsweringEncoder):
+    if encoder is None:
         return parts
-    turned = encoder.towards_answers(np.array([part.vector for part in parts]))
+    turned = answering(encoder, [part.text for part in parts], np.array([part.vector for part in parts]))
     return [part._replace(vector=vector) for part, vector in zip(parts, turned, strict=True)]
 
 
