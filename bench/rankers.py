@@ -76,7 +76,7 @@ class Dense:
         self, encode: Callable[[list[str]], Vectors], encode_questions: Callable[[list[str]], Vectors] | None = None
     ) -> None:
         """Both return a vector of length 1 for each text, shape (n, dimensions); by default they are the same."""
-        self._encode, self._encode_questions = encode, encode_questions or encode
+        self._encode, self._encode_questions = encode, encode_questions
         self._known: dict[str, npt.NDArray[np.float32]] = {}
 
     def prepare(self, texts: Sequence[str]) -> None:
@@ -101,8 +101,11 @@ class Dense:
         return lambda question: np.asarray(np.maximum.reduceat(cosines(question), begins))
 
     def _question(self, question: str) -> npt.NDArray[np.float32]:
-        vector: npt.NDArray[np.float32] = self._encode_questions([question])[0]
-        return vector
+        if self._encode_questions is not None:
+            vector: npt.NDArray[np.float32] = self._encode_questions([question])[0]
+            return vector
+        self.prepare([question])
+        return self._known[question]
 
 
 def minilm() -> Dense:

@@ -53,7 +53,7 @@ def test_an_unknown_encoder_is_refused(run: Run, path: Path, command: str) -> No
     arguments = ["x"] if command in ("remember", "recall") else []
     ran = run(command, *arguments, "--encoder", "word2vec")
     assert ran.code == 2
-    assert "there is no encoder 'word2vec'; the encoders are: use, minilm" in ran.err
+    assert "there is no encoder 'word2vec'; the encoders are: use, contextual, minilm" in ran.err
     assert not path.exists()
 
 

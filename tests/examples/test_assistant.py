@@ -20,6 +20,7 @@ from typing import ClassVar
 import pytest
 
 from engram import Memory
+from engram.errors import MemoryReadOnly
 
 FOLDER = Path(__file__).parents[2] / "examples" / "assistant"
 SECONDS = 60
@@ -155,8 +156,12 @@ def holder_of(folder: Path, task: str, step: str) -> object:
     """Return which process has begun a step of a task; None if none has."""
     if not (folder / "assistant.db").exists():
         return None
-    with Memory(folder / "assistant.db", read_only=True) as memory:
-        plan = memory.state("Ana", "assistant").get("plan")
+    try:
+        with Memory(folder / "assistant.db", read_only=True) as memory:
+            plan = memory.state("Ana", "assistant").get("plan")
+    except MemoryReadOnly:
+        # The process is still making the file.
+        return None
     return None if plan is None else plan.value["tasks"].get(task, {"steps": {step: {}}})["steps"][step].get("by")
 
 
