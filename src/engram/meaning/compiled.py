@@ -1,7 +1,7 @@
 """The forward pass of the sentence encoder in C: what `engram.meaning.plain` does, by the kernel of `engram.accel`.
 
 Owns how the weights cross to C, and the memory in which C keeps what a piece gives by itself: six tenths of the
-arithmetic, and nine tenths of the pieces of a text are among the last thousand or so. Use it only if
+arithmetic, and eight tenths of the pieces of a text are among the last five hundred. Use it only if
 `engram.accel.available`.
 """
 
@@ -18,7 +18,7 @@ from engram.meaning.weights import BRANCH, BRANCHES, MATRICES, VECTORS, WIDTH, F
 
 CACHES = 2
 """Calls that keep what they compute at the same time; further ones compute all. Memory is used as it is filled."""
-SETS, WAYS = 256, 4
+SETS, WAYS = 128, 4
 """Pieces that a cache holds: WAYS of each set. Each takes 13 KB."""
 ROW = sum(1 + n for n, _ in BRANCHES) * BRANCH
 """Values of a piece: its states in each branch, and what it adds at each place of an n-gram."""
