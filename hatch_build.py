@@ -24,7 +24,7 @@ FOLDER = Path("src", "engram", "accel")
 FLAGS = "-std=c11 -O3 -fPIC -shared -ffp-contract=off".split()
 SOURCES = (
     *("kernel.c", "product.c", "sentences.c", "context.c"),
-    *("product.h", "floats.h", "sentences.h", "context.h"),
+    *("product.h", "floats.h", "forms.h", "sentences.h", "context.h"),
 )
 """What the kernel is compiled from. src/engram/accel/library.py compares their checksum, in this order."""
 PURE = "ENGRAM_PURE"

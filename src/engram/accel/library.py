@@ -30,7 +30,7 @@ SIGNATURES = {  # Result, and a letter for each argument.
 }
 SOURCES = (
     *("kernel.c", "product.c", "sentences.c", "context.c"),
-    *("product.h", "floats.h", "sentences.h", "context.h"),
+    *("product.h", "floats.h", "forms.h", "sentences.h", "context.h"),
 )
 """What the library is compiled from, in the order of its checksum. hatch_build.py has the same list."""
 TYPES = {"p": ctypes.c_void_p, "l": ctypes.c_int64, "i": ctypes.c_int32, "u": ctypes.c_uint64, "f": ctypes.c_float}
