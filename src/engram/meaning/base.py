@@ -56,8 +56,11 @@ class LayeredEncoder(Protocol):
         """The other one: what is known of its vectors is asked of them."""
         ...
 
-    def encode_questions(self, texts: Sequence[str]) -> Vectors:
-        """Return the vectors by which the answers to questions are looked for: shape (len(texts), dimensions)."""
+    def encode_questions(self, texts: Sequence[str], vectors: Vectors) -> Vectors:
+        """Return the vectors by which the answers to questions are looked for: shape (len(texts), dimensions).
+
+        vectors: of the questions, as `base` encodes them.
+        """
         ...
 
 
@@ -82,7 +85,7 @@ def answering(encoder: Encoder, texts: Sequence[str], vectors: Vectors) -> Vecto
     vectors: of the questions, as `base_of(encoder)` encodes them.
     """
     if isinstance(encoder, LayeredEncoder):
-        return encoder.encode_questions(texts)
+        return encoder.encode_questions(texts, vectors)
     return encoder.towards_answers(vectors) if isinstance(encoder, AnsweringEncoder) else vectors
 
 

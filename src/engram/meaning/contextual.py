@@ -61,9 +61,12 @@ class ContextualEncoder:
         """Return a vector of length 1 for each text; all 0 for a text without any piece. Raises as that of `base`."""
         return self._joined(texts, self.base.encode(texts))
 
-    def encode_questions(self, texts: Sequence[str]) -> Vectors:
-        """Return the vectors by which the answers to questions are looked for; as `encode`."""
-        return self._joined(texts, self.base.towards_answers(self.base.encode(texts)))
+    def encode_questions(self, texts: Sequence[str], vectors: Vectors) -> Vectors:
+        """Return the vectors by which the answers to questions are looked for; as `encode`.
+
+        vectors: of the questions, as `base` encodes them.
+        """
+        return self._joined(texts, self.base.towards_answers(vectors))
 
     def verify(self) -> None:
         """Read all data. Raises `DamagedWeights` if a file is missing, or is not as it was written."""
